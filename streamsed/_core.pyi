@@ -1,0 +1,60 @@
+"""The C++ core: features, normalisation and run tracking. Private; see its wrappers."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+def simd_targets() -> list[str]:
+    """Instruction sets this machine runs, slowest first: baseline, avx2, avx512."""
+
+class LogMel:
+    """Samples to decibel mel frames, incrementally (spec: `streamsed.frontend`)."""
+
+    def __init__(
+        self,
+        *,
+        sample_rate: int,
+        n_fft: int,
+        win_length: int,
+        hop_length: int,
+        n_mels: int,
+        fmin: float,
+        fmax: float,
+        amin: float,
+        simd: str = "auto",
+    ) -> None: ...
+    @property
+    def n_mels(self) -> int: ...
+    @property
+    def latency(self) -> int: ...
+    @property
+    def n_samples(self) -> int: ...
+    @property
+    def n_frames(self) -> int: ...
+    @property
+    def simd(self) -> str: ...
+    def push(self, chunk: NDArray[np.float32]) -> NDArray[np.float32]: ...
+    def flush(self) -> NDArray[np.float32]: ...
+    def reset(self) -> None: ...
+
+def triple_norm(frames: NDArray[np.float32], top_db: float) -> NDArray[np.float32]:
+    """Floor at maximum - top_db, then the product of the three min-max scalings."""
+
+class GapFilter:
+    """Score frames to runs: threshold, connect, cut, per label, incrementally."""
+
+    def __init__(
+        self,
+        *,
+        onset_thresholds: NDArray[np.float32],
+        offset_thresholds: NDArray[np.float32],
+        min_gaps: NDArray[np.int64],
+        min_durations: NDArray[np.int64],
+    ) -> None: ...
+    @property
+    def n_labels(self) -> int: ...
+    @property
+    def n_frames(self) -> int: ...
+    def push(self, scores: NDArray[np.float32]) -> NDArray[np.void]: ...
+    def flush(self) -> NDArray[np.void]: ...
+    def reset(self) -> None: ...
+    def copy(self) -> GapFilter: ...

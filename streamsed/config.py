@@ -1,0 +1,312 @@
+"""The three settings that travel inside a model file, each frozen and validated.
+
+`FrontendConfig` says how samples become log-mel frames and segments, `StreamConfig` how
+often segments are scored and how long a score may wait, `PostConfig` how scores become
+events. Each converts to a plain dict and back; an unknown key is an error, because a
+misspelt setting that is silently ignored is worse than none.
+
+Units: Hz and seconds outside, frames inside. One *frame* is one column of the log-mel
+spectrogram (`hop_length` samples); one *score frame* is `subsampling` frames.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+PerLabel = float | Mapping[str, float]
+"""One value for every label, or a value for some labels by name."""
+
+
+class _Config:
+    """`to_dict` and a strict `from_dict` for the frozen dataclasses below."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as a dict that JSON can hold."""
+        return asdict(self)  # type: ignore[call-overload, no-any-return]
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> Self:
+        """Build from a dict; a key that is no setting raises ValueError."""
+        known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+        for key in settings:
+            if key not in known:
+                raise ValueError(
+                    f"{key!r} is not a setting of {cls.__name__}; "
+                    f"the settings are {', '.join(known)}"
+                )
+        return cls(**settings)
+
+
+def _require(condition: bool, name: str, value: object, rule: str) -> None:
+    if not condition:
+        raise ValueError(f"{name}={value} must {rule}")
+
+
+@dataclass(frozen=True, slots=True)
+class FrontendConfig(_Config):
+    """Say how samples become log-mel frames, segments and score frames.
+
+    The defaults are the report's (section 2.1): 2048-sample frames every 431 samples of
+    44.1 kHz audio, 128 mel bands, segments of 1024 frames (10 s).
+
+    Parameters
+    ----------
+    sample_rate : int
+        Hz.
+    n_fft, win_length : int
+        Samples; `n_fft` a power of two, `win_length` at most `n_fft`.
+    hop_length : int
+        Samples between the centres of successive frames.
+    n_mels : int
+        Mel bands.
+    fmin, fmax : float
+        Hz, the edges of the mel filterbank.
+    amin : float
+        Power below this counts as this: the floor of the decibels.
+    top_db : float
+        dB; within a segment nothing is lower than its maximum minus this.
+    segment_frames : int
+        Frames the model sees at once, a multiple of `subsampling`.
+    subsampling : int
+        Frames per score frame.
+
+    Raises
+    ------
+    ValueError
+        A setting is out of range; the message names it and the rule.
+
+    Examples
+    --------
+    >>> frontend = FrontendConfig()
+    >>> frontend.segment_score_frames, round(frontend.score_frame_duration, 6)
+    (128, 0.078186)
+    >>> FrontendConfig.from_dict(frontend.to_dict()) == frontend
+    True
+    """
+
+    sample_rate: int = 44100
+    n_fft: int = 2048
+    win_length: int = 2048
+    hop_length: int = 431
+    n_mels: int = 128
+    fmin: float = 0.0
+    fmax: float = 22050.0
+    amin: float = 1e-10
+    top_db: float = 80.0
+    segment_frames: int = 1024
+    subsampling: int = 8
+
+    def __post_init__(self) -> None:
+        """Check every setting."""
+        _require(self.sample_rate > 0, "sample_rate", self.sample_rate, "be positive")
+        _require(
+            64 <= self.n_fft <= 65536 and self.n_fft & (self.n_fft - 1) == 0,
+            "n_fft",
+            self.n_fft,
+            "be a power of two from 64 to 65536",
+        )
+        _require(
+            0 < self.win_length <= self.n_fft,
+            "win_length",
+            self.win_length,
+            f"be from 1 to n_fft={self.n_fft}",
+        )
+        _require(
+            0 < self.hop_length <= self.n_fft,
+            "hop_length",
+            self.hop_length,
+            f"be from 1 to n_fft={self.n_fft}",
+        )
+        _require(self.n_mels > 0, "n_mels", self.n_mels, "be positive")
+        _require(self.fmin >= 0, "fmin", self.fmin, "be at least 0")
+        _require(
+            self.fmin < self.fmax <= self.sample_rate / 2,
+            "fmax",
+            self.fmax,
+            f"be above fmin={self.fmin} and at most half of "
+            f"sample_rate={self.sample_rate}",
+        )
+        _require(self.amin > 0, "amin", self.amin, "be positive")
+        _require(self.top_db > 0, "top_db", self.top_db, "be positive")
+        _require(self.subsampling > 0, "subsampling", self.subsampling, "be positive")
+        _require(
+            self.segment_frames > 0 and self.segment_frames % self.subsampling == 0,
+            "segment_frames",
+            self.segment_frames,
+            f"be a positive multiple of subsampling={self.subsampling}",
+        )
+
+    @property
+    def segment_score_frames(self) -> int:
+        """Score frames in a segment."""
+        return self.segment_frames // self.subsampling
+
+    @property
+    def score_frame_length(self) -> int:
+        """Samples between the starts of successive score frames."""
+        return self.subsampling * self.hop_length
+
+    @property
+    def score_frame_duration(self) -> float:
+        """Seconds between the starts of successive score frames."""
+        return self.score_frame_length / self.sample_rate
+
+    @property
+    def segment_duration(self) -> float:
+        """Seconds of audio in a segment."""
+        return self.segment_frames * self.hop_length / self.sample_rate
+
+
+@dataclass(frozen=True, slots=True)
+class StreamConfig(_Config):
+    """Say how often a segment is scored and how long a score frame waits to be final.
+
+    A score frame is the weighted mean over all segments that hold it and were scored
+    before it became `latency` old: a larger latency gives better boundaries.
+
+    Parameters
+    ----------
+    step : float
+        Seconds between successive segments.
+    latency : float
+        Seconds after which a score frame is final; `step` <= `latency` <= one segment.
+
+    Examples
+    --------
+    >>> StreamConfig(step=0.5, latency=1.0).in_score_frames(FrontendConfig())
+    (6, 13)
+    """
+
+    step: float = 5.0
+    latency: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Check both settings against each other."""
+        _require(
+            0 < self.step < math.inf, "step", self.step, "be positive (in seconds)"
+        )
+        _require(
+            self.step <= self.latency < math.inf,
+            "latency",
+            self.latency,
+            f"be at least step={self.step} (in seconds)",
+        )
+
+    def in_score_frames(self, frontend: FrontendConfig) -> tuple[int, int]:
+        """Return step and latency in whole score frames, at least one each.
+
+        Raises
+        ------
+        ValueError
+            The latency is longer than one segment.
+        """
+        duration = frontend.score_frame_duration
+        step = max(1, round(self.step / duration))
+        latency = max(1, round(self.latency / duration))
+        _require(
+            latency <= frontend.segment_score_frames,
+            "latency",
+            self.latency,
+            f"be at most one segment ({frontend.segment_duration:.3g} s)",
+        )
+        return step, latency
+
+
+@dataclass(frozen=True, slots=True)
+class PostConfig(_Config):
+    """Say how scores become events: thresholds, then connect, then cut (section 3).
+
+    Every setting is one number for all labels or a mapping from label to number; labels
+    that a mapping leaves out keep the default.
+
+    Parameters
+    ----------
+    onset_threshold : float or mapping
+        A label becomes active at a score of at least this.
+    offset_threshold : float, mapping or None
+        An active label stays active down to this; None means `onset_threshold`.
+    min_gap : float or mapping
+        Seconds; a gap strictly shorter than this is filled.
+    min_duration : float or mapping
+        Seconds; an event strictly shorter than this is dropped, after filling.
+
+    Examples
+    --------
+    >>> post = PostConfig(onset_threshold={"Dog": 0.3})
+    >>> post.per_label("onset_threshold", ["Cat", "Dog"])
+    [0.5, 0.3]
+    """
+
+    onset_threshold: PerLabel = 0.5
+    offset_threshold: PerLabel | None = None
+    min_gap: PerLabel = 0.2
+    min_duration: PerLabel = 0.2
+
+    def __post_init__(self) -> None:
+        """Check every number of every setting."""
+        for name in ("onset_threshold", "offset_threshold"):
+            for value in self._values(name):
+                _require(0 <= value <= 1, name, value, "be from 0 to 1")
+        for name in ("min_gap", "min_duration"):
+            for value in self._values(name):
+                _require(0 <= value < math.inf, name, value, "be at least 0 (in s)")
+
+    def _values(self, name: str) -> list[float]:
+        setting = getattr(self, name)
+        if setting is None:
+            return []
+        return list(setting.values()) if isinstance(setting, Mapping) else [setting]
+
+    def per_label(self, name: str, labels: Sequence[str]) -> list[float]:
+        """Return setting `name` for each of `labels`, in their order.
+
+        Raises
+        ------
+        ValueError
+            The setting names a label that is not one of `labels`, or an offset
+            threshold is above its onset threshold.
+        """
+        setting = getattr(self, name)
+        if name == "offset_threshold":
+            onsets = self.per_label("onset_threshold", labels)
+            if setting is None:
+                return onsets
+            values = _spread(name, setting, labels, onsets)
+            for label, onset, offset in zip(labels, onsets, values, strict=True):
+                _require(
+                    offset <= onset,
+                    f"offset_threshold of {label}",
+                    offset,
+                    f"be at most its onset_threshold={onset}",
+                )
+            return values
+        default = float(_DEFAULTS[name])
+        return _spread(name, setting, labels, [default] * len(labels))
+
+
+_DEFAULTS = {
+    "onset_threshold": 0.5,
+    "min_gap": 0.2,
+    "min_duration": 0.2,
+}
+
+
+def _spread(
+    name: str, setting: PerLabel, labels: Sequence[str], defaults: Sequence[float]
+) -> list[float]:
+    """Give each label its number: the setting's own, or its default."""
+    if not isinstance(setting, Mapping):
+        return [float(setting)] * len(labels)
+    for label in setting:
+        if label not in labels:
+            raise ValueError(
+                f"{name} names the unknown label {label!r}; "
+                f"the labels are {', '.join(labels)}"
+            )
+    return [
+        float(setting.get(label, default))
+        for label, default in zip(labels, defaults, strict=True)
+    ]
