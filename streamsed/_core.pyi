@@ -40,7 +40,11 @@ def triple_norm(frames: NDArray[np.float32], top_db: float) -> NDArray[np.float3
     """Floor at maximum - top_db, then the product of the three min-max scalings."""
 
 class GapFilter:
-    """Score frames to runs: threshold, connect, cut, per label, incrementally."""
+    """Score frames to runs: threshold, connect, cut, per label, incrementally.
+
+    Runs are structured arrays with the fields label (int32), onset and offset (int64,
+    score frames, offset exclusive) and score (float32, the mean over the run).
+    """
 
     def __init__(
         self,
@@ -57,4 +61,7 @@ class GapFilter:
     def push(self, scores: NDArray[np.float32]) -> NDArray[np.void]: ...
     def flush(self) -> NDArray[np.void]: ...
     def reset(self) -> None: ...
+    def open_runs(self) -> NDArray[np.void]:
+        """Runs not yet closed, as they stand: offset and score up to the last active."""
+
     def copy(self) -> GapFilter: ...

@@ -1,0 +1,92 @@
+#include "gap_filter.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace streamsed {
+
+GapFilter::GapFilter(std::vector<LabelRule> rules) : rules_(std::move(rules)) {
+  for (std::size_t k = 0; k < rules_.size(); ++k) {
+    const LabelRule& rule = rules_[k];
+    const auto fail = [k](const char* name, const std::string& value,
+                          const std::string& must) {
+      throw std::invalid_argument(std::string(name) + "[" + std::to_string(k) + "]=" +
+                                  value + " must " + must);
+    };
+    // Written so that NaN fails.
+    if (!(rule.offset_threshold <= rule.onset_threshold)) {
+      fail("offset_thresholds", std::to_string(rule.offset_threshold),
+           "be at most the onset threshold " + std::to_string(rule.onset_threshold));
+    }
+    if (rule.min_gap < 0) {
+      fail("min_gaps", std::to_string(rule.min_gap), "be at least 0");
+    }
+    if (rule.min_duration < 0) {
+      fail("min_durations", std::to_string(rule.min_duration), "be at least 0");
+    }
+  }
+  states_.resize(rules_.size());
+}
+
+void GapFilter::push(const float* scores, std::int64_t n_frames,
+                     std::vector<Run>& closed) {
+  for (const std::int64_t end = n_frames_ + n_frames; n_frames_ < end; ++n_frames_) {
+    for (std::size_t k = 0; k < rules_.size(); ++k) {
+      const LabelRule& rule = rules_[k];
+      State& state = states_[k];
+      const float score = *scores++;
+      state.active =
+          score >= (state.active ? rule.offset_threshold : rule.onset_threshold);
+      const bool open = state.offset != 0;
+      if (!open && !state.active) continue;
+      if (!open) state.onset = n_frames_;
+      state.sum_with_gap += static_cast<double>(score);
+      if (state.active) {
+        state.offset = n_frames_ + 1;
+        state.sum = state.sum_with_gap;
+      } else if (n_frames_ + 1 - state.offset >= rule.min_gap) {
+        close(k, closed);
+      }
+    }
+  }
+}
+
+void GapFilter::flush(std::vector<Run>& closed) {
+  for (std::size_t k = 0; k < rules_.size(); ++k) {
+    if (states_[k].offset != 0) close(k, closed);
+  }
+  flushed_ = true;
+}
+
+void GapFilter::reset() noexcept {
+  std::fill(states_.begin(), states_.end(), State{});
+  n_frames_ = 0;
+  flushed_ = false;
+}
+
+std::vector<Run> GapFilter::open_runs() const {
+  std::vector<Run> runs;
+  for (std::size_t k = 0; k < rules_.size(); ++k) {
+    if (states_[k].offset != 0) runs.push_back(run(k));
+  }
+  return runs;
+}
+
+Run GapFilter::run(std::size_t label) const noexcept {
+  const State& state = states_[label];
+  const auto length = static_cast<double>(state.offset - state.onset);
+  return {static_cast<std::int32_t>(label), state.onset, state.offset,
+          static_cast<float>(state.sum / length)};
+}
+
+void GapFilter::close(std::size_t label, std::vector<Run>& closed) {
+  State& state = states_[label];
+  if (state.offset - state.onset >= rules_[label].min_duration) {
+    closed.push_back(run(label));
+  }
+  state = State{};
+}
+
+}  // namespace streamsed
