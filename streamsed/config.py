@@ -40,8 +40,8 @@ class _Config:
         return cls(**settings)
 
 
-def _require(condition: bool, name: str, value: object, rule: str) -> None:
-    if not condition:
+def _require(rule_holds: object, name: str, value: object, rule: str) -> None:
+    if not rule_holds:
         raise ValueError(f"{name}={value} must {rule}")
 
 
@@ -253,6 +253,35 @@ class PostConfig(_Config):
         for name in ("min_gap", "min_duration"):
             for value in self._values(name):
                 _require(0 <= value < math.inf, name, value, "be at least 0 (in s)")
+
+    def override(
+        self, labels: Sequence[str], settings: Mapping[str, PerLabel]
+    ) -> PostConfig:
+        """Return a copy in which `settings` replace this one's, label by label.
+
+        A number replaces the setting of every label, a mapping that of the labels it
+        names. A new onset threshold pulls the offset threshold down with it.
+
+        Raises
+        ------
+        ValueError
+            A value is out of range, or a label is not one of `labels`.
+
+        Examples
+        --------
+        >>> post = PostConfig().override(["Cat", "Dog"], {"min_gap": {"Dog": 1.0}})
+        >>> post.per_label("min_gap", ["Cat", "Dog"])
+        [0.2, 1.0]
+        """
+        merged: dict[str, dict[str, float]] = {}
+        for field in fields(self):
+            own = self.per_label(field.name, labels)
+            new = _spread(field.name, settings.get(field.name, {}), labels, own)
+            merged[field.name] = dict(zip(labels, new, strict=True))
+        if "offset_threshold" not in settings:
+            onsets, offsets = merged["onset_threshold"], merged["offset_threshold"]
+            merged["offset_threshold"] = {k: min(offsets[k], onsets[k]) for k in labels}
+        return PostConfig(**merged)
 
     def _values(self, name: str) -> list[float]:
         setting = getattr(self, name)

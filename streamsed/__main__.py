@@ -1,0 +1,5 @@
+"""`python -m streamsed` is `streamsed`."""
+
+from streamsed.cli import main
+
+main()

@@ -1,0 +1,225 @@
+"""The command line: options to settings, settings to work, errors to one line each."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+import streamsed
+
+if TYPE_CHECKING:
+    from streamsed.config import PerLabel
+
+UsageError: Any = typer.BadParameter.__mro__[1]  # typer brings its own or click's
+
+app = typer.Typer(
+    name="streamsed",
+    help=streamsed.__doc__,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def main() -> NoReturn:
+    """Run the command line; what a user did wrong becomes one line and exit code 2."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        code = app(standalone_mode=False) or 0
+    except UsageError as error:
+        code = _fail(error.format_message())
+    except KeyboardInterrupt:
+        code = 130
+        print("streamsed: interrupted", file=sys.stderr)
+    except BrokenPipeError:
+        # The reader of our output left; there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except (OSError, ValueError, ModuleNotFoundError) as error:
+        code = _fail(str(error))
+    sys.exit(code)
+
+
+def _fail(message: str) -> int:
+    print(f"streamsed: error: {' '.join(message.split())}", file=sys.stderr)
+    return 2
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback form
+    if wanted:
+        print(f"streamsed {streamsed.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Print the version.",
+        ),
+    ] = False,
+) -> None:
+    """Detect sound events: named, with exact onsets and offsets."""
+
+
+def _per_label(name: str, entries: list[str]) -> PerLabel | None:
+    """Read `0.4` or `Dog=0.6 Cat=0.3`: a number for all labels, or numbers by label."""
+    numbers: dict[str, float] = {}
+    for entry in entries:
+        label, equals, number = entry.rpartition("=")
+        try:
+            numbers[label if equals else ""] = float(number)
+        except ValueError:
+            raise ValueError(
+                f"{name}={entry} must be a number or Label=number, "
+                f"such as {name} 0.4 or {name} Dog=0.4"
+            ) from None
+    if "" in numbers:
+        if len(numbers) > 1:
+            raise ValueError(
+                f"{name} must be given once for all labels or by label, not both"
+            )
+        return numbers[""]
+    return numbers or None
+
+
+@app.command("file")
+def file_command(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Recordings, or folders of them.", show_default=False),
+    ],
+    *,
+    format_name: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="FORMAT",
+            help="table, tsv (the challenge's), csv, jsonl, audacity or raven. "
+            "[default: table on a terminal, tsv into a pipe or file]",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE|DIR",
+            help="Write there instead of printing; in a folder, a file per recording.",
+        ),
+    ] = None,
+    model: Annotated[
+        str,
+        typer.Option("--model", "-m", metavar="NAME|PATH", help="Which model to use."),
+    ] = "default",
+    device: Annotated[
+        str, typer.Option(metavar="auto|cpu|cuda", help="Where the model runs.")
+    ] = "auto",
+    step: Annotated[
+        float | None,
+        typer.Option(metavar="S", help="Score a segment every S seconds."),
+    ] = None,
+    latency: Annotated[
+        float | None,
+        typer.Option(metavar="S", help="Let a score wait S seconds for more segments."),
+    ] = None,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="T|LABEL=T",
+            help="Scores from which a label is on, 0 to 1; repeatable.",
+        ),
+    ] = None,
+    min_gap: Annotated[
+        list[str] | None,
+        typer.Option(metavar="S|LABEL=S", help="Fill shorter gaps; repeatable."),
+    ] = None,
+    min_duration: Annotated[
+        list[str] | None,
+        typer.Option(metavar="S|LABEL=S", help="Drop shorter events; repeatable."),
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Report this label only; repeatable."),
+    ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE|DIR",
+            help="Write the frame scores too (sed_scores_eval's TSV).",
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE|DIR", help="Draw the detection too (PNG)."),
+    ] = None,
+    check_stream: Annotated[
+        bool,
+        typer.Option(
+            "--check-stream",
+            help="Push each recording again in random chunks; compare.",
+        ),
+    ] = False,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Look in folders inside folders.")
+    ] = False,
+) -> int:
+    """Detect the events of recordings and print or write them.
+
+    Exit code 0: all recordings done. 1: some failed, or a stream check found a
+    difference. 2: none done, or an option is wrong. 130: interrupted; what was done by
+    then is written.
+    """
+    from streamsed.filejob import FileJob
+    from streamsed.outputs import Outputs
+
+    settings = {
+        "onset_threshold": _per_label("--threshold", threshold or []),
+        "min_gap": _per_label("--min-gap", min_gap or []),
+        "min_duration": _per_label("--min-duration", min_duration or []),
+    }
+    job = FileJob(
+        model=model,
+        device=device,
+        step=step,
+        latency=latency,
+        post={name: value for name, value in settings.items() if value is not None},
+        only=label or [],
+        outputs=Outputs(
+            format_name=format_name, events=output, scores=scores, plot=plot
+        ),
+        check_stream=check_stream,
+    )
+    return job.run(paths, recursive=recursive)
+
+
+@app.command()
+def info(
+    model: Annotated[
+        str, typer.Argument(metavar="[NAME|PATH]", help="A shipped model or a file.")
+    ] = "default",
+) -> None:
+    """Say what a model detects, how it is set, how it scored and how it was trained."""
+    from rich.console import Console
+
+    from streamsed.display import info_table
+    from streamsed.model import ModelInfo, find_model
+
+    path = find_model(model)
+    Console(soft_wrap=True).print(info_table(ModelInfo.read(path), path))

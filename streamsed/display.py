@@ -1,0 +1,108 @@
+"""What a person sees in the terminal: tables, and a bar while one waits."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from streamsed.events import Event
+from streamsed.model import ModelInfo
+
+PATIENCE = 2.0
+"""Seconds that a person waits without a bar."""
+
+
+def say(message: str) -> None:
+    """Tell the person something on one line of stderr, apart from the results."""
+    sys.stderr.write(f"streamsed: {' '.join(message.split())}\n")
+
+
+def events_table(name: str, events: Sequence[Event]) -> RenderableType:
+    """Show the events of one recording, or say that there are none."""
+    if not events:
+        return Text(f"{name}: no events")
+    table = Table(title=Text(name), title_justify="left", box=None, pad_edge=False)
+    for column in ("onset", "offset", "duration", "score"):
+        table.add_column(column, justify="right")
+    table.add_column("label")
+    for event in events:
+        times = (event.onset, event.offset, event.duration)
+        table.add_row(*(f"{t:.3f}" for t in times), f"{event.score:.2f}", event.label)
+    return table
+
+
+def info_table(info: ModelInfo, path: Path) -> RenderableType:
+    """Show what a model file says of itself."""
+    table = Table(title=Text(f"{info.name}  ({path})"), title_justify="left", box=None)
+    table.add_column("", style="dim", no_wrap=True)
+    table.add_column("")
+    segment = f"{info.frontend.segment_frames} frames, {info.frontend.n_mels} mel bands"
+    table.add_row("labels", ", ".join(info.labels))
+    table.add_row(
+        "size", f"{path.stat().st_size / 1e6:.1f} MB, {info.parameters} weights"
+    )
+    table.add_row("cost", f"{info.gmac:.2f} GMAC per segment of {segment}")
+    table.add_row(
+        "stream", f"step {info.stream.step} s, latency {info.stream.latency} s"
+    )
+    for section in (info.scores_at_export, info.training):
+        for name, value in section.items():
+            shown = f"{value:.4g}" if isinstance(value, float) else str(value)
+            table.add_row(name, Text(shown))
+    post = Table(title="post-processing", title_justify="left", box=None)
+    names = ("onset_threshold", "offset_threshold", "min_gap", "min_duration")
+    for column in ("label", *names):
+        post.add_column(column.replace("_", " "))
+    columns = [info.post.per_label(name, info.labels) for name in names]
+    for label, *values in zip(info.labels, *columns, strict=True):
+        post.add_row(label, *(f"{value:g}" for value in values))
+    return Group(table, post)
+
+
+class Waiting:
+    """A progress bar on stderr that appears only if the work takes long.
+
+    Parameters
+    ----------
+    total : float
+        Seconds of audio to do.
+    """
+
+    def __init__(self, total: float) -> None:
+        self._total = total
+        self._started = time.monotonic()
+        self._progress: Progress | None = None
+        self._done = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    def advance(self, seconds: float, name: str) -> None:
+        """Count `seconds` of audio of the recording `name` as done."""
+        self._done += seconds
+        waited = time.monotonic() - self._started
+        if self._progress is None and waited > PATIENCE and sys.stderr.isatty():
+            self._progress = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.completed:.0f} of {task.total:.0f} s of audio"),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._task = self._progress.add_task("", total=self._total)
+            self._progress.start()
+        if self._progress is not None:
+            self._progress.update(self._task, completed=self._done, description=name)

@@ -1,0 +1,161 @@
+"""What `streamsed file` does, once its options are read.
+
+Everything that can be known to be wrong is said before the model is loaded. Then the
+recordings are done one by one; a bad one is reported and the rest go on. An interruption
+ends the work between chunks; what is done by then is delivered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from pathlib import Path
+
+from streamsed.audio import audio_info
+from streamsed.config import PerLabel, StreamConfig
+from streamsed.detector import Detector, Trace
+from streamsed.display import Waiting, say
+from streamsed.model import Model, ModelInfo, find_model
+from streamsed.outputs import Outputs
+from streamsed.plot import MAX_DURATION
+from streamsed.recordings import (
+    Detection,
+    Recording,
+    detect,
+    differs_in_chunks,
+    find_recordings,
+)
+
+CHECK_SEED = 1
+"""Of the random chunks of `--check-stream`; any other must do as well."""
+
+
+@dataclass
+class FileJob:
+    """Detect in many recordings and deliver the results.
+
+    Parameters
+    ----------
+    model, device : str
+        As `Model.load` takes them.
+    step, latency : float or None
+        Seconds; None is the model's own, the step never above the latency.
+    post : mapping
+        Settings of `PostConfig` that replace the model's own.
+    only : sequence of str
+        Labels to report; empty reports all.
+    outputs : Outputs
+        Where the results go.
+    check_stream : bool
+        Whether to push each recording again in random chunks and compare.
+    """
+
+    model: str
+    device: str
+    step: float | None
+    latency: float | None
+    post: Mapping[str, PerLabel]
+    only: Sequence[str]
+    outputs: Outputs
+    check_stream: bool
+    _n_done: int = field(default=0, init=False)
+    _n_failed: int = field(default=0, init=False)
+    _interrupted: bool = field(default=False, init=False)
+
+    def run(self, paths: Sequence[Path], *, recursive: bool) -> int:
+        """Do it all and return the exit code (see `streamsed.cli.file_command`)."""
+        recordings, errors = find_recordings(paths, recursive=recursive)
+        for error in errors:
+            self._failed(error)
+        if recordings:
+            self.outputs.check(recordings)
+            detector = self._detector()
+            detections = self._detections(detector, recordings)
+            first = next(detections, None)
+            if first is not None:  # else leave alone what may stand at the outputs
+                info = detector.model.info
+                self.outputs.deliver(chain([first], detections), info)
+        if self._interrupted:
+            return 130
+        return min(1, self._n_failed) if self._n_done else 2
+
+    def _detector(self) -> Detector:
+        info = ModelInfo.read(find_model(self.model))
+        latency = info.stream.latency if self.latency is None else self.latency
+        step = min(info.stream.step, latency) if self.step is None else self.step
+        stream = StreamConfig(step=step, latency=latency)
+        stream.in_score_frames(info.frontend)
+        post = info.post.override(info.labels, self.post)
+        for label in self.only:
+            if label not in info.labels:
+                raise ValueError(
+                    f"--label={label} must be one of {', '.join(info.labels)}"
+                )
+        model = Model.load(self.model, device=self.device)
+        return Detector(model, stream=stream, post=post)
+
+    def _detections(
+        self, detector: Detector, recordings: Sequence[Recording]
+    ) -> Iterator[Detection]:
+        """Give the recordings that can be done; report the others and go on."""
+        with Waiting(sum(map(_duration, recordings))) as waiting:
+            for recording in recordings:
+                try:
+                    found = self._one(detector, recording, waiting)
+                except KeyboardInterrupt:
+                    self._interrupted = True
+                    done = f"{self._n_done} of {len(recordings)} recordings"
+                    say(f"interrupted after {done}")
+                    return
+                except (OSError, ValueError) as error:
+                    self._failed(str(error))
+                    continue
+                self._n_done += 1
+                yield found
+
+    def _one(
+        self, detector: Detector, recording: Recording, waiting: Waiting
+    ) -> Detection:
+        trace = None
+        if self.outputs.needs_trace:
+            trace = Trace(keep_frames=self.outputs.plot is not None)
+        if self.outputs.plot is not None and _duration(recording) > MAX_DURATION:
+            raise ValueError(
+                f"{recording.path} must be at most {MAX_DURATION:.0f} s long for --plot, "
+                f"and is {_duration(recording):.0f} s; plot a part of it"
+            )
+        rate = detector.sample_rate
+        found = detect(
+            detector,
+            recording,
+            trace=trace,
+            on_samples=lambda n: waiting.advance(n / rate, recording.name),
+        )
+        if self.check_stream:
+            self._check_stream(detector, found)
+        if not self.only:
+            return found
+        return replace(found, events=[e for e in found.events if e.label in self.only])
+
+    def _check_stream(self, detector: Detector, found: Detection) -> None:
+        n_chunks, different = differs_in_chunks(detector, found, seed=CHECK_SEED)
+        name, n_events = found.recording.name, len(found.events)
+        if different:
+            raise ValueError(
+                f"{name} gives other events in {n_chunks} random chunks (seed "
+                f"{CHECK_SEED}), the first {different[0]}; please report this"
+            )
+        say(f"{name}: the same {n_events} events in {n_chunks} random chunks")
+
+    def _failed(self, message: str) -> None:
+        say(f"error: {message}")
+        self._n_failed += 1
+
+
+def _duration(recording: Recording) -> float:
+    """Return the seconds that a recording's header states; 0 if it cannot be read."""
+    try:
+        return audio_info(recording.path).duration
+    except (OSError, ValueError):
+        return 0.0  # said when the recording's turn comes

@@ -1,0 +1,168 @@
+"""Where the results of `streamsed file` go, checked before any work is done."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from streamsed.display import events_table
+from streamsed.events import Event
+from streamsed.model import ModelInfo
+from streamsed.plot import plot_detection
+from streamsed.recordings import Detection, Recording
+from streamsed.writers import FORMATS, Format, lines, score_lines, write
+
+SCORES_SUFFIX = ".scores.tsv"
+PLOT_SUFFIX = ".png"
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Where the results go.
+
+    Parameters
+    ----------
+    format_name : str or None
+        "table" or one of `FORMATS`; None is a table on a terminal and tsv elsewhere.
+    events, scores, plot : Path or None
+        A file, or a folder for a file per recording; None prints the events, and writes
+        no scores and no picture.
+    """
+
+    format_name: str | None = None
+    events: Path | None = None
+    scores: Path | None = None
+    plot: Path | None = None
+
+    @property
+    def format(self) -> Format | None:
+        """How events are written; None is the table."""
+        name = self.format_name
+        if name is None:
+            name = "table" if self.events is None and sys.stdout.isatty() else "tsv"
+        return None if name == "table" else FORMATS[name]
+
+    def check(self, recordings: Sequence[Recording]) -> None:
+        """Raise what can be known to be wrong before the recordings are done.
+
+        Raises
+        ------
+        ValueError
+            The format is unknown or does not fit the place, or two recordings would be
+            written to one file.
+        OSError
+            A place to write is missing or not writable.
+        """
+        if self.format_name not in (None, "table", *FORMATS):
+            raise ValueError(
+                f"--format={self.format_name} must be table, {', '.join(FORMATS)}"
+            )
+        form = self.format
+        if form is None and self.events is not None:
+            raise ValueError(
+                "--format=table must go to the terminal; for a file use --format tsv"
+            )
+        places = (
+            ("--output", self.events, form.suffix if form else "", form and form.many),
+            ("--scores", self.scores, SCORES_SUFFIX, False),
+            ("--plot", self.plot, PLOT_SUFFIX, False),
+        )
+        for option, place, suffix, many in places:
+            if place is None:
+                continue
+            if not place.is_dir() and len(recordings) > 1 and not many:
+                raise ValueError(
+                    f"{option}={place} must be a folder that exists, to hold a file for "
+                    f"each of the {len(recordings)} recordings"
+                )
+            _check_writable(option, place)
+            _check_distinct(option, [_target(place, r, suffix) for r in recordings])
+
+    @property
+    def needs_trace(self) -> bool:
+        """Whether `deliver` writes more than events."""
+        return self.scores is not None or self.plot is not None
+
+    def deliver(self, detections: Iterable[Detection], info: ModelInfo) -> None:
+        """Print or write each recording's results as it is done.
+
+        Parameters
+        ----------
+        detections : iterable of Detection
+            With traces where `needs_trace`.
+        info : ModelInfo
+            Labels and grid of the model that found them.
+        """
+        form = self.format
+        detections = self._write_traces(detections, info)
+        if form is None:
+            _print_tables(detections)
+        elif self.events is None:
+            for line in lines(form, map(_named, detections)):
+                sys.stdout.write(line)
+                sys.stdout.flush()
+        elif self.events.is_dir():
+            for found in detections:
+                path = _target(self.events, found.recording, form.suffix)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write(path, lines(form, [_named(found)]))
+        else:
+            write(self.events, lines(form, map(_named, detections)))
+
+    def _write_traces(
+        self, detections: Iterable[Detection], info: ModelInfo
+    ) -> Iterator[Detection]:
+        """Write the scores and the picture of what passes."""
+        for found in detections:
+            if self.scores is not None and found.trace is not None:
+                path = _target(self.scores, found.recording, SCORES_SUFFIX)
+                grid = (info.labels, info.frontend, found.n_samples)
+                write(path, score_lines(found.trace.scores, *grid))
+            if self.plot is not None and found.trace is not None:
+                path = _target(self.plot, found.recording, PLOT_SUFFIX)
+                plot_detection(path, found, info)
+            yield found
+
+
+def _named(found: Detection) -> tuple[str, list[Event]]:
+    return found.recording.name, found.events
+
+
+def _target(place: Path, recording: Recording, suffix: str) -> Path:
+    """Return the file for one recording: `place`, or the recording's own in it."""
+    if not place.is_dir():
+        return place
+    name = Path(recording.name)
+    return place / (Path(name.name) if name.is_absolute() else name).with_suffix(suffix)
+
+
+def _print_tables(detections: Iterable[Detection]) -> None:
+    console = Console(soft_wrap=True)
+    for found in detections:
+        console.print(events_table(*_named(found)))
+
+
+def _check_writable(option: str, place: Path) -> None:
+    folder = place if place.is_dir() else place.parent
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"{option}={place} must be in a folder that exists; make {folder} first"
+        )
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"{option}={place} must be writable, and {folder} is not")
+
+
+def _check_distinct(option: str, targets: Sequence[Path]) -> None:
+    seen: set[Path] = set()
+    for path in targets:
+        if path in seen and len(set(targets)) > 1:
+            raise ValueError(
+                f"{option} must give each recording a file of its own, and two would be "
+                f"written to {path}; give them different names or do them one by one"
+            )
+        seen.add(path)

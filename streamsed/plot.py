@@ -1,0 +1,94 @@
+"""A recording as a picture: log-mel, where the self-mask looked, scores and events."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsed.model import ModelInfo
+from streamsed.recordings import Detection
+from streamsed.writers import replacing
+
+MAX_DURATION = 3600.0
+"""Seconds; a longer recording shows nothing in one picture and fills the memory."""
+
+
+def plot_detection(path: Path, found: Detection, info: ModelInfo) -> None:
+    """Draw what the detector heard and said, as a PNG.
+
+    Parameters
+    ----------
+    path : Path
+        Where the picture goes; it appears whole or not at all.
+    found : Detection
+        With a trace that kept its frames.
+    info : ModelInfo
+        Labels and grid of the model that found it.
+
+    Raises
+    ------
+    OSError
+        The picture cannot be written.
+    ModuleNotFoundError
+        matplotlib is not installed.
+    ValueError
+        The recording is longer than `MAX_DURATION`, or has no trace.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "--plot must have matplotlib; install it with `pip install 'streamsed[plot]'`"
+        ) from error
+
+    if found.trace is None:
+        raise ValueError("found must have a trace; detect with one")
+    frontend, scores = info.frontend, found.trace.scores
+    n_score_frames = len(scores)
+    end = n_score_frames * frontend.score_frame_duration
+    width = float(np.clip(end * 0.5, 8, 40))
+    figure = Figure(figsize=(width, 7), layout="constrained")
+    mel, mask, lanes = figure.subplots(3, 1, sharex=True, height_ratios=[4, 1, 4])
+
+    picture = _pooled(found.trace.frames, n_columns=4000)
+    mel.imshow(
+        np.maximum(picture, picture.max() - frontend.top_db).T,
+        origin="lower",
+        aspect="auto",
+        extent=(0, end, 0, frontend.n_mels),
+        cmap="magma",
+    )
+    mel.set(title=found.recording.name, ylabel="mel band")
+
+    times = (np.arange(n_score_frames) + 0.5) * frontend.score_frame_duration
+    mask.fill_between(
+        times, found.trace.region, color="tab:gray", alpha=0.6, linewidth=0
+    )
+    mask.set(ylim=(0, 1), ylabel="self-mask")
+
+    lanes.imshow(
+        scores.T,
+        aspect="auto",
+        extent=(0, end, len(info.labels) - 0.5, -0.5),
+        cmap="Blues",
+        vmin=0,
+        vmax=1,
+        interpolation="nearest",
+    )
+    for event in found.events:
+        lane = info.labels.index(event.label)
+        lanes.plot([event.onset, event.offset], [lane, lane], color="tab:red", lw=4)
+    lanes.set(xlabel="seconds", xlim=(0, end), yticks=range(len(info.labels)))
+    lanes.set_yticklabels(info.labels)
+    with replacing(path) as scratch:
+        figure.savefig(scratch, format="png", dpi=100)
+
+
+def _pooled(frames: NDArray[np.float32], *, n_columns: int) -> NDArray[np.float32]:
+    """Take maxima over equal spans of frames, so that at most `n_columns` remain."""
+    span = -(-len(frames) // n_columns)
+    padded = np.pad(frames, ((0, -len(frames) % span), (0, 0)), mode="edge")
+    pooled: NDArray[np.float32] = padded.reshape(-1, span, frames.shape[1]).max(axis=1)
+    return pooled

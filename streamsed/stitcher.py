@@ -1,0 +1,128 @@
+"""Overlapping segment scores to one final score per frame.
+
+A score frame is seen by every segment that holds it. Near a segment's edges the model
+lacks context on one side, so each view is weighted by its distance to the nearer edge of
+the segment's real frames (a triangular window, in whole numbers), and the final score is
+the weighted mean of the views that exist when the frame becomes `latency` old::
+
+    view of segment 0    1 2 3 4 4 3 2 1
+    view of segment 1            1 2 3 4 4 3 2 1
+                                 ^ weights 4 and 1: mostly segment 0's word
+
+"Old" is counted in score frames of the recording, not in calls: however the recording is
+cut into chunks, a frame's final score is made of the same views in the same order, so it
+is the same to the last bit. The edges of a *recording* are no loss of context; there the
+only view's weight cancels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Scores = NDArray[np.float32]
+
+
+class Stitcher:
+    """Combine the scores of overlapping segments into final scores.
+
+    Parameters
+    ----------
+    n_columns : int
+        Scores per frame.
+    segment_length : int
+        Score frames in a segment.
+    latency : int
+        Score frames; a frame is final once the recording is this far past its start.
+
+    Examples
+    --------
+    >>> stitcher = Stitcher(n_columns=1, segment_length=4, latency=4)
+    >>> ones, zeros = np.ones((4, 1), np.float32), np.zeros((4, 1), np.float32)
+    >>> stitcher.push(ones, 0, 4).ravel().tolist()  # frame 0 is now 4 old
+    [1.0]
+    >>> stitcher.push(zeros, 2, 6).ravel().tolist()  # frame 1 fell due before this view
+    [1.0, 0.6666666865348816]
+    >>> stitcher.flush().ravel().tolist()
+    [0.3333333432674408, 0.0, 0.0]
+    """
+
+    def __init__(self, *, n_columns: int, segment_length: int, latency: int) -> None:
+        if not 1 <= latency <= segment_length:
+            raise ValueError(
+                f"latency={latency} must be from 1 to {segment_length} score frames"
+            )
+        self._segment_length = segment_length
+        self._latency = latency
+        # A frame waits for at most `latency`; a segment reaches no further past it.
+        capacity = 2 * segment_length
+        self._sums = np.zeros((capacity, n_columns), dtype=np.float64)
+        self._weights = np.zeros((capacity, 1), dtype=np.float64)
+        self.reset()
+
+    @property
+    def latency(self) -> int:
+        """Score frames from a frame's start until its score is final."""
+        return self._latency
+
+    def reset(self) -> None:
+        """Forget everything, as if newly made."""
+        self._sums[:] = 0
+        self._weights[:] = 0
+        self._n_final = 0  # frames given out; row 0 of the sums is frame n_final
+        self._end = 0  # end of the newest view
+
+    def push(self, scores: Scores, start: int, end: int) -> Scores:
+        """Add the view of one segment; return the frames that it makes final.
+
+        Parameters
+        ----------
+        scores : float32 (segment_length, n_columns)
+            The model's scores; rows past `end - start` belong to padding.
+        start, end : int
+            Score frames of the recording that the view covers; `end` is also how far the
+            recording has come, and never falls.
+
+        Returns
+        -------
+        float32 (n_frames, n_columns)
+            The scores of the next frames of the recording, final.
+        """
+        before = self.advance(end - 1)  # due before this view existed
+        length = end - start
+        skipped = max(0, self._n_final - start)  # frames that are final already
+        position = np.arange(skipped, length)
+        weights = np.minimum(position + 1, length - position)[:, None]
+        first = start + skipped - self._n_final
+        rows = slice(first, first + length - skipped)
+        self._sums[rows] += weights * scores[skipped:length].astype(np.float64)
+        self._weights[rows] += weights
+        self._end = max(self._end, end)
+        after = self.advance(end)
+        return np.concatenate([before, after]) if len(before) else after
+
+    def advance(self, n_score_frames: int) -> Scores:
+        """Return the frames that are final now that the recording has come this far."""
+        due = n_score_frames - self._latency + 1
+        return self._take(max(0, min(due, self._end) - self._n_final))
+
+    def pending(self) -> Scores:
+        """Return what is known of the frames that are not final: (n_frames, n_columns)."""
+        return self._mean(self._end - self._n_final)
+
+    def flush(self) -> Scores:
+        """End the recording: return all frames still owed, final."""
+        return self._take(self._end - self._n_final)
+
+    def _mean(self, n_frames: int) -> Scores:
+        weights = np.maximum(self._weights[:n_frames], 1)  # a frame nobody scored is 0
+        return (self._sums[:n_frames] / weights).astype(np.float32)
+
+    def _take(self, n_frames: int) -> Scores:
+        scores = self._mean(n_frames)
+        if n_frames:
+            for rows in (self._sums, self._weights):
+                rows[:-n_frames] = rows[n_frames:]
+                rows[-n_frames:] = 0
+            self._n_final += n_frames
+        return scores

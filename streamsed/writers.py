@@ -1,0 +1,218 @@
+"""Events to text: the formats that annotators, the challenge and programs read.
+
+A `Format` says how one event of one recording becomes a line, what stands above the
+lines, and whether one file can hold several recordings. Files are written beside their
+place and renamed, so a reader never sees half of one.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsed.config import FrontendConfig
+from streamsed.events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A way to write events.
+
+    Parameters
+    ----------
+    suffix : str
+        Of a file in this format, with its dot.
+    header : str
+        First line, or "" for none.
+    row : callable
+        (filename, number counted from 1, event) to a line without its end.
+    empty : callable or None
+        Filename to the line that says that a recording has no events; None writes none.
+    many : bool
+        Whether one file can hold several recordings.
+    """
+
+    suffix: str
+    header: str
+    row: Callable[[str, int, Event], str]
+    empty: Callable[[str], str] | None = None
+    many: bool = True
+
+
+def _tsv(filename: str, _: int, event: Event) -> str:
+    return f"{filename}\t{event.onset:.3f}\t{event.offset:.3f}\t{event.label}"
+
+
+def _csv(filename: str, _: int, event: Event) -> str:
+    line = io.StringIO()
+    times = f"{event.onset:.3f}", f"{event.offset:.3f}"
+    csv.writer(line, lineterminator="").writerow(
+        [filename, *times, event.label, f"{event.score:.4f}"]
+    )
+    return line.getvalue()
+
+
+def _jsonl(filename: str, _: int, event: Event) -> str:
+    return json.dumps(
+        {
+            "filename": filename,
+            "label": event.label,
+            "onset": round(event.onset, 6),
+            "offset": round(event.offset, 6),
+            "score": round(event.score, 6),
+        },
+        ensure_ascii=False,
+    )
+
+
+def _audacity(_filename: str, _: int, event: Event) -> str:
+    return f"{event.onset:.6f}\t{event.offset:.6f}\t{event.label}"
+
+
+def _raven(filename: str, number: int, event: Event) -> str:
+    times = f"{event.onset:.6f}\t{event.offset:.6f}"
+    return (
+        f"{number}\tSpectrogram 1\t1\t{times}\t0.0\t22050.0\t"
+        f"{event.label}\t{event.score:.4f}\t{filename}"
+    )
+
+
+FORMATS: dict[str, Format] = {
+    "tsv": Format(
+        ".tsv",
+        "filename\tonset\toffset\tevent_label",
+        _tsv,
+        empty=lambda filename: f"{filename}\t\t\t",
+    ),
+    "csv": Format(".csv", "filename,onset,offset,label,score", _csv),
+    "jsonl": Format(".jsonl", "", _jsonl),
+    "audacity": Format(".txt", "", _audacity, many=False),
+    "raven": Format(
+        ".selections.txt",
+        "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\t"
+        "High Freq (Hz)\tAnnotation\tScore\tBegin Path",
+        _raven,
+        many=False,
+    ),
+}
+
+
+def lines(
+    form: Format, results: Iterable[tuple[str, Sequence[Event]]]
+) -> Iterator[str]:
+    """Give the lines of a file, as its recordings are done.
+
+    Parameters
+    ----------
+    form : Format
+        One of `FORMATS`.
+    results : iterable of (filename, events)
+        Recordings with their events in order.
+
+    Yields
+    ------
+    str
+        A line, with its end.
+
+    Examples
+    --------
+    >>> results = [("a.wav", [Event("Dog", 0.5, 1.25, 0.9)]), ("b.wav", [])]
+    >>> print("".join(lines(FORMATS["tsv"], results)).replace(chr(9), "|"), end="")
+    filename|onset|offset|event_label
+    a.wav|0.500|1.250|Dog
+    b.wav|||
+    """
+    if form.header:
+        yield form.header + "\n"
+    for filename, events in results:
+        for number, event in enumerate(events, start=1):
+            yield form.row(filename, number, event) + "\n"
+        if not events and form.empty is not None:
+            yield form.empty(filename) + "\n"
+
+
+def score_lines(
+    scores: NDArray[np.float32],
+    labels: Sequence[str],
+    frontend: FrontendConfig,
+    n_samples: int,
+) -> Iterator[str]:
+    """Give the lines of a score file as `sed_scores_eval` reads it.
+
+    Parameters
+    ----------
+    scores : float32 (n_score_frames, n_labels)
+        In [0, 1].
+    labels : sequence of str
+        The columns.
+    frontend : FrontendConfig
+        The grid.
+    n_samples : int
+        Length of the recording; the last frame ends there.
+
+    Yields
+    ------
+    str
+        `onset offset` and the scores, tab-separated, with its end.
+    """
+    yield "\t".join(("onset", "offset", *labels)) + "\n"
+    length, rate = frontend.score_frame_length, frontend.sample_rate
+    for frame, row in enumerate(scores):
+        start, stop = frame * length, min((frame + 1) * length, n_samples)
+        if stop > start:
+            times = f"{start / rate:.6f}\t{stop / rate:.6f}"
+            yield times + "".join(f"\t{score:.6f}" for score in row) + "\n"
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a scratch file beside `path` that takes its name once all is written.
+
+    An error or an interruption leaves what was at `path` before, and nothing else. A
+    device or pipe (`/dev/stdout`) is given as it is.
+
+    Raises
+    ------
+    OSError
+        The folder is missing or not writable, or `path` is a folder.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        yield path
+        return
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} must be a file, and is a folder")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"{path} must be in a folder that exists; make {path.parent} first"
+        )
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    scratch = Path(name)
+    try:
+        yield scratch
+        scratch.chmod(0o666 & ~_umask())  # mkstemp makes it private
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def write(path: Path, content: Iterable[str]) -> None:
+    """Write lines to a file that appears whole or not at all; see `replacing`."""
+    with replacing(path) as scratch, scratch.open("w", encoding="utf-8") as stream:
+        stream.writelines(content)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
