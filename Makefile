@@ -1,0 +1,62 @@
+# Everything starts from a clone: `make demo` and `make test` set up .venv by themselves.
+
+PYTHON ?= python3
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+BIN := .venv/bin
+SOURCES := CMakeLists.txt pyproject.toml constraints.txt $(wildcard csrc/*)
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test lint format bench sanitize wheel clean
+
+demo: .venv/runtime  ## detect the events of half a minute of home life
+	$(BIN)/streamsed file examples/scene.flac --format table --plot scene.png
+	$(BIN)/python examples/compare.py examples/scene.flac examples/scene.tsv
+	@echo "The picture is scene.png."
+
+test: .venv/develop  ## all tests
+	$(BIN)/python -m pytest
+
+lint: .venv/develop  ## formats, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/clang-format --dry-run --Werror csrc/*.h csrc/*.cpp
+
+format: .venv/develop  ## what lint would only complain of
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/clang-format -i csrc/*.h csrc/*.cpp
+
+bench: .venv/bench  ## measure against peers and write benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks
+
+sanitize: .venv/develop  ## the core's tests under AddressSanitizer and UBSan
+	tests/sanitize.sh
+
+wheel: .venv/develop  ## build the wheel and test it from another folder
+	tests/wheel.sh
+
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis scene.png
+
+# A virtual environment with the build's tools; Debian keeps venv and the headers apart.
+.venv/tools: constraints.txt
+	$(PYTHON) -c 'import ensurepip, os, sysconfig as s; os.stat(s.get_path("include") + "/Python.h")' \
+	  || { $(SUDO) apt-get update && $(SUDO) apt-get install -y python3-venv python3-dev; }
+	$(PYTHON) -m venv .venv
+	$(PIP) --upgrade pip
+	$(PIP) pybind11 scikit-build-core cmake ninja
+	touch $@
+
+.venv/runtime: .venv/tools $(SOURCES)
+	$(PIP) --no-build-isolation --editable '.[plot]'
+	touch $@
+
+.venv/develop: .venv/runtime
+	$(PIP) --no-build-isolation --editable '.[plot,train,dev]'
+	touch $@
+
+.venv/bench: .venv/develop
+	$(PIP) --no-build-isolation --editable '.[plot,train,dev,bench]'
+	touch $@

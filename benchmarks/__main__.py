@@ -1,0 +1,49 @@
+"""Run all benchmarks and write RESULTS.md, headed by the machine they ran on."""
+
+import os
+import platform
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks import frontend, program
+from streamsed import _core
+
+RESULTS = Path(__file__).parent / "RESULTS.md"
+
+
+def processor() -> str:
+    """Return the processor's name as the system gives it."""
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":")[1].strip()
+    return platform.processor()
+
+
+def header() -> str:
+    targets = ", ".join(_core.simd_targets())
+    return f"""# Results
+
+Written by `make bench`. One run; peers in turns with ours; medians.
+
+| | |
+|---|---|
+| processor | {processor()}, {os.cpu_count()} cores; instruction sets used: {targets} |
+| load before the run | {os.getloadavg()[0]:.2f} |
+| system | {platform.system()} {platform.release()}, Python {platform.python_version()} |
+| packages | numpy {np.__version__}, torch {torch.__version__} |
+"""
+
+
+def main() -> None:
+    text = header()
+    for section in (*frontend.sections(), *program.sections()):
+        print(section)
+        text += f"\n{section.strip()}\n"
+    RESULTS.write_text(text, encoding="utf-8")
+    print(f"written to {RESULTS}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""The README keeps its word: its Python runs, its commands and options exist."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from streamsed.audio import file_chunks
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_the_python_of_the_readme_runs_in_its_order(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    names = {"microphone": file_chunks("examples/scene.flac")}
+    for block in blocks("python"):
+        exec(block, names)  # noqa: S102 - the README's own code
+    assert "Dog" in capsys.readouterr().out
+
+
+def test_the_make_targets_of_the_readme_exist():
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"make ([a-z]+)", README))
+    assert {"demo", "test"} <= targets
+    for target in targets:
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+
+
+@pytest.mark.parametrize("program", [r"streamsed \w+", r"python -m train \w+"])
+def test_the_options_of_the_readme_exist(program):
+    lines = "\n".join(blocks("sh"))
+    used = re.findall(rf"^({program}) ([^#\n]*)", lines, flags=re.MULTILINE)
+    assert used
+    for command, arguments in used:
+        words = command.replace("python -m ", "").split()
+        shown = subprocess.run(
+            [sys.executable, "-m", *words, "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=ROOT,
+        ).stdout
+        for option in re.findall(r"(?<!\S)--?[a-z][a-z-]*", arguments):
+            assert re.search(rf"(?<![\w-]){option}\b", shown), (command, option)
+
+
+def test_the_links_of_the_readme_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        if not target.startswith("http"):
+            assert (ROOT / target).exists(), target
