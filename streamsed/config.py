@@ -260,12 +260,14 @@ class PostConfig(_Config):
         """Return a copy in which `settings` replace this one's, label by label.
 
         A number replaces the setting of every label, a mapping that of the labels it
-        names. A new onset threshold pulls the offset threshold down with it.
+        names. Without an offset threshold of its own a label's follows its new onset
+        threshold; with one, a lower onset threshold pulls it down.
 
         Raises
         ------
         ValueError
-            A value is out of range, or a label is not one of `labels`.
+            A key is no setting, a value is out of range, or a label is not one of
+            `labels`.
 
         Examples
         --------
@@ -273,15 +275,20 @@ class PostConfig(_Config):
         >>> post.per_label("min_gap", ["Cat", "Dog"])
         [0.2, 1.0]
         """
-        merged: dict[str, dict[str, float]] = {}
-        for field in fields(self):
-            own = self.per_label(field.name, labels)
-            new = _spread(field.name, settings.get(field.name, {}), labels, own)
-            merged[field.name] = dict(zip(labels, new, strict=True))
-        if "offset_threshold" not in settings:
-            onsets, offsets = merged["onset_threshold"], merged["offset_threshold"]
-            merged["offset_threshold"] = {k: min(offsets[k], onsets[k]) for k in labels}
-        return PostConfig(**merged)
+        type(self).from_dict(settings)  # checks the keys
+        merged: dict[str, list[float]] = {}
+        for name in _DEFAULTS:
+            own = self.per_label(name, labels)
+            merged[name] = _spread(name, settings.get(name, {}), labels, own)
+        onsets = merged["onset_threshold"]
+        setting = {} if self.offset_threshold is None else self.offset_threshold
+        own = _spread("offset_threshold", setting, labels, onsets)
+        own = [min(pair) for pair in zip(own, onsets, strict=True)]
+        new = settings.get("offset_threshold", {})
+        merged["offset_threshold"] = _spread("offset_threshold", new, labels, own)
+        return PostConfig(
+            **{k: dict(zip(labels, v, strict=True)) for k, v in merged.items()}
+        )
 
     def _values(self, name: str) -> list[float]:
         setting = getattr(self, name)
