@@ -1,0 +1,109 @@
+"""What the tests share: a tiny model that hears, and a way to run the command."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from hypothesis import settings
+
+from streamsed.config import FrontendConfig, PostConfig, StreamConfig
+
+settings.register_profile("streamsed", deadline=None, derandomize=True)
+settings.load_profile("streamsed")
+
+LABELS = ("Speech", "Dog")
+
+
+def build_model(path, *, labels=LABELS, n_outputs=2, extra="streamsed.json", **info):
+    """Write a model file whose network hears a band of the spectrum for each output.
+
+    Each score sees two score frames to either side, and the mean of the whole segment: as
+    with the real network, every score depends on everything in the segment.
+    """
+    import torch
+
+    from streamsed.model import ModelInfo
+
+    class Network(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.near = torch.nn.Conv1d(n_outputs, n_outputs, 5, padding=2)
+            with torch.no_grad():
+                kernel = torch.tensor([0.05, 0.2, 0.5, 0.2, 0.05])
+                self.near.weight[:] = kernel * torch.eye(n_outputs)[..., None]
+                self.near.bias[:] = 0
+
+        def forward(self, x):
+            frames = torch.nn.functional.avg_pool2d(x, (8, 1))[:, 0]
+            bands = frames.unflatten(2, (n_outputs, -1)).amax(3)
+            logits = 16 * self.near(bands.transpose(1, 2)).transpose(1, 2) - 4
+            logits = logits + 3 * bands.mean(1, keepdim=True)
+            return torch.sigmoid(logits), frames.amax(2)
+
+    description = ModelInfo(
+        name="tiny",
+        labels=tuple(labels),
+        frontend=FrontendConfig(),
+        stream=info.get("stream", StreamConfig()),
+        post=info.get("post", PostConfig()),
+        scores_at_export={"event F1 (%)": 12.5},
+        training={"preset": "tiny"},
+        parameters=22,
+        gmac=0.001,
+    )
+    network = torch.jit.trace(Network().eval(), torch.zeros(1, 1, 1024, 128))
+    text = json.dumps(description.to_dict() | info.get("changes", {}))
+    torch.jit.save(network, str(path), _extra_files={extra: text})
+    return path
+
+
+@pytest.fixture(scope="session")
+def make_model():
+    return build_model
+
+
+@pytest.fixture(scope="session")
+def model_path(tmp_path_factory):
+    return build_model(tmp_path_factory.mktemp("model") / "tiny.pt")
+
+
+@pytest.fixture(scope="session")
+def model(model_path):
+    import torch
+
+    from streamsed.model import Model
+
+    torch.set_num_threads(1)  # the network is small, and threads would only wait
+    return Model.load(model_path, device="cpu")
+
+
+ENVIRONMENT = {
+    **os.environ,
+    "OMP_NUM_THREADS": "1",
+    "COLUMNS": "100",
+    "SKBUILD_EDITABLE_VERBOSE": "0",  # an editable install may announce its rebuild
+}
+
+
+@pytest.fixture(scope="session")
+def streamsed(model_path):
+    """Run the real command; `file` uses the tiny model unless another is named."""
+
+    def run(*arguments, **options):
+        arguments = [str(a) for a in arguments]
+        if arguments[:1] == ["file"] and not {"-m", "--model"} & set(arguments):
+            arguments += ["--model", str(model_path), "--device", "cpu"]
+        return subprocess.run(
+            [sys.executable, "-m", "streamsed", *arguments],
+            **{
+                "capture_output": True,
+                "text": True,
+                "timeout": 120,
+                "env": ENVIRONMENT,
+                **options,
+            },
+        )
+
+    return run
