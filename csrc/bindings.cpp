@@ -10,7 +10,7 @@
 
 #include "gap_filter.h"
 #include "log_mel.h"
-#include "triple_norm.h"
+#include "simd.h"
 
 namespace py = pybind11;
 using namespace py::literals;
@@ -25,8 +25,8 @@ using Array = py::array_t<T, py::array::c_style>;
 void check_ndim(const py::array& array, const char* name, py::ssize_t n_dims) {
   if (array.ndim() != n_dims) {
     throw std::invalid_argument(std::string(name) + " has " +
-                                std::to_string(array.ndim()) + " dimensions; it must have " +
-                                std::to_string(n_dims));
+                                std::to_string(array.ndim()) +
+                                " dimensions; it must have " + std::to_string(n_dims));
   }
 }
 
@@ -57,17 +57,21 @@ Array<float> flush_samples(LogMel& self) {
   return frames;
 }
 
-Array<float> normalise(const Array<float>& frames, float top_db) {
+Array<float> triple_norm(const Array<float>& frames, float top_db,
+                         const std::string& simd) {
+  const Kernels& kernels = kernels_for(simd);
   check_ndim(frames, "frames", 2);
   if (!(top_db > 0)) {
-    throw std::invalid_argument("top_db=" + std::to_string(top_db) + " must be positive");
+    throw std::invalid_argument("top_db=" + std::to_string(top_db) +
+                                " must be positive");
   }
   Array<float> out({frames.shape(0), frames.shape(1)});
+  if (out.size() == 0) return out;
   std::vector<float> extremes(static_cast<std::size_t>(2 * frames.shape(1)));
   {
     const py::gil_scoped_release unlocked;
-    triple_norm(frames.data(), frames.shape(0), frames.shape(1), top_db, extremes.data(),
-                out.mutable_data());
+    kernels.triple_norm(frames.data(), frames.shape(0), frames.shape(1), top_db,
+                        extremes.data(), out.mutable_data());
   }
   return out;
 }
@@ -128,19 +132,16 @@ PYBIND11_MODULE(_core, m) {
   using namespace streamsed;
   PYBIND11_NUMPY_DTYPE(Run, label, onset, offset, score);
 
-  m.def("simd_targets", [] { return std::vector<std::string>{"baseline"}; });
+  m.def("simd_targets", &simd_targets);
 
   py::class_<LogMel>(m, "LogMel")
       .def(py::init([](std::int64_t sample_rate, std::int64_t n_fft,
                        std::int64_t win_length, std::int64_t hop_length,
-                       std::int64_t n_mels, double fmin, double fmax, double amin,
+                       std::int64_t n_mels, double fmin, double fmax, float amin,
                        const std::string& simd) {
-             if (simd != "auto" && simd != "baseline") {
-               throw std::invalid_argument("simd=" + simd +
-                                           " must be one of auto, baseline");
-             }
-             return LogMel({sample_rate, n_fft, win_length, hop_length, n_mels, fmin,
-                            fmax, amin});
+             return LogMel(
+                 {sample_rate, n_fft, win_length, hop_length, n_mels, fmin, fmax, amin},
+                 kernels_for(simd));
            }),
            py::kw_only(), "sample_rate"_a, "n_fft"_a, "win_length"_a, "hop_length"_a,
            "n_mels"_a, "fmin"_a, "fmax"_a, "amin"_a, "simd"_a = "auto")
@@ -148,12 +149,13 @@ PYBIND11_MODULE(_core, m) {
       .def_property_readonly("latency", &LogMel::latency)
       .def_property_readonly("n_samples", &LogMel::n_samples)
       .def_property_readonly("n_frames", &LogMel::n_frames)
-      .def_property_readonly("simd", [](const LogMel&) { return "baseline"; })
+      .def_property_readonly("simd", &LogMel::simd)
       .def("push", &push_samples, "chunk"_a.noconvert())
       .def("flush", &flush_samples)
       .def("reset", &LogMel::reset);
 
-  m.def("triple_norm", &normalise, "frames"_a.noconvert(), "top_db"_a);
+  m.def("triple_norm", &triple_norm, "frames"_a.noconvert(), "top_db"_a,
+        "simd"_a = "auto");
 
   py::class_<GapFilter>(m, "GapFilter")
       .def(py::init(&make_gap_filter), py::kw_only(), "onset_thresholds"_a.noconvert(),

@@ -12,8 +12,8 @@ GapFilter::GapFilter(std::vector<LabelRule> rules) : rules_(std::move(rules)) {
     const LabelRule& rule = rules_[k];
     const auto fail = [k](const char* name, const std::string& value,
                           const std::string& must) {
-      throw std::invalid_argument(std::string(name) + "[" + std::to_string(k) + "]=" +
-                                  value + " must " + must);
+      throw std::invalid_argument(std::string(name) + "[" + std::to_string(k) +
+                                  "]=" + value + " must " + must);
     };
     // Written so that NaN fails.
     if (!(rule.offset_threshold <= rule.onset_threshold)) {

@@ -57,9 +57,9 @@ class GapFilter {
   struct State {
     bool active = false;
     std::int64_t onset = 0;
-    std::int64_t offset = 0;   // one past the last active frame
-    double sum = 0;            // of the scores in [onset, offset)
-    double sum_with_gap = 0;   // of the scores since onset
+    std::int64_t offset = 0;  // one past the last active frame
+    double sum = 0;           // of the scores in [onset, offset)
+    double sum_with_gap = 0;  // of the scores since onset
   };
   Run run(std::size_t label) const noexcept;
   void close(std::size_t label, std::vector<Run>& closed);

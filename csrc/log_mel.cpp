@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <complex>
+#include <limits>
 #include <numbers>
 #include <stdexcept>
 #include <string>
@@ -34,8 +34,13 @@ void check(const LogMelSettings& s) {
           to_string(s.fmax),
           "be above fmin=" + to_string(s.fmin) +
               " and at most half of sample_rate=" + to_string(s.sample_rate));
-  require(static_cast<float>(s.amin) > 0 && std::isfinite(static_cast<float>(s.amin)),
-          "amin", to_string(s.amin), "be positive");
+  require(s.amin >= std::numeric_limits<float>::min() && std::isfinite(s.amin), "amin",
+          to_string(s.amin), "be a normal, positive float");
+}
+
+const LogMelSettings& checked(const LogMelSettings& settings) {
+  check(settings);
+  return settings;
 }
 
 // A periodic Hann window of win_length in the middle of n_fft zeros.
@@ -43,29 +48,37 @@ std::vector<float> hann(std::int64_t win_length, std::int64_t n_fft) {
   std::vector<float> window(static_cast<std::size_t>(n_fft), 0.0F);
   const std::int64_t start = (n_fft - win_length) / 2;
   for (std::int64_t i = 0; i < win_length; ++i) {
-    const double phase = 2 * std::numbers::pi * static_cast<double>(i) /
-                         static_cast<double>(win_length);
+    const double phase =
+        2 * std::numbers::pi * static_cast<double>(i) / static_cast<double>(win_length);
     window[static_cast<std::size_t>(start + i)] =
         win_length == 1 ? 1.0F : static_cast<float>(0.5 - 0.5 * std::cos(phase));
   }
   return window;
 }
 
+// How many windows of n_fft samples, hop_length apart, fit into n_samples.
+std::int64_t n_windows(std::int64_t n_samples, std::int64_t n_fft,
+                       std::int64_t hop_length) {
+  return n_samples < n_fft ? 0 : 1 + (n_samples - n_fft) / hop_length;
+}
+
 }  // namespace
 
-LogMel::LogMel(const LogMelSettings& settings) : settings_(settings) {
-  check(settings);
-  window_ = hann(settings.win_length, settings.n_fft);
-  bands_ = mel_bands(static_cast<double>(settings.sample_rate), settings.n_fft,
-                     settings.n_mels, settings.fmin, settings.fmax);
-  work_.resize(static_cast<std::size_t>(4 * settings.n_fft));
-  tail_.resize(static_cast<std::size_t>(2 * settings.n_fft));
+LogMel::LogMel(const LogMelSettings& settings, const Kernels& kernels)
+    : settings_(checked(settings)),
+      kernels_(&kernels),
+      fft_(hann(settings.win_length, settings.n_fft), kernels.n_lanes),
+      mel_(mel_bands(settings.sample_rate, settings.n_fft, settings.n_mels,
+                     settings.fmin, settings.fmax),
+           settings.amin, fft_.n_lanes()),
+      work_(static_cast<std::size_t>(
+          2 * settings.n_fft + std::max(mel_.n_powers(), settings.n_fft / 2 + 1))),
+      tail_(static_cast<std::size_t>(2 * settings.n_fft)) {
   reset();
 }
 
 std::int64_t LogMel::frames_after(std::int64_t n_new_samples) const noexcept {
-  const std::int64_t n = n_tail_ + n_new_samples - settings_.n_fft;
-  return n < 0 ? 0 : 1 + n / settings_.hop_length;
+  return n_windows(n_tail_ + n_new_samples, settings_.n_fft, settings_.hop_length);
 }
 
 std::int64_t LogMel::frames_after_flush() const noexcept {
@@ -73,77 +86,54 @@ std::int64_t LogMel::frames_after_flush() const noexcept {
 }
 
 void LogMel::push(std::span<const float> chunk, float* frames) noexcept {
-  n_samples_ += static_cast<std::int64_t>(chunk.size());
-  append(chunk, frames);
+  const std::int64_t n_fft = settings_.n_fft, hop_length = settings_.hop_length;
+  const float* samples = chunk.data();
+  auto n = static_cast<std::int64_t>(chunk.size());
+  n_samples_ += n;
+
+  // First the windows that begin in the tail: n_fft samples more are all they can need.
+  const std::int64_t n_joined = std::min(n, n_fft);
+  std::copy_n(samples, n_joined, tail_.data() + n_tail_);
+  const std::int64_t start =
+      hop_length * compute(tail_.data(), n_tail_ + n_joined, frames);
+  if (n < n_fft) {
+    n_tail_ += n - start;
+    std::copy_n(tail_.data() + start, n_tail_, tail_.data());
+    return;
+  }
+  // The next window begins in the chunk: from here on nothing is copied but the rest.
+  frames += start / hop_length * settings_.n_mels;
+  samples += start - n_tail_;
+  n -= start - n_tail_;
+  const std::int64_t rest = hop_length * compute(samples, n, frames);
+  n_tail_ = n - rest;
+  std::copy_n(samples + rest, n_tail_, tail_.data());
 }
 
 void LogMel::flush(float* frames) noexcept {
   if (frames_after_flush() > 0) {
-    const float zeros[64] = {};
-    for (std::int64_t n = settings_.n_fft / 2; n > 0; n -= 32) {
-      append({zeros, 32}, frames);
-    }
+    std::fill_n(tail_.data() + n_tail_, settings_.n_fft / 2, 0.0F);
+    compute(tail_.data(), n_tail_ + settings_.n_fft / 2, frames);
   }
   flushed_ = true;
 }
 
 void LogMel::reset() noexcept {
-  std::fill(tail_.begin(), tail_.end(), 0.0F);
   n_tail_ = settings_.n_fft / 2;
+  std::fill_n(tail_.data(), n_tail_, 0.0F);
   n_samples_ = n_frames_ = 0;
   flushed_ = false;
 }
 
-void LogMel::append(std::span<const float> chunk, float*& frames) noexcept {
-  const std::int64_t n_fft = settings_.n_fft;
-  while (true) {
-    const auto n_taken =
-        std::min(static_cast<std::int64_t>(chunk.size()), 2 * n_fft - n_tail_);
-    std::copy_n(chunk.begin(), n_taken, tail_.begin() + n_tail_);
-    chunk = chunk.subspan(static_cast<std::size_t>(n_taken));
-    n_tail_ += n_taken;
-    std::int64_t start = 0;
-    for (; start + n_fft <= n_tail_; start += settings_.hop_length) {
-      frame(tail_.data() + start, frames);
-      frames += settings_.n_mels;
-      ++n_frames_;
-    }
-    std::copy(tail_.begin() + start, tail_.begin() + n_tail_, tail_.begin());
-    n_tail_ -= start;
-    if (chunk.empty()) return;
-  }
-}
-
-void LogMel::frame(const float* samples, float* decibels) noexcept {
-  const auto n = static_cast<std::size_t>(settings_.n_fft);
-  auto* x = reinterpret_cast<std::complex<double>*>(work_.data());
-  auto* y = x + n;
-  for (std::size_t i = 0; i < n; ++i) {
-    x[i] = static_cast<double>(samples[i]) * static_cast<double>(window_[i]);
-  }
-  // Stockham, radix 2.
-  for (std::size_t length = n, stride = 1; length > 1; length /= 2, stride *= 2) {
-    const std::size_t half = length / 2;
-    for (std::size_t p = 0; p < half; ++p) {
-      const double phase =
-          -2 * std::numbers::pi * static_cast<double>(p) / static_cast<double>(length);
-      const std::complex<double> twiddle(std::cos(phase), std::sin(phase));
-      for (std::size_t q = 0; q < stride; ++q) {
-        const auto a = x[q + stride * p], b = x[q + stride * (p + half)];
-        y[q + stride * 2 * p] = a + b;
-        y[q + stride * (2 * p + 1)] = (a - b) * twiddle;
-      }
-    }
-    std::swap(x, y);
-  }
-  for (const MelBand& band : bands_) {
-    double power = 0;
-    for (std::size_t i = 0; i < band.weights.size(); ++i) {
-      power += static_cast<double>(band.weights[i]) *
-               std::norm(x[static_cast<std::size_t>(band.first_bin) + i]);
-    }
-    *decibels++ = static_cast<float>(10 * std::log10(std::max(power, settings_.amin)));
-  }
+// Write the frames of all windows inside the samples; return how many.
+std::int64_t LogMel::compute(const float* samples, std::int64_t n_samples,
+                             float* frames) noexcept {
+  const std::int64_t n_frames =
+      n_windows(n_samples, settings_.n_fft, settings_.hop_length);
+  kernels_->log_mel(fft_.tables(), mel_.tables(), samples, settings_.hop_length,
+                    n_frames, work_.data(), frames);
+  n_frames_ += n_frames;
+  return n_frames;
 }
 
 }  // namespace streamsed

@@ -17,6 +17,9 @@
 #include <span>
 #include <vector>
 
+#include "fft.h"
+#include "floats.h"
+#include "kernels.h"
 #include "mel.h"
 
 namespace streamsed {
@@ -28,41 +31,45 @@ struct LogMelSettings {
   std::int64_t hop_length;   // samples between the centres of successive frames
   std::int64_t n_mels;       // bands
   double fmin, fmax;         // Hz
-  double amin;               // power; the floor of the decibels
+  float amin;                // power; the floor of the decibels
 };
 
 class LogMel {
  public:
-  explicit LogMel(const LogMelSettings& settings);
+  // Throws std::invalid_argument, naming the setting that is out of range.
+  LogMel(const LogMelSettings& settings, const Kernels& kernels);
 
   std::int64_t n_mels() const noexcept { return settings_.n_mels; }
   std::int64_t latency() const noexcept { return settings_.n_fft / 2; }
   std::int64_t n_samples() const noexcept { return n_samples_; }
   std::int64_t n_frames() const noexcept { return n_frames_; }
   bool flushed() const noexcept { return flushed_; }
+  const char* simd() const noexcept { return kernels_->name; }
 
   // How many frames `push` of so many samples, or `flush`, will write.
   std::int64_t frames_after(std::int64_t n_new_samples) const noexcept;
   std::int64_t frames_after_flush() const noexcept;
 
-  // Write the frames whose whole window has now arrived: frames_after(chunk.size()) rows
-  // of n_mels decibels. Not to be called after `flush`, until `reset`.
+  // Write the frames whose whole window has now arrived: frames_after(chunk.size())
+  // rows of n_mels decibels. Not to be called after `flush`, until `reset`.
   void push(std::span<const float> chunk, float* frames) noexcept;
-  // Write the frames that reach past the end of the recording: frames_after_flush() rows.
+  // Write the frames that reach past the end of the recording: frames_after_flush()
+  // rows.
   void flush(float* frames) noexcept;
   void reset() noexcept;
 
  private:
-  void append(std::span<const float> chunk, float*& frames) noexcept;
-  void frame(const float* samples, float* decibels) noexcept;
+  std::int64_t compute(const float* samples, std::int64_t n_samples,
+                       float* frames) noexcept;
 
   LogMelSettings settings_;
-  std::vector<float> window_;
-  std::vector<MelBand> bands_;
-  std::vector<double> work_;
+  const Kernels* kernels_;
+  FftPlan fft_;
+  MelPlan mel_;
+  Floats work_;
   // The samples from the start of the next frame's window on: always fewer than n_fft
-  // between calls, and room for n_fft more.
-  std::vector<float> tail_;
+  // between calls, with room for n_fft more.
+  Floats tail_;
   std::int64_t n_tail_ = 0;
   std::int64_t n_samples_ = 0;
   std::int64_t n_frames_ = 0;

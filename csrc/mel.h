@@ -4,6 +4,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "floats.h"
+#include "kernels.h"
+
 namespace streamsed {
 
 // One triangle: bins [first_bin, first_bin + weights.size()), none of them weightless.
@@ -15,9 +18,31 @@ struct MelBand {
 
 // The `n_mels` bands between `fmin` and `fmax` (Hz), designed in double precision.
 //
-// The mel scale is Slaney's: linear to 1000 Hz (15 mel), logarithmic above. Each
+// The mel scale is Slaney's: linear up to 1000 Hz (15 mel), logarithmic above. Each
 // triangle is scaled by 2 / (its width in Hz), so that all have the same area.
-std::vector<MelBand> mel_bands(double sample_rate, std::int64_t n_fft,
+std::vector<MelBand> mel_bands(std::int64_t sample_rate, std::int64_t n_fft,
                                std::int64_t n_mels, double fmin, double fmax);
+
+// The bands laid out for registers of n_lanes floats.
+//
+// n_lanes neighbouring bands make a group and are summed side by side, each from its
+// own first bin on and all over as many vectors of bins as the widest needs. Of the 131
+// 200 weights of 128 bands over 1025 bins only 2014 are not zero; padded, they are some
+// 4000.
+class MelPlan {
+ public:
+  MelPlan(const std::vector<MelBand>& bands, float amin, std::int64_t n_lanes);
+
+  // Floats of a power spectrum that are read: the bins, and zeros to fill a vector.
+  std::int64_t n_powers() const noexcept { return n_powers_; }
+  MelTables tables() const noexcept;
+
+ private:
+  std::int64_t n_mels_;
+  float amin_;
+  std::int64_t n_powers_ = 0;
+  std::vector<std::int64_t> first_bins_, n_vectors_;
+  Floats weights_;
+};
 
 }  // namespace streamsed

@@ -36,7 +36,9 @@ class LogMel:
     def flush(self) -> NDArray[np.float32]: ...
     def reset(self) -> None: ...
 
-def triple_norm(frames: NDArray[np.float32], top_db: float) -> NDArray[np.float32]:
+def triple_norm(
+    frames: NDArray[np.float32], top_db: float, simd: str = "auto"
+) -> NDArray[np.float32]:
     """Floor at maximum - top_db, then the product of the three min-max scalings."""
 
 class GapFilter:

@@ -1,0 +1,90 @@
+// The three min-max scalings of a segment (triple_norm.h).
+#pragma once
+
+#include "kernels.h"
+#include "vec.h"
+
+namespace streamsed {
+namespace {
+
+inline float smaller(float a, float b) { return b < a ? b : a; }
+inline float larger(float a, float b) { return b > a ? b : a; }
+
+// Where a range of values begins, and what stretches it to [0, 1].
+struct Scaling {
+  float lowest, scale;
+};
+
+// A range too small to have a float inverse counts as none, and scales to 0.
+inline Scaling scaling(float lowest, float highest, float floor) {
+  const float from = larger(lowest, floor);
+  const float range = larger(highest, floor) - from;
+  return {from, range >= 1.17549435e-38F ? 1 / range : 0};
+}
+
+// Smallest and largest of n values; the Vec part takes L at a time.
+template <int L>
+inline void row_extremes(const float* row, std::int64_t n, float& lowest,
+                         float& highest) {
+  lowest = highest = row[0];
+  std::int64_t i = 0;
+  if (n >= L) {
+    Vec<L> low = load<L>(row), high = low;
+    for (i = L; i + L <= n; i += L) {
+      low = min<L>(low, load<L>(row + i));
+      high = max<L>(high, load<L>(row + i));
+    }
+    for (int l = 0; l < L; ++l) {
+      lowest = smaller(lowest, low[l]);
+      highest = larger(highest, high[l]);
+    }
+  }
+  for (; i < n; ++i) {
+    lowest = smaller(lowest, row[i]);
+    highest = larger(highest, row[i]);
+  }
+}
+
+template <int L>
+inline void triple_norm_lanes(const float* frames, std::int64_t n_frames,
+                              std::int64_t n_mels, float top_db, float* scratch,
+                              float* out) {
+  float* lowest = scratch;           // per mel band
+  float* scales = scratch + n_mels;  // per mel band; the maxima until they are known
+  for (std::int64_t b = 0; b < n_mels; ++b) lowest[b] = scales[b] = frames[b];
+  for (std::int64_t i = 1; i < n_frames; ++i) {
+    const float* row = frames + i * n_mels;
+    for (std::int64_t b = 0; b < n_mels; ++b) {
+      lowest[b] = smaller(lowest[b], row[b]);
+      scales[b] = larger(scales[b], row[b]);
+    }
+  }
+
+  float bottom, top, unused;
+  row_extremes<L>(lowest, n_mels, bottom, unused);
+  row_extremes<L>(scales, n_mels, unused, top);
+  const float floor = top - top_db;
+  const Scaling all = scaling(bottom, top, floor);
+  for (std::int64_t b = 0; b < n_mels; ++b) {
+    const Scaling band = scaling(lowest[b], scales[b], floor);
+    lowest[b] = band.lowest;
+    scales[b] = band.scale;
+  }
+
+  for (std::int64_t i = 0; i < n_frames; ++i) {
+    const float* row = frames + i * n_mels;
+    float* scaled = out + i * n_mels;
+    float low, high;
+    row_extremes<L>(row, n_mels, low, high);
+    const Scaling frame = scaling(low, high, floor);
+    for (std::int64_t b = 0; b < n_mels; ++b) {
+      const float value = larger(row[b], floor);
+      scaled[b] = (value - frame.lowest) * frame.scale *
+                  ((value - lowest[b]) * scales[b]) *
+                  ((value - all.lowest) * all.scale);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace streamsed
