@@ -157,7 +157,7 @@ class Detector:
         longest = (
             self._frontend.config.segment_frames * self._frontend.config.hop_length
         )
-        for start in range(0, len(chunk), longest):  # bounds memory for any chunk
+        for start in range(0, max(1, len(chunk)), longest):  # bounds the memory
             frames = self._frontend.push(chunk[start : start + longest])
             events += self._score(frames)
         return events
@@ -201,6 +201,8 @@ class Detector:
         yield from self.flush()
 
     def _score(self, frames: Float32) -> list[Event]:
+        if not len(frames):
+            return []
         if self._trace is not None:
             self._trace.add_frames(frames)
         events: list[Event] = []

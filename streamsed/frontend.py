@@ -221,6 +221,7 @@ class Segmenter:
 
     def reset(self) -> None:
         """Forget everything, as if newly made."""
+        self._flushed = False
         self._filled = 0  # rows of the buffer in use; the last is frame n_frames - 1
         self._n_frames = 0
         self._last_end = 0  # score frames; where the last segment ended
@@ -241,7 +242,14 @@ class Segmenter:
         ------
         Segment
             In the order of their ends.
+
+        Raises
+        ------
+        RuntimeError
+            The recording was flushed; `reset` starts another.
         """
+        if self._flushed:
+            raise RuntimeError("push after flush: call reset to start a new recording")
         while len(frames):
             due = self._next_end * self._config.subsampling - self._n_frames
             self._append(frames[:due])
@@ -252,6 +260,7 @@ class Segmenter:
 
     def flush(self) -> Iterator[Segment]:
         """End the recording: give the segment that ends with it, if not yet given."""
+        self._flushed = True
         end = -(-self._n_frames // self._config.subsampling)
         if end > self._last_end:
             yield self._segment(end)

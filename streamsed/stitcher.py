@@ -69,6 +69,7 @@ class Stitcher:
         """Forget everything, as if newly made."""
         self._sums[:] = 0
         self._weights[:] = 0
+        self._flushed = False
         self._n_final = 0  # frames given out; row 0 of the sums is frame n_final
         self._end = 0  # end of the newest view
 
@@ -87,7 +88,14 @@ class Stitcher:
         -------
         float32 (n_frames, n_columns)
             The scores of the next frames of the recording, final.
+
+        Raises
+        ------
+        RuntimeError
+            The recording was flushed; `reset` starts another.
         """
+        if self._flushed:
+            raise RuntimeError("push after flush: call reset to start a new recording")
         before = self.advance(end - 1)  # due before this view existed
         length = end - start
         skipped = max(0, self._n_final - start)  # frames that are final already
@@ -112,6 +120,7 @@ class Stitcher:
 
     def flush(self) -> Scores:
         """End the recording: return all frames still owed, final."""
+        self._flushed = True
         return self._take(self._end - self._n_final)
 
     def _mean(self, n_frames: int) -> Scores:
