@@ -95,15 +95,9 @@ def streamsed(model_path):
         arguments = [str(a) for a in arguments]
         if arguments[:1] == ["file"] and not {"-m", "--model"} & set(arguments):
             arguments += ["--model", str(model_path), "--device", "cpu"]
-        return subprocess.run(
-            [sys.executable, "-m", "streamsed", *arguments],
-            **{
-                "capture_output": True,
-                "text": True,
-                "timeout": 120,
-                "env": ENVIRONMENT,
-                **options,
-            },
-        )
+        command = [sys.executable, "-m", "streamsed", *arguments]
+        defaults = {"capture_output": True, "text": True, "timeout": 120}
+        defaults |= {"env": ENVIRONMENT, "check": False}
+        return subprocess.run(command, **(defaults | options))
 
     return run
