@@ -1,6 +1,6 @@
 """The whole path: samples in, events out.
 
-    samples > Frontend > Segmenter > Model > Stitcher > EventTracker > events
+    samples > Frontend > Segmenter > Model > Stitcher > EventTracker > Lives > changes
 
 There is one path. A file, a microphone and a test push their chunks through the same
 stages, and the events do not depend, to the last bit, on where the chunks were cut.
@@ -9,20 +9,32 @@ stages, and the events do not depend, to the last bit, on where the chunks were 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamsed.config import PostConfig, StreamConfig
 from streamsed.events import Event
-from streamsed.frontend import Frontend, Segmenter
+from streamsed.frontend import Frontend, Segment, Segmenter
+from streamsed.lives import Change, Lives
 from streamsed.model import Model
 from streamsed.stitcher import Stitcher
 from streamsed.tracker import EventTracker
 
 Float32 = NDArray[np.float32]
+
+
+class Observer(Protocol):
+    """Whoever wants to see what passes between the stages."""
+
+    def add_frames(self, frames: Float32) -> None:
+        """Take log-mel frames, float32 (n_frames, n_mels)."""
+
+    def add_views(self, views: Float32) -> None:
+        """Take final scores with the region behind them, (n_frames, n_labels + 1)."""
 
 
 @dataclass(slots=True)
@@ -94,7 +106,7 @@ class Detector:
         self.model = model
         self.stream = stream or info.stream
         self.post = post or info.post
-        self._trace: Trace | None = None
+        self.observer: Observer | None = None
         step, latency = self.stream.in_score_frames(frontend)
         self._frontend = Frontend(frontend)
         self._segmenter = Segmenter(
@@ -106,6 +118,14 @@ class Detector:
             latency=latency,
         )
         self._tracker = EventTracker(info.labels, self.post, frontend)
+        self._lives = Lives()
+        self._stages = (
+            self._frontend,
+            self._segmenter,
+            self._stitcher,
+            self._tracker,
+            self._lives,
+        )
 
     @classmethod
     def load(
@@ -153,32 +173,62 @@ class Detector:
         TypeError, ValueError, RuntimeError
             As `Frontend.push`.
         """
-        events: list[Event] = []
-        longest = (
-            self._frontend.config.segment_frames * self._frontend.config.hop_length
-        )
-        for start in range(0, max(1, len(chunk)), longest):  # bounds the memory
-            frames = self._frontend.push(chunk[start : start + longest])
-            events += self._score(frames)
-        return events
+        return _closed(self.follow(chunk))
 
     def flush(self) -> list[Event]:
         """End the recording and return the events still open, closed at its end."""
-        events = self._score(self._frontend.flush())
+        return _closed(self.finish())
+
+    def follow(self, chunk: Float32, *, hurry: bool = False) -> list[Change]:
+        """Take the next samples as `push` does; return every change they bring.
+
+        Parameters
+        ----------
+        chunk : float32 (n_samples,)
+            As for `push`.
+        hurry : bool
+            Skip segments that a later one in this chunk makes up for: scores come from
+            fewer views then, and depend on the chunk.
+
+        Returns
+        -------
+        list of Change
+            Events opened, updated, closed and withdrawn, in the order of it.
+        """
+        changes: list[Change] = []
+        frontend = self._frontend
+        longest = frontend.config.segment_frames * frontend.config.hop_length
+        for start in range(0, len(chunk), longest):  # bounds memory for any chunk
+            frames = frontend.push(chunk[start : start + longest])
+            changes += self._advance(frames, hurry=hurry)
+        return changes
+
+    def finish(self) -> list[Change]:
+        """End the recording as `flush` does; return every change that this brings."""
+        changes = self._advance(self._frontend.flush())
         for segment in self._segmenter.flush():
-            view = self._view(segment.features)
-            events += self._track(self._stitcher.push(view, segment.start, segment.end))
-        events += self._track(self._stitcher.flush())
-        return events + self._tracker.flush(self._frontend.n_samples)
+            changes += self._see(segment)
+        events = self._track(self._stitcher.flush())
+        events += self._tracker.flush(self._frontend.n_samples)
+        return changes + self._lives.close(events) + self._lives.finish()
+
+    def pending(self) -> Float32:
+        """Return what is known of the score frames that are not final.
+
+        Returns
+        -------
+        float32 (n_frames, n_labels + 1)
+            Scores, and the self-mask's region probability behind them.
+        """
+        return self._stitcher.pending()
 
     def reset(self) -> None:
         """Forget everything, as if newly made; the next push starts a recording."""
-        for stage in (self._frontend, self._segmenter, self._stitcher, self._tracker):
+        for stage in self._stages:
             stage.reset()
-        self._trace = None
 
     def events(
-        self, chunks: Iterable[Float32], *, trace: Trace | None = None
+        self, chunks: Iterable[Float32], *, observer: Observer | None = None
     ) -> Iterator[Event]:
         """Detect the events of a whole recording.
 
@@ -186,8 +236,8 @@ class Detector:
         ----------
         chunks : iterable of float32 (n_samples,)
             The recording, cut in any way; see `streamsed.audio.file_chunks`.
-        trace : Trace or None
-            Where to keep what passes between the stages.
+        observer : Observer or None
+            Is shown what passes between the stages, for this recording.
 
         Yields
         ------
@@ -195,30 +245,35 @@ class Detector:
             As they close; `sorted` puts them in the order of their onsets.
         """
         self.reset()
-        self._trace = trace
+        self.observer = observer
         for chunk in chunks:
             yield from self.push(chunk)
         yield from self.flush()
 
-    def _score(self, frames: Float32) -> list[Event]:
-        if not len(frames):
-            return []
-        if self._trace is not None:
-            self._trace.add_frames(frames)
-        events: list[Event] = []
-        for segment in self._segmenter.push(frames):
-            view = self._view(segment.features)
-            events += self._track(self._stitcher.push(view, segment.start, segment.end))
+    def _advance(self, frames: Float32, *, hurry: bool = False) -> list[Change]:
+        if self.observer is not None:
+            self.observer.add_frames(frames)
+        changes: list[Change] = []
+        for segment in self._segmenter.push(frames, hurry=hurry):
+            changes += self._see(segment)
         now = self._segmenter.n_score_frames
-        return events + self._track(self._stitcher.advance(now))
+        final = self._stitcher.advance(now)
+        return changes + self._lives.close(self._track(final))
 
-    def _view(self, features: Float32) -> Float32:
-        scores, region = self.model.score(features)
-        return np.concatenate([scores, region[:, None]], axis=1)
+    def _see(self, segment: Segment) -> list[Change]:
+        """Score a segment: some frames become final by it, others provisional."""
+        scores, region = self.model.score(segment.features)
+        view = np.concatenate([scores, region[:, None]], axis=1)
+        final = self._stitcher.push(view, segment.start, segment.end)
+        changes = self._lives.close(self._track(final))
+        pending = np.ascontiguousarray(self._stitcher.pending()[:, :-1])
+        return changes + self._lives.revise(*self._tracker.provisional(pending))
 
     def _track(self, views: Float32) -> list[Event]:
-        if not len(views):
-            return []
-        if self._trace is not None:
-            self._trace.add_views(views)
+        if self.observer is not None:
+            self.observer.add_views(views)
         return self._tracker.push(np.ascontiguousarray(views[:, :-1]))
+
+
+def _closed(changes: Sequence[Change]) -> list[Event]:
+    return [change.event for change in changes if change.state == "closed"]

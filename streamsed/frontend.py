@@ -225,9 +225,12 @@ class Segmenter:
         self._filled = 0  # rows of the buffer in use; the last is frame n_frames - 1
         self._n_frames = 0
         self._last_end = 0  # score frames; where the last segment ended
+        self.n_skipped = 0  # segments left out in a hurry
         self._next_end = self._first_end()
 
-    def push(self, frames: NDArray[np.float32]) -> Iterator[Segment]:
+    def push(
+        self, frames: NDArray[np.float32], *, hurry: bool = False
+    ) -> Iterator[Segment]:
         """Take the next frames and give the segments that they complete, one by one.
 
         The segments are made as they are asked for: exhaust the iterator before the next
@@ -237,26 +240,28 @@ class Segmenter:
         ----------
         frames : float32 (n_frames, n_mels)
             Decibels.
+        hurry : bool
+            Skip a segment if `frames` complete the next one too, and that one leaves no
+            score frame unseen.
 
         Yields
         ------
         Segment
             In the order of their ends.
-
-        Raises
-        ------
-        RuntimeError
-            The recording was flushed; `reset` starts another.
         """
-        if self._flushed:
-            raise RuntimeError("push after flush: call reset to start a new recording")
+        subsampling = self._config.subsampling
         while len(frames):
-            due = self._next_end * self._config.subsampling - self._n_frames
+            due = self._next_end * subsampling - self._n_frames
             self._append(frames[:due])
             frames = frames[due:]
-            if self._n_frames == self._next_end * self._config.subsampling:
-                yield self._segment(self._next_end)
-                self._next_end = self._following(self._next_end)
+            if self._n_frames == self._next_end * subsampling:
+                end, self._next_end = self._next_end, self._following(self._next_end)
+                last_due = len(frames) < (self._next_end - end) * subsampling
+                first_seen = self._next_end - self._config.segment_score_frames
+                if hurry and not last_due and first_seen <= self._last_end:
+                    self.n_skipped += 1
+                else:
+                    yield self._segment(end)
 
     def flush(self) -> Iterator[Segment]:
         """End the recording: give the segment that ends with it, if not yet given."""

@@ -127,7 +127,7 @@ def detect(
             n_samples += len(chunk)
             on_samples(len(chunk))
 
-    events = sorted(detector.events(counted(), trace=trace))
+    events = sorted(detector.events(counted(), observer=trace))
     return Detection(recording, events, n_samples, trace)
 
 

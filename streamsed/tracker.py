@@ -43,11 +43,12 @@ class EventTracker:
         self._labels = tuple(labels)
         self._frontend = frontend
         self._min_gaps = self._frames(config.per_label("min_gap", labels))
+        self._min_durations = self._frames(config.per_label("min_duration", labels))
         self._filter = _core.GapFilter(
             onset_thresholds=_float32(config.per_label("onset_threshold", labels)),
             offset_thresholds=_float32(config.per_label("offset_threshold", labels)),
             min_gaps=self._min_gaps,
-            min_durations=self._frames(config.per_label("min_duration", labels)),
+            min_durations=self._min_durations,
         )
 
     @property
@@ -69,6 +70,34 @@ class EventTracker:
             In the order in which they closed.
         """
         return self._events(self._filter.push(scores), n_samples=None)
+
+    def provisional(
+        self, scores: NDArray[np.float32]
+    ) -> tuple[list[Event], list[Event]]:
+        """Return the events that would stand if `scores` came next; take nothing.
+
+        Parameters
+        ----------
+        scores : float32 (n_frames, n_labels)
+            What is known of the frames that are not final.
+
+        Returns
+        -------
+        ended, sounding : list of Event
+            Events that would be closed, and events that would be long enough already and
+            might go on; the offset of these is the end of what was heard.
+        """
+        ahead = self._filter.copy()
+        ended = ahead.push(scores)
+        sounding = ahead.open_runs()
+        long_enough = (
+            sounding["offset"] - sounding["onset"]
+            >= (self._min_durations[sounding["label"]])
+        )
+        return (
+            self._events(ended, n_samples=None),
+            self._events(sounding[long_enough], n_samples=None),
+        )
 
     def flush(self, n_samples: int) -> list[Event]:
         """End the recording of `n_samples` samples: close what is open and return it."""
