@@ -15,8 +15,9 @@ import json
 import os
 import warnings
 import zipfile
+import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 INFO_NAME = "streamsed.json"
 SHIPPED = Path(__file__).parent / "models"
+
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, TypeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,15 @@ class ModelInfo:
     training: Mapping[str, Any] = field(default_factory=dict)
     parameters: int = 0
     gmac: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the labels, and the settings that depend on them or on each other."""
+        labels = self.labels
+        if not labels or len(set(labels)) < len(labels):
+            raise ValueError(f"labels={labels} must be at least one, each once")
+        self.stream.in_score_frames(self.frontend)
+        for setting in fields(self.post):
+            self.post.per_label(setting.name, labels)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as a dict that JSON can hold, with the format's version."""
@@ -122,8 +134,10 @@ class ModelInfo:
                 names = [n for n in archive.namelist() if n.endswith(f"/{INFO_NAME}")]
                 if not names:
                     raise ValueError(f"it holds no {INFO_NAME}")
+                if (bad := archive.testzip()) is not None:  # torch.jit.load looks away
+                    raise ValueError(f"its {bad} is damaged")
                 return cls.from_dict(json.loads(archive.read(names[0])))
-        except (zipfile.BadZipFile, ValueError, KeyError, TypeError) as error:
+        except _UNREADABLE as error:
             raise ValueError(
                 f"model={path} must be an archive written by `python -m train export` "
                 f"({error}); shipped models: {', '.join(shipped_models())}"
@@ -244,6 +258,12 @@ class Model:
         -------
         SegmentScores
             One row per score frame.
+
+        Raises
+        ------
+        ValueError
+            The network cannot run on such a segment, or gives scores of another shape
+            than the model's labels and grid say.
         """
         import torch
 
@@ -252,10 +272,25 @@ class Model:
         plainly = torch.jit.optimized_execution(False)  # type: ignore[attr-defined]
         with torch.inference_mode(), plainly:
             x = torch.from_numpy(features)[None, None].to(self.device)
-            scores, region = self._network(x)
-            return SegmentScores(
+            try:
+                scores, region = self._network(x)
+            except (RuntimeError, TypeError, ValueError) as error:
+                reason = str(error).strip().splitlines()[-1]
+                raise ValueError(
+                    f"model={self.info.name} must run on a segment of {features.shape} "
+                    f"and give scores and region ({reason}); export it again, or try "
+                    "another device"
+                ) from error
+            result = SegmentScores(
                 scores[0].float().cpu().numpy(), region[0].float().cpu().numpy()
             )
+        expected = self.info.frontend.segment_score_frames, len(self.info.labels)
+        if result.scores.shape != expected or result.region.shape != expected[:1]:
+            raise ValueError(
+                f"model={self.info.name} must give scores of shape {expected} (one for "
+                f"each of its labels), and gives {result.scores.shape}; export it again"
+            )
+        return result
 
 
 def _device(name: str) -> torch.device:
