@@ -59,6 +59,14 @@ def build_model(path, *, labels=LABELS, n_outputs=2, extra="streamsed.json", **i
     return path
 
 
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("gpu"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs a CUDA device")
+
+
 @pytest.fixture(scope="session")
 def make_model():
     return build_model
@@ -97,7 +105,7 @@ def streamsed(model_path):
             arguments += ["--model", str(model_path), "--device", "cpu"]
         command = [sys.executable, "-m", "streamsed", *arguments]
         defaults = {"capture_output": True, "text": True, "timeout": 120}
-        defaults |= {"env": ENVIRONMENT, "check": False}
-        return subprocess.run(command, **(defaults | options))
+        defaults["env"] = ENVIRONMENT
+        return subprocess.run(command, check=False, **(defaults | options))
 
     return run

@@ -60,7 +60,7 @@ def run(views, latency, *, stops=(), n_columns=2):
 
 @given(schedules())
 def test_a_final_score_is_the_weighted_mean_of_the_views_in_time(schedule):
-    step, latency, n_frames = schedule
+    _, latency, n_frames = schedule
     views = views_of(*schedule)
     expected = stitch_at_once(views, latency, n_frames)
     assert_allclose(run(views, latency), expected, rtol=0, atol=1e-7)
@@ -77,7 +77,7 @@ def test_the_moments_of_advance_do_not_change_a_bit(schedule, stops):
 def test_a_frame_is_final_exactly_when_the_recording_is_latency_past_its_start(
     schedule,
 ):
-    step, latency, n_frames = schedule
+    _, latency, n_frames = schedule
     views = {end: (start, scores) for start, end, scores in views_of(*schedule)}
     stitcher = Stitcher(n_columns=2, segment_length=LENGTH, latency=latency)
     n_final = 0
