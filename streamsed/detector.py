@@ -198,7 +198,7 @@ class Detector:
         changes: list[Change] = []
         frontend = self._frontend
         longest = frontend.config.segment_frames * frontend.config.hop_length
-        for start in range(0, len(chunk), longest):  # bounds memory for any chunk
+        for start in range(0, max(1, len(chunk)), longest):  # bounds the memory
             frames = frontend.push(chunk[start : start + longest])
             changes += self._advance(frames, hurry=hurry)
         return changes
@@ -251,6 +251,8 @@ class Detector:
         yield from self.flush()
 
     def _advance(self, frames: Float32, *, hurry: bool = False) -> list[Change]:
+        if not len(frames):
+            return []
         if self.observer is not None:
             self.observer.add_frames(frames)
         changes: list[Change] = []
