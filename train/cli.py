@@ -1,0 +1,252 @@
+"""The command line of training: options to settings, settings to work."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import torch
+import typer
+
+from streamsed.config import FrontendConfig, PostConfig
+from train.checkpoint import BEST, LAST, load_trained
+from train.config import load_preset, preset_names
+from train.dataset import SoundscapeDataset
+from train.evaluate import (
+    Recordings,
+    draw_recordings,
+    isolated_recordings,
+    network_scores,
+    recognition_rates,
+    score_events,
+    score_with,
+    tune_thresholds,
+)
+from train.export import export_model
+from train.loop import Trainer
+from train.losses import Criterion
+from train.memory import keep_freed_memory
+from train.metrics import EventF1
+from train.soundbank import Soundbank
+from train.soundscapes import PLAIN, Mixer, write_soundscapes
+
+UsageError: Any = typer.BadParameter.__mro__[1]  # typer brings its own or click's
+
+app = typer.Typer(
+    name="python -m train",
+    help="Train a sound event detector, measure it and export it to a model file.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+BankOption = Annotated[
+    Path,
+    typer.Option(
+        "--soundbank",
+        metavar="DIR",
+        help="Isolated sounds: DIR/foreground/<Label>/*, DIR/background/**, and "
+        "DIR/manifest.csv (path, split) where splits are wanted.",
+    ),
+]
+SplitOption = Annotated[
+    str | None, typer.Option(help="Split of the manifest; without it, every file.")
+]
+
+
+def main() -> NoReturn:
+    """Run the command line; what a user did wrong becomes one line and exit code 2."""
+    try:
+        code = app(standalone_mode=False) or 0
+    except UsageError as error:
+        code = _fail(error.format_message())
+    except KeyboardInterrupt:
+        code = 130
+        print("train: interrupted; `fit --resume` goes on", file=sys.stderr)
+    except (OSError, ValueError) as error:
+        code = _fail(str(error))
+    sys.exit(code)
+
+
+def _fail(message: str) -> int:
+    print(f"train: error: {' '.join(message.split())}", file=sys.stderr)
+    return 2
+
+
+@app.command()
+def fit(
+    *,
+    soundbank: BankOption,
+    run: Annotated[
+        Path,
+        typer.Option(metavar="DIR", help="Where the run lives: logs, checkpoints."),
+    ],
+    preset: Annotated[
+        str, typer.Option(help=f"Settings to start from: {', '.join(preset_names())}.")
+    ] = "small",
+    width: Annotated[int | None, typer.Option(help="Channels of the stem.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Length of the run.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Length of the run, instead of --steps.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of weights and mixtures.")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with --run.")] = False,
+    n_validation: Annotated[
+        int, typer.Option(help="Validation soundscapes; 0 validates nothing.")
+    ] = 200,
+) -> None:
+    """Train on soundscapes that are mixed as they are needed.
+
+    With a manifest, split `train` is mixed and split `validation` measured now and then;
+    without one, every file is mixed and nothing is measured.
+    """
+    config = load_preset(
+        preset, width=width, steps=steps, minutes=minutes, seed=seed, threads=threads
+    )
+    if not resume and (run / LAST).exists():
+        raise ValueError(f"run={run} must be new, or go on with --resume")
+    keep_freed_memory()
+    torch.set_flush_denormal(True)
+    has_splits = (soundbank / "manifest.csv").is_file()
+    bank = Soundbank.load(soundbank, split="train" if has_splits else None)
+    dataset = SoundscapeDataset(
+        Mixer(bank), FrontendConfig(), seed=config.seed, augment=True
+    )
+    no_weak_clips = [0] * len(bank.labels)
+    criterion = Criterion(dataset.count_events(200), no_weak_clips, alpha=config.alpha)
+    trainer = Trainer(config, bank.labels, criterion, run)
+    if resume:
+        trainer.resume()
+    validation = None
+    if has_splits and n_validation:
+        validation = _recordings(soundbank, "validation", n_validation, seed=1)
+    trainer.fit(dataset, validation)
+
+
+@app.command()
+def soundscapes(
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write.")],
+    *,
+    soundbank: BankOption,
+    split: SplitOption = None,
+    n: Annotated[int, typer.Option("--n", min=1, help="How many.")] = 300,
+    seed: Annotated[int, typer.Option(help="Which.")] = 1,
+) -> None:
+    """Write soundscapes: OUT/audio/*.flac, and OUT/strong.tsv with their events."""
+    mixer = Mixer(Soundbank.load(soundbank, split=split), PLAIN)
+    print(write_soundscapes(output, mixer, n_soundscapes=n, seed=seed))
+
+
+@app.command()
+def evaluate(
+    model: Annotated[
+        Path,
+        typer.Argument(metavar="RUN|MODEL", help="A run's folder or a model file."),
+    ],
+    *,
+    soundbank: BankOption,
+    split: SplitOption = None,
+    n: Annotated[int, typer.Option("--n", min=1, help="Soundscapes.")] = 300,
+    seed: Annotated[int, typer.Option(help="Which soundscapes.")] = 2,
+) -> None:
+    """Measure event F1 on soundscapes, and how many isolated clips are recognised."""
+    bank = Soundbank.load(soundbank, split=split)
+    frontend = FrontendConfig()
+    mixtures = draw_recordings(Mixer(bank, PLAIN), frontend, n_soundscapes=n, seed=seed)
+    scored = score_with(model, mixtures.segments)
+    if scored.labels != bank.labels:
+        raise ValueError(f"labels={bank.labels} of the bank must be the model's")
+    result = score_events(scored.scores, mixtures, scored.post, frontend)
+    alone = isolated_recordings(bank, frontend)
+    rates = recognition_rates(score_with(model, alone.segments).scores, alone)
+    _print_table(result, rates)
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
+    *,
+    output: Annotated[Path, typer.Option(metavar="FILE", help="The model file.")],
+    soundbank: BankOption,
+    split: SplitOption = "validation",
+    name: Annotated[str, typer.Option(help="What the model is called.")] = "default",
+    n: Annotated[int, typer.Option("--n", min=1, help="Soundscapes measured.")] = 300,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Choose a threshold for each label.")
+    ] = False,
+    last: Annotated[
+        bool, typer.Option("--last", help=f"Take {LAST} rather than {BEST}.")
+    ] = False,
+    data: Annotated[
+        str, typer.Option(help="What the model was trained on, in words.")
+    ] = "soundscapes mixed from a bank of isolated sounds",
+) -> None:
+    """Write a run's best network to a model file that describes itself, and check it.
+
+    Scores are measured on soundscapes of seed 2; with --tune, thresholds are chosen on
+    others, of seed 3.
+    """
+    trained = load_trained(run, best=not last)
+    frontend = FrontendConfig()
+    measured = _recordings(soundbank, split, n, seed=2)
+    post = PostConfig()
+    if tune:
+        tuning = _recordings(soundbank, split, n, seed=3)
+        tuning_scores = list(network_scores(trained.network, tuning.segments))
+        thresholds = tune_thresholds(tuning_scores, tuning, frontend)
+        post = PostConfig(onset_threshold=thresholds)
+    scores = list(network_scores(trained.network, measured.segments))
+    result = score_events(scores, measured, post, frontend)
+    info = export_model(
+        trained,
+        output,
+        name=name,
+        segments=torch.from_numpy(measured.segments[:8])[:, None],
+        post=post,
+        scores={
+            "event_f1_macro": round(result.macro, 4),
+            "event_f1_micro": round(result.micro, 4),
+            "event_f1_per_label": {k: round(v, 4) for k, v in result.per_label.items()},
+            "data": f"{n} soundscapes of seed 2 from split {split} of the sound bank",
+        },
+        provenance={"data": data, "command": shlex.join(_fit_command(run, trained))},
+    )
+    _print_table(result, {})
+    print(f"{output}: {info.parameters} parameters, {info.gmac} GMAC a segment")
+
+
+def _fit_command(run: Path, trained: Any) -> list[str]:
+    """Say which command trained a run."""
+    config = trained.config
+    length = (
+        ["--steps", str(config.steps)]
+        if config.minutes is None
+        else ["--minutes", f"{config.minutes:g}"]
+    )
+    command = ["python", "-m", "train", "fit", "--soundbank", "DIR", "--run", run.name]
+    return [*command, *length, "--seed", str(config.seed)]
+
+
+def _recordings(
+    soundbank: Path, split: str | None, n_soundscapes: int, *, seed: int
+) -> Recordings:
+    """Draw plain soundscapes of a split."""
+    mixer = Mixer(Soundbank.load(soundbank, split=split), PLAIN)
+    return draw_recordings(
+        mixer, FrontendConfig(), n_soundscapes=n_soundscapes, seed=seed
+    )
+
+
+def _print_table(result: EventF1, rates: dict[str, tuple[int, int]]) -> None:
+    """Print event F1 per label and how many isolated clips were recognised."""
+    print(f"{'event F1 (%)':<30}{'mixtures':>9}{'isolated clips named':>24}")
+    for label, f1 in result.per_label.items():
+        right, n_all = rates.get(label, (0, 0))
+        named = f"{right} of {n_all}" if n_all else ""
+        print(f"{label:<30}{100 * f1:>9.1f}{named:>24}")
+    print(f"{'macro':<30}{100 * result.macro:>9.1f}")
+    print(f"{'micro':<30}{100 * result.micro:>9.1f}")

@@ -1,0 +1,163 @@
+"""Evaluation: scores of a network or a model file to events, and events to F1.
+
+Scores become events by the runtime's own `EventTracker`, and a clip of 10 s is one
+segment, so what is measured here is what a listener gets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from streamsed.config import FrontendConfig, PostConfig
+from streamsed.events import Event
+from streamsed.frontend import normalize
+from streamsed.model import Model
+from streamsed.tracker import EventTracker
+from train.checkpoint import load_trained
+from train.dataset import log_mel
+from train.metrics import EventF1, event_f1
+from train.network import Network
+from train.soundbank import Soundbank
+from train.soundscapes import Mixer, Soundscape, isolated_soundscapes
+
+Scores = NDArray[np.float32]
+THRESHOLDS = tuple(round(0.1 * step, 1) for step in range(1, 10))
+
+
+@dataclass(frozen=True, slots=True)
+class Recordings:
+    """Normalised segments, float32 (n, T, n_mels), and the events of each."""
+
+    segments: NDArray[np.float32]
+    reference: list[list[Event]]
+    labels: tuple[str, ...]
+
+
+def draw_recordings(
+    mixer: Mixer, config: FrontendConfig, *, n_soundscapes: int, seed: int
+) -> Recordings:
+    """Draw soundscapes once and keep their features: the same ones for equal seeds."""
+    generators = (np.random.default_rng([seed, i]) for i in range(n_soundscapes))
+    return _gather((mixer.mix(rng) for rng in generators), mixer.bank.labels, config)
+
+
+def isolated_recordings(bank: Soundbank, config: FrontendConfig) -> Recordings:
+    """Take every foreground clip of a bank once, alone, padded with digital silence."""
+    return _gather(isolated_soundscapes(bank), bank.labels, config)
+
+
+def _gather(
+    soundscapes: Iterable[Soundscape], labels: tuple[str, ...], config: FrontendConfig
+) -> Recordings:
+    """Compute the features of soundscapes and keep their events."""
+    segments, reference = [], []
+    for soundscape in soundscapes:
+        frames = log_mel(soundscape.samples, config)
+        segments.append(normalize(frames, top_db=config.top_db))
+        reference.append(soundscape.events)
+    return Recordings(np.stack(segments), reference, labels)
+
+
+def network_scores(
+    network: Network, segments: NDArray[np.float32], *, batch_size: int = 8
+) -> Iterator[Scores]:
+    """Score segments with a network in evaluation mode, one array (H, K) each."""
+    for first in range(0, len(segments), batch_size):
+        batch = torch.from_numpy(segments[first : first + batch_size])[:, None]
+        with torch.inference_mode():
+            scores = network(batch).scores.numpy()
+        yield from scores
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Scores of recordings by a run or a model file, and the settings that go with them."""
+
+    scores: list[Scores]
+    labels: tuple[str, ...]
+    post: PostConfig
+
+
+def score_with(path: Path, segments: NDArray[np.float32]) -> Scored:
+    """Score segments with a run's best network (a folder) or a model file.
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        There is nothing to score with at `path`.
+    """
+    if path.is_dir():
+        trained = load_trained(path)
+        scores = list(network_scores(trained.network, segments))
+        return Scored(scores, trained.labels, PostConfig())
+    model = Model.load(path, device="cpu")
+    scores = [model.score(segment).scores for segment in segments]
+    return Scored(scores, model.info.labels, model.info.post)
+
+
+def scores_to_events(
+    scores: Scores, labels: Sequence[str], post: PostConfig, config: FrontendConfig
+) -> list[Event]:
+    """Threshold, connect and cut the scores of one clip (section 3)."""
+    tracker = EventTracker(labels, post, config)
+    n_samples = scores.shape[0] * config.score_frame_length
+    return sorted(tracker.push(scores) + tracker.flush(n_samples))
+
+
+def score_events(
+    scores: Sequence[Scores],
+    recordings: Recordings,
+    post: PostConfig,
+    config: FrontendConfig,
+) -> EventF1:
+    """Compute event F1 of the scores of recordings."""
+    labels = recordings.labels
+    estimated = [scores_to_events(each, labels, post, config) for each in scores]
+    return event_f1(recordings.reference, estimated, labels)
+
+
+def tune_thresholds(
+    scores: Sequence[Scores], recordings: Recordings, config: FrontendConfig
+) -> dict[str, float]:
+    """Find the threshold of best event F1 for each label, among 0.1, 0.2 ... 0.9.
+
+    Of equal ones the nearest to 0.5 is taken. Tune and report on different recordings.
+    """
+    found = {
+        threshold: score_events(
+            scores, recordings, PostConfig(onset_threshold=threshold), config
+        ).per_label
+        for threshold in THRESHOLDS
+    }
+    return {
+        label: max(
+            THRESHOLDS,
+            key=lambda value, label=label: (found[value][label], -abs(value - 0.5)),  # type: ignore[misc]
+        )
+        for label in recordings.labels
+    }
+
+
+def recognition_rates(
+    scores: Sequence[Scores], recordings: Recordings
+) -> dict[str, tuple[int, int]]:
+    """Count, per label, the isolated clips whose highest score is of the right label.
+
+    Returns
+    -------
+    dict
+        Label to (right, all).
+    """
+    counts = dict.fromkeys(recordings.labels, (0, 0))
+    for each, events in zip(scores, recordings.reference, strict=True):
+        truth = events[0].label
+        right, n_all = counts[truth]
+        guess = recordings.labels[int(each.max(axis=0).argmax())]
+        counts[truth] = (right + int(guess == truth), n_all + 1)
+    return counts

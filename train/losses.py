@@ -1,0 +1,173 @@
+"""The losses of the report's section 2.6, in logits where it writes probabilities.
+
+`L = L_class + L_strong + alpha * L_region` (eq. 2). Each term is a binary cross-entropy;
+computed from logits it is the same number and stays finite where a probability would
+round to 0 or 1. The maxima that make clip and region outputs from scores may be taken
+over logits, since the sigmoid is monotone.
+
+Names are the report's: `f_s` scores, `f_c` their maximum over time, `f_e` their maximum
+over labels, `f_p` the region that the self-mask proposes, `f_r` the region that the
+input itself shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from train.network import Outputs
+
+RAW_THRESHOLD = 0.5
+"""Spectral intensity up to which the raw-event region is 0 (section 2.3)."""
+
+
+class Losses(NamedTuple):
+    """The total and its three parts before weighting, scalars."""
+
+    total: Tensor
+    classification: Tensor
+    strong: Tensor
+    region: Tensor
+
+
+def class_weights(n_events: Sequence[int]) -> Tensor:
+    """Weigh labels by rarity: a softmax of `1 / n_k` (eq. 3).
+
+    Parameters
+    ----------
+    n_events : sequence of int
+        Events of each label in the strong set, or clips that bear it in the weak set; a
+        label without any counts as one.
+
+    Returns
+    -------
+    float32 (K,)
+        Weights that sum to 1.
+
+    Examples
+    --------
+    >>> class_weights([1, 1, 1, 1])
+    tensor([0.2500, 0.2500, 0.2500, 0.2500])
+    """
+    counts = torch.tensor(list(n_events), dtype=torch.float32).clamp(min=1.0)
+    return torch.softmax(1.0 / counts, dim=0)
+
+
+def raw_region(x: Tensor, n_score_frames: int) -> Tensor:
+    """Compute `f_r`: where the input itself is intense (section 2.3).
+
+    Decision: "a hyperbolic tangent function with a threshold value of 0.5" is read as
+    `tanh(v)` where the intensity `v` is above 0.5, and 0 elsewhere.
+
+    Parameters
+    ----------
+    x : float32 (B, 1, T, n_mels)
+        Normalised segments.
+    n_score_frames : int
+        H; T must be a multiple of it.
+
+    Returns
+    -------
+    float32 (B, H)
+        In [0, 1).
+    """
+    intensity = functional.max_pool1d(x.amax(dim=(1, 3)), x.shape[2] // n_score_frames)
+    return torch.where(intensity > RAW_THRESHOLD, torch.tanh(intensity), 0.0)
+
+
+def class_loss(clip_logits: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+    """Compute the weighted cross-entropy of clip scores (eq. 4); 0 for no clips.
+
+    Parameters
+    ----------
+    clip_logits, target : float32 (B, K)
+        Logits of `f_c` and the tags, 0 or 1.
+    weights : float32 (K,)
+        See `class_weights`.
+    """
+    if clip_logits.shape[0] == 0:
+        return clip_logits.sum()
+    losses = functional.binary_cross_entropy_with_logits(
+        clip_logits, target, reduction="none"
+    )
+    return (losses * weights).mean()
+
+
+def strong_loss(score_logits: Tensor, target: Tensor) -> Tensor:
+    """Compute the cross-entropy of scores, mean over frames and labels (eq. 6).
+
+    Parameters
+    ----------
+    score_logits, target : float32 (B, H, K)
+        Strong clips only; 0 for none.
+    """
+    if score_logits.shape[0] == 0:
+        return score_logits.sum()
+    return functional.binary_cross_entropy_with_logits(score_logits, target)
+
+
+def region_loss(event_logits: Tensor, proposal_logits: Tensor, raw: Tensor) -> Tensor:
+    """Draw the proposal to the events and the events to the raw region (eq. 8).
+
+    Decision: a target is a constant. So the first term trains only the self-mask and
+    the second only the scores.
+
+    Parameters
+    ----------
+    event_logits, proposal_logits : float32 (B, H)
+        Logits of `f_e` and `f_p`.
+    raw : float32 (B, H)
+        `f_r`, see `raw_region`.
+    """
+    events = torch.sigmoid(event_logits).detach()
+    proposal = functional.binary_cross_entropy_with_logits(proposal_logits, events)
+    event = functional.binary_cross_entropy_with_logits(event_logits, raw.detach())
+    return proposal + event
+
+
+class Criterion:
+    """The total loss of a batch of strong and weak clips (eqs. 2 and 5).
+
+    Parameters
+    ----------
+    strong_counts, weak_counts : sequence of int
+        Per label: events of the strong set, clips of the weak set (see `class_weights`).
+    alpha : float
+        Weight of the region loss; 0.1 and 0.01 in the report.
+    """
+
+    def __init__(
+        self, strong_counts: Sequence[int], weak_counts: Sequence[int], *, alpha: float
+    ) -> None:
+        self.strong_weights = class_weights(strong_counts)
+        self.weak_weights = class_weights(weak_counts)
+        self.alpha = alpha
+
+    def __call__(self, x: Tensor, logits: Outputs, y: Tensor, strong: Tensor) -> Losses:
+        """Compute the losses of one batch.
+
+        Parameters
+        ----------
+        x : float32 (B, 1, T, n_mels)
+            What the network saw.
+        logits : Outputs
+            What it answered, before the sigmoid.
+        y : float32 (B, H, K)
+            Targets; of a weak clip only the maximum over time is used.
+        strong : bool (B,)
+            Which clips have strong targets.
+        """
+        clip_logits, tags = logits.scores.amax(dim=1), y.amax(dim=1)
+        weak = ~strong
+        classification = class_loss(
+            clip_logits[strong], tags[strong], self.strong_weights
+        ) + class_loss(clip_logits[weak], tags[weak], self.weak_weights)
+        detection = strong_loss(logits.scores[strong], y[strong])
+        raw = raw_region(x, y.shape[1])
+        region = region_loss(logits.scores.amax(dim=2), logits.region, raw)
+        total = classification + detection + self.alpha * region
+        return Losses(total, classification, detection, region)

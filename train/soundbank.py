@@ -1,0 +1,173 @@
+"""Soundbank: isolated sounds by label, and backgrounds, held in memory for mixing.
+
+::
+
+    DIR/foreground/<Label>/*     one sound per file; the folders are the labels
+    DIR/background/**            beds and distractors, grouped by folder
+    DIR/manifest.csv             optional; its columns `path` and `split` choose files
+
+A file of the bank may hold one sound several times, a dog that barks thrice, so its
+*active regions* are found from its energy and each becomes an event of its own.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+SUFFIXES = (".flac", ".wav", ".ogg", ".mp3", ".aif", ".aiff")
+
+Samples = NDArray[np.float32]
+Region = tuple[int, int]
+"""Start and end of a stretch of audio, in samples."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One recording: its samples (float32, mono) and where in them something sounds."""
+
+    samples: Samples
+    regions: tuple[Region, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Soundbank:
+    """Every sound that mixing may draw from.
+
+    Parameters
+    ----------
+    foreground : dict
+        Clips by label; at least one each.
+    background : dict
+        Clips by kind, the name of their folder.
+    sample_rate : int
+        Hz, of all clips.
+    """
+
+    foreground: dict[str, tuple[Clip, ...]]
+    background: dict[str, tuple[Clip, ...]]
+    sample_rate: int
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels in alphabetical order."""
+        return tuple(sorted(self.foreground))
+
+    @property
+    def n_clips(self) -> int:
+        """Clips in the foreground."""
+        return sum(len(clips) for clips in self.foreground.values())
+
+    @classmethod
+    def load(
+        cls, folder: Path, *, split: str | None = None, sample_rate: int = 44100
+    ) -> Soundbank:
+        """Read a bank from disk, resampled to `sample_rate` and mixed down to mono.
+
+        Parameters
+        ----------
+        folder : Path
+            Laid out as the module says.
+        split : str or None
+            Keep only the files that `manifest.csv` gives this split; None keeps all.
+        sample_rate : int
+            Hz.
+
+        Raises
+        ------
+        ValueError
+            The folder has no bank in it, no manifest although a split is asked for, or
+            nothing in that split.
+        """
+        if not (folder / "foreground").is_dir():
+            raise ValueError(
+                f"soundbank={folder} must be a folder that holds foreground/<Label>/"
+            )
+        chosen = None if split is None else _split_paths(folder, split)
+        foreground = _read_tree(folder, "foreground", chosen, sample_rate)
+        background = _read_tree(folder, "background", chosen, sample_rate)
+        if not foreground:
+            raise ValueError(f"split={split} must be a split with foreground files")
+        return cls(foreground, background, sample_rate)
+
+
+def active_regions(samples: Samples, sample_rate: int) -> tuple[Region, ...]:
+    """Find where a recording sounds, from its energy.
+
+    A stretch is active where its level, over 20 ms, is within 30 dB of the recording's
+    loudest; gaps shorter than 0.3 s (syllables, strokes) are bridged.
+
+    Parameters
+    ----------
+    samples : float32 (n_samples,)
+        One recording; its ends are taken as they are if nothing is quieter.
+    sample_rate : int
+        Hz.
+
+    Returns
+    -------
+    tuple of (start, end)
+        Samples; empty for digital silence.
+    """
+    hop = sample_rate // 100
+    n_hops = -(-samples.size // hop)
+    padded = np.zeros(n_hops * hop, np.float32)
+    padded[: samples.size] = samples
+    power = (padded.reshape(n_hops, hop) ** 2).mean(axis=1)
+    power = np.maximum(power, np.append(power[1:], 0.0))
+    active = np.flatnonzero(power > max(power.max(initial=0.0) * 1e-3, 1e-12))
+    if active.size == 0:
+        return ()
+    breaks = np.flatnonzero(np.diff(active) > 30)
+    firsts = np.append(active[0], active[breaks + 1])
+    lasts = np.append(active[breaks], active[-1])
+    return tuple(
+        (int(first) * hop, min(int(last + 1) * hop, samples.size))
+        for first, last in zip(firsts, lasts, strict=True)
+    )
+
+
+def _split_paths(folder: Path, split: str) -> set[str]:
+    """Read the paths of one split from the manifest."""
+    manifest = folder / "manifest.csv"
+    if not manifest.is_file():
+        raise ValueError(f"split={split} must be None where there is no {manifest}")
+    with manifest.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    splits = sorted({row["split"] for row in rows})
+    if split not in splits:
+        raise ValueError(f"split={split} must be one of {', '.join(splits)}")
+    return {row["path"] for row in rows if row["split"] == split}
+
+
+def _read_tree(
+    folder: Path, part: str, chosen: set[str] | None, sample_rate: int
+) -> dict[str, tuple[Clip, ...]]:
+    """Read all chosen files below `folder/part`, grouped by the name of their folder."""
+    groups: dict[str, list[Clip]] = {}
+    for path in sorted((folder / part).rglob("*")):
+        if path.suffix.lower() not in SUFFIXES:
+            continue
+        if chosen is not None and path.relative_to(folder).as_posix() not in chosen:
+            continue
+        samples = _read_samples(path, sample_rate)
+        regions = active_regions(samples, sample_rate)
+        if regions:
+            groups.setdefault(path.parent.name, []).append(Clip(samples, regions))
+    return {name: tuple(clips) for name, clips in groups.items()}
+
+
+def _read_samples(path: Path, sample_rate: int) -> Samples:
+    """Read one file as mono float32 at `sample_rate`."""
+    audio, file_rate = soundfile.read(path, dtype="float32", always_2d=True)
+    samples = audio.mean(axis=1)
+    if file_rate != sample_rate:
+        samples = soxr.resample(samples, file_rate, sample_rate)
+    return cast(Samples, np.ascontiguousarray(samples, dtype=np.float32))
