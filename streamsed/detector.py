@@ -272,6 +272,8 @@ class Detector:
         return changes + self._lives.revise(*self._tracker.provisional(pending))
 
     def _track(self, views: Float32) -> list[Event]:
+        if not len(views):
+            return []
         if self.observer is not None:
             self.observer.add_views(views)
         return self._tracker.push(np.ascontiguousarray(views[:, :-1]))
