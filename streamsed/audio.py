@@ -8,6 +8,7 @@ their mean. Nothing is scaled: full scale is 1.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
+
+from streamsed.frontend import MAX_AMPLITUDE
 
 SUFFIXES = frozenset(
     {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".w64"}
@@ -27,6 +30,9 @@ BLOCK = 1 << 17
 
 EXACT_FORMATS = frozenset({"WAV", "WAVEX", "W64", "RF64", "AIFF", "FLAC"})
 """Containers whose header states the exact length, so that a short file is noticed."""
+
+NO_LENGTH = 0x7FFF0000
+"""Bytes from which a wav header's size means that the recorder did not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,7 @@ class AudioInfo:
     n_channels : int
         Channels.
     n_frames : int
-        Samples per channel.
+        Samples per channel; 0 where the header does not say.
     container : str
         Format as libsndfile names it.
     """
@@ -80,7 +86,7 @@ def audio_info(path: str | os.PathLike[str]) -> AudioInfo:
     """Read a file's header; see `file_chunks` for the errors."""
     with _open(Path(path)) as sound:
         return AudioInfo(
-            sound.samplerate, sound.channels, max(0, sound.frames), sound.format
+            sound.samplerate, sound.channels, _stated_frames(sound), sound.format
         )
 
 
@@ -108,7 +114,7 @@ def file_chunks(
         There is no such file.
     ValueError
         The file is no audio, holds no samples, ends before its header says, or holds a
-        NaN or an infinity; the message names the file and the remedy.
+        NaN, an infinity or a value that cannot be audio; the message names the file and the remedy.
     """
     path = Path(path)
     with _open(path) as sound:
@@ -126,7 +132,7 @@ def file_chunks(
 def _blocks(sound: soundfile.SoundFile, path: Path) -> Iterator[NDArray[np.float32]]:
     """Decode, check and mix down block by block."""
     n_read = 0
-    exact = sound.format in EXACT_FORMATS
+    n_stated = _stated_frames(sound) if sound.format in EXACT_FORMATS else 0
     while True:
         try:
             block = sound.read(BLOCK, dtype="float32", always_2d=True)
@@ -134,16 +140,18 @@ def _blocks(sound: soundfile.SoundFile, path: Path) -> Iterator[NDArray[np.float
             raise ValueError(_truncated(path, n_read, sound)) from error
         if not len(block):
             break
-        finite = np.isfinite(block).all(axis=1)
-        if not finite.all():
-            at = (n_read + int(np.argmin(finite))) / sound.samplerate
+        wrong = np.argwhere(~(np.abs(block) <= MAX_AMPLITUDE))  # NaN is wrong too
+        if len(wrong):
+            row, channel = wrong[0]
             raise ValueError(
-                f"{path} must hold finite samples, and holds a NaN or an infinity at "
-                f"{at:.3f} s; repair it, e.g. with numpy.nan_to_num"
+                f"{path} must hold finite samples of at most {MAX_AMPLITUDE:g} in size "
+                f"(full scale is 1), and holds {block[row, channel]:g} at "
+                f"{(n_read + row) / sound.samplerate:.3f} s; repair it, e.g. with "
+                "numpy.nan_to_num"
             )
         n_read += len(block)
         yield block[:, 0].copy() if block.shape[1] == 1 else block.mean(axis=1)
-    if exact and n_read < sound.frames:
+    if n_read < n_stated:
         raise ValueError(_truncated(path, n_read, sound))
     if n_read == 0:
         raise ValueError(f"{path} must hold at least one sample, and holds none")
@@ -151,10 +159,39 @@ def _blocks(sound: soundfile.SoundFile, path: Path) -> Iterator[NDArray[np.float
 
 def _truncated(path: Path, n_read: int, sound: soundfile.SoundFile) -> str:
     return (
-        f"{path} must be whole, and is damaged or cut off after "
-        f"{n_read / sound.samplerate:.3f} s of {sound.frames / sound.samplerate:.3f} s; "
+        f"{path} must be whole, and is damaged or cut off past "
+        f"{n_read / sound.samplerate:.3f} s of "
+        f"{_stated_frames(sound) / sound.samplerate:.3f} s; "
         "copy it again, or keep what is there with `ffmpeg -i IN OUT.wav`"
     )
+
+
+def _stated_frames(sound: soundfile.SoundFile) -> int:
+    """Return the samples per channel that a header states, 0 where it does not say.
+
+    Of a wav or aiff that is cut off, libsndfile counts the samples that are there, and
+    says only in its log what was stated.
+    """
+    if sound.frames < 0 or sound.frames > 1 << 62:
+        return 0
+    sizes = re.search(
+        r"^\s*(?:data|SSND) : (\d+) \(should be (\d+)\)", sound.extra_info, re.MULTILINE
+    )
+    if sizes is not None:
+        stated, there = map(int, sizes.groups())
+        if 0 < there < stated < NO_LENGTH:
+            return int(stated * sound.frames // there)
+    return int(sound.frames)
+
+
+class _Stream(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
+    """A file read from start to end: a soundfile seeks after each read, if it can.
+
+    Where a header states no length, that seek fails at the end.
+    """
+
+    def seekable(self) -> bool:
+        return False
 
 
 def _open(path: Path) -> soundfile.SoundFile:
@@ -165,10 +202,10 @@ def _open(path: Path) -> soundfile.SoundFile:
     if path.stat().st_size == 0:
         raise ValueError(f"{path} must be an audio file, and is empty (0 bytes)")
     try:
-        return soundfile.SoundFile(path)
-    except soundfile.LibsndfileError as error:
+        return _Stream(os.fsencode(path))  # any file name, be it UTF-8 or not
+    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError for *.raw
+        reason = getattr(error, "error_string", "it has no header").rstrip(".")
         raise ValueError(
             f"{path} must be audio that libsndfile reads (wav, flac, ogg, opus, mp3, "
-            f"aiff), and is not ({error.error_string.rstrip('.')}); convert it with "
-            "`ffmpeg -i IN OUT.wav`"
+            f"aiff), and is not ({reason}); convert it with `ffmpeg -i IN OUT.wav`"
         ) from error

@@ -13,6 +13,9 @@ from streamsed.config import FrontendConfig, PostConfig, StreamConfig
 settings.register_profile("streamsed", deadline=None, derandomize=True)
 settings.load_profile("streamsed")
 
+# An editable install may announce its rebuild in every process.
+os.environ["SKBUILD_EDITABLE_VERBOSE"] = "0"
+
 LABELS = ("Speech", "Dog")
 
 
@@ -91,7 +94,6 @@ ENVIRONMENT = {
     **os.environ,
     "OMP_NUM_THREADS": "1",
     "COLUMNS": "100",
-    "SKBUILD_EDITABLE_VERBOSE": "0",  # an editable install may announce its rebuild
 }
 
 

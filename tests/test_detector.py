@@ -246,7 +246,7 @@ def test_two_detectors_in_threads_do_not_disturb_each_other(model):
 def test_samples_that_are_not_numbers_are_refused_by_name(model, bad):
     samples = silence(1)
     samples[30_000] = bad
-    with pytest.raises(ValueError, match="samples up to (nan|inf) must be finite"):
+    with pytest.raises(ValueError, match=r"samples up to (nan|inf) must be finite"):
         Detector(model).push(samples)
 
 
