@@ -77,6 +77,50 @@ def _options(
     """Detect sound events: named, with exact onsets and offsets."""
 
 
+ModelOption = Annotated[
+    str, typer.Option("--model", "-m", metavar="NAME|PATH", help="Which model to use.")
+]
+StepOption = Annotated[
+    float | None, typer.Option(metavar="S", help="Score a segment every S seconds.")
+]
+LatencyOption = Annotated[
+    float | None,
+    typer.Option(metavar="S", help="Let a score wait S seconds for more segments."),
+]
+ThresholdOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="T|LABEL=T", help="Scores from which a label is on, 0 to 1; repeatable."
+    ),
+]
+MinGapOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="S|LABEL=S", help="Fill shorter gaps; repeatable."),
+]
+MinDurationOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="S|LABEL=S", help="Drop shorter events; repeatable."),
+]
+LabelOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Report this label only; repeatable."),
+]
+
+
+def _post(
+    threshold: list[str] | None,
+    min_gap: list[str] | None,
+    min_duration: list[str] | None,
+) -> dict[str, PerLabel]:
+    """Return the settings of `PostConfig` that were given."""
+    given = {
+        "onset_threshold": _per_label("--threshold", threshold or []),
+        "min_gap": _per_label("--min-gap", min_gap or []),
+        "min_duration": _per_label("--min-duration", min_duration or []),
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
 def _per_label(name: str, entries: list[str]) -> PerLabel | None:
     """Read `0.4` or `Dog=0.6 Cat=0.3`: a number for all labels, or numbers by label."""
     numbers: dict[str, float] = {}
@@ -124,40 +168,16 @@ def file_command(
             help="Write there instead of printing; in a folder, a file per recording.",
         ),
     ] = None,
-    model: Annotated[
-        str,
-        typer.Option("--model", "-m", metavar="NAME|PATH", help="Which model to use."),
-    ] = "default",
+    model: ModelOption = "default",
     device: Annotated[
         str, typer.Option(metavar="auto|cpu|cuda", help="Where the model runs.")
     ] = "auto",
-    step: Annotated[
-        float | None,
-        typer.Option(metavar="S", help="Score a segment every S seconds."),
-    ] = None,
-    latency: Annotated[
-        float | None,
-        typer.Option(metavar="S", help="Let a score wait S seconds for more segments."),
-    ] = None,
-    threshold: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="T|LABEL=T",
-            help="Scores from which a label is on, 0 to 1; repeatable.",
-        ),
-    ] = None,
-    min_gap: Annotated[
-        list[str] | None,
-        typer.Option(metavar="S|LABEL=S", help="Fill shorter gaps; repeatable."),
-    ] = None,
-    min_duration: Annotated[
-        list[str] | None,
-        typer.Option(metavar="S|LABEL=S", help="Drop shorter events; repeatable."),
-    ] = None,
-    label: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Report this label only; repeatable."),
-    ] = None,
+    step: StepOption = None,
+    latency: LatencyOption = None,
+    threshold: ThresholdOption = None,
+    min_gap: MinGapOption = None,
+    min_duration: MinDurationOption = None,
+    label: LabelOption = None,
     scores: Annotated[
         Path | None,
         typer.Option(
@@ -189,17 +209,12 @@ def file_command(
     from streamsed.filejob import FileJob
     from streamsed.outputs import Outputs
 
-    settings = {
-        "onset_threshold": _per_label("--threshold", threshold or []),
-        "min_gap": _per_label("--min-gap", min_gap or []),
-        "min_duration": _per_label("--min-duration", min_duration or []),
-    }
     job = FileJob(
         model=model,
         device=device,
         step=step,
         latency=latency,
-        post={name: value for name, value in settings.items() if value is not None},
+        post=_post(threshold, min_gap, min_duration),
         only=label or [],
         outputs=Outputs(
             format_name=format_name, events=output, scores=scores, plot=plot
@@ -207,6 +222,138 @@ def file_command(
         check_stream=check_stream,
     )
     return job.run(paths, recursive=recursive)
+
+
+@app.command()
+def listen(
+    *,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            "--device",
+            "-d",
+            metavar="INDEX|NAME",
+            help="Microphone, by index or part of its name. [default: the system's]",
+        ),
+    ] = None,
+    channel: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Listen to channel N only, counted from 1."),
+    ] = None,
+    stdin: Annotated[
+        bool, typer.Option("--stdin", help="Read raw PCM from standard input instead.")
+    ] = False,
+    rate: Annotated[
+        int, typer.Option(metavar="HZ", help="Sampling frequency of --stdin.")
+    ] = 44100,
+    channels: Annotated[
+        int, typer.Option(metavar="N", help="Interleaved channels of --stdin.")
+    ] = 1,
+    encoding: Annotated[
+        str, typer.Option(metavar="s16|f32", help="Samples of --stdin.")
+    ] = "s16",
+    file: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Play a recording at its pace instead."),
+    ] = None,
+    model: ModelOption = "default",
+    step: Annotated[
+        str, typer.Option(metavar="S|auto", help="Score a segment every S seconds.")
+    ] = "auto",
+    latency: Annotated[
+        float,
+        typer.Option(metavar="S", help="An event is final S seconds after its end."),
+    ] = 1.0,
+    threshold: ThresholdOption = None,
+    min_gap: MinGapOption = None,
+    min_duration: MinDurationOption = None,
+    label: LabelOption = None,
+    duration: Annotated[
+        float | None, typer.Option(metavar="S", help="Stop after S seconds.")
+    ] = None,
+    format_name: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="view|jsonl",
+            help="[default: view on a terminal, jsonl into a pipe]",
+        ),
+    ] = None,
+    log: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Append JSON lines there too.")
+    ] = None,
+    command: Annotated[
+        str | None,
+        typer.Option(
+            "--exec", metavar="CMD", help="Run CMD for each event, its JSON on stdin."
+        ),
+    ] = None,
+    save_clips: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Save each event's sound there as FLAC."),
+    ] = None,
+    clips_limit: Annotated[
+        float, typer.Option(metavar="MB", help="Delete the oldest clips above this.")
+    ] = 1000.0,
+) -> int:
+    """Show the events of the room as they happen.
+
+    Ctrl-C, SIGTERM, --duration or the end of input closes what is open and prints a
+    summary. Sound is never stored unless --save-clips asks for it.
+    """
+    from streamsed.listenjob import ListenJob
+
+    job = ListenJob(
+        device=device,
+        channel=channel,
+        pcm=(rate, channels, encoding) if stdin else None,
+        file=file,
+        model=model,
+        step=step,
+        latency=latency,
+        post=_post(threshold, min_gap, min_duration),
+        only=label or [],
+        duration=duration,
+        format_name=format_name,
+        log=log,
+        command=command,
+        save_clips=save_clips,
+        clips_limit=clips_limit,
+    )
+    return job.run()
+
+
+@app.command()
+def devices() -> None:
+    """List the microphones, with the rates at which they really open."""
+    from rich.console import Console
+
+    from streamsed.devices import input_devices, working_rates
+    from streamsed.display import devices_table
+
+    found = [(device, working_rates(device)) for device in input_devices()]
+    Console(soft_wrap=True).print(devices_table(found))
+
+
+@app.command()
+def doctor(
+    *,
+    device: Annotated[
+        str | None, typer.Option("--device", "-d", metavar="INDEX|NAME")
+    ] = None,
+    model: ModelOption = "default",
+    latency: Annotated[float, typer.Option(metavar="S")] = 1.0,
+) -> int:
+    """Check what is needed to listen; every failure ends with its remedy."""
+    from streamsed.doctor import examine
+
+    ill = 0
+    for finding in examine(model=model, device=device, latency=latency):
+        mark = "ok  " if finding.well else "FAIL"
+        print(f"{mark}  {finding.what}: {' '.join(finding.says.split())}", flush=True)
+        ill += not finding.well
+    return min(1, ill)
 
 
 @app.command()

@@ -155,6 +155,16 @@ class Detector:
         length = self.model.info.frontend.score_frame_length
         return self._frontend.latency + frames * length
 
+    @property
+    def n_skipped(self) -> int:
+        """Segments that were left out in a hurry since the recording began."""
+        return self._segmenter.n_skipped
+
+    @property
+    def n_final(self) -> int:
+        """Score frames that are final, of the recording so far."""
+        return self._stitcher.n_final
+
     def push(self, chunk: Float32) -> list[Event]:
         """Take the next samples and return the events that they close.
 

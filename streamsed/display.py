@@ -13,7 +13,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from streamsed.devices import Device
 from streamsed.events import Event
+from streamsed.listener import Summary
 from streamsed.model import ModelInfo
 
 PATIENCE = 2.0
@@ -65,6 +67,51 @@ def info_table(info: ModelInfo, path: Path) -> RenderableType:
     for label, *values in zip(info.labels, *columns, strict=True):
         post.add_row(label, *(f"{value:g}" for value in values))
     return Group(table, post)
+
+
+def devices_table(found: Sequence[tuple[Device, Sequence[int]]]) -> RenderableType:
+    """Show input devices with the rates at which they open; the default has a star."""
+    if not found:
+        return Text("no input devices; plug a microphone in")
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    for column in (
+        "index",
+        "name",
+        "host",
+        "channels",
+        "default rate",
+        "opens at (Hz)",
+    ):
+        table.add_column(column)
+    for device, rates in found:
+        table.add_row(
+            "*" if device.is_default else "",
+            str(device.index),
+            Text(device.name),
+            Text(device.host),
+            str(device.n_channels),
+            f"{device.sample_rate} Hz",
+            " ".join(map(str, rates)) or "none",
+        )
+    return table
+
+
+def summary_table(summary: Summary) -> RenderableType:
+    """Show what a session of listening heard, lost and found."""
+    told = summary.to_dict()
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column("", style="dim")
+    table.add_column("")
+    table.add_row("heard", f"{summary.heard:.2f} s")
+    table.add_row("lost", f"{summary.lost:.2f} s")
+    for label, count in told["events"].items():
+        table.add_row(label, f"{count} events")
+    table.add_row("real-time factor", f"{told['real_time_factor']:.3f}")
+    table.add_row("skipped segments", str(summary.n_skipped))
+    for percentile, delay in told["opened_after"].items():
+        table.add_row(f"opened after ({percentile})", f"{delay:.2f} s")
+    return table
 
 
 class Waiting:

@@ -15,7 +15,7 @@ from streamsed.events import Event
 from streamsed.model import ModelInfo
 from streamsed.plot import plot_detection
 from streamsed.recordings import Detection, Recording
-from streamsed.writers import FORMATS, Format, lines, score_lines, write
+from streamsed.writers import FORMATS, Format, is_device, lines, score_lines, write
 
 SCORES_SUFFIX = ".scores.tsv"
 PLOT_SUFFIX = ".png"
@@ -72,6 +72,7 @@ class Outputs:
             ("--scores", self.scores, SCORES_SUFFIX, False),
             ("--plot", self.plot, PLOT_SUFFIX, False),
         )
+        written: list[Path] = []
         for option, place, suffix, many in places:
             if place is None:
                 continue
@@ -81,7 +82,9 @@ class Outputs:
                     f"each of the {len(recordings)} recordings"
                 )
             _check_writable(option, place)
-            _check_distinct(option, [_target(place, r, suffix) for r in recordings])
+            targets = [_target(place, r, suffix) for r in recordings]
+            written += targets if place.is_dir() else [place]
+        _check_distinct(written, recordings)
 
     @property
     def needs_trace(self) -> bool:
@@ -108,8 +111,7 @@ class Outputs:
                 sys.stdout.flush()
         elif self.events.is_dir():
             for found in detections:
-                path = _target(self.events, found.recording, form.suffix)
-                path.parent.mkdir(parents=True, exist_ok=True)
+                path = _made(self.events, found.recording, form.suffix)
                 write(path, lines(form, [_named(found)]))
         else:
             write(self.events, lines(form, map(_named, detections)))
@@ -120,11 +122,11 @@ class Outputs:
         """Write the scores and the picture of what passes."""
         for found in detections:
             if self.scores is not None and found.trace is not None:
-                path = _target(self.scores, found.recording, SCORES_SUFFIX)
+                path = _made(self.scores, found.recording, SCORES_SUFFIX)
                 grid = (info.labels, info.frontend, found.n_samples)
                 write(path, score_lines(found.trace.scores, *grid))
             if self.plot is not None and found.trace is not None:
-                path = _target(self.plot, found.recording, PLOT_SUFFIX)
+                path = _made(self.plot, found.recording, PLOT_SUFFIX)
                 plot_detection(path, found, info)
             yield found
 
@@ -138,7 +140,17 @@ def _target(place: Path, recording: Recording, suffix: str) -> Path:
     if not place.is_dir():
         return place
     name = Path(recording.name)
-    return place / (Path(name.name) if name.is_absolute() else name).with_suffix(suffix)
+    if name.is_absolute() or ".." in name.parts:  # stay inside the folder
+        name = Path(name.name)
+    return place / name.with_suffix(suffix)
+
+
+def _made(place: Path, recording: Recording, suffix: str) -> Path:
+    """Return `_target` after making the folders that it is in below `place`."""
+    path = _target(place, recording, suffix)
+    if place.is_dir():
+        path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def _print_tables(detections: Iterable[Detection]) -> None:
@@ -148,21 +160,31 @@ def _print_tables(detections: Iterable[Detection]) -> None:
 
 
 def _check_writable(option: str, place: Path) -> None:
-    folder = place if place.is_dir() else place.parent
-    if not folder.is_dir():
+    written = place if place.is_dir() or is_device(place) else place.resolve().parent
+    if not (written.is_dir() or is_device(written)):
         raise FileNotFoundError(
-            f"{option}={place} must be in a folder that exists; make {folder} first"
+            f"{option}={place} must be in a folder that exists; make {written} first"
         )
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(f"{option}={place} must be writable, and {folder} is not")
+    if not os.access(written, os.W_OK):
+        raise PermissionError(
+            f"{option}={place} must be writable, and {written} is not; name another place"
+        )
 
 
-def _check_distinct(option: str, targets: Sequence[Path]) -> None:
+def _check_distinct(written: Sequence[Path], recordings: Sequence[Recording]) -> None:
+    """Raise ValueError where a file would be written twice, or over a recording."""
     seen: set[Path] = set()
-    for path in targets:
-        if path in seen and len(set(targets)) > 1:
+    heard = {recording.path.resolve() for recording in recordings}
+    for path in written:
+        target = path.resolve()
+        if target in heard:
             raise ValueError(
-                f"{option} must give each recording a file of its own, and two would be "
-                f"written to {path}; give them different names or do them one by one"
+                f"the output {path} must not be a recording; name another file"
             )
-        seen.add(path)
+        if target in seen and not is_device(path):
+            raise ValueError(
+                f"the output {path} must be written once, and would be twice; name "
+                "different files, give the recordings different names, or do them one "
+                "by one"
+            )
+        seen.add(target)

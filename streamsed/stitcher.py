@@ -70,7 +70,7 @@ class Stitcher:
         self._sums[:] = 0
         self._weights[:] = 0
         self._flushed = False
-        self._n_final = 0  # frames given out; row 0 of the sums is frame n_final
+        self.n_final = 0  # frames given out; row 0 of the sums is frame n_final
         self._end = 0  # end of the newest view
 
     def push(self, scores: Scores, start: int, end: int) -> Scores:
@@ -98,10 +98,10 @@ class Stitcher:
             raise RuntimeError("push after flush: call reset to start a new recording")
         before = self.advance(end - 1)  # due before this view existed
         length = end - start
-        skipped = max(0, self._n_final - start)  # frames that are final already
+        skipped = max(0, self.n_final - start)  # frames that are final already
         position = np.arange(skipped, length)
         weights = np.minimum(position + 1, length - position)[:, None]
-        first = start + skipped - self._n_final
+        first = start + skipped - self.n_final
         rows = slice(first, first + length - skipped)
         self._sums[rows] += weights * scores[skipped:length].astype(np.float64)
         self._weights[rows] += weights
@@ -112,16 +112,16 @@ class Stitcher:
     def advance(self, n_score_frames: int) -> Scores:
         """Return the frames that are final now that the recording has come this far."""
         due = n_score_frames - self._latency + 1
-        return self._take(max(0, min(due, self._end) - self._n_final))
+        return self._take(max(0, min(due, self._end) - self.n_final))
 
     def pending(self) -> Scores:
         """Return what is known of the frames that are not final: (n_frames, n_columns)."""
-        return self._mean(self._end - self._n_final)
+        return self._mean(self._end - self.n_final)
 
     def flush(self) -> Scores:
         """End the recording: return all frames still owed, final."""
         self._flushed = True
-        return self._take(self._end - self._n_final)
+        return self._take(self._end - self.n_final)
 
     def _mean(self, n_frames: int) -> Scores:
         weights = np.maximum(self._weights[:n_frames], 1)  # a frame nobody scored is 0
@@ -133,5 +133,5 @@ class Stitcher:
             for rows in (self._sums, self._weights):
                 rows[:-n_frames] = rows[n_frames:]
                 rows[-n_frames:] = 0
-            self._n_final += n_frames
+            self.n_final += n_frames
         return scores

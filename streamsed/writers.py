@@ -49,17 +49,21 @@ class Format:
     many: bool = True
 
 
+def _joined(*fields: str, by: str) -> str:
+    """Join fields to a line; one that holds the separator or a line end is quoted."""
+    line = io.StringIO()
+    csv.writer(line, delimiter=by, lineterminator="").writerow(fields)
+    return line.getvalue()
+
+
 def _tsv(filename: str, _: int, event: Event) -> str:
-    return f"{filename}\t{event.onset:.3f}\t{event.offset:.3f}\t{event.label}"
+    times = f"{event.onset:.3f}", f"{event.offset:.3f}"
+    return _joined(filename, *times, event.label, by="\t")
 
 
 def _csv(filename: str, _: int, event: Event) -> str:
-    line = io.StringIO()
     times = f"{event.onset:.3f}", f"{event.offset:.3f}"
-    csv.writer(line, lineterminator="").writerow(
-        [filename, *times, event.label, f"{event.score:.4f}"]
-    )
-    return line.getvalue()
+    return _joined(filename, *times, event.label, f"{event.score:.4f}", by=",")
 
 
 def _jsonl(filename: str, _: int, event: Event) -> str:
@@ -76,15 +80,13 @@ def _jsonl(filename: str, _: int, event: Event) -> str:
 
 
 def _audacity(_filename: str, _: int, event: Event) -> str:
-    return f"{event.onset:.6f}\t{event.offset:.6f}\t{event.label}"
+    return _joined(f"{event.onset:.6f}", f"{event.offset:.6f}", event.label, by="\t")
 
 
 def _raven(filename: str, number: int, event: Event) -> str:
-    times = f"{event.onset:.6f}\t{event.offset:.6f}"
-    return (
-        f"{number}\tSpectrogram 1\t1\t{times}\t0.0\t22050.0\t"
-        f"{event.label}\t{event.score:.4f}\t{filename}"
-    )
+    where = "Spectrogram 1", "1", f"{event.onset:.6f}", f"{event.offset:.6f}"
+    what = "0.0", "22050.0", event.label, f"{event.score:.4f}"
+    return _joined(str(number), *where, *what, filename, by="\t")
 
 
 FORMATS: dict[str, Format] = {
@@ -92,7 +94,7 @@ FORMATS: dict[str, Format] = {
         ".tsv",
         "filename\tonset\toffset\tevent_label",
         _tsv,
-        empty=lambda filename: f"{filename}\t\t\t",
+        empty=lambda filename: _joined(filename, "", "", "", by="\t"),
     ),
     "csv": Format(".csv", "filename,onset,offset,label,score", _csv),
     "jsonl": Format(".jsonl", "", _jsonl),
@@ -165,7 +167,7 @@ def score_lines(
     str
         `onset offset` and the scores, tab-separated, with its end.
     """
-    yield "\t".join(("onset", "offset", *labels)) + "\n"
+    yield _joined("onset", "offset", *labels, by="\t") + "\n"
     length, rate = frontend.score_frame_length, frontend.sample_rate
     for frame, row in enumerate(scores):
         start, stop = frame * length, min((frame + 1) * length, n_samples)
@@ -178,24 +180,48 @@ def score_lines(
 def replacing(path: Path) -> Iterator[Path]:
     """Give a scratch file beside `path` that takes its name once all is written.
 
-    An error or an interruption leaves what was at `path` before, and nothing else. A
-    device or pipe (`/dev/stdout`) is given as it is.
+    An error or an interruption leaves what was at `path` before, and nothing else. A link
+    stays, and what it points to is replaced; a device or pipe is given as it is.
 
     Raises
     ------
     OSError
-        The folder is missing or not writable, or `path` is a folder.
+        The folder is missing, not writable or full, or `path` is a folder.
     """
-    if path.exists() and not path.is_file() and not path.is_dir():
-        yield path
-        return
     if path.is_dir():
         raise IsADirectoryError(f"{path} must be a file, and is a folder")
     if not path.parent.is_dir():
         raise FileNotFoundError(
             f"{path} must be in a folder that exists; make {path.parent} first"
         )
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        if is_device(path):
+            yield path
+        else:
+            with _scratch(path.resolve()) as scratch:
+                yield scratch
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(
+            f"{path} must have room for all that is written to it ({error.strerror}); "
+            "make room or name another place"
+        ) from error
+
+
+def is_device(path: Path) -> bool:
+    """Return whether `path` is a device or a pipe: written to, never replaced."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+@contextmanager
+def _scratch(path: Path) -> Iterator[Path]:
+    start = path.name[
+        :32
+    ]  # a name has a longest length, and the scratch file's is longer
+    handle, name = tempfile.mkstemp(prefix=f".{start}.", dir=path.parent)
     os.close(handle)
     scratch = Path(name)
     try:
@@ -207,8 +233,14 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write(path: Path, content: Iterable[str]) -> None:
-    """Write lines to a file that appears whole or not at all; see `replacing`."""
-    with replacing(path) as scratch, scratch.open("w", encoding="utf-8") as stream:
+    """Write lines to a file that appears whole or not at all; see `replacing`.
+
+    A file name that is not UTF-8 is written as the bytes that it is.
+    """
+    with (
+        replacing(path) as scratch,
+        scratch.open("w", encoding="utf-8", errors="surrogateescape") as stream,
+    ):
         stream.writelines(content)
 
 

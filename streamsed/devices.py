@@ -1,0 +1,133 @@
+"""Which microphones there are, by index or by name, and at which rates they open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+RATES = (8000, 11025, 16000, 22050, 32000, 44100, 48000, 88200, 96000, 192000)
+"""Hz; what `working_rates` tries."""
+
+NO_PORTAUDIO = (
+    "listening must have PortAudio, and it is not found; install it with "
+    "`apt install libportaudio2` (Debian, Ubuntu) or `brew install portaudio` (macOS)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """An input device as PortAudio names it.
+
+    Parameters
+    ----------
+    index : int
+        Its number now; it may move when devices come and go.
+    name, host : str
+        Device, and the system's sound interface that offers it.
+    n_channels : int
+        Input channels.
+    sample_rate : int
+        Hz, its own default.
+    is_default : bool
+        Whether it is the system's default input.
+    """
+
+    index: int
+    name: str
+    host: str
+    n_channels: int
+    sample_rate: int
+    is_default: bool
+
+
+def portaudio() -> Any:
+    """Return the sounddevice module.
+
+    Raises
+    ------
+    OSError
+        PortAudio is not installed; the message has the remedy.
+    """
+    try:
+        import sounddevice
+    except OSError as error:
+        raise OSError(NO_PORTAUDIO) from error
+    return sounddevice
+
+
+def rescan() -> None:
+    """Let PortAudio look for devices again; ends all open streams."""
+    sounddevice = portaudio()
+    sounddevice._terminate()
+    sounddevice._initialize()
+
+
+def input_devices() -> list[Device]:
+    """Return the devices that can be listened to, in PortAudio's order."""
+    sounddevice = portaudio()
+    hosts = sounddevice.query_hostapis()
+    default = sounddevice.default.device[0]
+    return [
+        Device(
+            index=index,
+            name=str(found["name"]),
+            host=str(hosts[found["hostapi"]]["name"]),
+            n_channels=int(found["max_input_channels"]),
+            sample_rate=round(found["default_samplerate"]),
+            is_default=index == default,
+        )
+        for index, found in enumerate(sounddevice.query_devices())
+        if found["max_input_channels"] > 0
+    ]
+
+
+def find_device(wanted: str | None) -> Device:
+    """Return the device that is meant.
+
+    Parameters
+    ----------
+    wanted : str or None
+        An index, a whole name, or a part of one name in any case; None is the system's
+        default.
+
+    Raises
+    ------
+    ValueError
+        There is no such device, or several; the message lists what there is.
+    """
+    devices = input_devices()
+    if not devices:
+        raise ValueError(
+            "--device must be a microphone, and the system has none; plug one in, or use "
+            "--stdin"
+        )
+    listed = "; ".join(f"{d.index} {d.name}" for d in devices)
+    if wanted is None:
+        matches = [d for d in devices if d.is_default] or devices[:1]
+    elif wanted.isdigit():
+        matches = [d for d in devices if d.index == int(wanted)]
+    else:
+        matches = [d for d in devices if d.name == wanted] or [
+            d for d in devices if wanted.lower() in d.name.lower()
+        ]
+    if not matches:
+        raise ValueError(f"--device={wanted} must be an input device: {listed}")
+    if len(matches) > 1:
+        found = "; ".join(f"{d.index} {d.name}" for d in matches)
+        raise ValueError(f"--device={wanted} must mean one device, and fits {found}")
+    return matches[0]
+
+
+def working_rates(device: Device) -> list[int]:
+    """Return those of `RATES` at which the device really opens."""
+    sounddevice = portaudio()
+    working = []
+    for rate in RATES:
+        try:
+            sounddevice.check_input_settings(
+                device=device.index, channels=1, dtype="float32", samplerate=rate
+            )
+        except sounddevice.PortAudioError:
+            continue
+        working.append(rate)
+    return working

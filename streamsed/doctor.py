@@ -1,0 +1,134 @@
+"""What is needed to listen, checked one by one; every failure ends with its remedy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from streamsed import _core
+from streamsed.devices import (
+    Device,
+    find_device,
+    input_devices,
+    portaudio,
+    working_rates,
+)
+from streamsed.listener import MAX_LOAD, segment_cost, shortest_step
+from streamsed.microphone import Microphone
+from streamsed.model import Model
+
+LISTENING = 2.0
+"""Seconds of sound that the microphone is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One checked thing.
+
+    Parameters
+    ----------
+    what : str
+        The thing.
+    well : bool
+        Whether it is as it should be.
+    says : str
+        What was found, and the remedy if it is not well.
+    """
+
+    what: str
+    well: bool
+    says: str
+
+
+def examine(*, model: str, device: str | None, latency: float) -> Iterator[Finding]:
+    """Check everything, giving each finding as it is known.
+
+    Parameters
+    ----------
+    model : str
+        Name or path of the model that would listen.
+    device : str or None
+        The microphone that would be used.
+    latency : float
+        Seconds, as `listen` would use it.
+    """
+    yield Finding(
+        "core", well=True, says=f"C++ core for {', '.join(_core.simd_targets())}"
+    )
+    yield from _examine_devices(device)
+    yield from _examine_model(model, latency)
+
+
+def _examine_devices(wanted: str | None) -> Iterator[Finding]:
+    try:
+        yield Finding(
+            "PortAudio", well=True, says=portaudio().get_portaudio_version()[1]
+        )
+        found = input_devices()
+        names = "; ".join(f"{d.index} {d.name}" for d in found)
+        yield Finding(
+            "devices", well=bool(found), says=names or "none; plug a microphone in"
+        )
+        if not found:
+            return
+        device = find_device(wanted)
+        rates = working_rates(device)
+        remedy = "is another program using it? choose another with --device"
+        opens = ", ".join(str(rate) for rate in rates)
+        yield Finding(
+            device.name,
+            well=bool(rates),
+            says=f"opens at {opens} Hz" if rates else remedy,
+        )
+        yield _listen(device)
+    except (OSError, ValueError) as error:
+        yield Finding("microphone", well=False, says=str(error))
+
+
+def _listen(device: Device) -> Finding:
+    """Hear what the microphone sends."""
+    source = Microphone(str(device.index), sample_rate=device.sample_rate)
+    peak, n_samples = 0.0, 0
+    give_up = time.monotonic() + 3 * LISTENING
+    try:
+        while n_samples < LISTENING * device.sample_rate and time.monotonic() < give_up:
+            for piece in source.read() or []:
+                if not piece.missing:
+                    peak = max(peak, piece.peak)
+                    n_samples += len(piece.samples)
+            time.sleep(0.02)
+    finally:
+        source.close()
+    if not n_samples:
+        return Finding(
+            "sound", well=False, says="nothing came; unplug it and plug it in again"
+        )
+    if peak == 0:
+        return Finding(
+            "sound", well=False, says="only zeros came; is it muted or forbidden?"
+        )
+    if peak >= 1:
+        return Finding("sound", well=False, says="it clips; turn its gain down")
+    return Finding("sound", well=True, says=f"peak {peak:.4f} of full scale")
+
+
+def _examine_model(name: str, latency: float) -> Iterator[Finding]:
+    try:
+        model = Model.load(name)
+    except (OSError, ValueError) as error:
+        yield Finding("model", well=False, says=str(error))
+        return
+    labels = len(model.info.labels)
+    yield Finding(
+        "model",
+        well=True,
+        says=f"{model.info.name}, {labels} labels, on {model.device}",
+    )
+    cost = segment_cost(model)
+    step = shortest_step(cost, model.info.frontend, latency=latency)
+    load = cost / step
+    says = f"step {step:.2f} s at {load:.0%} load"
+    remedy = "; raise --latency, close other programs, or use a smaller model"
+    well = load <= MAX_LOAD
+    yield Finding("speed", well=well, says=says if well else says + remedy)

@@ -1,0 +1,289 @@
+"""Listen: from a source to changes in the lives of events, keeping up with real time.
+
+The policy when the machine is too slow, in this order:
+
+1. Steps are skipped: a chunk longer than a step is scored once, at its end, so scores
+   come from fewer segments.
+2. The ring of the microphone fills; only when it is full is the oldest audio lost, and the
+   exact number of missing samples stands in the time line as a gap, so times stay true.
+
+Both are counted and told. A source that waits (a pipe, a file) loses nothing and skips
+nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsed.config import FrontendConfig
+from streamsed.detector import Detector
+from streamsed.lives import Change
+from streamsed.model import Model
+from streamsed.sinks import Sink
+from streamsed.source import Piece, Source
+
+POLL = 0.02
+"""Seconds between two looks at a source that had nothing."""
+
+MAX_LOAD = 0.6
+"""Share of the time that scoring may take when the step is chosen."""
+
+
+def segment_cost(model: Model) -> float:
+    """Return the seconds that the model takes for a segment now, on this machine."""
+    frontend = model.info.frontend
+    silence = np.zeros((frontend.segment_frames, frontend.n_mels), dtype=np.float32)
+    model.score(silence)  # the first run is slower
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        model.score(silence)
+        seconds.append(time.perf_counter() - start)
+    return sorted(seconds)[1]
+
+
+def shortest_step(cost: float, frontend: FrontendConfig, *, latency: float) -> float:
+    """Return the shortest step in seconds that keeps the load under `MAX_LOAD`.
+
+    Parameters
+    ----------
+    cost : float
+        Seconds that a segment takes.
+    frontend : FrontendConfig
+        The step is a whole number of its score frames.
+    latency : float
+        Seconds; the step is no longer, and then the load may be above `MAX_LOAD`.
+    """
+    duration = frontend.score_frame_duration
+    n_frames = max(1, math.ceil(cost / MAX_LOAD / duration))
+    return min(n_frames * duration, latency)
+
+
+@dataclass
+class Summary:
+    """What was heard, lost and found.
+
+    Parameters
+    ----------
+    heard, lost : float
+        Seconds of the time line with and without sound.
+    events : Counter
+        Closed events by label.
+    busy : float
+        Seconds that the detection took.
+    latencies : list of float
+        Seconds from the onset of each event until it was told as opened.
+    n_skipped : int
+        Segments that were not scored, to keep up.
+    """
+
+    heard: float = 0.0
+    lost: float = 0.0
+    events: Counter[str] = field(default_factory=Counter)
+    busy: float = 0.0
+    latencies: list[float] = field(default_factory=list)
+    n_skipped: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the summary as a dict for JSON."""
+        total = self.heard + self.lost
+        delays = sorted(self.latencies)
+        percentiles = (
+            {f"p{p}": delays[len(delays) * p // 100] for p in (50, 90, 99)}
+            if delays
+            else {}
+        )
+        return {
+            "heard": round(self.heard, 6),
+            "lost": round(self.lost, 6),
+            "events": dict(sorted(self.events.items())),
+            "real_time_factor": round(self.busy / total, 4) if total else 0.0,
+            "skipped_segments": self.n_skipped,
+            "opened_after": {p: round(delay, 3) for p, delay in percentiles.items()},
+        }
+
+
+class Listener:
+    """Push a source through a detector and tell the sinks.
+
+    Parameters
+    ----------
+    detector : Detector
+        Is reset first.
+    source : Source
+        What to listen to; closed at the end.
+    sinks : sequence of Sink
+        Who is told; closed at the end. One that fails is left out from then on.
+    only : sequence of str
+        Labels to tell of; empty tells of all.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        source: Source,
+        sinks: Sequence[Sink],
+        *,
+        only: Sequence[str] = (),
+    ) -> None:
+        self.detector = detector
+        self.source = source
+        self.summary = Summary()
+        self.n_samples = 0  # of the time line
+        self.peak = 0.0  # of the newest piece
+        self._sinks = list(sinks)
+        self._only = only
+        self._gap: tuple[int, str] | None = None  # where the current gap began, and why
+        self._recent: deque[tuple[float, float]] = deque(maxlen=256)
+        self._stopping = False
+
+    @property
+    def load(self) -> float:
+        """Share of the time that detection took lately; above 1 it falls behind."""
+        sound = sum(seconds for seconds, _ in self._recent)
+        return sum(busy for _, busy in self._recent) / sound if sound else 0.0
+
+    def stop(self) -> None:
+        """End `run` after the piece in hand; may be called from a signal handler."""
+        self._stopping = True
+
+    def run(
+        self,
+        *,
+        duration: float | None = None,
+        on_tick: Callable[[], None] = lambda: None,
+    ) -> Summary:
+        """Listen until the source ends, `duration` seconds are over, or `stop`.
+
+        Open events are closed in the end in every case.
+
+        Parameters
+        ----------
+        duration : float or None
+            Seconds of the time line.
+        on_tick : callable
+            Called many times a second.
+
+        Returns
+        -------
+        Summary
+            Of the whole time.
+        """
+        rate = self.detector.sample_rate
+        limit = math.inf if duration is None else round(duration * rate)
+        self.detector.reset()
+        self._tell({"state": "started", **self._settings()})
+        try:
+            while not self._stopping and self.n_samples < limit:
+                pieces = self.source.read()
+                for notice in self.source.notices():
+                    self._tell({"state": "notice", "text": notice})
+                if pieces is None:
+                    break
+                for piece in _joined(pieces):
+                    room = limit - self.n_samples
+                    self._push(piece, piece.samples[: int(min(room, 1 << 62))])
+                on_tick()
+                if not pieces:
+                    time.sleep(POLL)
+        finally:
+            self.source.close()
+            self._finish()
+        return self.summary
+
+    def _push(self, piece: Piece, samples: NDArray[np.float32]) -> None:
+        rate = self.detector.sample_rate
+        seconds = len(samples) / rate
+        behind = seconds > 1.5 * self.detector.stream.step
+        self._mark_gap(piece.missing)
+        self.peak = piece.peak
+        for sink in self._sinks:
+            sink.sound(samples)
+        start = time.perf_counter()
+        changes = self.detector.follow(
+            samples, hurry=behind and not self.source.lossless
+        )
+        busy = time.perf_counter() - start
+        self.n_samples += len(samples)
+        self._recent.append((seconds, busy))
+        self.summary.busy += busy
+        if piece.missing:
+            self.summary.lost += seconds
+        else:
+            self.summary.heard += seconds
+        self._tell_changes(changes, delay=busy)
+
+    def _mark_gap(self, reason: str) -> None:
+        """Tell of a gap when it is over, with its exact ends."""
+        rate = self.detector.sample_rate
+        if self._gap is not None and self._gap[1] != reason:
+            start, why = self._gap
+            ends = {"onset": start / rate, "offset": self.n_samples / rate}
+            self._tell({"state": "gap", **ends, "reason": why})
+            self._gap = None
+        if reason and self._gap is None:
+            self._gap = (self.n_samples, reason)
+
+    def _finish(self) -> None:
+        self._mark_gap("")
+        self._tell_changes(self.detector.finish(), delay=0.0)
+        self.summary.n_skipped = self.detector.n_skipped
+        self._tell({"state": "stopped", **self.summary.to_dict()})
+        for sink in self._sinks:
+            sink.close()
+
+    def _tell_changes(self, changes: Sequence[Change], *, delay: float) -> None:
+        now = self.n_samples / self.detector.sample_rate
+        for change in changes:
+            if self._only and change.event.label not in self._only:
+                continue
+            if change.state == "closed":
+                self.summary.events[change.event.label] += 1
+            if change.state == "opened":
+                self.summary.latencies.append(now + delay - change.event.onset)
+            self._tell(change.to_dict(), change)
+
+    def _tell(self, record: Mapping[str, Any], change: Change | None = None) -> None:
+        now = round(self.n_samples / self.detector.sample_rate, 3)
+        for sink in list(self._sinks):
+            try:
+                sink.tell({"at": now, **record}, change)
+            except BrokenPipeError:  # the reader left: nobody listens to us any more
+                self._sinks.remove(sink)
+                self.stop()
+            except OSError as error:
+                self._sinks.remove(sink)
+                text = f"{type(sink).__name__} is told no more: {error}"
+                self._tell({"state": "notice", "text": text})
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "source": self.source.name,
+            "rate": self.source.capture_rate,
+            "model": self.detector.model.info.name,
+            "step": self.detector.stream.step,
+            "latency": self.detector.stream.latency,
+        }
+
+
+def _joined(pieces: Sequence[Piece]) -> list[Piece]:
+    """Join neighbours that were heard, or are missing for the same reason."""
+    joined: list[Piece] = []
+    for piece in pieces:
+        if joined and joined[-1].missing == piece.missing:
+            last = joined.pop()
+            samples = np.concatenate([last.samples, piece.samples])
+            joined.append(Piece(samples, piece.missing, max(last.peak, piece.peak)))
+        else:
+            joined.append(piece)
+    return joined

@@ -1,0 +1,226 @@
+"""What `streamsed listen` does, once its options are read.
+
+The model is loaded and timed before the source is opened, so that no sound waits for it.
+A first Ctrl-C or SIGTERM ends the listening and closes what is open; a second one ends
+the program at once.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from streamsed.config import PerLabel, StreamConfig
+from streamsed.detector import Detector
+from streamsed.display import say, summary_table
+from streamsed.listener import MAX_LOAD, Listener, segment_cost, shortest_step
+from streamsed.live import LiveView
+from streamsed.microphone import Microphone
+from streamsed.model import Model, ModelInfo, find_model
+from streamsed.sinks import Clips, Commands, JsonLines, Sink
+from streamsed.source import FileSource, PcmSource, Source
+
+
+@dataclass(frozen=True, slots=True)
+class ListenJob:
+    """Listen to one source and deliver its events.
+
+    Parameters
+    ----------
+    device, channel
+        As `Microphone` takes them.
+    pcm : (rate, channels, encoding) or None
+        Read standard input instead, as `PcmSource` does.
+    file : Path or None
+        Play a recording instead, as `FileSource` does.
+    model : str
+        Name or path.
+    step : str
+        Seconds, or "auto" for the shortest that the machine sustains.
+    latency : float
+        Seconds.
+    post, only
+        As for `FileJob`.
+    duration : float or None
+        Seconds to listen.
+    format_name : str or None
+        "view" or "jsonl"; None is the view on a terminal and jsonl elsewhere.
+    log : Path or None
+        Where JSON lines are appended.
+    command : str or None
+        Run for each event.
+    save_clips : Path or None
+        Folder for the sound of each event.
+    clips_limit : float
+        MB that the clips in the folder may take.
+    """
+
+    device: str | None
+    channel: int | None
+    pcm: tuple[int, int, str] | None
+    file: Path | None
+    model: str
+    step: str
+    latency: float
+    post: Mapping[str, PerLabel]
+    only: Sequence[str]
+    duration: float | None
+    format_name: str | None
+    log: Path | None
+    command: str | None
+    save_clips: Path | None
+    clips_limit: float
+
+    def run(self) -> int:
+        """Do it all and return the exit code."""
+        self._check()
+        info = ModelInfo.read(find_model(self.model))
+        post = info.post.override(info.labels, self.post)
+        for label in self.only:
+            if label not in info.labels:
+                raise ValueError(
+                    f"--label={label} must be one of {', '.join(info.labels)}"
+                )
+        step = self._fixed_step() or self.latency
+        StreamConfig(step=step, latency=self.latency).in_score_frames(info.frontend)
+        command = self._command()
+        model = Model.load(self.model)
+        detector = Detector(model, stream=self._stream(model), post=post)
+        sinks: list[Sink] = []
+        if self.log is not None:
+            sinks.append(JsonLines.append(self.log))
+        if command:
+            sinks.append(Commands(command))
+        if self.save_clips is not None:
+            rate, limit = detector.sample_rate, round(self.clips_limit * 1e6)
+            sinks.append(Clips(self.save_clips, sample_rate=rate, max_bytes=limit))
+        source = self._source(detector.sample_rate)
+        if self._wants_view():
+            return self._with_view(detector, source, sinks)
+        sinks.append(JsonLines(sys.stdout.fileno()))
+        listener = Listener(detector, source, sinks, only=self.only)
+        with _stopped_by_signals(listener):
+            listener.run(duration=self.duration)
+        return 0
+
+    def _with_view(self, detector: Detector, source: Source, sinks: list[Sink]) -> int:
+        console = Console()
+        view = LiveView(console)
+        detector.observer = view
+        listener = Listener(detector, source, [*sinks, view], only=self.only)
+        with _stopped_by_signals(listener), _quiet_libraries(), view:
+            listener.run(duration=self.duration, on_tick=lambda: view.tick(listener))
+        console.print(summary_table(listener.summary))
+        return 0
+
+    def _check(self) -> None:
+        if self.format_name not in (None, "view", "jsonl"):
+            raise ValueError(f"--format={self.format_name} must be view or jsonl")
+        if self.pcm is not None and self.file is not None:
+            raise ValueError(
+                "--stdin and --file must not be given together; choose one"
+            )
+        if self.duration is not None and not self.duration > 0:
+            raise ValueError(
+                f"--duration={self.duration} must be positive (in seconds)"
+            )
+        if not self.clips_limit > 0:
+            raise ValueError(
+                f"--clips-limit={self.clips_limit} must be positive (in MB)"
+            )
+
+    def _command(self) -> list[str]:
+        """Split --exec as a shell would, and see that its program is there."""
+        words = shlex.split(self.command or "")
+        if words and shutil.which(words[0]) is None:
+            raise ValueError(
+                f"--exec={self.command} must start with a program, and {words[0]} is "
+                "not found"
+            )
+        return words
+
+    def _fixed_step(self) -> float | None:
+        if self.step == "auto":
+            return None
+        try:
+            return float(self.step)
+        except ValueError:
+            raise ValueError(f"--step={self.step} must be seconds or auto") from None
+
+    def _stream(self, model: Model) -> StreamConfig:
+        frontend = model.info.frontend
+        cost = segment_cost(model)
+        step = self._fixed_step()
+        if step is None:
+            step = shortest_step(cost, frontend, latency=self.latency)
+        if cost / step > MAX_LOAD:
+            say(
+                f"this machine is slow for this model: a step of {step:.2f} s takes "
+                f"{cost / step:.0%} of the time; raise --latency and --step, or use a "
+                "smaller model"
+            )
+        return StreamConfig(step=step, latency=self.latency)
+
+    def _source(self, sample_rate: int) -> Source:
+        if self.file is not None:
+            return FileSource(self.file, sample_rate=sample_rate)
+        if self.pcm is not None:
+            rate, channels, encoding = self.pcm
+            return PcmSource(
+                sys.stdin.buffer,
+                capture_rate=rate,
+                n_channels=channels,
+                format_name=encoding,
+                sample_rate=sample_rate,
+                channel=self.channel,
+            )
+        return Microphone(self.device, sample_rate=sample_rate, channel=self.channel)
+
+    def _wants_view(self) -> bool:
+        if self.format_name is None:
+            return sys.stdout.isatty()
+        return self.format_name == "view"
+
+
+@contextmanager
+def _stopped_by_signals(listener: Listener) -> Iterator[None]:
+    """Let the first SIGINT or SIGTERM stop the listener, and the second the program."""
+
+    def stop(*_: object) -> None:
+        for number in before:
+            signal.signal(number, signal.SIG_DFL)
+        listener.stop()
+
+    before = {
+        number: signal.signal(number, stop)
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _quiet_libraries() -> Iterator[None]:
+    """Keep what the sound libraries write to stderr from tearing the view."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

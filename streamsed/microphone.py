@@ -1,0 +1,274 @@
+"""A microphone that says what it lost and comes back when it was gone.
+
+The audio callback copies into a `Ring` and counts, nothing else. Everything that can go
+wrong is found by the reader, in `Microphone.read`:
+
+- the program was too slow and the ring overwrote unread samples: their number is known;
+- PortAudio reports an overflow: the driver's clock says how many samples are missing;
+- the stream ended, or no callback came for `SILENCE_LIMIT`: the device is lost. It is
+  sought again by name, ever more patiently, and until it is back the time line goes on
+  with missing samples, counted by the clock.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsed.devices import Device, find_device, portaudio, rescan
+from streamsed.ring import Ring
+from streamsed.source import Mixer, Piece
+
+SILENCE_LIMIT = 2.0
+"""Seconds without a callback after which the device counts as lost."""
+
+START_LIMIT = 5.0
+"""Seconds that a device may take until its first callback."""
+
+RING_DURATION = 30.0
+"""Seconds of sound that wait for a program that is too slow."""
+
+RETRIES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds between the attempts to open a lost device; the last is repeated."""
+
+BRIDGE_MARGIN = 0.5
+"""Seconds that the time line stays behind the clock while a device is lost, so that the
+first block of a device that came back is never older than what was accounted for."""
+
+ZEROS_LIMIT = 5.0
+"""Seconds of nothing but zeros after which a microphone is said to send none."""
+
+
+class Capture:
+    """One open stream of a device into a ring.
+
+    Parameters
+    ----------
+    device : Device
+        What to open, at its own default rate.
+    n_channels : int
+        Channels to open.
+    block_size : int
+        Samples per callback; 0 leaves it to PortAudio.
+
+    Raises
+    ------
+    OSError
+        The device does not open; the message has PortAudio's reason.
+    """
+
+    def __init__(self, device: Device, *, n_channels: int, block_size: int) -> None:
+        sounddevice = portaudio()
+        self.rate = device.sample_rate
+        self.ring = Ring(round(RING_DURATION * self.rate), n_channels)
+        self.overflows: deque[tuple[int, int]] = deque(maxlen=1024)
+        """(position, missing): samples that the driver dropped before a position."""
+        self.last_callback = time.monotonic()
+        self._expected = 0.0  # driver's time of the next block
+        try:
+            self._stream = sounddevice.InputStream(
+                device=device.index,
+                channels=n_channels,
+                samplerate=self.rate,
+                blocksize=block_size,
+                dtype="float32",
+                callback=self._take,
+            )
+            self._stream.start()
+        except sounddevice.PortAudioError as error:
+            raise OSError(
+                f"--device={device.index} ({device.name}) must open at {self.rate} Hz with "
+                f"{n_channels} channels, and does not ({error}); see `streamsed devices`"
+            ) from error
+
+    @property
+    def lost(self) -> bool:
+        """Whether the stream ended by itself or has long said nothing."""
+        limit = SILENCE_LIMIT if self.ring.n_written else START_LIMIT
+        late = time.monotonic() - self.last_callback > limit
+        return late or not self._stream.active
+
+    def close(self) -> None:
+        """End the stream, whatever state it is in."""
+        self._stream.abort(ignore_errors=True)
+        self._stream.close(ignore_errors=True)
+
+    def _take(
+        self, block: NDArray[np.float32], n_samples: int, clock: Any, status: Any
+    ) -> None:
+        """Copy and count: this runs in the audio thread."""
+        start = clock.inputBufferAdcTime
+        if status.input_overflow and self.ring.n_written:
+            missing = round((start - self._expected) * self.rate)
+            self.overflows.append((self.ring.n_written, max(0, missing)))
+        self._expected = start + n_samples / self.rate
+        self.ring.write(block)
+        self.last_callback = time.monotonic()
+
+
+class Microphone:
+    """Listen to a device, through its losses.
+
+    Parameters
+    ----------
+    wanted : str or None
+        Index or name; see `find_device`.
+    sample_rate : int
+        Hz of what `read` gives.
+    channel : int or None
+        Counted from 1; None mixes the first two down.
+    block_size : int
+        Samples per callback; 0 leaves it to PortAudio.
+
+    Raises
+    ------
+    OSError
+        PortAudio is missing, or the device does not open.
+    ValueError
+        There is no such device or channel.
+    """
+
+    lossless = False
+
+    def __init__(
+        self,
+        wanted: str | None,
+        *,
+        sample_rate: int,
+        channel: int | None = None,
+        block_size: int = 0,
+    ) -> None:
+        device = find_device(wanted)
+        if channel is not None and not 1 <= channel <= device.n_channels:
+            raise ValueError(
+                f"--channel={channel} must be from 1 to {device.n_channels} for "
+                f"{device.name}"
+            )
+        self.name = device.name
+        self._sample_rate = sample_rate
+        self._channel = channel
+        self._block_size = block_size
+        self._notices: list[str] = []
+        self._zeros = 0  # samples since the last that was not zero
+        self._accounted: float | None = None  # while lost: the time line ends here
+        self._attempts = 0
+        self._next_attempt = 0.0
+        self._capture: Capture | None = None
+        self._open(device)
+
+    def read(self) -> list[Piece] | None:
+        """Return what was heard or is missing since the last call; never ends."""
+        if self._capture is None:
+            self._try_again()
+        pieces = [] if self._accounted is None else self._bridge(self._accounted)
+        if self._capture is not None and self._accounted is None:
+            pieces += self._drain(self._capture)
+        if self._capture is not None and self._capture.lost:
+            self._lose(self._capture)
+            pieces.append(Piece(self._mixer.flush()))
+        return [piece for piece in pieces if len(piece.samples)]
+
+    def notices(self) -> list[str]:
+        """Return what people should know of the device, each sentence once."""
+        notices, self._notices = self._notices, []
+        return notices
+
+    def close(self) -> None:
+        """Let go of the device."""
+        if self._capture is not None:
+            self._capture.close()
+            self._capture = None
+
+    def _open(self, device: Device) -> None:
+        n_channels = self._channel or min(2, device.n_channels)
+        self._capture = Capture(
+            device, n_channels=n_channels, block_size=self._block_size
+        )
+        self.capture_rate = device.sample_rate
+        self._mixer = Mixer(self.capture_rate, self._sample_rate, channel=self._channel)
+        self._n_read = 0  # of this capture's samples, as its overflows count them
+        self._zeros = 0
+
+    def _drain(self, capture: Capture) -> list[Piece]:
+        """Empty the ring, with zeros where samples are missing."""
+        samples, n_overwritten = capture.ring.read()
+        pieces = []
+        if n_overwritten:
+            pieces.append(self._missing(n_overwritten, "the program was too slow"))
+        self._n_read += n_overwritten
+        while capture.overflows and capture.overflows[0][0] <= self._n_read + len(
+            samples
+        ):
+            position, n_missing = capture.overflows.popleft()
+            before = max(0, position - self._n_read)
+            pieces.append(self._heard(samples[:before]))
+            samples = samples[before:]
+            self._n_read += before
+            if n_missing:
+                pieces.append(self._missing(n_missing, "the driver overflowed"))
+        pieces.append(self._heard(samples))
+        self._n_read += len(samples)
+        return pieces
+
+    def _heard(self, block: NDArray[np.float32]) -> Piece:
+        peak = float(np.abs(block).max()) if block.size else 0.0
+        limit = ZEROS_LIMIT * self.capture_rate
+        if peak > 0:
+            if self._zeros > limit:
+                self._notices.append(f"{self.name} sends sound again")
+            self._zeros = 0
+        else:
+            before, self._zeros = self._zeros, self._zeros + len(block)
+            if before <= limit < self._zeros:
+                self._notices.append(
+                    f"{self.name} sends only zeros; is it muted, unplugged or forbidden?"
+                )
+        return Piece(self._mixer.push(block), peak=peak)
+
+    def _missing(self, n_samples: int, reason: str) -> Piece:
+        """Stand zeros for samples of the capture, through the same resampler."""
+        n_channels = self._channel or 1
+        zeros = np.zeros((n_samples, n_channels), dtype=np.float32)
+        return Piece(self._mixer.push(zeros), missing=reason)
+
+    def _lose(self, capture: Capture) -> None:
+        if self._accounted is None:  # else it never came back
+            self._accounted = capture.last_callback
+            self._notices.append(f"{self.name} is lost; trying to open it again")
+            self._attempts = 0
+        self._next_attempt = time.monotonic() + self._delay()
+        capture.close()
+        self._capture = None
+
+    def _try_again(self) -> None:
+        if time.monotonic() < self._next_attempt:
+            return
+        self._attempts += 1
+        self._next_attempt = time.monotonic() + self._delay()
+        try:
+            rescan()
+            self._open(find_device(self.name))
+        except (OSError, ValueError):
+            pass  # not there yet; the next attempt is set
+
+    def _delay(self) -> float:
+        return RETRIES[min(self._attempts, len(RETRIES) - 1)]
+
+    def _bridge(self, accounted: float) -> list[Piece]:
+        """Stand zeros for the time since the loss, up to the first sample after it."""
+        capture = self._capture
+        if capture is not None and capture.ring.n_written:
+            until = capture.last_callback - capture.ring.n_written / capture.rate
+            self._accounted = None
+            self._notices.append(f"{self.name} is back")
+        else:
+            until = time.monotonic() - BRIDGE_MARGIN
+        n_missing = max(0, round((until - accounted) * self._sample_rate))
+        if self._accounted is not None:
+            self._accounted += n_missing / self._sample_rate
+        zeros = np.zeros(n_missing, dtype=np.float32)
+        return [Piece(zeros, missing="the device was lost")]
