@@ -52,8 +52,8 @@ class Format:
 def _joined(*fields: str, by: str) -> str:
     """Join fields to a line; one that holds the separator or a line end is quoted."""
     line = io.StringIO()
-    csv.writer(line, delimiter=by, lineterminator="").writerow(fields)
-    return line.getvalue()
+    csv.writer(line, delimiter=by, lineterminator="\r\n").writerow(fields)
+    return line.getvalue().removesuffix("\r\n")
 
 
 def _tsv(filename: str, _: int, event: Event) -> str:
