@@ -22,6 +22,7 @@ RESULTS = [
 ODD_NAMES = [
     "a\tb.wav",
     "a\nb.wav",
+    "a\rb.wav",
     'say "hi".wav',
     "a,b.wav",
     "café 音.wav",
