@@ -6,14 +6,21 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 import streamsed
-
-if TYPE_CHECKING:
-    from streamsed.config import PerLabel
+from streamsed.options import (
+    LabelOption,
+    LatencyOption,
+    MinDurationOption,
+    MinGapOption,
+    ModelOption,
+    StepOption,
+    ThresholdOption,
+    post_settings,
+)
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # typer brings its own or click's
 
@@ -75,71 +82,6 @@ def _options(
     ] = False,
 ) -> None:
     """Detect sound events: named, with exact onsets and offsets."""
-
-
-ModelOption = Annotated[
-    str, typer.Option("--model", "-m", metavar="NAME|PATH", help="Which model to use.")
-]
-StepOption = Annotated[
-    float | None, typer.Option(metavar="S", help="Score a segment every S seconds.")
-]
-LatencyOption = Annotated[
-    float | None,
-    typer.Option(metavar="S", help="Let a score wait S seconds for more segments."),
-]
-ThresholdOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="T|LABEL=T", help="Scores from which a label is on, 0 to 1; repeatable."
-    ),
-]
-MinGapOption = Annotated[
-    list[str] | None,
-    typer.Option(metavar="S|LABEL=S", help="Fill shorter gaps; repeatable."),
-]
-MinDurationOption = Annotated[
-    list[str] | None,
-    typer.Option(metavar="S|LABEL=S", help="Drop shorter events; repeatable."),
-]
-LabelOption = Annotated[
-    list[str] | None,
-    typer.Option(metavar="NAME", help="Report this label only; repeatable."),
-]
-
-
-def _post(
-    threshold: list[str] | None,
-    min_gap: list[str] | None,
-    min_duration: list[str] | None,
-) -> dict[str, PerLabel]:
-    """Return the settings of `PostConfig` that were given."""
-    given = {
-        "onset_threshold": _per_label("--threshold", threshold or []),
-        "min_gap": _per_label("--min-gap", min_gap or []),
-        "min_duration": _per_label("--min-duration", min_duration or []),
-    }
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def _per_label(name: str, entries: list[str]) -> PerLabel | None:
-    """Read `0.4` or `Dog=0.6 Cat=0.3`: a number for all labels, or numbers by label."""
-    numbers: dict[str, float] = {}
-    for entry in entries:
-        label, equals, number = entry.rpartition("=")
-        try:
-            numbers[label if equals else ""] = float(number)
-        except ValueError:
-            raise ValueError(
-                f"{name}={entry} must be a number or Label=number, "
-                f"such as {name} 0.4 or {name} Dog=0.4"
-            ) from None
-    if "" in numbers:
-        if len(numbers) > 1:
-            raise ValueError(
-                f"{name} must be given once for all labels or by label, not both"
-            )
-        return numbers[""]
-    return numbers or None
 
 
 @app.command("file")
@@ -214,7 +156,7 @@ def file_command(
         device=device,
         step=step,
         latency=latency,
-        post=_post(threshold, min_gap, min_duration),
+        post=post_settings(threshold, min_gap, min_duration),
         only=label or [],
         outputs=Outputs(
             format_name=format_name, events=output, scores=scores, plot=plot
@@ -312,7 +254,7 @@ def listen(
         model=model,
         step=step,
         latency=latency,
-        post=_post(threshold, min_gap, min_duration),
+        post=post_settings(threshold, min_gap, min_duration),
         only=label or [],
         duration=duration,
         format_name=format_name,

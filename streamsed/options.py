@@ -1,0 +1,74 @@
+"""The options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from streamsed.config import PerLabel
+
+ModelOption = Annotated[
+    str, typer.Option("--model", "-m", metavar="NAME|PATH", help="Which model to use.")
+]
+StepOption = Annotated[
+    float | None, typer.Option(metavar="S", help="Score a segment every S seconds.")
+]
+LatencyOption = Annotated[
+    float | None,
+    typer.Option(metavar="S", help="Let a score wait S seconds for more segments."),
+]
+ThresholdOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="T|LABEL=T", help="Scores from which a label is on, 0 to 1; repeatable."
+    ),
+]
+MinGapOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="S|LABEL=S", help="Fill shorter gaps; repeatable."),
+]
+MinDurationOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="S|LABEL=S", help="Drop shorter events; repeatable."),
+]
+LabelOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Report this label only; repeatable."),
+]
+
+
+def post_settings(
+    threshold: list[str] | None,
+    min_gap: list[str] | None,
+    min_duration: list[str] | None,
+) -> dict[str, PerLabel]:
+    """Return the settings of `PostConfig` that were given."""
+    given = {
+        "onset_threshold": _per_label("--threshold", threshold or []),
+        "min_gap": _per_label("--min-gap", min_gap or []),
+        "min_duration": _per_label("--min-duration", min_duration or []),
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _per_label(name: str, entries: list[str]) -> PerLabel | None:
+    """Read `0.4` or `Dog=0.6 Cat=0.3`: a number for all labels, or numbers by label."""
+    numbers: dict[str, float] = {}
+    for entry in entries:
+        label, equals, number = entry.rpartition("=")
+        try:
+            numbers[label if equals else ""] = float(number)
+        except ValueError:
+            raise ValueError(
+                f"{name}={entry} must be a number or Label=number, "
+                f"such as {name} 0.4 or {name} Dog=0.4"
+            ) from None
+    if "" in numbers:
+        if len(numbers) > 1:
+            raise ValueError(
+                f"{name} must be given once for all labels or by label, not both"
+            )
+        return numbers[""]
+    return numbers or None
