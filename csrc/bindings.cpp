@@ -22,11 +22,11 @@ namespace {
 template <typename T>
 using Array = py::array_t<T, py::array::c_style>;
 
-void check_ndim(const py::array& array, const char* name, py::ssize_t n_dims) {
+void check_ndim(const py::array& array, const std::string& name, py::ssize_t n_dims) {
   if (array.ndim() != n_dims) {
-    throw std::invalid_argument(std::string(name) + " has " +
-                                std::to_string(array.ndim()) +
-                                " dimensions; it must have " + std::to_string(n_dims));
+    throw std::invalid_argument(name + " has " + std::to_string(array.ndim()) +
+                                (array.ndim() == 1 ? " dimension" : " dimensions") +
+                                "; it must have " + std::to_string(n_dims));
   }
 }
 

@@ -32,25 +32,29 @@ GapFilter::GapFilter(std::vector<LabelRule> rules) : rules_(std::move(rules)) {
 
 void GapFilter::push(const float* scores, std::int64_t n_frames,
                      std::vector<Run>& closed) {
-  for (const std::int64_t end = n_frames_ + n_frames; n_frames_ < end; ++n_frames_) {
-    for (std::size_t k = 0; k < rules_.size(); ++k) {
+  const std::size_t n_labels = rules_.size();
+  const std::int64_t end = n_frames_ + n_frames;
+  for (std::int64_t frame = n_frames_; frame < end; ++frame, scores += n_labels) {
+    for (std::size_t k = 0; k < n_labels; ++k) {
       const LabelRule& rule = rules_[k];
       State& state = states_[k];
-      const float score = *scores++;
+      const float score = scores[k];
+      if (state.offset == 0) {  // no run is open
+        if (!(score >= rule.onset_threshold)) continue;
+        state.onset = frame;
+      }
       state.active =
           score >= (state.active ? rule.offset_threshold : rule.onset_threshold);
-      const bool open = state.offset != 0;
-      if (!open && !state.active) continue;
-      if (!open) state.onset = n_frames_;
       state.sum_with_gap += static_cast<double>(score);
       if (state.active) {
-        state.offset = n_frames_ + 1;
+        state.offset = frame + 1;
         state.sum = state.sum_with_gap;
-      } else if (n_frames_ + 1 - state.offset >= rule.min_gap) {
+      } else if (frame + 1 - state.offset >= rule.min_gap) {
         close(k, closed);
       }
     }
   }
+  n_frames_ = end;
 }
 
 void GapFilter::flush(std::vector<Run>& closed) {

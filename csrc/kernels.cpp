@@ -19,7 +19,7 @@ void log_mel_frames(const FftTables& fft, const MelTables& mel, const float* sam
   float* powers = work + 2 * fft.n_fft;
   for (std::int64_t i = 0; i < n_frames; ++i) {
     power_spectrum<L>(fft, samples + i * hop_length, work, powers);
-    mel_decibels<L>(mel, powers, decibels + i * mel.n_mels);
+    mel_decibels<L>(mel, powers, work, decibels + i * mel.n_mels);
   }
 }
 

@@ -27,26 +27,30 @@ inline Vec<L> decibels(Vec<L> x) {
 }
 
 // The weighted sums of L bands side by side, one vector of bins at a time each; the
-// bands of a group have about the same width, so that little is padding.
+// bands of a group have about the same width, so that little is padding. The logarithms
+// are a loop of their own, as each is a long chain of instructions: so they overlap.
 template <int L>
-inline void mel_decibels(const MelTables& mel, const float* powers, float* out) {
+inline void mel_decibels(const MelTables& mel, const float* powers, float* sums,
+                         float* out) {
   const float* weights = mel.weights;
   for (std::int64_t g = 0; g < mel.n_groups; ++g) {
     const std::int64_t* first_bins = mel.first_bins + g * L;
-    Vec<L> sums[L] = {};
+    Vec<L> bands[L] = {};
     for (std::int64_t v = 0; v < mel.n_vectors[g]; ++v, weights += L * L) {
       for (int b = 0; b < L; ++b) {
-        sums[b] += load<L>(weights + L * b) * load<L>(powers + first_bins[b] + L * v);
+        bands[b] += load<L>(weights + L * b) * load<L>(powers + first_bins[b] + L * v);
       }
     }
-    const Vec<L> floor = Vec<L>{} + mel.amin;
-    const Vec<L> result = decibels<L>(max<L>(sum_lanes<L>(sums), floor));
-    const std::int64_t n_left = mel.n_mels - g * L;
-    if (n_left >= L) {
-      store<L>(out + g * L, result);
-    } else {
-      for (int b = 0; b < n_left; ++b) out[g * L + b] = result[b];
-    }
+    store<L>(sums + g * L, sum_lanes<L>(bands));
+  }
+  const Vec<L> floor = Vec<L>{} + mel.amin;
+  std::int64_t i = 0;
+  for (; i + L <= mel.n_mels; i += L) {
+    store<L>(out + i, decibels<L>(max<L>(load<L>(sums + i), floor)));
+  }
+  if (i < mel.n_mels) {
+    const Vec<L> rest = decibels<L>(max<L>(load<L>(sums + i), floor));
+    for (int b = 0; i + b < mel.n_mels; ++b) out[i + b] = rest[b];
   }
 }
 

@@ -1,0 +1,126 @@
+"""What the core computes, said again as plainly as numpy allows: its slow twins.
+
+Everything is float64 and looks at the whole recording at once.
+"""
+
+import numpy as np
+
+
+def hz_to_mel(hz):
+    """Slaney's scale: 15 mel to 1000 Hz, from there 27 mel for a factor of 6.4."""
+    hz = np.asarray(hz, dtype=float)
+    above = 15 + 27 * np.log(np.maximum(hz, 1000) / 1000) / np.log(6.4)
+    return np.where(hz < 1000, hz * 15 / 1000, above)
+
+
+def mel_to_hz(mel):
+    mel = np.asarray(mel, dtype=float)
+    return np.where(mel < 15, mel * 1000 / 15, 1000 * 6.4 ** ((mel - 15) / 27))
+
+
+def mel_weights(*, sample_rate, n_fft, n_mels, fmin, fmax):
+    """Triangles of equal area between equally spaced mels: (n_mels, n_bins)."""
+    edges = mel_to_hz(np.linspace(hz_to_mel(fmin), hz_to_mel(fmax), n_mels + 2))
+    bins = np.arange(n_fft // 2 + 1) * sample_rate / n_fft
+    weights = []
+    for left, centre, right in zip(edges, edges[1:], edges[2:], strict=False):
+        rising = (bins - left) / (centre - left)
+        falling = (right - bins) / (right - centre)
+        weights.append(np.maximum(0, np.minimum(rising, falling)) * 2 / (right - left))
+    return np.array(weights)
+
+
+def log_mel(
+    samples,
+    *,
+    sample_rate,
+    n_fft,
+    win_length,
+    hop_length,
+    n_mels,
+    fmin,
+    fmax,
+    amin,
+):
+    """Decibels (n_frames, n_mels) of a whole recording with zeros around it."""
+    n_frames = 1 + len(samples) // hop_length if len(samples) else 0
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(win_length) / win_length)
+    window = np.zeros(n_fft)
+    start = (n_fft - win_length) // 2
+    window[start : start + win_length] = hann if win_length > 1 else 1
+    padded = np.pad(samples.astype(float), n_fft // 2)
+    weights = mel_weights(
+        sample_rate=sample_rate, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax
+    )
+    frames = np.zeros((n_frames, n_mels))
+    for i in range(n_frames):
+        spectrum = np.fft.rfft(padded[i * hop_length :][:n_fft] * window)
+        power = weights @ np.abs(spectrum) ** 2
+        frames[i] = 10 * np.log10(np.maximum(power, amin))
+    return frames
+
+
+def min_max(values, axis):
+    lowest = values.min(axis=axis, keepdims=True)
+    span = values.max(axis=axis, keepdims=True) - lowest
+    return np.where(span > 0, (values - lowest) / np.where(span > 0, span, 1), 0)
+
+
+def triple_norm(frames, top_db):
+    """Product of three min-max scalings: per frame, per band, over everything."""
+    frames = frames.astype(float)
+    frames = np.maximum(frames, frames.max() - top_db)
+    return min_max(frames, 1) * min_max(frames, 0) * min_max(frames, (0, 1))
+
+
+def active_frames(scores, onset_threshold, offset_threshold):
+    """Schmitt trigger: on at the onset threshold, off below the offset threshold."""
+    active, state = [], False
+    for score in scores:
+        state = score >= (offset_threshold if state else onset_threshold)
+        active.append(bool(state))
+    return active
+
+
+def spans(active):
+    """Return the runs of True as [onset, offset) pairs."""
+    edges = np.flatnonzero(np.diff([0, *map(int, active), 0]))
+    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
+
+
+def connect(runs, min_gap):
+    """Fill the gaps strictly shorter than `min_gap` between runs."""
+    joined = []
+    for onset, offset in runs:
+        if joined and onset - joined[-1][1] < min_gap:
+            joined[-1] = (joined[-1][0], offset)
+        else:
+            joined.append((onset, offset))
+    return joined
+
+
+def cut(runs, min_duration):
+    """Drop the runs strictly shorter than `min_duration`."""
+    return [(onset, offset) for onset, offset in runs if offset - onset >= min_duration]
+
+
+def mean(scores):
+    """Mean in float64, summed from the first to the last."""
+    return np.float32(np.add.accumulate(scores.astype(float))[-1] / len(scores))
+
+
+def gap_filter(scores, onset_thresholds, offset_thresholds, min_gaps, min_durations):
+    """Runs (label, onset, offset, score) in the order in which a stream closes them."""
+    closed = []
+    for label in range(scores.shape[1]):
+        column = scores[:, label]
+        active = active_frames(
+            column, onset_thresholds[label], offset_thresholds[label]
+        )
+        for onset, offset in cut(
+            connect(spans(active), min_gaps[label]), min_durations[label]
+        ):
+            # The frame that closes the run; those of the flush come last, by label.
+            closing = min(offset + max(min_gaps[label], 1) - 1, len(scores))
+            closed.append((closing, label, onset, offset, mean(column[onset:offset])))
+    return [run for _, *run in sorted(closed)]
