@@ -261,10 +261,10 @@ class Detector:
         yield from self.flush()
 
     def _advance(self, frames: Float32, *, hurry: bool = False) -> list[Change]:
-        if not len(frames):
-            return []
         if self.observer is not None:
             self.observer.add_frames(frames)
+        if not len(frames):
+            return []
         changes: list[Change] = []
         for segment in self._segmenter.push(frames, hurry=hurry):
             changes += self._see(segment)
@@ -282,10 +282,10 @@ class Detector:
         return changes + self._lives.revise(*self._tracker.provisional(pending))
 
     def _track(self, views: Float32) -> list[Event]:
-        if not len(views):
-            return []
         if self.observer is not None:
             self.observer.add_views(views)
+        if not len(views):
+            return []
         return self._tracker.push(np.ascontiguousarray(views[:, :-1]))
 
 

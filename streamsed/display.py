@@ -37,7 +37,11 @@ def events_table(name: str, events: Sequence[Event]) -> RenderableType:
     table.add_column("label")
     for event in events:
         times = (event.onset, event.offset, event.duration)
-        table.add_row(*(f"{t:.3f}" for t in times), f"{event.score:.2f}", event.label)
+        score, label = (
+            f"{event.score:.2f}",
+            Text(event.label),
+        )  # Text: no [markup] in it
+        table.add_row(*(f"{t:.3f}" for t in times), score, label)
     return table
 
 
@@ -47,7 +51,7 @@ def info_table(info: ModelInfo, path: Path) -> RenderableType:
     table.add_column("", style="dim", no_wrap=True)
     table.add_column("")
     segment = f"{info.frontend.segment_frames} frames, {info.frontend.n_mels} mel bands"
-    table.add_row("labels", ", ".join(info.labels))
+    table.add_row("labels", Text(", ".join(info.labels)))
     table.add_row(
         "size", f"{path.stat().st_size / 1e6:.1f} MB, {info.parameters} weights"
     )
@@ -58,14 +62,14 @@ def info_table(info: ModelInfo, path: Path) -> RenderableType:
     for section in (info.scores_at_export, info.training):
         for name, value in section.items():
             shown = f"{value:.4g}" if isinstance(value, float) else str(value)
-            table.add_row(name, Text(shown))
+            table.add_row(Text(name), Text(shown))
     post = Table(title="post-processing", title_justify="left", box=None)
     names = ("onset_threshold", "offset_threshold", "min_gap", "min_duration")
     for column in ("label", *names):
         post.add_column(column.replace("_", " "))
     columns = [info.post.per_label(name, info.labels) for name in names]
     for label, *values in zip(info.labels, *columns, strict=True):
-        post.add_row(label, *(f"{value:g}" for value in values))
+        post.add_row(Text(label), *(f"{value:g}" for value in values))
     return Group(table, post)
 
 
@@ -106,7 +110,7 @@ def summary_table(summary: Summary) -> RenderableType:
     table.add_row("heard", f"{summary.heard:.2f} s")
     table.add_row("lost", f"{summary.lost:.2f} s")
     for label, count in told["events"].items():
-        table.add_row(label, f"{count} events")
+        table.add_row(Text(label), f"{count} events")
     table.add_row("real-time factor", f"{told['real_time_factor']:.3f}")
     table.add_row("skipped segments", str(summary.n_skipped))
     for percentile, delay in told["opened_after"].items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +36,7 @@ def plot_detection(path: Path, found: Detection, info: ModelInfo) -> None:
     ModuleNotFoundError
         matplotlib is not installed.
     ValueError
-        The recording is longer than `MAX_DURATION`, or has no trace.
+        The recording is too short for a frame, or has no trace.
     """
     try:
         from matplotlib.figure import Figure
@@ -45,6 +47,10 @@ def plot_detection(path: Path, found: Detection, info: ModelInfo) -> None:
 
     if found.trace is None:
         raise ValueError("found must have a trace; detect with one")
+    if not len(found.trace.frames):
+        raise ValueError(
+            f"{found.recording.path} must be longer for --plot; it is empty"
+        )
     frontend, scores = info.frontend, found.trace.scores
     n_score_frames = len(scores)
     end = n_score_frames * frontend.score_frame_duration
@@ -60,7 +66,8 @@ def plot_detection(path: Path, found: Detection, info: ModelInfo) -> None:
         extent=(0, end, 0, frontend.n_mels),
         cmap="magma",
     )
-    mel.set(title=found.recording.name, ylabel="mel band")
+    mel.set(ylabel="mel band")
+    mel.set_title(_printable(found.recording.name), parse_math=False)
 
     times = (np.arange(n_score_frames) + 0.5) * frontend.score_frame_duration
     mask.fill_between(
@@ -81,9 +88,16 @@ def plot_detection(path: Path, found: Detection, info: ModelInfo) -> None:
         lane = info.labels.index(event.label)
         lanes.plot([event.onset, event.offset], [lane, lane], color="tab:red", lw=4)
     lanes.set(xlabel="seconds", xlim=(0, end), yticks=range(len(info.labels)))
-    lanes.set_yticklabels(info.labels)
-    with replacing(path) as scratch:
+    lanes.set_yticklabels(info.labels, parse_math=False)
+    with replacing(path) as scratch, warnings.catch_warnings():
+        # A character that the font lacks is drawn as a box; that is no news.
+        warnings.filterwarnings("ignore", message="Glyph")
         figure.savefig(scratch, format="png", dpi=100)
+
+
+def _printable(name: str) -> str:
+    """Replace what cannot be drawn: line ends, and bytes that are not UTF-8."""
+    return " ".join(os.fsencode(name).decode(errors="replace").split())
 
 
 def _pooled(frames: NDArray[np.float32], *, n_columns: int) -> NDArray[np.float32]:
