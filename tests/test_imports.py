@@ -1,0 +1,68 @@
+"""What an import loads: torch and other heavy things come in only where they are used."""
+
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import streamsed
+
+HEAVY = {"torch", "soundfile", "soxr", "sounddevice", "matplotlib", "rich", "typer"}
+SOURCES = {"numpy", "soundfile", "soxr"}
+
+
+def loaded_by(statement):
+    """Return which packages of interest a fresh interpreter holds after `statement`."""
+    code = f"import sys; {statement}; print(*{{n.split('.')[0] for n in sys.modules}})"
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    return set(run.stdout.split()) & (HEAVY | {"numpy", "train"})
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    assert loaded_by("import streamsed") == set()
+
+
+def test_settings_events_and_writers_need_numpy_at_most():
+    modules = (
+        "config",
+        "events",
+        "writers",
+        "stitcher",
+        "tracker",
+        "frontend",
+        "model",
+    )
+    statement = "; ".join(f"import streamsed.{name}" for name in modules)
+    assert loaded_by(statement) == {"numpy"}
+
+
+def test_the_front_end_loads_no_torch():
+    assert loaded_by("import streamsed.frontend") == {"numpy"}
+
+
+def test_audio_loads_its_readers_and_no_torch():
+    assert loaded_by("import streamsed.audio") == SOURCES
+
+
+def test_the_command_line_loads_nothing_before_a_command_needs_it():
+    assert loaded_by("import streamsed.cli") <= {"typer", "rich"}
+
+
+def test_no_module_loads_torch_or_the_training_code_by_being_imported():
+    names = [m.name for m in pkgutil.iter_modules(streamsed.__path__)]
+    statement = "; ".join(f"import streamsed.{n}" for n in names if n != "__main__")
+    assert loaded_by(statement).isdisjoint({"torch", "matplotlib", "train"})
+
+
+@pytest.mark.parametrize("statement", ["import streamsed", "import streamsed.cli"])
+def test_imports_are_quick(statement):
+    code = f"import time; start = time.perf_counter(); {statement}; "
+    code += "print(time.perf_counter() - start)"
+    command = [sys.executable, "-c", code]
+    seconds = min(
+        float(subprocess.check_output(command, text=True).split()[-1]) for _ in range(2)
+    )
+    assert seconds < 1.0  # on a busy machine; a fifth of it on an idle one

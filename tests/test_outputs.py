@@ -1,0 +1,185 @@
+import csv
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streamsed.detector import Trace
+from streamsed.events import Event
+from streamsed.outputs import Outputs
+from streamsed.recordings import Detection, Recording
+from streamsed.writers import FORMATS
+
+
+def recordings_of(*names):
+    return [Recording(Path("/somewhere") / name, name) for name in names]
+
+
+def found_in(recording, n_score_frames=3):
+    trace = Trace()
+    trace.add_views(np.full((n_score_frames, 3), 0.25, np.float32))
+    events = [Event("Dog", 0.0, 0.1, 0.25)]
+    return Detection(recording, events, n_score_frames * 3448, trace)
+
+
+def deliver(outputs, recordings, model):
+    outputs.check(recordings)
+    outputs.deliver([found_in(recording) for recording in recordings], model.info)
+
+
+def files_in(folder):
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_folder_gets_a_file_per_recording(model, tmp_path, name):
+    deliver(Outputs(name, tmp_path), recordings_of("a.wav", "b.c.flac"), model)
+    suffix = FORMATS[name].suffix
+    assert files_in(tmp_path) == ["a" + suffix, "b.c" + suffix]
+    assert "Dog" in (tmp_path / ("a" + suffix)).read_text()
+
+
+def test_folders_inside_the_folder_are_made_for_all_outputs(model, tmp_path):
+    for name in ("events", "scores"):
+        (tmp_path / name).mkdir()
+    outputs = Outputs("tsv", tmp_path / "events", tmp_path / "scores")
+    deliver(outputs, recordings_of("sub/deep/a.wav", "sub/b.wav"), model)
+    assert files_in(tmp_path) == [
+        "events/sub/b.tsv",
+        "events/sub/deep/a.tsv",
+        "scores/sub/b.scores.tsv",
+        "scores/sub/deep/a.scores.tsv",
+    ]
+
+
+def test_one_file_holds_many_recordings(model, tmp_path):
+    path = tmp_path / "all.csv"
+    deliver(Outputs("csv", path), recordings_of("a.wav", "b.wav"), model)
+    with path.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["filename"] for row in rows] == ["a.wav", "b.wav"]
+
+
+@pytest.mark.parametrize("name", ["../a.wav", "x/../../a.wav", "/elsewhere/a.wav"])
+def test_a_name_that_leads_out_of_the_folder_stays_inside(model, tmp_path, name):
+    folder = tmp_path / "out" / "deep"
+    folder.mkdir(parents=True)
+    deliver(Outputs("tsv", folder), recordings_of(name), model)
+    assert files_in(tmp_path) == ["out/deep/a.tsv"]
+
+
+def test_events_go_to_stdout_as_each_recording_is_done(model, capsys):
+    outputs = Outputs("tsv")
+    seen = []
+
+    def detections():
+        for recording in recordings_of("a.wav", "b.wav"):
+            seen.append(capsys.readouterr().out)
+            yield found_in(recording)
+
+    outputs.deliver(detections(), model.info)
+    seen.append(capsys.readouterr().out)
+    assert "a.wav\t0.000\t0.100\tDog\n" in seen[1]
+    assert seen[2] == "b.wav\t0.000\t0.100\tDog\n"
+
+
+def test_a_pipe_gets_tsv_unless_asked_otherwise(model, capsys):
+    outputs = Outputs()
+    assert outputs.format is FORMATS["tsv"]
+    outputs = Outputs("table")
+    outputs.deliver(map(found_in, recordings_of("a[b].wav")), model.info)
+    shown = capsys.readouterr().out
+    assert "a[b].wav" in shown
+    assert "Dog" in shown
+    assert "0.100" in shown
+
+
+@pytest.mark.parametrize(
+    ("outputs", "names", "message"),
+    [
+        (("xml",), "a.wav", "--format=xml must be table, tsv, csv, jsonl, audacity"),
+        (("table", "a.txt"), "a.wav", "--format=table must go to the terminal"),
+        (("audacity", "a.txt"), "a.wav b.wav", "--output=.*a.txt must be a folder"),
+        (("raven", "a.txt"), "a.wav b.wav", "each of the 2 recordings"),
+        ((None, None, "a.txt"), "a.wav b.wav", "--scores=.*a.txt must be a folder"),
+        ((None, None, None, "a.png"), "a.wav b.wav", "--plot=.*a.png must be a folder"),
+        (
+            ("tsv", ""),
+            "a.wav a.flac",
+            r"a\.tsv must be written once, and would be twice",
+        ),
+        (("tsv", ""), "a.wav a.flac b.wav", r"a\.tsv must be written once"),
+        (("tsv", ""), "/x/a.wav /y/a.wav", r"a\.tsv must be written once"),
+        (("tsv", "", ""), "a.wav a.scores.wav", r"a\.scores\.tsv must be written once"),
+        (("tsv", "a.tsv", "a.tsv"), "a.wav", r"a\.tsv must be written once"),
+        (("tsv", "a.tsv", None, "b/../a.tsv"), "a.wav", r"a\.tsv must be written once"),
+        (
+            ("tsv", "no/a.tsv"),
+            "a.wav",
+            r"--output=.*no/a\.tsv must be in a folder that",
+        ),
+        (
+            ("tsv", "file/a.tsv"),
+            "a.wav",
+            r"must be in a folder that exists; make .*file",
+        ),
+    ],
+)
+def test_what_cannot_work_is_said_before_any_work(tmp_path, outputs, names, message):
+    (tmp_path / "b").mkdir()
+    (tmp_path / "file").touch()
+    form, *places = outputs
+    places = [None if place is None else tmp_path / place for place in places]
+    with pytest.raises((ValueError, OSError), match=message):
+        Outputs(form, *places).check(recordings_of(*names.split()))
+
+
+@pytest.mark.parametrize("option", [1, 2, 3])
+def test_a_recording_is_never_overwritten(tmp_path, option):
+    path = tmp_path / "a.wav"
+    path.touch()
+    (tmp_path / "link").symlink_to(path)
+    for place in (path, tmp_path / "link", tmp_path / "x" / ".." / "a.wav"):
+        (tmp_path / "x").mkdir(exist_ok=True)
+        places = [None, None, None]
+        places[option - 1] = place
+        with pytest.raises(ValueError, match="must not be a recording"):
+            Outputs(None, *places).check([Recording(path, "a.wav")])
+
+
+def test_the_same_device_may_take_everything():
+    null = Path("/dev/null")
+    Outputs("tsv", null, null).check(recordings_of("a.wav"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_is_not_writable_is_refused(tmp_path):
+    tmp_path.chmod(0o555)
+    with pytest.raises(PermissionError, match="must be writable"):
+        Outputs("tsv", tmp_path / "a.tsv").check(recordings_of("a.wav"))
+
+
+def test_scores_are_written_beside_the_events(model, tmp_path):
+    outputs = Outputs("tsv", tmp_path / "a.tsv", tmp_path / "a.scores.tsv")
+    assert outputs.needs_trace
+    deliver(outputs, recordings_of("a.wav"), model)
+    header, *rows = (tmp_path / "a.scores.tsv").read_text().splitlines()
+    assert header == "onset\toffset\tSpeech\tDog"
+    assert len(rows) == 3
+    assert rows[0].endswith("\t0.250000\t0.250000")
+    assert not Outputs("tsv", tmp_path / "a.tsv").needs_trace
+
+
+def test_an_error_while_detecting_leaves_the_old_file(model, tmp_path):
+    path = tmp_path / "all.tsv"
+    path.write_text("old")
+
+    def detections():
+        yield found_in(*recordings_of("a.wav"))
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        Outputs("tsv", path).deliver(detections(), model.info)
+    assert path.read_text() == "old"
+    assert files_in(tmp_path) == ["all.tsv"]

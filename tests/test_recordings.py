@@ -1,0 +1,119 @@
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.testing import assert_array_equal
+from sounds import RATE, scene
+
+from streamsed.detector import Detector, Trace
+from streamsed.recordings import (
+    Detection,
+    Recording,
+    detect,
+    differs_in_chunks,
+    find_recordings,
+    recut,
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("one/a.wav", "one/b.wav", "two/a.wav", "two/deep/c.wav", "none/x.txt"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    return tmp_path
+
+
+def names_of(paths, *, recursive=False):
+    recordings, errors = find_recordings(paths, recursive=recursive)
+    return [recording.name for recording in recordings], errors
+
+
+def test_a_file_is_called_by_its_name(folder):
+    names, errors = names_of([folder / "one/b.wav", folder / "two/a.wav"])
+    assert (names, errors) == (["b.wav", "a.wav"], [])
+
+
+def test_a_file_in_a_folder_is_called_by_its_path_below_it(folder):
+    names, errors = names_of([folder / "two"], recursive=True)
+    assert (names, errors) == (["a.wav", "deep/c.wav"], [])
+    assert names_of([folder / "two"]) == (["a.wav"], [])
+
+
+def test_two_files_of_one_name_are_called_by_their_whole_paths(folder):
+    names, _ = names_of([folder / "one", folder / "two"])
+    assert names == [str(folder / "one/a.wav"), "b.wav", str(folder / "two/a.wav")]
+
+
+def test_a_file_that_is_named_twice_is_done_once(folder):
+    names, _ = names_of([folder / "one/a.wav", folder / "one", folder / "one/a.wav"])
+    assert names == ["a.wav", "b.wav"]
+
+
+def test_a_path_that_gives_nothing_is_reported_and_the_rest_go_on(folder):
+    names, (error,) = names_of([folder / "none", folder / "one"])
+    assert names == ["a.wav", "b.wav"]
+    assert error.startswith(f"{folder / 'none'} must hold audio files")
+
+
+def test_detect_gives_sorted_events_and_the_length(model, tmp_path):
+    samples = scene(12)
+    path = tmp_path / "a.wav"
+    soundfile.write(path, samples, RATE, subtype="FLOAT")
+    told, trace = [], Trace()
+    detector = Detector(model)
+    found = detect(
+        detector, Recording(path, "a.wav"), trace=trace, on_samples=told.append
+    )
+    assert found.events == sorted(detector.events([samples]))
+    assert len(found.events) > 3
+    assert found.n_samples == sum(told) == len(samples)
+    assert found.trace is trace
+    assert len(trace.scores) > 0
+
+
+def test_a_stream_in_random_chunks_does_not_differ(model, tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, scene(12), RATE)
+    detector = Detector(model)
+    found = detect(detector, Recording(path, "a.wav"))
+    n_chunks, different = differs_in_chunks(detector, found, seed=1)
+    assert n_chunks > 20
+    assert different == []
+
+
+def test_an_event_more_or_less_is_a_difference(model, tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, scene(12), RATE)
+    detector = Detector(model)
+    recording = Recording(path, "a.wav")
+    events = detect(detector, recording).events
+    less = Detection(recording, events[1:], 12 * RATE)
+    assert differs_in_chunks(detector, less, seed=1)[1] == events[:1]
+    other = Detection(recording, [], 12 * RATE)
+    assert differs_in_chunks(detector, other, seed=1)[1] == events
+
+
+def test_recut_keeps_every_sample_and_cuts_anew():
+    samples = np.arange(300_000, dtype=np.float32)
+    chunks = list(recut(np.split(samples, 3), np.random.default_rng(1)))
+    assert_array_equal(np.concatenate(chunks), samples)
+    sizes = [len(chunk) for chunk in chunks]
+    assert 0 in sizes
+    assert min(size for size in sizes if size) < 10
+    assert max(sizes) > 10_000
+    assert len(sizes) > 20
+
+
+def test_a_recut_recording_may_be_empty():
+    assert sum(map(len, recut([], np.random.default_rng(1)))) == 0
+
+
+def test_a_bad_recording_is_named(model, tmp_path):
+    path = tmp_path / "a.wav"
+    path.write_text("no audio")
+    with pytest.raises(ValueError, match=re.escape(str(path))):
+        detect(Detector(model), Recording(Path(path), "a.wav"))
