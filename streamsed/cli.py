@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -27,7 +28,6 @@ UsageError: Any = typer.BadParameter.__mro__[1]  # typer brings its own or click
 app = typer.Typer(
     name="streamsed",
     help=streamsed.__doc__,
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -37,10 +37,14 @@ app = typer.Typer(
 def main() -> NoReturn:
     """Run the command line; what a user did wrong becomes one line and exit code 2."""
     signal.signal(signal.SIGTERM, _interrupt)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file name need not be UTF-8
+        sys.stdout.reconfigure(errors="surrogateescape")
     try:
-        code = app(standalone_mode=False) or 0
+        code = app(prog_name="streamsed", standalone_mode=False) or 0
+        print(end="", flush=True)
     except UsageError as error:
-        code = _fail(error.format_message())
+        command = error.ctx.command_path if error.ctx else "streamsed"
+        code = _fail(f"{error.format_message().rstrip('.')}; see `{command} --help`")
     except KeyboardInterrupt:
         code = 130
         print("streamsed: interrupted", file=sys.stderr)
@@ -49,7 +53,10 @@ def main() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except (OSError, ValueError, ModuleNotFoundError) as error:
-        code = _fail(str(error))
+        message = str(error)
+        if isinstance(error, OSError) and error.errno and error.filename is None:
+            message = f"the output must be writable to its end ({error.strerror})"
+        code = _fail(message)
     sys.exit(code)
 
 
@@ -68,10 +75,11 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback for
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _options(
+    context: typer.Context,
     *,
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - the callback has done it
         bool,
         typer.Option(
             "--version",
@@ -82,6 +90,8 @@ def _options(
     ] = False,
 ) -> None:
     """Detect sound events: named, with exact onsets and offsets."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 @app.command("file")
