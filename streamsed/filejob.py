@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
-from streamsed.audio import audio_info
 from streamsed.config import PerLabel, StreamConfig
 from streamsed.detector import Detector, Trace
 from streamsed.display import Waiting, say
@@ -99,7 +98,7 @@ class FileJob:
         self, detector: Detector, recordings: Sequence[Recording]
     ) -> Iterator[Detection]:
         """Give the recordings that can be done; report the others and go on."""
-        with Waiting(sum(map(_duration, recordings))) as waiting:
+        with Waiting(sum(r.duration for r in recordings)) as waiting:
             for recording in recordings:
                 try:
                     found = self._one(detector, recording, waiting)
@@ -120,10 +119,10 @@ class FileJob:
         trace = None
         if self.outputs.needs_trace:
             trace = Trace(keep_frames=self.outputs.plot is not None)
-        if self.outputs.plot is not None and _duration(recording) > MAX_DURATION:
+        if self.outputs.plot is not None and recording.duration > MAX_DURATION:
             raise ValueError(
                 f"{recording.path} must be at most {MAX_DURATION:.0f} s long for --plot, "
-                f"and is {_duration(recording):.0f} s; plot a part of it"
+                f"and is {recording.duration:.0f} s; plot a part of it"
             )
         rate = detector.sample_rate
         found = detect(
@@ -151,11 +150,3 @@ class FileJob:
     def _failed(self, message: str) -> None:
         say(f"error: {message}")
         self._n_failed += 1
-
-
-def _duration(recording: Recording) -> float:
-    """Return the seconds that a recording's header states; 0 if it cannot be read."""
-    try:
-        return audio_info(recording.path).duration
-    except (OSError, ValueError):
-        return 0.0  # said when the recording's turn comes

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsed.audio import audio_files, file_chunks
+from streamsed.audio import audio_files, audio_info, file_chunks
 from streamsed.detector import Detector, Trace
 from streamsed.events import Event
 
@@ -32,10 +32,13 @@ class Recording:
     name : str
         What it is called in the output: its file name, its path below the folder that was
         asked for, or its whole path where two would share a name.
+    duration : float
+        Seconds, as its header states; 0 where it does not.
     """
 
     path: Path
     name: str
+    duration: float = 0.0
 
 
 def find_recordings(
@@ -53,11 +56,12 @@ def find_recordings(
     Returns
     -------
     recordings : list of Recording
-        Each file once.
+        Each file once, if its header can be read.
     errors : list of str
         A sentence for every path that gives nothing.
     """
     found: dict[Path, str] = {}
+    durations: dict[Path, float] = {}
     errors = []
     for path in paths:
         try:
@@ -68,10 +72,16 @@ def find_recordings(
                 found.setdefault(path, path.name)
         except (OSError, ValueError) as error:
             errors.append(str(error))
+    for path in found:
+        try:
+            durations[path] = audio_info(path).duration
+        except (OSError, ValueError) as error:
+            errors.append(str(error))
     count = Counter(found.values())
     recordings = [
-        Recording(path, name if count[name] == 1 else str(path))
+        Recording(path, name if count[name] == 1 else str(path), durations[path])
         for path, name in found.items()
+        if path in durations
     ]
     return recordings, errors
 

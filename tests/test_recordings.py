@@ -23,7 +23,8 @@ def folder(tmp_path):
     for name in ("one/a.wav", "one/b.wav", "two/a.wav", "two/deep/c.wav", "none/x.txt"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"")
+        soundfile.write(path.with_suffix(".wav"), np.zeros(RATE), RATE)
+        path.with_suffix(".wav").rename(path)
     return tmp_path
 
 
@@ -54,9 +55,20 @@ def test_a_file_that_is_named_twice_is_done_once(folder):
 
 
 def test_a_path_that_gives_nothing_is_reported_and_the_rest_go_on(folder):
-    names, (error,) = names_of([folder / "none", folder / "one"])
-    assert names == ["a.wav", "b.wav"]
-    assert error.startswith(f"{folder / 'none'} must hold audio files")
+    (folder / "one/a.wav").write_text("no audio")
+    paths = [folder / "none", folder / "one", folder / "missing.wav"]
+    names, errors = names_of(paths)
+    assert names == ["b.wav"]
+    assert [error.split(" must ")[0] for error in errors] == [
+        str(folder / "none"),
+        str(folder / "one/a.wav"),
+        str(folder / "missing.wav"),
+    ]
+
+
+def test_a_recording_knows_its_duration(folder):
+    (recording,), _ = find_recordings([folder / "one/b.wav"], recursive=False)
+    assert recording.duration == 1.0
 
 
 def test_detect_gives_sorted_events_and_the_length(model, tmp_path):
