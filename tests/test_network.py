@@ -83,7 +83,7 @@ def test_segments_do_not_influence_each_other():
     ("arguments", "message"),
     [
         ({"n_labels": 0}, "n_labels=0 must"),
-        ({"n_labels": 3, "width": 0}, "width=0 must"),
+        ({"n_labels": 3, "width": 2}, "width=2 must"),
         ({"n_labels": 3, "stem_pools": 3}, "stem_pools=3 must"),
     ],
 )

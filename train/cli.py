@@ -11,6 +11,7 @@ import torch
 import typer
 
 from streamsed.config import FrontendConfig, PostConfig
+from streamsed.model import find_model
 from train.checkpoint import BEST, LAST, load_trained
 from train.config import load_preset, preset_names
 from train.dataset import SoundscapeDataset
@@ -145,7 +146,9 @@ def soundscapes(
 def evaluate(
     model: Annotated[
         Path,
-        typer.Argument(metavar="RUN|MODEL", help="A run's folder or a model file."),
+        typer.Argument(
+            metavar="RUN|MODEL", help="A run's folder, a model file or a shipped name."
+        ),
     ],
     *,
     soundbank: BankOption,
@@ -154,6 +157,8 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Which soundscapes.")] = 2,
 ) -> None:
     """Measure event F1 on soundscapes, and how many isolated clips are recognised."""
+    if not model.is_dir():
+        find_model(model)
     bank = Soundbank.load(soundbank, split=split)
     frontend = FrontendConfig()
     mixtures = draw_recordings(Mixer(bank, PLAIN), frontend, n_soundscapes=n, seed=seed)

@@ -14,9 +14,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from streamsed.config import FrontendConfig
+from streamsed.events import Event
 from streamsed.frontend import Frontend, normalize
 from train.augment import drop_bands, recolour
-from train.soundscapes import Mixer, score_targets
+from train.soundscapes import Mixer
 
 Example = dict[str, Tensor]
 
@@ -44,6 +45,36 @@ def log_mel(
     padding = config.segment_frames - frames.shape[0]
     silence = np.float32(10.0 * np.log10(config.amin))
     return np.pad(frames, ((0, padding), (0, 0)), constant_values=silence)
+
+
+def score_targets(
+    events: list[Event], labels: tuple[str, ...], n_score_frames: int, duration: float
+) -> NDArray[np.float32]:
+    """Turn events into the strong target: 1 where a label sounds (section 2.2).
+
+    Parameters
+    ----------
+    events : list of Event
+        The truth.
+    labels : tuple of str
+        Columns of the target.
+    n_score_frames : int
+        H, rows of the target.
+    duration : float
+        Seconds of one score frame.
+
+    Returns
+    -------
+    float32 (n_score_frames, n_labels)
+        Zeros and ones. Onsets and offsets are rounded to the nearest frame boundary, so
+        that neither leans early nor late; an event has at least one frame.
+    """
+    target = np.zeros((n_score_frames, len(labels)), np.float32)
+    for event in events:
+        first = min(round(event.onset / duration), n_score_frames - 1)
+        last = max(round(event.offset / duration), first + 1)
+        target[first:last, labels.index(event.label)] = 1.0
+    return target
 
 
 class SoundscapeDataset(Dataset[Example]):

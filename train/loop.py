@@ -133,10 +133,11 @@ class Trainer:
         self.network.train()
         x = batch["x"].contiguous(memory_format=torch.channels_last)
         losses = self.criterion(x, self.network.logits(x), batch["y"], batch["strong"])
-        if not math.isfinite(float(losses.total.detach())):
+        loss = float(losses.total.detach())
+        if not math.isfinite(loss):
             first = self.step * self.config.batch_size
             raise FloatingPointError(
-                f"loss={float(losses.total)} of step {self.step} (examples {first} to "
+                f"loss={loss} of step {self.step} (examples {first} to "
                 f"{first + x.shape[0] - 1}) must be finite"
             )
         self.optimizer.zero_grad()

@@ -9,12 +9,16 @@ events together. A label without any hit has 0, never NaN.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sed_eval.sound_event import EventBasedMetrics
-
 from streamsed.events import Event
+
+with warnings.catch_warnings():
+    # dcase_util, under sed_eval, imports pkg_resources, which warns that it is deprecated.
+    warnings.simplefilter("ignore")
+    from sed_eval.sound_event import EventBasedMetrics
 
 ONSET_COLLAR = 0.2
 OFFSET_COLLAR_RATE = 0.2

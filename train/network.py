@@ -150,7 +150,7 @@ class Network(nn.Module):
     n_labels : int
         K, labels scored.
     width : int
-        Channels of the stem; the report's is 64, and cost grows with its square.
+        Channels of the stem, at least 4; the report's is 64. Cost grows with its square.
     stem_pools : {1, 2}
         1 is the report's network. 2 pools a second time in the stem, so the mask and
         the first blocks work on maps of a quarter of the size; of the two later halvings
@@ -179,8 +179,8 @@ class Network(nn.Module):
         super().__init__()
         if n_labels < 1:
             raise ValueError(f"n_labels={n_labels} must be at least 1")
-        if width < 1:
-            raise ValueError(f"width={width} must be at least 1")
+        if width < 4:  # oneDNN's backward pass crashes on two channels
+            raise ValueError(f"width={width} must be at least 4")
         if stem_pools not in (1, 2):
             raise ValueError(f"stem_pools={stem_pools} must be 1 or 2")
         # Pooling before the ReLU gives the same maps for a quarter of the ReLU's work,

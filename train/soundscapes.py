@@ -18,22 +18,38 @@ Everything follows from the random generator handed in: equal seeds, equal sound
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import soundfile
-from numpy.typing import NDArray
 
 from streamsed.events import Event
 from train.augment import vary
+from train.mixing import (
+    add_at,
+    at_level,
+    coloured_noise,
+    faded,
+    loop,
+    merge_regions,
+    rms,
+    to_sixteen_bits,
+)
 from train.soundbank import Clip, Region, Samples, Soundbank, active_regions
+
+Placed = tuple[str, Region]
+"""A label and the samples in which it sounds."""
 
 MIN_GAP = 0.15
 """Seconds; events of one label closer than this are one event (DESED)."""
 MIN_EVENT = 0.25
 """Seconds; no event is shorter (DESED)."""
+MIN_HEARD = 0.05
+"""Seconds; less of a sound than this, at an end of the mixture, is no event."""
+DISTRACTOR_LEVEL = (0.0, 20.0)
+"""dB over the bed."""
 LONG_LABEL = 3.0
 """Seconds; a label whose median clip is longer than this is a long sound."""
 
@@ -123,22 +139,43 @@ class Mixer:
         chance = rng.random()
         isolated = chance < rules.isolated
         empty = not isolated and chance < rules.isolated + rules.empty
-        n_active = self.n_samples
+        mixture = np.zeros(self.n_samples, np.float32)
+        audible = mixture
         if not isolated and rng.random() < rules.short:
-            n_active = int(rng.uniform(0.2, 1.0) * self.n_samples)
-        mixture = self._bed(rng, n_active, silent=isolated)
-        low, high = rules.event_to_background
-        events: list[tuple[str, Region]] = []
-        n_events = 0 if empty else min(1 + rng.poisson(0.9), rules.max_events)
-        for _ in range(n_events):
-            level = 10.0 ** (rng.uniform(low, high) / 20.0)
-            events += self._place(rng, mixture, level, n_active, isolated=isolated)
-        if self.bank.background and rng.random() < rules.distractor and not isolated:
-            _add_distractor(rng, mixture[:n_active], self._background_clip(rng))
-        mixture[n_active:] = 0.0
-        return Soundscape(
-            _scale(rng, mixture, rules.gain), self.merge(events, n_active)
-        )
+            audible = mixture[: int(rng.uniform(0.2, 1.0) * self.n_samples)]
+        if not isolated:
+            audible += self._bed(rng, audible.size)
+        placed: list[Placed] = []
+        n_sounds = 0 if empty else min(1 + rng.poisson(0.9), rules.max_events)
+        for _ in range(n_sounds):
+            placed += self._add_sound(rng, audible, isolated=isolated)
+        if self.bank.background and not isolated and rng.random() < rules.distractor:
+            self._add_distractor(rng, audible)
+        peak = max(float(mixture.max()), -float(mixture.min()), 1e-9)
+        mixture *= np.float32(_amplitude(rng, rules.gain) / peak)
+        if rng.random() < 0.5:
+            to_sixteen_bits(mixture)
+        return Soundscape(mixture, self.to_events(placed, audible.size))
+
+    def to_events(self, placed: list[Placed], n_samples: int) -> list[Event]:
+        """Apply DESED's two rules to what was placed in so many samples, and sort."""
+        rate = self.bank.sample_rate
+        shortest = round(MIN_EVENT * rate)
+        events: list[Event] = []
+        for label in sorted({label for label, _ in placed}):
+            inside = [
+                (max(start, 0), min(end, n_samples))
+                for name, (start, end) in placed
+                if name == label
+            ]
+            heard = [(a, b) for a, b in inside if b - a >= MIN_HEARD * rate]
+            for onset, offset in merge_regions(heard, round(MIN_GAP * rate), shortest):
+                last = min(offset, n_samples)
+                first = max(0, min(onset, last - shortest))
+                events.append(
+                    Event.from_samples(label, first, last, score=1.0, sample_rate=rate)
+                )
+        return sorted(events)
 
     def _clip(self, rng: np.random.Generator, label: str) -> Clip:
         """Draw a clip of a label, or one of its variants."""
@@ -158,167 +195,74 @@ class Mixer:
             self._variants[key] = Clip(samples, regions or clip.regions)
         return self._variants[key]
 
-    def _background_clip(self, rng: np.random.Generator) -> Samples:
+    def _background(self, rng: np.random.Generator) -> Samples:
         """Draw a background recording, every kind as likely."""
         kinds = sorted(self.bank.background)
         clips = self.bank.background[kinds[rng.integers(len(kinds))]]
         return clips[rng.integers(len(clips))].samples
 
-    def _bed(self, rng: np.random.Generator, n_active: int, *, silent: bool) -> Samples:
-        """Make a bed of RMS 1, or digital silence."""
-        bed = np.zeros(self.n_samples, np.float32)
-        if silent:
-            return bed
+    def _bed(self, rng: np.random.Generator, length: int) -> Samples:
+        """Make a bed of RMS 1: a background, two at once, or noise."""
         if not self.bank.background or rng.random() < 0.15:
-            bed[:n_active] = _noise(rng, n_active)
-            return bed
+            return coloured_noise(length, rng)
+        bed = np.zeros(length, np.float32)
         for _ in range(1 + int(rng.random() < 0.2)):
-            layer = loop(self._background_clip(rng), n_active, rng)
-            bed[:n_active] += layer / max(rms(layer), 1e-9)
-        return bed / max(rms(bed[:n_active]), 1e-9)
+            bed += at_level(self._loop(self._background(rng), length, rng), 1.0)
+        return at_level(bed, 1.0)
 
-    def _place(
-        self,
-        rng: np.random.Generator,
-        mixture: Samples,
-        level: float,
-        n_active: int,
-        *,
-        isolated: bool,
-    ) -> list[tuple[str, Region]]:
-        """Add one sound, perhaps repeated, to the mixture; return where it is active."""
+    def _loop(self, samples: Samples, length: int, rng: np.random.Generator) -> Samples:
+        return loop(samples, length, rng, sample_rate=self.bank.sample_rate)
+
+    def _add_sound(
+        self, rng: np.random.Generator, audible: Samples, *, isolated: bool
+    ) -> list[Placed]:
+        """Add one sound, long or perhaps repeated; return where it is active."""
         rate = self.bank.sample_rate
         label = self.bank.labels[rng.integers(len(self.bank.labels))]
         clip = self._clip(rng, label)
-        is_long = label in self.long_labels
         n_repeats = 1
-        if is_long and rng.random() < 0.6:
+        if label not in self.long_labels:
+            n_repeats = int(rng.integers(2, 5)) if rng.random() < 0.35 else 1
+        elif rng.random() < 0.6:
             length = int(rng.uniform(2.0, 12.0) * rate)
-            clip = Clip(loop(clip.samples, length, rng), ((0, length),))
-        elif not is_long and rng.random() < 0.35:
-            n_repeats = int(rng.integers(2, 5))
+            clip = Clip(self._loop(clip.samples, length, rng), ((0, length),))
         active = np.concatenate([clip.samples[a:b] for a, b in clip.regions])
-        scaled = clip.samples * np.float32(level / max(rms(active), 1e-9))
-        start = _first_start(rng, scaled.size, n_active, rate, isolated=isolated)
-        placed: list[tuple[str, Region]] = []
+        level = _amplitude(rng, self.rules.event_to_background) / max(rms(active), 1e-9)
+        samples = clip.samples * np.float32(level)
+        if isolated:
+            latest = rng.choice([0.0, 1.0, 6.0])
+            start = int(rng.uniform(0.0, latest) * rate)
+        else:
+            start = _draw_start(rng, samples.size, audible.size)
+        placed: list[Placed] = []
         for _ in range(n_repeats):
-            add_at(mixture[:n_active], scaled, start)
+            add_at(audible, samples, start)
             placed += [(label, (start + a, start + b)) for a, b in clip.regions]
-            start += scaled.size + int(rng.exponential(0.8) * rate)
+            start += samples.size + int(rng.exponential(0.8) * rate)
         return placed
 
-    def merge(self, placed: list[tuple[str, Region]], n_active: int) -> list[Event]:
-        """Apply DESED's two rules and build events, in order."""
+    def _add_distractor(self, rng: np.random.Generator, audible: Samples) -> None:
+        """Add a stretch of a background at the level of an event, unlabelled."""
         rate = self.bank.sample_rate
-        shortest = round(MIN_EVENT * rate)
-        events: list[Event] = []
-        for label in sorted({label for label, _ in placed}):
-            inside = [
-                (max(start, 0), min(end, n_active))
-                for name, (start, end) in placed
-                if name == label
-            ]
-            visible = [(a, b) for a, b in inside if b - a >= rate // 20]
-            for start, end in merge_regions(visible, round(MIN_GAP * rate), shortest):
-                end = min(end, n_active)
-                start = max(0, min(start, end - shortest))
-                events.append(
-                    Event.from_samples(label, start, end, score=1.0, sample_rate=rate)
-                )
-        return sorted(events)
+        background = self._background(rng)
+        longest = min(background.size, audible.size)
+        length = min(int(rng.uniform(0.3, 4.0) * rate), longest)
+        first = int(rng.integers(background.size - length + 1))
+        piece = faded(background[first : first + length], rate // 100)
+        piece = at_level(piece, _amplitude(rng, DISTRACTOR_LEVEL))
+        add_at(audible, piece, int(rng.integers(audible.size - length + 1)))
 
 
-def merge_regions(
-    regions: Iterable[Region], min_gap: int, min_length: int
-) -> list[Region]:
-    """Lengthen regions to `min_length`, then join those less than `min_gap` apart.
-
-    Examples
-    --------
-    >>> merge_regions([(0, 10), (14, 15)], min_gap=5, min_length=4)
-    [(0, 18)]
-    """
-    merged: list[Region] = []
-    for start, end in sorted(regions):
-        end = max(end, start + min_length)
-        if merged and start - merged[-1][1] < min_gap:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
-        else:
-            merged.append((start, end))
-    return merged
+def _amplitude(rng: np.random.Generator, decibels: tuple[float, float]) -> float:
+    """Draw from a range of levels in dB, as a factor."""
+    return float(10.0 ** (rng.uniform(*decibels) / 20.0))
 
 
-def rms(samples: Samples) -> float:
-    """Root of the mean square; 0 for no samples."""
-    return float(np.sqrt(np.dot(samples, samples) / max(samples.size, 1)))
-
-
-def add_at(mixture: Samples, samples: Samples, start: int) -> None:
-    """Add samples to a mixture in place from `start`, which may be negative."""
-    first, last = max(start, 0), min(start + samples.size, mixture.size)
-    if first < last:
-        mixture[first:last] += samples[first - start : last - start]
-
-
-def loop(samples: Samples, length: int, rng: np.random.Generator) -> Samples:
-    """Repeat a recording to `length` samples with crossfades, from a random place."""
-    fade = min(samples.size // 4, 4410)
-    period = samples.size - fade
-    body = samples[:period].copy()
-    ramp = np.linspace(0.0, 1.0, fade, endpoint=False, dtype=np.float32)
-    body[:fade] = body[:fade] * np.sqrt(ramp) + samples[period:] * np.sqrt(1 - ramp)
-    first = int(rng.integers(period))
-    return np.resize(np.roll(body, -first), length)
-
-
-def _noise(rng: np.random.Generator, length: int) -> Samples:
-    """Make coloured noise of RMS 1: its spectrum falls by 0 to 9 dB an octave."""
-    n_fft = 1 << 17
-    spectrum = rng.standard_normal((n_fft // 2 + 1, 2)) @ np.array([1.0, 1.0j])
-    slope = rng.uniform(0.0, 1.5)
-    spectrum /= np.maximum(np.arange(spectrum.size), 64.0) ** slope
-    noise = np.fft.irfft(spectrum).astype(
-        np.float32
-    )  # circular, so it loops seamlessly
-    noise = np.resize(noise, length)
-    return noise / np.float32(max(rms(noise), 1e-9))
-
-
-def _first_start(
-    rng: np.random.Generator, length: int, n_active: int, rate: int, *, isolated: bool
-) -> int:
-    """Choose where a sound starts: mostly inside, at times cut by an end."""
-    if isolated:
-        return int(
-            rng.choice([0.0, rng.uniform(0.0, 1.0), rng.uniform(0.0, 6.0)]) * rate
-        )
-    if rng.random() < 0.15 or length >= n_active:
-        return int(rng.integers(-(length // 2), max(n_active - length // 2, 1)))
-    return int(rng.integers(0, n_active - length))
-
-
-def _add_distractor(rng: np.random.Generator, mixture: Samples, clip: Samples) -> None:
-    """Add a stretch of a background recording, at the level of an event, unlabelled."""
-    length = min(int(rng.uniform(0.3, 4.0) * 44100), clip.size, mixture.size)
-    first = int(rng.integers(clip.size - length + 1))
-    piece = clip[first : first + length].copy()
-    fade = np.linspace(0.0, 1.0, min(441, length), dtype=np.float32)
-    piece[: fade.size] *= fade
-    piece[length - fade.size :] *= fade[::-1]
-    piece *= np.float32(10.0 ** (rng.uniform(0.0, 20.0) / 20.0) / max(rms(piece), 1e-9))
-    add_at(mixture, piece, int(rng.integers(mixture.size - length + 1)))
-
-
-def _scale(
-    rng: np.random.Generator, mixture: Samples, gain: tuple[float, float]
-) -> Samples:
-    """Bring the peak to a random level; half of the mixtures are rounded to 16 bits."""
-    peak = max(float(mixture.max()), -float(mixture.min()), 1e-9)
-    mixture *= np.float32(10.0 ** (rng.uniform(*gain) / 20.0) / peak)
-    if rng.random() < 0.5:
-        np.rint(mixture * 32767.0, out=mixture)
-        mixture /= np.float32(32767.0)
-    return mixture
+def _draw_start(rng: np.random.Generator, length: int, n_samples: int) -> int:
+    """Choose where a sound starts: mostly it lies inside, at times an end cuts it."""
+    if length >= n_samples or rng.random() < 0.15:
+        return int(rng.integers(-(length // 2), max(n_samples - length // 2, 1)))
+    return int(rng.integers(0, n_samples - length))
 
 
 def isolated_soundscapes(bank: Soundbank) -> Iterator[Soundscape]:
@@ -329,7 +273,7 @@ def isolated_soundscapes(bank: Soundbank) -> Iterator[Soundscape]:
             samples = np.zeros(mixer.n_samples, np.float32)
             add_at(samples, clip.samples, 0)
             placed = [(label, region) for region in clip.regions]
-            yield Soundscape(samples, mixer.merge(placed, mixer.n_samples))
+            yield Soundscape(samples, mixer.to_events(placed, mixer.n_samples))
 
 
 def write_soundscapes(
@@ -366,33 +310,3 @@ def write_soundscapes(
     tsv = folder / "strong.tsv"
     tsv.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return tsv
-
-
-def score_targets(
-    events: list[Event], labels: tuple[str, ...], n_score_frames: int, duration: float
-) -> NDArray[np.float32]:
-    """Turn events into the strong target: 1 where a label sounds (section 2.2).
-
-    Parameters
-    ----------
-    events : list of Event
-        The truth.
-    labels : tuple of str
-        Columns of the target.
-    n_score_frames : int
-        H, rows of the target.
-    duration : float
-        Seconds of one score frame.
-
-    Returns
-    -------
-    float32 (n_score_frames, n_labels)
-        Zeros and ones. Onsets and offsets are rounded to the nearest frame boundary, so
-        that neither leans early nor late; an event has at least one frame.
-    """
-    target = np.zeros((n_score_frames, len(labels)), np.float32)
-    for event in events:
-        first = min(round(event.onset / duration), n_score_frames - 1)
-        last = max(round(event.offset / duration), first + 1)
-        target[first:last, labels.index(event.label)] = 1.0
-    return target

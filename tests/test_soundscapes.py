@@ -1,0 +1,257 @@
+"""Soundscapes: levels, merging, determinism, and that the truth is true."""
+
+import itertools
+
+import numpy as np
+import pytest
+import soundfile
+
+from streamsed.events import Event
+from train.augment import drop_bands, recolour, vary
+from train.dataset import score_targets
+from train.mixing import loop, merge_regions, rms
+from train.soundbank import Clip, Soundbank, active_regions
+from train.soundscapes import (
+    PLAIN,
+    Mixer,
+    MixRules,
+    Soundscape,
+    isolated_soundscapes,
+    write_soundscapes,
+)
+
+RATE = 44100
+
+
+def tone(frequency, duration):
+    time = np.arange(int(duration * RATE)) / RATE
+    return (0.5 * np.sin(2 * np.pi * frequency * time)).astype(np.float32)
+
+
+def noise(duration, seed=0):
+    rng = np.random.default_rng(seed)
+    return (0.1 * rng.standard_normal(int(duration * RATE))).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A bank on disk: a short label, a long one, one kind of background."""
+    folder = tmp_path_factory.mktemp("bank")
+    sounds = {
+        "foreground/Beep/high.wav": tone(3000, 0.6),
+        "foreground/Beep/low.wav": tone(1000, 0.9),
+        "foreground/Hum/hum.flac": tone(120, 4.0),
+        "background/room/noise.wav": noise(3.0),
+    }
+    for name, samples in sounds.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, samples, RATE)
+    rows = [f"{name},{'validation' if 'low' in name else 'train'}" for name in sounds]
+    (folder / "manifest.csv").write_text("path,split\n" + "\n".join(rows) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bank(folder):
+    return Soundbank.load(folder)
+
+
+def test_the_folders_are_the_labels(bank):
+    assert bank.labels == ("Beep", "Hum")
+    assert bank.n_clips == 3
+    assert list(bank.background) == ["room"]
+
+
+def test_a_split_keeps_only_its_files(folder):
+    assert Soundbank.load(folder, split="validation").labels == ("Beep",)
+    assert Soundbank.load(folder, split="train").n_clips == 2
+
+
+def test_what_is_no_bank_is_named(folder, tmp_path):
+    with pytest.raises(ValueError, match="foreground/<Label>"):
+        Soundbank.load(tmp_path)
+    with pytest.raises(ValueError, match="split=test must be one of train, validation"):
+        Soundbank.load(folder, split="test")
+
+
+def test_another_sample_rate_is_resampled(folder):
+    bank = Soundbank.load(folder, sample_rate=22050)
+    assert sorted(clip.samples.size for clip in bank.foreground["Beep"]) == [
+        13230,
+        19845,
+    ]
+
+
+def test_regions_are_where_the_energy_is():
+    silence = np.zeros(RATE // 2, np.float32)
+    samples = np.concatenate([silence, tone(800, 0.5), silence, tone(800, 0.3)])
+    regions = active_regions(samples, RATE)
+    expected = [(0.5, 1.0), (1.5, 1.8)]
+    np.testing.assert_allclose(np.array(regions) / RATE, expected, atol=0.021)
+
+
+def test_short_gaps_inside_a_sound_are_bridged():
+    samples = np.concatenate(
+        [tone(800, 0.4), np.zeros(8000, np.float32), tone(800, 0.4)]
+    )
+    assert active_regions(samples, RATE) == ((0, samples.size),)
+
+
+def test_digital_silence_has_no_region():
+    assert active_regions(np.zeros(1000, np.float32), RATE) == ()
+
+
+def test_long_labels_are_found_from_their_clips(bank):
+    assert Mixer(bank).long_labels == {"Hum"}
+
+
+def test_equal_seeds_give_equal_soundscapes(bank):
+    first = Mixer(bank).mix(np.random.default_rng([1, 2]))
+    warmed = Mixer(bank)
+    for index in range(5):
+        warmed.mix(np.random.default_rng(index))
+    again = warmed.mix(np.random.default_rng([1, 2]))
+    assert np.array_equal(first.samples, again.samples)
+    assert first.events == again.events
+    other = warmed.mix(np.random.default_rng([1, 3]))
+    assert not np.array_equal(first.samples, other.samples)
+
+
+def test_soundscapes_are_as_they_say(bank):
+    mixer = Mixer(bank)
+    for seed in range(40):
+        soundscape = mixer.mix(np.random.default_rng(seed))
+        assert soundscape.samples.dtype == np.float32
+        assert soundscape.samples.shape == (441000,)
+        assert np.abs(soundscape.samples).max() <= 1.0
+        assert soundscape.events == sorted(soundscape.events)
+        for label in bank.labels:
+            own = [event for event in soundscape.events if event.label == label]
+            for event in own:
+                assert 0 <= event.onset < event.offset <= 10
+                assert event.duration >= 0.2499
+            for before, after in itertools.pairwise(own):
+                assert after.onset - before.offset >= 0.1499
+
+
+@pytest.mark.parametrize("level", [6.0, 20.0])
+def test_an_event_is_as_far_above_the_bed_as_asked(bank, level):
+    rules = MixRules(
+        n_variants=0, isolated=0, empty=0, short=0, distractor=0, max_events=1,
+        event_to_background=(level, level),
+    )  # fmt: skip
+    mixer = Mixer(bank, rules)
+    measured = []
+    for seed in range(12):
+        soundscape = mixer.mix(np.random.default_rng(seed))
+        inside = np.zeros(441000, bool)
+        for event in soundscape.events:
+            inside[round(event.onset * RATE) : round(event.offset * RATE)] = True
+        if inside.sum() < RATE // 2 or (~inside).sum() < RATE // 2:
+            continue
+        bed = rms(soundscape.samples[~inside])
+        power = rms(soundscape.samples[inside]) ** 2 - bed**2
+        measured.append(10 * np.log10(power / bed**2))
+    assert len(measured) >= 5
+    assert np.median(measured) == pytest.approx(level, abs=1.0)
+
+
+def test_onsets_are_where_the_energy_rises(bank):
+    rules = MixRules(n_variants=0, isolated=1.0, max_events=1)
+    mixer = Mixer(bank, rules)
+    for seed in range(10):
+        soundscape = mixer.mix(np.random.default_rng(seed))
+        audible = np.flatnonzero(np.abs(soundscape.samples) > 1e-4)
+        assert soundscape.events[0].onset == pytest.approx(audible[0] / RATE, abs=0.025)
+        assert soundscape.events[-1].offset == pytest.approx(
+            audible[-1] / RATE, abs=0.025
+        )
+
+
+def test_isolated_sounds_end_in_digital_silence(bank):
+    soundscapes = list(isolated_soundscapes(bank))
+    assert len(soundscapes) == bank.n_clips
+    for soundscape in soundscapes:
+        end = round(soundscape.events[-1].offset * RATE)
+        assert not soundscape.samples[end + RATE // 50 :].any()
+
+
+def test_a_bank_without_background_gets_noise():
+    clip = Clip(tone(500, 0.5), ((0, RATE // 2),))
+    bank = Soundbank({"Beep": (clip,)}, {}, RATE)
+    soundscape = Mixer(bank, PLAIN).mix(np.random.default_rng(0))
+    assert isinstance(soundscape, Soundscape)
+    assert np.isfinite(soundscape.samples).all()
+
+
+@pytest.mark.parametrize(
+    ("regions", "merged"),
+    [
+        ([(0, 10), (14, 30)], [(0, 30)]),
+        ([(0, 10), (15, 30)], [(0, 10), (15, 30)]),
+        ([(20, 30), (0, 25)], [(0, 30)]),
+        ([(0, 2)], [(0, 4)]),
+        ([], []),
+    ],
+)
+def test_regions_closer_than_the_gap_are_one(regions, merged):
+    assert merge_regions(regions, min_gap=5, min_length=4) == merged
+
+
+def test_a_looped_sound_has_no_clicks():
+    samples = tone(50, 1.0)
+    looped = loop(samples, 5 * RATE, np.random.default_rng(0), sample_rate=RATE)
+    assert looped.size == 5 * RATE
+    largest_step = np.abs(np.diff(looped)).max()
+    assert largest_step < 1.6 * np.abs(np.diff(samples)).max()
+
+
+def test_targets_mark_the_frames_of_events():
+    events = [Event("Dog", 0.5, 1.5, 1.0), Event("Cat", 9.99, 10.0, 1.0)]
+    target = score_targets(events, ("Cat", "Dog"), 20, 0.5)
+    assert np.flatnonzero(target[:, 1]).tolist() == [1, 2]
+    assert np.flatnonzero(target[:, 0]).tolist() == [19]
+
+
+def test_a_variant_is_the_sound_at_another_speed():
+    samples = tone(1000, 1.0)
+    varied = vary(samples, np.random.default_rng(3), RATE)
+    assert varied.dtype == np.float32
+    speed = samples.size / varied.size
+    assert 0.86 < speed < 1.16
+    spectrum = np.abs(np.fft.rfft(varied))
+    peak = spectrum.argmax() * RATE / varied.size
+    assert peak == pytest.approx(1000 * speed, rel=0.01)
+
+
+def test_frame_augmentation_keeps_time_structure():
+    rng = np.random.default_rng(0)
+    frames = rng.standard_normal((32, 128)).astype(np.float32)
+    changed = frames.copy()
+    recolour(changed, rng)
+    np.testing.assert_allclose(
+        np.diff(changed, axis=0), np.diff(frames, axis=0), atol=1e-4
+    )
+    segment = np.ones((32, 128), np.float32)
+    drop_bands(segment, np.random.default_rng(1))
+    assert (segment.mean(axis=0) == segment[0]).all()
+    assert 0 < (segment[0] == 0).sum() <= 16
+
+
+def test_written_soundscapes_come_with_their_list(bank, tmp_path):
+    rules = MixRules(n_variants=0, empty=1.0, isolated=0.0)
+    tsv = write_soundscapes(
+        tmp_path / "empty", Mixer(bank, rules), n_soundscapes=1, seed=0
+    )
+    assert tsv.read_text() == (
+        "filename\tonset\toffset\tevent_label\nsoundscape_00000.flac\t\t\t\n"
+    )
+    tsv = write_soundscapes(
+        tmp_path / "some", Mixer(bank, PLAIN), n_soundscapes=2, seed=1
+    )
+    for line in tsv.read_text().splitlines()[1:]:
+        name, onset, offset, label = line.split("\t")
+        info = soundfile.info(tmp_path / "some" / "audio" / name)
+        assert (info.samplerate, info.frames) == (RATE, 441000)
+        assert label == "" or 0 <= float(onset) < float(offset) <= 10

@@ -1,0 +1,225 @@
+"""The training loop: resuming, the schedule, checkpoints, and that it learns."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import Dataset
+
+from streamsed.events import Event
+from train.checkpoint import LAST, load_trained, save_atomically
+from train.config import PRESETS, TrainConfig, load_preset, preset_names
+from train.evaluate import Recordings, network_scores, tune_thresholds
+from train.loop import Trainer, learning_rate, update_average
+from train.losses import Criterion
+from train.metrics import event_f1
+
+LABELS = ("low", "high")
+CONFIG = TrainConfig(
+    width=4, batch_size=4, steps=6, learning_rate=0.01, ema_decay=0.5, threads=1
+)
+
+
+class Bars(Dataset):
+    """Segments in which a bar, low or high, shows which label sounds when."""
+
+    def __init__(self, fails_at=math.inf, value=1.0):
+        self.fails_at = fails_at
+        self.value = value
+
+    def __getitem__(self, index):
+        if index >= self.fails_at:
+            raise InterruptedError("pulled the plug")
+        rng = np.random.default_rng(index)
+        x = rng.uniform(0, 0.1, (1, 64, 32)).astype(np.float32)
+        y = np.zeros((8, 2), np.float32)
+        label, first = int(rng.integers(2)), int(rng.integers(5))
+        x[0, 8 * first : 8 * first + 24, 16 * label : 16 * label + 16] = self.value
+        y[first : first + 3, label] = 1
+        return {
+            "x": torch.from_numpy(x),
+            "y": torch.from_numpy(y),
+            "strong": torch.tensor(data=True),
+        }
+
+
+def make_trainer(folder, config=CONFIG):
+    return Trainer(config, LABELS, Criterion([1, 1], [0, 0], alpha=0.01), folder)
+
+
+def curve(folder):
+    """What was logged, but for the clock."""
+    rows = (folder / "log.csv").read_text().splitlines()
+    return [row.split(",")[0:1] + row.split(",")[2:] for row in rows]
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
+    whole = make_trainer(tmp_path / "whole")
+    whole.fit(Bars(), n_workers=0)
+    broken = make_trainer(tmp_path / "broken")
+    with pytest.raises(InterruptedError):
+        broken.fit(Bars(fails_at=12), n_workers=0, save_every=0)
+    resumed = make_trainer(tmp_path / "broken")
+    resumed.resume()
+    assert resumed.step == 3
+    resumed.fit(Bars(), n_workers=0)
+    assert resumed.step == whole.step == 6
+    for first, second in [
+        (whole.network, resumed.network),
+        (whole.average, resumed.average),
+    ]:
+        theirs = second.state_dict()
+        assert all(torch.equal(v, theirs[k]) for k, v in first.state_dict().items())
+
+
+def test_equal_seeds_log_equal_curves(tmp_path):
+    for name in ("one", "two"):
+        make_trainer(tmp_path / name).fit(Bars(), n_workers=0)
+    assert len(curve(tmp_path / "one")) == 2
+    assert curve(tmp_path / "one") == curve(tmp_path / "two")
+
+
+def test_training_learns_what_the_bars_mean(tmp_path):
+    config = TrainConfig(
+        width=4, batch_size=8, steps=60, learning_rate=0.01, ema_decay=0.8, threads=1
+    )
+    trainer = make_trainer(tmp_path, config)
+    trainer.fit(Bars(), n_workers=0)
+    examples = [Bars()[index] for index in range(1000, 1020)]
+    segments = np.stack([example["x"][0].numpy() for example in examples])
+    truth = np.stack([example["y"].numpy() for example in examples])
+    scores = np.stack(list(network_scores(trainer.average, segments)))
+    assert ((scores > 0.5) == truth).mean() > 0.95
+
+
+def test_a_loss_that_is_not_finite_stops_and_names_the_examples(tmp_path):
+    trainer = make_trainer(tmp_path)
+    with pytest.raises(FloatingPointError, match=r"step 0 \(examples 0 to 3\)"):
+        trainer.fit(Bars(value=math.nan), n_workers=0)
+
+
+def test_the_learning_rate_rises_and_falls():
+    config = TrainConfig(learning_rate=1.0, warmup=0.1)
+    rates = [learning_rate(config, progress) for progress in (0, 0.05, 0.1, 0.55, 1.0)]
+    assert rates == pytest.approx([0.001, 0.5, 1.0, 0.505, 0.01])
+
+
+def test_a_run_by_the_clock_ends_by_the_clock(tmp_path):
+    config = TrainConfig(width=4, batch_size=2, minutes=0.5 / 60, threads=1)
+    trainer = make_trainer(tmp_path, config)
+    trainer.fit(Bars(), n_workers=0)
+    assert trainer.step >= 1
+    assert trainer.elapsed >= 0.5
+
+
+def test_the_average_follows_the_network():
+    network, average = torch.nn.BatchNorm1d(2), torch.nn.BatchNorm1d(2)
+    with torch.no_grad():
+        network.weight.fill_(3.0)
+        average.weight.fill_(1.0)
+    network.num_batches_tracked.fill_(7)
+    update_average(average, network, decay=0.75, step=10**6)
+    assert average.weight.tolist() == pytest.approx([1.5, 1.5])
+    assert average.num_batches_tracked == 7
+
+
+def test_a_run_gives_its_averaged_network_back(tmp_path):
+    trainer = make_trainer(tmp_path)
+    trainer.fit(Bars(), n_workers=0)
+    trained = load_trained(tmp_path)
+    assert (trained.labels, trained.config, trained.step) == (LABELS, CONFIG, 6)
+    x = torch.rand(1, 1, 64, 32)
+    with torch.no_grad():
+        assert torch.equal(trained.network(x).scores, trainer.average(x).scores)
+
+
+def test_validation_is_logged_and_the_best_is_kept(tmp_path):
+    trainer = make_trainer(tmp_path)
+    segments = np.zeros((2, 1024, 128), np.float32)
+    recordings = Recordings(segments, [[Event("low", 1.0, 2.0, 1.0)], []], LABELS)
+    trainer.validate(recordings)
+    rows = (tmp_path / "validation.csv").read_text().splitlines()
+    assert rows[0] == "step,minutes,macro,micro,low,high"
+    assert len(rows) == 2
+    assert (tmp_path / "best.pt").is_file()
+
+
+def test_a_run_without_checkpoint_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"must hold last\.pt"):
+        make_trainer(tmp_path).resume()
+    (tmp_path / LAST).write_bytes(b"not a checkpoint")
+    with pytest.raises(ValueError, match="must be undamaged"):
+        load_trained(tmp_path)
+
+
+def test_resuming_with_other_labels_is_refused(tmp_path):
+    make_trainer(tmp_path).save()
+    criterion = Criterion([1, 1], [0, 0], alpha=0.01)
+    other = Trainer(CONFIG, ("cat", "dog"), criterion, tmp_path)
+    with pytest.raises(ValueError, match="labels="):
+        other.resume()
+
+
+def test_saving_leaves_a_whole_file_and_no_draft(tmp_path):
+    save_atomically({"step": 1}, tmp_path / "last.pt")
+    assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
+
+
+def test_every_preset_loads_and_says_why():
+    for name in preset_names():
+        assert isinstance(load_preset(name), TrainConfig)
+        for line in (PRESETS / f"{name}.toml").read_text().splitlines():
+            assert "#" in line, f"{name}: {line!r} gives no reason"
+
+
+def test_presets_take_changes():
+    config = load_preset("small", steps=7, seed=None)
+    assert (config.width, config.steps, config.seed) == (16, 7, 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"width": 0}, "width=0 must"),
+        ({"alpha": -1.0}, "alpha=-1.0 must"),
+        ({"ema_decay": 1.0}, "ema_decay=1.0 must"),
+        ({"minutes": 0.0}, "minutes=0.0 must"),
+    ],
+)
+def test_bad_settings_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        TrainConfig(**arguments)
+
+
+def test_an_unknown_preset_is_named_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"preset=huge must be one of .*small"):
+        load_preset("huge")
+
+
+def test_event_f1_counts_hits_within_the_collars():
+    reference = [[Event("Dog", 1.0, 2.0, 1.0), Event("Cat", 5.0, 6.0, 1.0)]]
+    close = [[Event("Dog", 1.15, 2.15, 1.0)]]
+    result = event_f1(reference, close, ("Cat", "Dog", "Speech"))
+    assert result.per_label == {"Cat": 0.0, "Dog": 1.0, "Speech": 0.0}
+    assert result.macro == pytest.approx(1 / 3)
+    assert result.micro == pytest.approx(2 / 3)
+    late = [[Event("Dog", 1.25, 2.0, 1.0)]]
+    assert event_f1(reference, late, ("Cat", "Dog")).micro == 0.0
+
+
+def test_a_long_event_may_end_a_fifth_of_its_length_off():
+    reference = [[Event("Hum", 0.0, 8.0, 1.0)]]
+    assert event_f1(reference, [[Event("Hum", 0.0, 6.5, 1.0)]], ("Hum",)).micro == 1.0
+    assert event_f1(reference, [[Event("Hum", 0.0, 6.0, 1.0)]], ("Hum",)).micro == 0.0
+
+
+def test_tuning_finds_the_threshold_that_separates():
+    from streamsed.config import FrontendConfig
+
+    scores = np.full((128, 1), 0.65, np.float32)
+    scores[20:40] = 0.75
+    duration = FrontendConfig().score_frame_duration
+    event = Event("Hum", 20 * duration, 40 * duration, 1.0)
+    recordings = Recordings(np.zeros((1, 1, 1), np.float32), [[event]], ("Hum",))
+    assert tune_thresholds([scores], recordings, FrontendConfig()) == {"Hum": 0.7}

@@ -1,0 +1,105 @@
+"""Arithmetic on samples that mixing needs: levels, loops, noise, fades.
+
+Samples are float32, mono. Functions that change an array in place return nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import cast
+
+import numpy as np
+
+from train.soundbank import Region, Samples
+
+FADE = 0.1
+"""Seconds of the crossfade where a looped recording meets itself."""
+
+
+def rms(samples: Samples) -> float:
+    """Root of the mean square; 0 for no samples."""
+    return float(np.sqrt(np.dot(samples, samples) / max(samples.size, 1)))
+
+
+def at_level(samples: Samples, level: float) -> Samples:
+    """Scale to an RMS of `level`; digital silence stays what it is."""
+    return samples * np.float32(level / max(rms(samples), 1e-9))
+
+
+def add_at(mixture: Samples, samples: Samples, start: int) -> None:
+    """Add samples to a mixture in place from `start`, which may be negative.
+
+    Examples
+    --------
+    >>> mixture = np.zeros(3, np.float32)
+    >>> add_at(mixture, np.array([1, 2], np.float32), -1)
+    >>> mixture.tolist()
+    [2.0, 0.0, 0.0]
+    """
+    first, last = max(start, 0), min(start + samples.size, mixture.size)
+    if first < last:
+        mixture[first:last] += samples[first - start : last - start]
+
+
+def loop(
+    samples: Samples, length: int, rng: np.random.Generator, *, sample_rate: int
+) -> Samples:
+    """Repeat a recording to `length` samples with crossfades, from a random place.
+
+    ::
+
+        samples     [head|      body      |tail]
+        one period  [tail fades out, head fades in|      body      ]   repeated
+    """
+    fade = min(samples.size // 4, round(FADE * sample_rate))
+    period = samples.size - fade
+    body = samples[:period].copy()
+    ramp = np.linspace(0.0, 1.0, fade, endpoint=False, dtype=np.float32)
+    # Roots, so that the power of two unrelated sounds stays the same throughout.
+    body[:fade] = body[:fade] * np.sqrt(ramp) + samples[period:] * np.sqrt(1 - ramp)
+    first = int(rng.integers(period))
+    return cast(Samples, np.resize(np.roll(body, -first), length))
+
+
+def coloured_noise(length: int, rng: np.random.Generator) -> Samples:
+    """Make noise of RMS 1 whose spectrum falls by 0 to 9 dB an octave."""
+    n_fft = 1 << 17
+    spectrum = rng.standard_normal((n_fft // 2 + 1, 2)) @ np.array([1.0, 1.0j])
+    spectrum /= np.maximum(np.arange(spectrum.size), 64.0) ** rng.uniform(0.0, 1.5)
+    period = np.fft.irfft(spectrum).astype(np.float32)  # circular, so it has no seam
+    return at_level(np.resize(period, length), 1.0)
+
+
+def faded(samples: Samples, length: int) -> Samples:
+    """Fade in and out over `length` samples each; return a copy."""
+    result = samples.copy()
+    ramp = np.linspace(0.0, 1.0, min(length, samples.size), dtype=np.float32)
+    result[: ramp.size] *= ramp
+    result[result.size - ramp.size :] *= ramp[::-1]
+    return result
+
+
+def to_sixteen_bits(samples: Samples) -> None:
+    """Round in place to what a 16-bit file holds."""
+    np.rint(samples * np.float32(32767.0), out=samples)
+    samples /= np.float32(32767.0)
+
+
+def merge_regions(
+    regions: Iterable[Region], min_gap: int, min_length: int
+) -> list[Region]:
+    """Lengthen regions to `min_length`, then join those less than `min_gap` apart.
+
+    Examples
+    --------
+    >>> merge_regions([(0, 10), (14, 15)], min_gap=5, min_length=4)
+    [(0, 18)]
+    """
+    merged: list[Region] = []
+    for start, end in sorted(regions):
+        long_enough = max(end, start + min_length)
+        if merged and start - merged[-1][1] < min_gap:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], long_enough))
+        else:
+            merged.append((start, long_enough))
+    return merged
