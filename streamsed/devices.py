@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,17 +54,37 @@ def portaudio() -> Any:
         PortAudio is not installed; the message has the remedy.
     """
     try:
-        import sounddevice
+        with quiet():
+            import sounddevice
     except OSError as error:
         raise OSError(NO_PORTAUDIO) from error
     return sounddevice
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what the system's sound libraries write to stderr from the person.
+
+    They complain there of every device that they cannot open while they look around.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 def rescan() -> None:
     """Let PortAudio look for devices again; ends all open streams."""
     sounddevice = portaudio()
-    sounddevice._terminate()
-    sounddevice._initialize()
+    with quiet():
+        sounddevice._terminate()
+        sounddevice._initialize()
 
 
 def input_devices() -> list[Device]:
@@ -104,7 +129,7 @@ def find_device(wanted: str | None) -> Device:
     listed = "; ".join(f"{d.index} {d.name}" for d in devices)
     if wanted is None:
         matches = [d for d in devices if d.is_default] or devices[:1]
-    elif wanted.isdigit():
+    elif wanted.isdecimal():
         matches = [d for d in devices if d.index == int(wanted)]
     else:
         matches = [d for d in devices if d.name == wanted] or [
@@ -118,16 +143,50 @@ def find_device(wanted: str | None) -> Device:
     return matches[0]
 
 
+def find_again(lost: Device) -> Device:
+    """Return a device that was lost: by its name, for its index may have moved.
+
+    Raises
+    ------
+    ValueError
+        It is not there.
+    """
+    found = [
+        device
+        for device in input_devices()
+        if (_plain(device.name), device.host) == (_plain(lost.name), lost.host)
+    ]
+    if not found:
+        raise ValueError(f"--device={lost.name} must be there, and is not; plug it in")
+    return min(found, key=lambda device: abs(device.index - lost.index))
+
+
 def working_rates(device: Device) -> list[int]:
     """Return those of `RATES` at which the device really opens."""
+    return [rate for rate in RATES if _opens(device, rate)]
+
+
+def capture_rate(device: Device) -> int:
+    """Return the device's default rate, or the nearest of `RATES` if that does not open."""
+    nearest = sorted(RATES, key=lambda rate: abs(rate - device.sample_rate))
+    for rate in (device.sample_rate, *nearest):
+        if _opens(device, rate):
+            return rate
+    return device.sample_rate  # opening it will say why not
+
+
+def _opens(device: Device, rate: int) -> bool:
     sounddevice = portaudio()
-    working = []
-    for rate in RATES:
-        try:
+    try:
+        with quiet():
             sounddevice.check_input_settings(
                 device=device.index, channels=1, dtype="float32", samplerate=rate
             )
-        except sounddevice.PortAudioError:
-            continue
-        working.append(rate)
-    return working
+    except sounddevice.PortAudioError:
+        return False
+    return True
+
+
+def _plain(name: str) -> str:
+    """Leave out the number of the card, which moves when it is plugged in again."""
+    return re.sub(r" \(hw:\d+,\d+\)$", "", name)

@@ -1,10 +1,10 @@
 """A microphone that says what it lost and comes back when it was gone.
 
-The audio callback copies into a `Ring` and counts, nothing else. Everything that can go
-wrong is found by the reader, in `Microphone.read`:
+Everything that can go wrong with a `Capture` is found by its reader, `Microphone.read`:
 
 - the program was too slow and the ring overwrote unread samples: their number is known;
 - PortAudio reports an overflow: the driver's clock says how many samples are missing;
+- the driver lost sound and did not say so: the time line falls behind the clock (`Pace`);
 - the stream ended, or no callback came for `SILENCE_LIMIT`: the device is lost. It is
   sought again by name, ever more patiently, and until it is back the time line goes on
   with missing samples, counted by the clock.
@@ -13,24 +13,14 @@ wrong is found by the reader, in `Microphone.read`:
 from __future__ import annotations
 
 import time
-from collections import deque
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsed.devices import Device, find_device, portaudio, rescan
-from streamsed.ring import Ring
+from streamsed.capture import SILENCE_LIMIT, Capture
+from streamsed.devices import Device, find_again, find_device, rescan
+from streamsed.pace import Pace
 from streamsed.source import Mixer, Piece
-
-SILENCE_LIMIT = 2.0
-"""Seconds without a callback after which the device counts as lost."""
-
-START_LIMIT = 5.0
-"""Seconds that a device may take until its first callback."""
-
-RING_DURATION = 30.0
-"""Seconds of sound that wait for a program that is too slow."""
 
 RETRIES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds between the attempts to open a lost device; the last is repeated."""
@@ -39,75 +29,11 @@ BRIDGE_MARGIN = 0.5
 """Seconds that the time line stays behind the clock while a device is lost, so that the
 first block of a device that came back is never older than what was accounted for."""
 
+BRIDGE_LIMIT = 10.0
+"""Seconds of missing sound in one piece at most, so that they need little memory."""
+
 ZEROS_LIMIT = 5.0
 """Seconds of nothing but zeros after which a microphone is said to send none."""
-
-
-class Capture:
-    """One open stream of a device into a ring.
-
-    Parameters
-    ----------
-    device : Device
-        What to open, at its own default rate.
-    n_channels : int
-        Channels to open.
-    block_size : int
-        Samples per callback; 0 leaves it to PortAudio.
-
-    Raises
-    ------
-    OSError
-        The device does not open; the message has PortAudio's reason.
-    """
-
-    def __init__(self, device: Device, *, n_channels: int, block_size: int) -> None:
-        sounddevice = portaudio()
-        self.rate = device.sample_rate
-        self.ring = Ring(round(RING_DURATION * self.rate), n_channels)
-        self.overflows: deque[tuple[int, int]] = deque(maxlen=1024)
-        """(position, missing): samples that the driver dropped before a position."""
-        self.last_callback = time.monotonic()
-        self._expected = 0.0  # driver's time of the next block
-        try:
-            self._stream = sounddevice.InputStream(
-                device=device.index,
-                channels=n_channels,
-                samplerate=self.rate,
-                blocksize=block_size,
-                dtype="float32",
-                callback=self._take,
-            )
-            self._stream.start()
-        except sounddevice.PortAudioError as error:
-            raise OSError(
-                f"--device={device.index} ({device.name}) must open at {self.rate} Hz with "
-                f"{n_channels} channels, and does not ({error}); see `streamsed devices`"
-            ) from error
-
-    @property
-    def lost(self) -> bool:
-        """Whether the stream ended by itself or has long said nothing."""
-        limit = SILENCE_LIMIT if self.ring.n_written else START_LIMIT
-        late = time.monotonic() - self.last_callback > limit
-        return late or not self._stream.active
-
-    def close(self) -> None:
-        """End the stream, whatever state it is in."""
-        self._stream.abort(ignore_errors=True)
-        self._stream.close(ignore_errors=True)
-
-    def _take(
-        self, block: NDArray[np.float32], n_samples: int, clock: Any, status: Any
-    ) -> None:
-        """Copy and count: this runs in the audio thread."""
-        start = clock.inputBufferAdcTime
-        if status.input_overflow and self.ring.n_written:
-            missing = round((start - self._expected) * self.rate)
-            self.overflows.append((self.ring.n_written, max(0, missing)))
-        self._expected = start + n_samples / self.rate
-        self.ring.write(block)
-        self.last_callback = time.monotonic()
 
 
 class Microphone:
@@ -149,6 +75,7 @@ class Microphone:
                 f"{device.name}"
             )
         self.name = device.name
+        self._device = device
         self._sample_rate = sample_rate
         self._channel = channel
         self._block_size = block_size
@@ -158,18 +85,22 @@ class Microphone:
         self._attempts = 0
         self._next_attempt = 0.0
         self._capture: Capture | None = None
+        self._asked = time.monotonic()
         self._open(device)
 
     def read(self) -> list[Piece] | None:
         """Return what was heard or is missing since the last call; never ends."""
+        now = time.monotonic()
+        away, self._asked = now - self._asked > SILENCE_LIMIT / 2, now
         if self._capture is None:
             self._try_again()
         pieces = [] if self._accounted is None else self._bridge(self._accounted)
         if self._capture is not None and self._accounted is None:
             pieces += self._drain(self._capture)
+        if self._capture is not None and away:
+            self._capture.excuse()
         if self._capture is not None and self._capture.lost:
-            self._lose(self._capture)
-            pieces.append(Piece(self._mixer.flush()))
+            pieces += self._lose(self._capture)
         return [piece for piece in pieces if len(piece.samples)]
 
     def notices(self) -> list[str]:
@@ -188,9 +119,12 @@ class Microphone:
         self._capture = Capture(
             device, n_channels=n_channels, block_size=self._block_size
         )
-        self.capture_rate = device.sample_rate
+        self._device = device
+        self.capture_rate = self._capture.rate
         self._mixer = Mixer(self.capture_rate, self._sample_rate, channel=self._channel)
+        self._pace = Pace(self.capture_rate)
         self._n_read = 0  # of this capture's samples, as its overflows count them
+        self._n_missing = 0  # samples that this capture should have had as well
         self._zeros = 0
 
     def _drain(self, capture: Capture) -> list[Piece]:
@@ -210,8 +144,14 @@ class Microphone:
             self._n_read += before
             if n_missing:
                 pieces.append(self._missing(n_missing, "the driver overflowed"))
+                self._n_missing += n_missing
         pieces.append(self._heard(samples))
         self._n_read += len(samples)
+        n_accounted = self._n_read + self._n_missing
+        clock = capture.last_callback
+        if n_accounted and (n_missing := self._pace.n_missing(n_accounted, clock)):
+            pieces.append(self._missing(n_missing, "the driver lost it"))
+            self._n_missing += n_missing
         return pieces
 
     def _heard(self, block: NDArray[np.float32]) -> Piece:
@@ -235,14 +175,17 @@ class Microphone:
         zeros = np.zeros((n_samples, n_channels), dtype=np.float32)
         return Piece(self._mixer.push(zeros), missing=reason)
 
-    def _lose(self, capture: Capture) -> None:
-        if self._accounted is None:  # else it never came back
-            self._accounted = capture.last_callback
-            self._notices.append(f"{self.name} is lost; trying to open it again")
-            self._attempts = 0
-        self._next_attempt = time.monotonic() + self._delay()
+    def _lose(self, capture: Capture) -> list[Piece]:
+        """Close a device that is lost; return the last that it gave."""
         capture.close()
         self._capture = None
+        self._next_attempt = time.monotonic() + self._delay()
+        if self._accounted is not None:
+            return []  # it never came back
+        self._accounted = capture.last_callback
+        self._notices.append(f"{self.name} is lost; trying to open it again")
+        self._attempts = 0
+        return [*self._drain(capture), Piece(self._mixer.flush())]
 
     def _try_again(self) -> None:
         if time.monotonic() < self._next_attempt:
@@ -251,7 +194,7 @@ class Microphone:
         self._next_attempt = time.monotonic() + self._delay()
         try:
             rescan()
-            self._open(find_device(self.name))
+            self._open(find_again(self._device))
         except (OSError, ValueError):
             pass  # not there yet; the next attempt is set
 
@@ -261,14 +204,16 @@ class Microphone:
     def _bridge(self, accounted: float) -> list[Piece]:
         """Stand zeros for the time since the loss, up to the first sample after it."""
         capture = self._capture
-        if capture is not None and capture.ring.n_written:
-            until = capture.last_callback - capture.ring.n_written / capture.rate
+        back = capture is not None and capture.ring.n_written > 0
+        until = time.monotonic() - BRIDGE_MARGIN
+        if capture is not None and back:
+            until = capture.began
+        seconds = min(max(0.0, until - accounted), BRIDGE_LIMIT)
+        n_missing = round(seconds * self._sample_rate)
+        if back and seconds < BRIDGE_LIMIT:
             self._accounted = None
             self._notices.append(f"{self.name} is back")
         else:
-            until = time.monotonic() - BRIDGE_MARGIN
-        n_missing = max(0, round((until - accounted) * self._sample_rate))
-        if self._accounted is not None:
-            self._accounted += n_missing / self._sample_rate
+            self._accounted = accounted + n_missing / self._sample_rate
         zeros = np.zeros(n_missing, dtype=np.float32)
         return [Piece(zeros, missing="the device was lost")]

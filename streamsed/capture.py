@@ -1,0 +1,102 @@
+"""One open stream of a microphone.
+
+The audio callback copies into a `Ring` and counts, nothing else: no lock, no waiting.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsed.devices import Device, capture_rate, portaudio, quiet
+from streamsed.ring import Ring
+
+SILENCE_LIMIT = 2.0
+"""Seconds without a callback after which the device counts as lost."""
+
+START_LIMIT = 5.0
+"""Seconds that a device may take until its first callback."""
+
+RING_DURATION = 30.0
+"""Seconds of sound that wait for a program that is too slow."""
+
+
+class Capture:
+    """One open stream of a device into a ring.
+
+    Parameters
+    ----------
+    device : Device
+        What to open, at its own default rate if that opens.
+    n_channels : int
+        Channels to open.
+    block_size : int
+        Samples per callback; 0 leaves it to PortAudio.
+
+    Raises
+    ------
+    OSError
+        The device does not open; the message has PortAudio's reason.
+    """
+
+    def __init__(self, device: Device, *, n_channels: int, block_size: int) -> None:
+        sounddevice = portaudio()
+        self.rate = capture_rate(device)
+        self.ring = Ring(round(RING_DURATION * self.rate), n_channels)
+        self.overflows: deque[tuple[int, int]] = deque(maxlen=1024)
+        """(position, missing): samples that the driver dropped before a position."""
+        self.last_callback = time.monotonic()
+        self.began = 0.0  # when the first sample was heard
+        self._expected = 0.0  # driver's time of the next block
+        self._excused = 0.0
+        try:
+            with quiet():
+                self._stream = sounddevice.InputStream(
+                    device=device.index,
+                    channels=n_channels,
+                    samplerate=self.rate,
+                    blocksize=block_size,
+                    dtype="float32",
+                    callback=self._take,
+                )
+                self._stream.start()
+        except sounddevice.PortAudioError as error:
+            raise OSError(
+                f"--device={device.index} ({device.name}) must open at {self.rate} Hz with "
+                f"{n_channels} channels, and does not ({error}); see `streamsed devices`"
+            ) from error
+
+    @property
+    def lost(self) -> bool:
+        """Whether the stream ended by itself or has long said nothing."""
+        limit = SILENCE_LIMIT if self.ring.n_written else START_LIMIT
+        late = time.monotonic() - max(self.last_callback, self._excused) > limit
+        return late or not self._stream.active
+
+    def excuse(self) -> None:
+        """Let the device be late: it was the program that stood still."""
+        self._excused = time.monotonic()
+
+    def close(self) -> None:
+        """End the stream, whatever state it is in."""
+        self._stream.abort(ignore_errors=True)
+        self._stream.close(ignore_errors=True)
+
+    def _take(
+        self, block: NDArray[np.float32], n_samples: int, clock: Any, status: Any
+    ) -> None:
+        """Copy and count: this runs in the audio thread."""
+        start = clock.inputBufferAdcTime
+        if status.input_overflow and self.ring.n_written:
+            missing = round((start - self._expected) * self.rate)
+            self.overflows.append((self.ring.n_written, max(0, missing)))
+        self._expected = start + n_samples / self.rate
+        now = time.monotonic()
+        if not self.ring.n_written:
+            self.began = now - n_samples / self.rate
+        self.ring.write(block)
+        self.last_callback = now
