@@ -80,8 +80,8 @@ class Summary:
         Closed events by label.
     busy : float
         Seconds that the detection took.
-    latencies : list of float
-        Seconds from the onset of each event until it was told as opened.
+    latencies : deque of float
+        Seconds from the onset of each event until it was told as opened, of the newest.
     n_skipped : int
         Segments that were not scored, to keep up.
     """
@@ -90,7 +90,7 @@ class Summary:
     lost: float = 0.0
     events: Counter[str] = field(default_factory=Counter)
     busy: float = 0.0
-    latencies: list[float] = field(default_factory=list)
+    latencies: deque[float] = field(default_factory=lambda: deque(maxlen=10_000))
     n_skipped: int = 0
 
     def to_dict(self) -> dict[str, Any]:
@@ -185,13 +185,16 @@ class Listener:
         try:
             while not self._stopping and self.n_samples < limit:
                 pieces = self.source.read()
-                for notice in self.source.notices():
-                    self._tell({"state": "notice", "text": notice})
+                tellers: list[Source | Sink] = [self.source, *self._sinks]
+                for teller in tellers:
+                    for notice in teller.notices():
+                        self._tell({"state": "notice", "text": notice})
                 if pieces is None:
                     break
                 for piece in _joined(pieces):
-                    room = limit - self.n_samples
-                    self._push(piece, piece.samples[: int(min(room, 1 << 62))])
+                    room = int(min(limit - self.n_samples, len(piece.samples)))
+                    if room:
+                        self._push(piece, piece.samples[:room])
                 on_tick()
                 if not pieces:
                     time.sleep(POLL)
@@ -227,8 +230,9 @@ class Listener:
         rate = self.detector.sample_rate
         if self._gap is not None and self._gap[1] != reason:
             start, why = self._gap
-            ends = {"onset": start / rate, "offset": self.n_samples / rate}
-            self._tell({"state": "gap", **ends, "reason": why})
+            ends = {"onset": start, "offset": self.n_samples}
+            ends_s = {name: round(at / rate, 6) for name, at in ends.items()}
+            self._tell({"state": "gap", **ends_s, "reason": why})
             self._gap = None
         if reason and self._gap is None:
             self._gap = (self.n_samples, reason)
@@ -255,6 +259,8 @@ class Listener:
     def _tell(self, record: Mapping[str, Any], change: Change | None = None) -> None:
         now = round(self.n_samples / self.detector.sample_rate, 3)
         for sink in list(self._sinks):
+            if sink not in self._sinks:  # it failed at the notice of another's failure
+                continue
             try:
                 sink.tell({"at": now, **record}, change)
             except BrokenPipeError:  # the reader left: nobody listens to us any more

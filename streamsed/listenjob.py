@@ -1,13 +1,12 @@
 """What `streamsed listen` does, once its options are read.
 
 The model is loaded and timed before the source is opened, so that no sound waits for it.
-A first Ctrl-C or SIGTERM ends the listening and closes what is open; a second one ends
-the program at once.
+A first Ctrl-C, SIGTERM or hang-up ends the listening and closes what is open; a second
+one ends the program without waiting for that.
 """
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 import signal
@@ -21,12 +20,13 @@ from rich.console import Console
 
 from streamsed.config import PerLabel, StreamConfig
 from streamsed.detector import Detector
+from streamsed.devices import find_device, quiet
 from streamsed.display import say, summary_table
 from streamsed.listener import MAX_LOAD, Listener, segment_cost, shortest_step
 from streamsed.live import LiveView
 from streamsed.microphone import Microphone
 from streamsed.model import Model, ModelInfo, find_model
-from streamsed.sinks import Clips, Commands, JsonLines, Sink
+from streamsed.sinks import Clips, Commands, JsonLines, Sink, Unhurried
 from streamsed.source import FileSource, PcmSource, Source
 
 
@@ -90,37 +90,51 @@ class ListenJob:
                 raise ValueError(
                     f"--label={label} must be one of {', '.join(info.labels)}"
                 )
-        step = self._fixed_step() or self.latency
-        StreamConfig(step=step, latency=self.latency).in_score_frames(info.frontend)
-        command = self._command()
+        step = self._fixed_step()
+        StreamConfig(
+            step=self.latency if step is None else step, latency=self.latency
+        ).in_score_frames(info.frontend)
+        if self.file is None and self.pcm is None:
+            find_device(self.device)  # before the model is loaded, which takes seconds
+        sinks = self._sinks(info.frontend.sample_rate)
         model = Model.load(self.model)
         detector = Detector(model, stream=self._stream(model), post=post)
-        sinks: list[Sink] = []
-        if self.log is not None:
-            sinks.append(JsonLines.append(self.log))
-        if command:
-            sinks.append(Commands(command))
-        if self.save_clips is not None:
-            rate, limit = detector.sample_rate, round(self.clips_limit * 1e6)
-            sinks.append(Clips(self.save_clips, sample_rate=rate, max_bytes=limit))
         source = self._source(detector.sample_rate)
         if self._wants_view():
-            return self._with_view(detector, source, sinks)
-        sinks.append(JsonLines(sys.stdout.fileno()))
-        listener = Listener(detector, source, sinks, only=self.only)
-        with _stopped_by_signals(listener):
-            listener.run(duration=self.duration)
+            self._with_view(detector, source, sinks)
+        else:
+            out: Sink = JsonLines(sys.stdout.fileno())
+            # Sound that cannot wait must not be held up by a reader who does not read.
+            sinks.append(out if source.lossless else Unhurried(out))
+            listener = Listener(detector, source, sinks, only=self.only)
+            with _stopped_by_signals(listener):
+                listener.run(duration=self.duration)
+        for sink in sinks:
+            for notice in sink.notices():
+                say(notice)
         return 0
 
-    def _with_view(self, detector: Detector, source: Source, sinks: list[Sink]) -> int:
+    def _sinks(self, sample_rate: int) -> list[Sink]:
+        """Open what is told beside the terminal or pipe."""
+        sinks: list[Sink] = []
+        if command := self._command():
+            sinks.append(Commands(command))
+        if self.save_clips is not None:
+            limit = round(self.clips_limit * 1e6)
+            clips = Clips(self.save_clips, sample_rate=sample_rate, max_bytes=limit)
+            sinks.append(clips)
+        if self.log is not None:
+            sinks.append(JsonLines.append(self.log))
+        return sinks
+
+    def _with_view(self, detector: Detector, source: Source, sinks: list[Sink]) -> None:
         console = Console()
         view = LiveView(console)
         detector.observer = view
         listener = Listener(detector, source, [*sinks, view], only=self.only)
-        with _stopped_by_signals(listener), _quiet_libraries(), view:
+        with _stopped_by_signals(listener), quiet(), view:
             listener.run(duration=self.duration, on_tick=lambda: view.tick(listener))
         console.print(summary_table(listener.summary))
-        return 0
 
     def _check(self) -> None:
         if self.format_name not in (None, "view", "jsonl"):
@@ -140,7 +154,12 @@ class ListenJob:
 
     def _command(self) -> list[str]:
         """Split --exec as a shell would, and see that its program is there."""
-        words = shlex.split(self.command or "")
+        try:
+            words = shlex.split(self.command or "")
+        except ValueError as error:
+            raise ValueError(
+                f"--exec={self.command} must be quoted as for a shell ({error})"
+            ) from None
         if words and shutil.which(words[0]) is None:
             raise ValueError(
                 f"--exec={self.command} must start with a program, and {words[0]} is "
@@ -175,6 +194,11 @@ class ListenJob:
             return FileSource(self.file, sample_rate=sample_rate)
         if self.pcm is not None:
             rate, channels, encoding = self.pcm
+            if sys.stdin is None or sys.stdin.isatty():
+                raise ValueError(
+                    "--stdin must be fed by a pipe, such as `arecord -f S16_LE -r 44100 "
+                    "-t raw | streamsed listen --stdin`"
+                )
             return PcmSource(
                 sys.stdin.buffer,
                 capture_rate=rate,
@@ -193,34 +217,23 @@ class ListenJob:
 
 @contextmanager
 def _stopped_by_signals(listener: Listener) -> Iterator[None]:
-    """Let the first SIGINT or SIGTERM stop the listener, and the second the program."""
+    """Let the first signal stop the listener, and the second interrupt the program."""
 
     def stop(*_: object) -> None:
-        for number in before:
-            signal.signal(number, signal.SIG_DFL)
+        interrupt_again()
         listener.stop()
 
+    def interrupt_again() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {
         number: signal.signal(number, stop)
-        for number in (signal.SIGINT, signal.SIGTERM)
+        for number in numbers
+        if signal.getsignal(number) != signal.SIG_IGN  # as under nohup
     }
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _quiet_libraries() -> Iterator[None]:
-    """Keep what the sound libraries write to stderr from tearing the view."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        interrupt_again()

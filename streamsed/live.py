@@ -82,6 +82,10 @@ class LiveView:
             missing = record["offset"] - record["onset"]
             self._notice = f"{missing:.2f} s are missing: {record['reason']}"
 
+    def notices(self) -> list[str]:
+        """Return nothing: a terminal does not complain."""
+        return []
+
     def close(self) -> None:
         """Wait for nothing."""
 

@@ -47,8 +47,15 @@ class Change:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the change as a dict for JSON; a sounding event has no offset."""
-        fields = {"state": self.state, "id": self.id, **self.event.to_dict()}
-        return {**fields, "offset": None} if self.sounding else fields
+        event = self.event
+        return {
+            "state": self.state,
+            "id": self.id,
+            "label": event.label,
+            "onset": round(event.onset, 6),
+            "offset": None if self.sounding else round(event.offset, 6),
+            "score": round(event.score, 6),
+        }
 
 
 class Lives:

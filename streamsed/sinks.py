@@ -1,16 +1,14 @@
 """Who is told of events while one listens: a pipe, a log, another program, a folder.
 
-None of them can hold up the detection: what is slow runs in a thread of its own behind a
-queue of fixed length, and what does not fit is counted.
+None of them can hold up the detection of live sound: what is slow runs in a thread of its
+own behind a queue of fixed length, and what does not fit is counted and told.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import queue
 import subprocess
-import threading
 from collections import deque
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -22,9 +20,10 @@ import soundfile
 from numpy.typing import NDArray
 
 from streamsed.lives import Change
+from streamsed.worker import Worker
 
-QUEUE_LENGTH = 100
-"""Jobs that wait for a slow program or disk."""
+RECORDS_LENGTH = 10_000
+"""Records that wait for a slow reader."""
 
 PRE_ROLL = 1.0
 """Seconds of sound saved before an event."""
@@ -44,6 +43,9 @@ class Sink(Protocol):
 
     def tell(self, record: Mapping[str, Any], change: Change | None) -> None:
         """Take one record for JSON, and the change it stands for, if it does."""
+
+    def notices(self) -> list[str]:
+        """Return sentences about the sink that people should read, each once."""
 
     def close(self) -> None:
         """Finish what waits, within seconds."""
@@ -85,41 +87,52 @@ class JsonLines:
         while line:
             line = line[os.write(self._descriptor, line) :]
 
+    def notices(self) -> list[str]:
+        """Return nothing: what fails here is raised."""
+        return []
+
     def close(self) -> None:
         """Leave the descriptor to the process."""
 
 
-class Worker:
-    """Do jobs one after another in a thread, dropping those that do not fit."""
+class Unhurried:
+    """Pass records on to a sink that may be slow, such as a pipe that nobody reads.
 
-    def __init__(self) -> None:
-        self.n_dropped = 0
-        self.n_failed = 0
-        self._jobs: queue.Queue[Any] = queue.Queue(QUEUE_LENGTH)
-        self._thread = threading.Thread(target=self._work, daemon=True)
-        self._thread.start()
+    Parameters
+    ----------
+    sink : Sink
+        Is told in a thread of its own; what it raises is raised at the next record.
+    """
 
-    def submit(self, job: Any) -> None:
-        """Queue a callable without arguments, or count it as dropped."""
-        try:
-            self._jobs.put_nowait(job)
-        except queue.Full:
-            self.n_dropped += 1
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._error: OSError | None = None
+        self.worker = Worker("records for a slow reader", length=RECORDS_LENGTH)
 
-    def close(self, timeout: float = 5.0) -> None:
-        """Let the jobs that wait be done, for `timeout` seconds at most."""
-        try:
-            self._jobs.put(None, timeout=timeout)
-        except queue.Full:
-            return
-        self._thread.join(timeout)
+    def sound(self, samples: NDArray[np.float32]) -> None:
+        """Take no notice."""
 
-    def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
+    def tell(self, record: Mapping[str, Any], change: Change | None) -> None:
+        """Queue the record."""
+        if self._error is not None:
+            raise self._error
+        self.worker.submit(lambda: self._pass_on(record, change))
+
+    def notices(self) -> list[str]:
+        """Tell of the records that did not fit."""
+        return self.worker.notices()
+
+    def close(self) -> None:
+        """Let the records that wait be taken."""
+        self.worker.close()
+        self._sink.close()
+
+    def _pass_on(self, record: Mapping[str, Any], change: Change | None) -> None:
+        if self._error is None:
             try:
-                job()
-            except (OSError, subprocess.SubprocessError, soundfile.LibsndfileError):
-                self.n_failed += 1
+                self._sink.tell(record, change)
+            except OSError as error:
+                self._error = error
 
 
 class Commands:
@@ -136,7 +149,7 @@ class Commands:
     def __init__(self, command: list[str], *, timeout: float = 10.0) -> None:
         self._command = command
         self._timeout = timeout
-        self.worker = Worker()
+        self.worker = Worker("runs of --exec")
 
     def sound(self, samples: NDArray[np.float32]) -> None:
         """Take no notice."""
@@ -146,6 +159,10 @@ class Commands:
         if change is not None and change.state == "closed":
             line = json.dumps(record, ensure_ascii=False).encode() + b"\n"
             self.worker.submit(lambda: self._run(line))
+
+    def notices(self) -> list[str]:
+        """Tell of runs that failed or were left out."""
+        return self.worker.notices()
 
     def close(self) -> None:
         """Let the runs that wait be done."""
@@ -158,6 +175,7 @@ class Commands:
             stdout=subprocess.DEVNULL,
             timeout=self._timeout,
             check=True,
+            start_new_session=True,  # a Ctrl-C is meant for us
         )
 
 
@@ -171,7 +189,8 @@ class Clips:
     sample_rate : int
         Hz.
     max_bytes : int
-        The oldest clips go when those in the folder are larger together.
+        The oldest clips go when those in the folder are larger together; the newest
+        stays in any case.
     """
 
     def __init__(self, folder: Path, *, sample_rate: int, max_bytes: int) -> None:
@@ -186,7 +205,7 @@ class Clips:
         self._end = 0  # of the history, in samples from the start
         self._held = 0  # samples in the history
         self._started = datetime.now(UTC)
-        self.worker = Worker()
+        self.worker = Worker("clips")
 
     def sound(self, samples: NDArray[np.float32]) -> None:
         """Remember the newest samples."""
@@ -210,6 +229,10 @@ class Clips:
         )
         name = f"streamsed-{stamp}-{change.id:06d}-{label}.flac"
         self.worker.submit(lambda: self._save(self._folder / name, clip))
+
+    def notices(self) -> list[str]:
+        """Tell of clips that could not be written or were left out."""
+        return self.worker.notices()
 
     def close(self) -> None:
         """Let the clips that wait be written."""
