@@ -228,9 +228,9 @@ class Model:
         # Threads that spin at barriers stall each other on a busy machine; they must be
         # told before torch starts them.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        target = _device(device)
         import torch
 
-        target = _device(device)
         try:
             with warnings.catch_warnings():
                 # TorchScript is deprecated upstream; see docs/decisions.md.
@@ -294,10 +294,10 @@ class Model:
 
 
 def _device(name: str) -> torch.device:
-    import torch
-
     if name not in ("auto", "cpu", "cuda"):
         raise ValueError(f"device={name} must be auto, cpu or cuda")
+    import torch
+
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
