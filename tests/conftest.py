@@ -103,8 +103,10 @@ def streamsed(model_path):
 
     def run(*arguments, **options):
         arguments = [str(a) for a in arguments]
-        if arguments[:1] == ["file"] and not {"-m", "--model"} & set(arguments):
-            arguments += ["--model", str(model_path), "--device", "cpu"]
+        if arguments[:1] == ["file"] and "--model" not in arguments:
+            arguments += ["--model", str(model_path)]
+        if arguments[:1] == ["file"] and "--device" not in arguments:
+            arguments += ["--device", "cpu"]
         command = [sys.executable, "-m", "streamsed", *arguments]
         defaults = {"capture_output": True, "text": True, "timeout": 120}
         defaults["env"] = ENVIRONMENT
