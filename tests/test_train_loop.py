@@ -8,10 +8,11 @@ import torch
 from torch.utils.data import Dataset
 
 from streamsed.events import Event
+from train.average import update_average
 from train.checkpoint import LAST, load_trained, save_atomically
 from train.config import PRESETS, TrainConfig, load_preset, preset_names
 from train.evaluate import Recordings, network_scores, tune_thresholds
-from train.loop import Trainer, learning_rate, update_average
+from train.loop import Trainer
 from train.losses import Criterion
 from train.metrics import event_f1
 
@@ -101,7 +102,7 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_examples(tmp_path):
 
 def test_the_learning_rate_rises_and_falls():
     config = TrainConfig(learning_rate=1.0, warmup=0.1)
-    rates = [learning_rate(config, progress) for progress in (0, 0.05, 0.1, 0.55, 1.0)]
+    rates = [config.rate_at(progress) for progress in (0, 0.05, 0.1, 0.55, 1.0)]
     assert rates == pytest.approx([0.001, 0.5, 1.0, 0.505, 0.01])
 
 

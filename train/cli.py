@@ -67,7 +67,7 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         code = 130
         print("train: interrupted; `fit --resume` goes on", file=sys.stderr)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, FloatingPointError) as error:
         code = _fail(str(error))
     sys.exit(code)
 

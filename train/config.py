@@ -6,6 +6,7 @@ A preset is a TOML file in `train/presets` that states only its differences from
 
 from __future__ import annotations
 
+import math
 import tomllib
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -81,6 +82,20 @@ class TrainConfig:
                 raise ValueError(f"{name}={getattr(self, name)} must be from 0 to 1")
         if self.minutes is not None and not self.minutes > 0:
             raise ValueError(f"minutes={self.minutes} must be positive")
+
+    def rate_at(self, progress: float) -> float:
+        """Compute the learning rate at a point of the run, from 0 to 1.
+
+        Examples
+        --------
+        >>> config = TrainConfig(learning_rate=1.0, warmup=0.1)
+        >>> [round(config.rate_at(progress), 3) for progress in (0.05, 0.1, 0.55, 1.0)]
+        [0.5, 1.0, 0.505, 0.01]
+        """
+        if progress < self.warmup:
+            return self.learning_rate * max(progress / self.warmup, 1e-3)
+        done = (progress - self.warmup) / (1.0 - self.warmup)
+        return self.learning_rate * (0.505 + 0.495 * math.cos(math.pi * done))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as a dict that JSON can hold."""

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from streamsed.config import FrontendConfig, PostConfig
+from train.average import update_average
 from train.checkpoint import (
     BEST,
     LAST,
@@ -127,7 +128,7 @@ class Trainer:
 
     def _train_step(self, batch: Example) -> Losses:
         """Take one step of AdamW and move the average along."""
-        rate = learning_rate(self.config, self.progress)
+        rate = self.config.rate_at(self.progress)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.network.train()
@@ -145,7 +146,9 @@ class Trainer:
         nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
         self.optimizer.step()
         self.step += 1
-        update_average(self.average, self.network, self.config.ema_decay, self.step)
+        update_average(
+            self.average, self.network, decay=self.config.ema_decay, step=self.step
+        )
         return Losses(*(loss.detach() for loss in losses))
 
     def validate(self, data: Recordings) -> float:
@@ -173,7 +176,7 @@ class Trainer:
         row: dict[str, Any] = {
             "step": self.step,
             "minutes": round(self.elapsed / 60, 2),
-            "learning_rate": f"{learning_rate(self.config, self.progress):.2e}",
+            "learning_rate": f"{self.config.rate_at(self.progress):.2e}",
         }
         row |= {n: f"{m:.5f}" for n, m in zip(Losses._fields, means, strict=True)}
         append_row(self.folder / "log.csv", row)
@@ -216,25 +219,3 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.elapsed = state["step"], state["elapsed"]
         self.best_f1 = state["best_f1"]
-
-
-def learning_rate(config: TrainConfig, progress: float) -> float:
-    """Compute the rate at a point of the run: linear rise, then half a cosine."""
-    if progress < config.warmup:
-        return config.learning_rate * max(progress / config.warmup, 1e-3)
-    done = (progress - config.warmup) / (1.0 - config.warmup)
-    return config.learning_rate * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * done)))
-
-
-@torch.no_grad()
-def update_average(
-    average: nn.Module, network: nn.Module, decay: float, step: int
-) -> None:
-    """Move the average towards the network; early on faster, so that it catches up."""
-    weight = 1.0 - min(decay, step / (step + 10.0))
-    current: dict[str, Tensor] = network.state_dict()
-    for name, value in average.state_dict().items():
-        if value.is_floating_point():
-            value.lerp_(current[name], weight)
-        else:
-            value.copy_(current[name])
