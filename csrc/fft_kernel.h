@@ -1,7 +1,7 @@
 // The power spectrum of one window, in the three steps that fft.h derives.
 //
-// A complex row is 2 L floats: L reals, then L imaginaries. For 2048 samples the rows,
-// the window and the twiddles stay in the first-level cache.
+// A complex row is 2 L floats: L reals, then L imaginaries. For 2048 samples the rows
+// of a pass are 8 KiB: one window after the other runs through the first-level cache.
 #pragma once
 
 #include "kernels.h"
@@ -162,7 +162,8 @@ inline float* columns(const FftTables& fft, const float* samples, float* a, floa
   return b;
 }
 
-// Step 2 of fft.h, in place on the rows 0 .. R - 1, in pairs; returns row R.
+// Step 2 of fft.h, in place on the rows 0 .. R - 1, in pairs; returns row R. Below,
+// `even` is E[k] and `odd` is w_2R^k O[k].
 template <int L>
 inline Vec<L> split(const FftTables& fft, float* rows) {
   const std::int64_t n_rows = fft.n_fft / (2 * L);
@@ -199,7 +200,8 @@ inline void across(const FftTables& fft, const float* rows, Vec<L> middle_row,
     dft<L>(z);
     for (int j = 0; j < L / 2; ++j) {
       store<L>(powers + 2 * n_rows * j + k, norm(z[j]));
-      // Bins k + 2 R (L - 1 - j) and on are, mirrored, 2 R (j + 1) - k and back.
+      // The bins from k + 2 R (L - 1 - j) upwards mirror those from 2 R (j + 1) - k
+      // down.
       store<L>(powers + 2 * n_rows * (j + 1) - k - (L - 1),
                reverse<L>(norm(z[L - 1 - j])));
     }

@@ -15,8 +15,7 @@ namespace {
 template <int L>
 void log_mel_frames(const FftTables& fft, const MelTables& mel, const float* samples,
                     std::int64_t hop_length, std::int64_t n_frames, float* work,
-                    float* decibels) {
-  float* powers = work + 2 * fft.n_fft;
+                    float* powers, float* decibels) {
   for (std::int64_t i = 0; i < n_frames; ++i) {
     power_spectrum<L>(fft, samples + i * hop_length, work, powers);
     mel_decibels<L>(mel, powers, work, decibels + i * mel.n_mels);
@@ -25,19 +24,20 @@ void log_mel_frames(const FftTables& fft, const MelTables& mel, const float* sam
 
 // An FFT too short for full registers (fft.h) makes do with fewer lanes.
 void log_mel(const FftTables& fft, const MelTables& mel, const float* samples,
-             std::int64_t hop_length, std::int64_t n_frames, float* work,
+             std::int64_t hop_length, std::int64_t n_frames, float* work, float* powers,
              float* decibels) noexcept {
   constexpr int kLanes = STREAMSED_LANES;
   if (fft.n_lanes == kLanes) {
-    log_mel_frames<kLanes>(fft, mel, samples, hop_length, n_frames, work, decibels);
+    log_mel_frames<kLanes>(fft, mel, samples, hop_length, n_frames, work, powers,
+                           decibels);
   } else {
-    log_mel_frames<4>(fft, mel, samples, hop_length, n_frames, work, decibels);
+    log_mel_frames<4>(fft, mel, samples, hop_length, n_frames, work, powers, decibels);
   }
 }
 
 void triple_norm(const float* frames, std::int64_t n_frames, std::int64_t n_mels,
-                 float top_db, float* scratch, float* out) noexcept {
-  triple_norm_lanes<STREAMSED_LANES>(frames, n_frames, n_mels, top_db, scratch, out);
+                 float top_db, float* extremes, float* out) noexcept {
+  triple_norm_lanes<STREAMSED_LANES>(frames, n_frames, n_mels, top_db, extremes, out);
 }
 
 }  // namespace

@@ -37,15 +37,17 @@ struct Kernels {
   std::int64_t n_lanes;  // floats in a register
 
   // Write the decibels (n_frames, n_mels) of the windows that begin at samples[0],
-  // samples[hop_length], ... `work` is 64-byte aligned scratch: 2 * n_fft floats, then
-  // the powers: MelPlan::n_powers floats, zeros at first.
+  // samples[hop_length], ... Two buffers from the caller: `work` of 2 * n_fft or
+  // n_groups * n_lanes floats, whichever is more, and `powers`, MelPlan::n_powers
+  // zeros.
   void (*log_mel)(const FftTables& fft, const MelTables& mel, const float* samples,
                   std::int64_t hop_length, std::int64_t n_frames, float* work,
-                  float* decibels) noexcept;
+                  float* powers, float* decibels) noexcept;
 
-  // See triple_norm.h.
+  // Write the triple normalisation (triple_norm_kernel.h) of frames (n_frames, n_mels),
+  // neither of them 0; `extremes` is scratch of 2 * n_mels floats.
   void (*triple_norm)(const float* frames, std::int64_t n_frames, std::int64_t n_mels,
-                      float top_db, float* scratch, float* out) noexcept;
+                      float top_db, float* extremes, float* out) noexcept;
 };
 
 namespace baseline {

@@ -4,43 +4,39 @@
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 
 namespace streamsed {
 namespace {
 
-void require(bool condition, const char* name, const std::string& value,
-             const std::string& rule) {
-  if (!condition) {
-    throw std::invalid_argument(std::string(name) + "=" + value + " must " + rule);
-  }
+template <typename Value>
+void require(bool condition, const char* name, Value value, const std::string& rule) {
+  if (condition) return;
+  std::ostringstream message;
+  message << name << "=" << value << " must " << rule;
+  throw std::invalid_argument(message.str());
 }
 
-void check(const LogMelSettings& s) {
-  using std::to_string;
-  require(s.sample_rate > 0, "sample_rate", to_string(s.sample_rate), "be positive");
+const LogMelSettings& checked(const LogMelSettings& s) {
+  require(s.sample_rate > 0, "sample_rate", s.sample_rate, "be positive");
   require(s.n_fft >= 64 && s.n_fft <= 65536 && (s.n_fft & (s.n_fft - 1)) == 0, "n_fft",
-          to_string(s.n_fft), "be a power of two from 64 to 65536");
-  const std::string up_to_n_fft = "be from 1 to n_fft=" + to_string(s.n_fft);
-  require(s.win_length >= 1 && s.win_length <= s.n_fft, "win_length",
-          to_string(s.win_length), up_to_n_fft);
-  require(s.hop_length >= 1 && s.hop_length <= s.n_fft, "hop_length",
-          to_string(s.hop_length), up_to_n_fft);
-  require(s.n_mels >= 1 && s.n_mels <= 65536, "n_mels", to_string(s.n_mels),
-          "be from 1 to 65536");
-  require(s.fmin >= 0, "fmin", to_string(s.fmin), "be at least 0");
-  require(s.fmax > s.fmin && s.fmax <= static_cast<double>(s.sample_rate) / 2, "fmax",
-          to_string(s.fmax),
-          "be above fmin=" + to_string(s.fmin) +
-              " and at most half of sample_rate=" + to_string(s.sample_rate));
+          s.n_fft, "be a power of two from 64 to 65536");
+  const std::string up_to_n_fft = "be from 1 to n_fft=" + std::to_string(s.n_fft);
+  require(s.win_length >= 1 && s.win_length <= s.n_fft, "win_length", s.win_length,
+          up_to_n_fft);
+  require(s.hop_length >= 1 && s.hop_length <= s.n_fft, "hop_length", s.hop_length,
+          up_to_n_fft);
+  require(s.n_mels >= 1 && s.n_mels <= 65536, "n_mels", s.n_mels, "be from 1 to 65536");
+  require(s.fmin >= 0, "fmin", s.fmin, "be at least 0");
+  require(
+      s.fmax > s.fmin && s.fmax <= static_cast<double>(s.sample_rate) / 2, "fmax",
+      s.fmax,
+      "be above fmin and at most half of sample_rate=" + std::to_string(s.sample_rate));
   require(s.amin >= std::numeric_limits<float>::min() && std::isfinite(s.amin), "amin",
-          to_string(s.amin), "be a normal, positive float");
-}
-
-const LogMelSettings& checked(const LogMelSettings& settings) {
-  check(settings);
-  return settings;
+          s.amin, "be a normal, positive float");
+  return s;
 }
 
 // A periodic Hann window of win_length in the middle of n_fft zeros.
@@ -70,9 +66,10 @@ LogMel::LogMel(const LogMelSettings& settings, const Kernels& kernels)
       fft_(hann(settings.win_length, settings.n_fft), kernels.n_lanes),
       mel_(mel_bands(settings.sample_rate, settings.n_fft, settings.n_mels,
                      settings.fmin, settings.fmax),
-           settings.amin, fft_.n_lanes()),
+           settings.n_fft, settings.amin, fft_.n_lanes()),
       work_(static_cast<std::size_t>(
-          2 * settings.n_fft + std::max(mel_.n_powers(), settings.n_fft / 2 + 1))),
+          std::max(2 * settings.n_fft, mel_.tables().n_groups * fft_.n_lanes()))),
+      powers_(static_cast<std::size_t>(mel_.n_powers())),
       tail_(static_cast<std::size_t>(2 * settings.n_fft)) {
   reset();
 }
@@ -131,7 +128,7 @@ std::int64_t LogMel::compute(const float* samples, std::int64_t n_samples,
   const std::int64_t n_frames =
       n_windows(n_samples, settings_.n_fft, settings_.hop_length);
   kernels_->log_mel(fft_.tables(), mel_.tables(), samples, settings_.hop_length,
-                    n_frames, work_.data(), frames);
+                    n_frames, work_.data(), powers_.data(), frames);
   n_frames_ += n_frames;
   return n_frames;
 }

@@ -66,7 +66,7 @@ class LogMel {
   const Kernels* kernels_;
   FftPlan fft_;
   MelPlan mel_;
-  Floats work_;
+  Floats work_, powers_;  // see Kernels::log_mel
   // The samples from the start of the next frame's window on: always fewer than n_fft
   // between calls, with room for n_fft more.
   Floats tail_;

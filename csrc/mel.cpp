@@ -51,8 +51,11 @@ std::vector<MelBand> mel_bands(std::int64_t sample_rate, std::int64_t n_fft,
   return bands;
 }
 
-MelPlan::MelPlan(const std::vector<MelBand>& bands, float amin, std::int64_t n_lanes)
-    : n_mels_(static_cast<std::int64_t>(bands.size())), amin_(amin) {
+MelPlan::MelPlan(const std::vector<MelBand>& bands, std::int64_t n_fft, float amin,
+                 std::int64_t n_lanes)
+    : n_mels_(static_cast<std::int64_t>(bands.size())),
+      amin_(amin),
+      n_powers_(n_fft / 2 + 1) {
   const auto lanes = static_cast<std::size_t>(n_lanes);
   for (std::size_t group = 0; group < bands.size(); group += lanes) {
     const std::size_t end = std::min(group + lanes, bands.size());

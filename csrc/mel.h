@@ -27,20 +27,21 @@ std::vector<MelBand> mel_bands(std::int64_t sample_rate, std::int64_t n_fft,
 //
 // n_lanes neighbouring bands make a group and are summed side by side, each from its
 // own first bin on and all over as many vectors of bins as the widest needs. Of the 131
-// 200 weights of 128 bands over 1025 bins only 2014 are not zero; padded, they are some
-// 4000.
+// 200 weights of 128 bands over 1025 bins only 2014 are not zero; in 8 lanes, 2688 are
+// kept.
 class MelPlan {
  public:
-  MelPlan(const std::vector<MelBand>& bands, float amin, std::int64_t n_lanes);
+  MelPlan(const std::vector<MelBand>& bands, std::int64_t n_fft, float amin,
+          std::int64_t n_lanes);
 
-  // Floats of a power spectrum that are read: the bins, and zeros to fill a vector.
+  // Floats that a power spectrum needs: the bins, and zeros to fill the last vectors.
   std::int64_t n_powers() const noexcept { return n_powers_; }
   MelTables tables() const noexcept;
 
  private:
   std::int64_t n_mels_;
   float amin_;
-  std::int64_t n_powers_ = 0;
+  std::int64_t n_powers_;
   std::vector<std::int64_t> first_bins_, n_vectors_;
   Floats weights_;
 };

@@ -1,4 +1,7 @@
-// The three min-max scalings of a segment (triple_norm.h).
+// A segment of decibel frames to the network's input in [0, 1]: the product of three
+// min-max scalings, per frame (over the mel bands), per mel band (over time) and over
+// everything. Before that, nothing is lower than the segment's maximum minus `top_db`;
+// as clipping is monotone, it is enough to clip the extremes and, last, the values.
 #pragma once
 
 #include "kernels.h"
@@ -47,10 +50,10 @@ inline void row_extremes(const float* row, std::int64_t n, float& lowest,
 
 template <int L>
 inline void triple_norm_lanes(const float* frames, std::int64_t n_frames,
-                              std::int64_t n_mels, float top_db, float* scratch,
+                              std::int64_t n_mels, float top_db, float* extremes,
                               float* out) {
-  float* lowest = scratch;           // per mel band
-  float* scales = scratch + n_mels;  // per mel band; the maxima until they are known
+  float* lowest = extremes;           // per mel band
+  float* scales = extremes + n_mels;  // per mel band; the maxima until they are known
   for (std::int64_t b = 0; b < n_mels; ++b) lowest[b] = scales[b] = frames[b];
   for (std::int64_t i = 1; i < n_frames; ++i) {
     const float* row = frames + i * n_mels;
