@@ -54,7 +54,8 @@ class Pace:
         behind = clock - n_samples / self._rate
         if self._usual is None:
             self._usual, self._last = behind, clock
-        self._usual = min(behind, self._usual + DRIFT * (clock - self._last))
+        elapsed = min(clock - self._last, PATIENCE)  # a hole says nothing of the drift
+        self._usual = min(behind, self._usual + DRIFT * elapsed)
         self._last = clock
         late = behind - self._usual
         if late < TOLERANCE:

@@ -1,0 +1,160 @@
+import os
+import threading
+import time
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sounds import RATE, cut, scene, tone
+
+from streamsed.source import FileSource, Mixer, PcmSource
+
+
+def pcm(data, *, sizes=(), pause=0.0, **options):
+    """Send bytes through a real pipe, cut as given; return the pieces."""
+    settings = {
+        "capture_rate": RATE,
+        "n_channels": 1,
+        "format_name": "s16",
+        "sample_rate": RATE,
+    }
+    reading, writing = os.pipe()
+
+    def send():
+        with os.fdopen(writing, "wb", buffering=0) as pipe:
+            for block in cut(data, sizes):
+                pipe.write(block)
+                time.sleep(pause)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    pieces = []
+    with os.fdopen(reading, "rb", buffering=0) as pipe:
+        source = PcmSource(pipe, **(settings | options))
+        while (read := source.read()) is not None:
+            pieces += read
+        source.close()
+    sender.join()
+    assert not any(piece.missing for piece in pieces)
+    return pieces
+
+
+def joined(pieces):
+    return np.concatenate([piece.samples for piece in pieces])
+
+
+@settings(max_examples=25)
+@given(st.lists(st.integers(1, 5000), max_size=30), st.sampled_from(["s16", "f32"]))
+def test_any_cutting_of_a_pipe_gives_every_sample_once(sizes, encoding):
+    samples = scene(0.5)
+    if encoding == "s16":
+        data = np.round(samples * 32767).astype("<i2")
+        expected = data.astype(np.float32) / np.float32(32768)
+    else:
+        data = expected = samples.astype("<f4")
+    got = joined(pcm(data.tobytes(), sizes=sizes, format_name=encoding))
+    assert got.dtype == np.float32
+    assert np.array_equal(got, expected)
+
+
+def test_channels_are_mixed_down_or_chosen():
+    left, right = tone(300, 0.1), tone(700, 0.1)
+    data = np.stack([left, right], axis=1).astype("<f4").tobytes()
+    options = {"n_channels": 2, "format_name": "f32", "sizes": [7, 1, 4001]}
+    assert np.array_equal(joined(pcm(data, **options)), (left + right) / 2)
+    assert np.array_equal(joined(pcm(data, channel=2, **options)), right)
+
+
+@pytest.mark.parametrize("rate", [8000, 48000])
+def test_a_resampled_pipe_is_the_recording_resampled_at_once(rate):
+    samples = tone(440, 1.0, rate=rate)
+    options = {"capture_rate": rate, "format_name": "f32", "sizes": [3, 1001] * 5}
+    got = joined(pcm(samples.astype("<f4").tobytes(), **options))
+    expected = soxr.resample(samples, rate, RATE)
+    assert abs(len(got) - len(expected)) <= 1
+    n = min(len(got), len(expected))
+    assert np.abs(got[:n] - expected[:n]).max() < 1e-5
+
+
+def test_an_empty_pipe_holds_nothing_up():
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb", buffering=0) as pipe, os.fdopen(writing, "wb"):
+        source = PcmSource(
+            pipe,
+            capture_rate=RATE,
+            n_channels=1,
+            format_name="s16",
+            sample_rate=RATE,
+        )
+        start = time.monotonic()
+        assert source.read() == []
+        assert time.monotonic() - start < 1
+
+
+def test_peaks_are_those_of_the_capture():
+    pieces = pcm(np.array([0, 16384, -32768], "<i2").tobytes())
+    assert max(piece.peak for piece in pieces) == 1.0
+
+
+def test_numbers_that_are_no_sound_say_what_to_check():
+    data = np.array([0.0, np.nan, 0.1], "<f4").tobytes()
+    with pytest.raises(ValueError, match=r"finite.*--encoding, --rate"):
+        pcm(data, format_name="f32")
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"format_name": "s24"}, r"--encoding=s24 must be one of s16, f32"),
+        ({"capture_rate": 0}, r"--rate=0 must"),
+        ({"n_channels": 0}, r"--channels=0 must"),
+        ({"channel": 2}, r"--channels=1 must"),
+    ],
+)
+def test_wrong_settings_of_a_pipe_are_named(options, named):
+    with pytest.raises(ValueError, match=named):
+        pcm(b"", **options)
+
+
+@settings(max_examples=30)
+@given(
+    st.sampled_from([(44100, 44100), (48000, 44100), (16000, 44100), (96000, 44100)]),
+    st.lists(st.integers(0, 3000), max_size=12),
+)
+def test_a_mixer_forgets_nothing_between_blocks(rates, sizes):
+    block = np.random.default_rng(0).uniform(-1, 1, (20_000, 2)).astype(np.float32)
+    whole, parts = Mixer(*rates), Mixer(*rates)
+    expected = np.concatenate([whole.push(block), whole.flush()])
+    pieces = [parts.push(piece) for piece in cut(block, sizes)]
+    got = np.concatenate([*pieces, parts.flush()])
+    assert got.shape == expected.shape
+    assert np.abs(got - expected).max() < 1e-6
+    if rates[0] == rates[1]:
+        assert np.array_equal(got, expected)
+
+
+@pytest.fixture
+def recording(tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, scene(1.0), RATE, subtype="FLOAT")
+    return path
+
+
+@pytest.mark.parametrize("pace", [2.0, float("inf")])
+def test_a_file_is_played_whole_and_at_its_pace(recording, pace):
+    source, pieces, early = FileSource(recording, sample_rate=RATE, pace=pace), [], 0.0
+    start = time.monotonic()
+    while (read := source.read()) is not None:
+        pieces += read
+        played = sum(len(piece.samples) for piece in pieces) / RATE
+        early = max(early, played - (time.monotonic() - start) * pace)
+        time.sleep(0.005 if pace == 2 else 0)
+    source.close()
+    assert np.array_equal(joined(pieces), scene(1.0))
+    if pace == 2:
+        assert early < 0.001
+        assert 0.4 < time.monotonic() - start < 1.5
+    assert source.read() is None
