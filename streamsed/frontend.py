@@ -248,7 +248,14 @@ class Segmenter:
         ------
         Segment
             In the order of their ends.
+
+        Raises
+        ------
+        RuntimeError
+            The recording was flushed; `reset` starts another.
         """
+        if self._flushed:
+            raise RuntimeError("push after flush: call reset to start a new recording")
         subsampling = self._config.subsampling
         while len(frames):
             due = self._next_end * subsampling - self._n_frames

@@ -187,6 +187,31 @@ def test_a_shorter_latency_lets_events_leave_earlier(model):
     assert moments[1] > 100
 
 
+def test_in_a_hurry_fewer_segments_are_scored_and_every_frame_is(model):
+    samples = scene(30)
+    calm, hasty, trace = Counting(model), Counting(model), Trace()
+    stream = StreamConfig(0.2, 1.0)
+    list(Detector(calm, stream=stream).events([samples]))
+    detector = Detector(hasty, stream=stream)
+    detector.observer = trace
+    changes = detector.follow(samples, hurry=True) + detector.finish()
+    assert len(hasty.asked) + detector.n_skipped == len(calm.asked)
+    assert len(hasty.asked) < len(calm.asked) / 4
+    assert len(trace.scores) == math.ceil(len(frames_of(samples)) / 8)
+    labels = [c.event.label for c in changes if c.state == "closed"]
+    assert {"Dog", "Speech"} <= set(labels)
+
+
+def test_final_frames_are_counted(model):
+    detector, trace = Detector(model, stream=FAST), Trace()
+    detector.observer = trace
+    for chunk in cut(scene(4), [10_000] * 17):
+        detector.push(chunk)
+        assert detector.n_final == len(trace.scores)
+    detector.flush()
+    assert detector.n_final == len(trace.scores) > 40
+
+
 def test_thresholds_and_durations_change_the_events(model):
     samples = scene(10)
     plain = detect(model, samples)

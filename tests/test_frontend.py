@@ -252,6 +252,49 @@ def test_a_flushed_segmenter_refuses_more_until_reset():
     assert len(segments_of(segmenter, [random_frames(64)])) == 1
 
 
+@given(
+    sizes=SIZES,
+    n_frames=st.integers(1, 800),
+    step=st.integers(1, 8),
+    partial=st.booleans(),
+)
+def test_in_a_hurry_segments_are_left_out_and_no_score_frame_is_unseen(
+    sizes, n_frames, step, partial
+):
+    frames = random_frames(n_frames)
+    segmenter = Segmenter(SMALL, step=step, partial=partial)
+    segments = []
+    for chunk in cut(frames, sizes):
+        segments += segmenter.push(chunk, hurry=True)
+        assert not segments or segmenter.n_score_frames - segments[-1].end < step
+    segments += segmenter.flush()
+    seen = {frame for s in segments for frame in range(s.start, s.end)}
+    assert seen == set(range(math.ceil(n_frames / 8)))
+    every = cut_at_once(frames, SMALL, step=step, partial=partial)
+    assert len(segments) + segmenter.n_skipped == len(every)
+    whole = {end: features for features, _, end in every}
+    for segment in segments:
+        assert_array_equal(segment.features, whole[segment.end])
+
+
+def test_who_does_not_fall_behind_skips_nothing_in_a_hurry():
+    frames = random_frames(400)
+    calm = segments_of(Segmenter(SMALL, step=2, partial=True), [frames])
+    hasty = Segmenter(SMALL, step=2, partial=True)
+    chunks = cut(frames, [8] * 50)
+    segments = [s for c in chunks for s in hasty.push(c, hurry=True)]
+    assert_same_segments([*segments, *hasty.flush()], calm)
+    assert hasty.n_skipped == 0
+
+
+def test_who_falls_behind_skips_in_a_hurry():
+    segmenter = Segmenter(SMALL, step=1, partial=False)
+    segments = list(segmenter.push(random_frames(640), hurry=True))
+    assert spans(segments)[-1] == (72, 80)
+    assert len(segments) < 20
+    assert segmenter.n_skipped == 73 - len(segments)
+
+
 def test_the_memory_of_a_segmenter_does_not_grow():
     segmenter = Segmenter(SMALL, step=8, partial=False)
     chunk = random_frames(1000)
