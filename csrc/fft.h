@@ -7,11 +7,9 @@
 //
 // and every step but the last works on whole rows, the lanes never meeting:
 //
-// 1. Columns. Y_l is the DFT of 2 R real numbers. Take the even rows as real and the
-// odd
-//    rows as imaginary parts of R complex rows z, and transform these: Z (Stockham's
-//    FFT, radix 4, which reads and writes in order; the window goes into the first
-//    pass).
+// 1. Columns. Y_l is the DFT of 2 R real numbers. Take the even rows as real, the odd
+//    rows as imaginary parts of R complex rows and transform these to Z, by Stockham's
+//    FFT of radix 4, which needs no reordering. The window goes into the first pass.
 // 2. Split. The spectra of the even and odd rows are E[k] = (Z[k] + conj Z[R - k]) / 2
 //    and O[k] = (Z[k] - conj Z[R - k]) / 2i; then Y[k] = E[k] + w_2R^k O[k] and
 //    Y[R - k] = conj(E[k] - w_2R^k O[k]). Multiply by w_N^(l k): T. The halves are left

@@ -8,8 +8,9 @@
 //   active       #..##.....##...###....####
 //   connected    #####.....##...###....####      the gap of 2 is filled
 //   cut          #####..........###....####      the run of 2 is dropped
-//   closed            ^ here        ^      ^     3 frames after the last active one
+//   closed              ^            ^     ^
 //
+// A run closes when the third frame after it is inactive too, or with the recording.
 // Nothing is filled before the first run or after the last one.
 #pragma once
 

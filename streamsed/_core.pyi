@@ -1,4 +1,9 @@
-"""The C++ core: features, normalisation and run tracking. Private; see its wrappers."""
+"""The C++ core: features, normalisation and run tracking. Private; see its wrappers.
+
+Arrays must be C-contiguous and of the type that is annotated; anything else is a
+TypeError, never a hidden copy. The GIL is released while an object works: each object
+belongs to one thread at a time.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +12,7 @@ def simd_targets() -> list[str]:
     """Instruction sets this machine runs, slowest first: baseline, avx2, avx512."""
 
 class LogMel:
-    """Samples to decibel mel frames, incrementally (spec: `streamsed.frontend`)."""
+    """Samples to decibel mel frames, incrementally; see `streamsed.frontend`."""
 
     def __init__(
         self,
@@ -66,4 +71,5 @@ class GapFilter:
     def open_runs(self) -> NDArray[np.void]:
         """Return the runs not yet closed, as they stand at their last active frame."""
 
-    def copy(self) -> GapFilter: ...
+    def copy(self) -> GapFilter:
+        """Return a filter in the same state that goes its own way from here."""
