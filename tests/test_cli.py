@@ -250,8 +250,9 @@ def test_where_nothing_is_done_the_output_is_left_alone(
 ):
     output = tmp_path / "old.tsv"
     output.write_text("old")
-    run = streamsed("file", *bad_recordings, "-o", output)
-    assert_each_said_once(run, bad_recordings)
+    unreadable = dict(list(bad_recordings.items())[:3])
+    run = streamsed("file", *unreadable, "-o", output)
+    assert_each_said_once(run, unreadable)
     assert (run.returncode, run.stdout) == (2, "")
     assert output.read_text() == "old"
     assert list(tmp_path.iterdir()) == [output]
@@ -393,8 +394,9 @@ def test_every_format_can_be_written_to_a_file_and_to_a_folder(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_is_one_line(streamsed, recordings, model_path):
-    run = streamsed("file", recordings / "a.wav", "-o", "/dev/full")
+def test_a_full_disk_is_one_line(streamsed, run_here, recordings, model_path):
+    path = recordings / "a.wav"
+    run = run_here("file", path, "--model", model_path, "-o", "/dev/full")
     assert_refused(run, "/dev/full must have room", "name another place")
     with Path("/dev/full").open("w") as full:
         run = streamsed(
