@@ -1,0 +1,281 @@
+import json
+import multiprocessing
+import os
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import soundfile
+from sounds import RATE, scene
+
+from streamsed.events import Event
+from streamsed.lives import Change
+from streamsed.sinks import Clips, Commands, JsonLines, Unhurried
+from streamsed.worker import Worker
+
+RECORD = {"state": "closed", "text": 'ä "quoted"\n'}
+
+
+def closed(number, onset=1.0, offset=2.0, label="Dog"):
+    return Change("closed", number, Event(label, onset, offset, 0.9), sounding=False)
+
+
+def tell(sink, change):
+    sink.tell(change.to_dict(), change)
+
+
+def wait_until(true, seconds=10.0):
+    end = time.monotonic() + seconds
+    while not true() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert true()
+
+
+def records_of(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_log_is_appended_to_line_by_line(tmp_path):
+    path = tmp_path / "log.jsonl"
+    for _ in range(2):
+        log = JsonLines.append(path)
+        log.tell(RECORD, None)
+        assert records_of(path)[-1] == RECORD  # at once, before any close
+        log.close()
+    assert len(records_of(path)) == 2
+
+
+@pytest.mark.parametrize("left", ["", '{"a": 1}\n', '{"a": 1}\n{"state": "ope'])
+def test_a_line_that_was_cut_short_stays_alone(tmp_path, left):
+    path = tmp_path / "log.jsonl"
+    path.write_text(left)
+    JsonLines.append(path).tell(RECORD, None)
+    *before, last = path.read_text().splitlines()
+    assert before == left.splitlines()
+    assert json.loads(last) == RECORD
+
+
+def write_many(path, number):
+    log = JsonLines.append(path)
+    for n in range(500):
+        log.tell({"writer": number, "n": n, "padding": "x" * 300}, None)
+
+
+def test_lines_of_several_writers_stay_whole(tmp_path):
+    path = tmp_path / "log.jsonl"
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=write_many, args=(path, n)) for n in range(3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    records = records_of(path)
+    for number in range(3):
+        assert [r["n"] for r in records if r["writer"] == number] == list(range(500))
+
+
+def test_a_log_in_no_folder_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        JsonLines.append(tmp_path / "nowhere" / "log.jsonl")
+
+
+def test_a_reader_who_does_not_read_holds_nobody_up():
+    reading, writing = os.pipe()
+    sink = Unhurried(JsonLines(writing))
+    start = time.monotonic()
+    for n in range(12_000):
+        sink.tell({"n": n, "padding": "x" * 100}, None)
+    assert time.monotonic() - start < 2
+    (notice,) = sink.notices()
+    assert "left out" in notice
+    # Once it is read again, what was queued comes, whole and in order.
+    lines = []
+
+    def read():
+        with os.fdopen(reading, encoding="utf-8") as pipe:
+            lines.extend(pipe)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    sink.close()
+    os.close(writing)
+    reader.join()
+    numbers = [json.loads(line)["n"] for line in lines]
+    assert numbers == sorted(set(numbers))
+    assert len(numbers) + sink.worker.n_dropped == 12_000
+    assert len(numbers) >= 10_000
+
+
+def test_a_reader_who_left_is_noticed_at_the_next_record():
+    reading, writing = os.pipe()
+    os.close(reading)
+    sink = Unhurried(JsonLines(writing))
+    sink.tell(RECORD, None)
+
+    def refused():
+        try:
+            sink.tell(RECORD, None)
+        except BrokenPipeError:
+            return True
+        return False
+
+    wait_until(refused)
+    sink.close()
+    os.close(writing)
+
+
+def test_a_worker_does_jobs_in_order_and_survives_them():
+    worker, done = Worker("jobs"), []
+
+    def fail():
+        raise OSError("no disk")
+
+    for n in range(5):
+        worker.submit(lambda n=n: done.append(n))
+        worker.submit(fail)
+    worker.close()
+    assert done == list(range(5))
+    assert worker.n_failed == 5
+    assert worker.notices() == ["jobs: 5 failed (no disk)"]
+    assert worker.notices() == []
+
+
+def test_a_worker_tells_at_first_then_of_doubles_and_in_the_end():
+    worker, go_on = Worker("jobs", length=1), threading.Event()
+    worker.submit(go_on.wait)
+    wait_until(lambda: worker._jobs.empty())
+    worker.submit(lambda: None)
+    told = []
+    for _ in range(20):
+        worker.submit(lambda: None)
+        told += worker.notices()
+    assert [int(text.split()[1]) for text in told] == [1, 3, 7, 15]
+    go_on.set()
+    worker.close()
+    assert [int(text.split()[1]) for text in worker.notices()] == [20]
+
+
+def test_a_worker_that_is_stuck_is_left_behind_and_its_jobs_counted():
+    worker, go_on = Worker("jobs"), threading.Event()
+    for _ in range(4):
+        worker.submit(go_on.wait)
+    start = time.monotonic()
+    worker.close(timeout=0.2)
+    assert time.monotonic() - start < 2
+    assert worker.n_dropped == 4
+    go_on.set()
+
+
+def program(tmp_path, text):
+    path = tmp_path / "program.py"
+    path.write_text(text)
+    return [sys.executable, str(path), str(tmp_path / "out.jsonl")]
+
+
+def test_a_command_is_run_for_closed_events_with_their_json(tmp_path):
+    text = "import sys; open(sys.argv[1], 'a').write(sys.stdin.read())"
+    commands = Commands(program(tmp_path, text))
+    opened = Change("opened", 1, closed(1).event, sounding=True)
+    for change in (opened, closed(1), closed(2, label="Alarm_bell_ringing")):
+        tell(commands, change)
+    commands.tell({"state": "notice", "text": "x"}, None)
+    commands.close()
+    expected = [closed(1).to_dict(), closed(2, label="Alarm_bell_ringing").to_dict()]
+    assert records_of(tmp_path / "out.jsonl") == expected
+    assert commands.notices() == []
+
+
+def test_a_slow_command_holds_nobody_up_and_what_it_misses_is_told(tmp_path):
+    commands = Commands(program(tmp_path, "import time; time.sleep(30)"), timeout=0.3)
+    start = time.monotonic()
+    for n in range(1, 151):
+        tell(commands, closed(n))
+    assert time.monotonic() - start < 1
+    assert commands.worker.n_dropped >= 49
+    wait_until(lambda: commands.worker.n_failed > 0)
+    told = " ".join(commands.notices())
+    assert "left out" in told
+    assert "timed out" in told
+    commands.worker.close(timeout=0.1)
+
+
+def test_a_command_that_fails_is_told(tmp_path):
+    commands = Commands(program(tmp_path, "raise SystemExit(3)"))
+    tell(commands, closed(1))
+    commands.close()
+    (notice,) = commands.notices()
+    assert "runs of --exec: 1 failed" in notice
+    assert "exit status 3" in notice
+
+
+def test_a_clip_is_the_sound_of_the_event_with_what_came_before(tmp_path):
+    samples = scene(20.0)
+    clips = Clips(tmp_path, sample_rate=RATE, max_bytes=10**9)
+    for start in range(0, len(samples), 7001):
+        clips.sound(samples[start : start + 7001])
+    tell(clips, closed(1, 5.0, 6.5))
+    tell(clips, closed(2, 0.2, 0.7, label="Alarm/bell ../x"))
+    tell(clips, closed(3, 19.0, 19.9))
+    clips.close()
+    paths = sorted(tmp_path.iterdir())
+    names = [path.name.split("-", 2)[2] for path in paths]
+    assert names == [
+        "000001-Dog.flac",
+        "000002-Alarm_bell____x.flac",
+        "000003-Dog.flac",
+    ]
+    for path, (first, last) in zip(
+        paths, [(4.0, 7.0), (0, 1.2), (18.0, 20.0)], strict=True
+    ):
+        clip, rate = soundfile.read(path, dtype="float32")
+        expected = samples[round(first * RATE) : round(last * RATE)]
+        assert rate == RATE
+        assert clip.shape == expected.shape
+        assert np.abs(clip - expected).max() < 1e-4
+
+
+def test_memory_of_clips_is_bounded_and_of_a_long_event_the_end_is_kept(tmp_path):
+    clips = Clips(tmp_path, sample_rate=1000, max_bytes=10**9)
+    ramp = (np.arange(300_000) / 300_000).astype(np.float32)
+    for start in range(0, len(ramp), 250):
+        clips.sound(ramp[start : start + 250])
+    assert sum(map(len, clips._history)) <= 120_250
+    tell(clips, closed(1, 10.0, 299.0))
+    clips.close()
+    clip, _ = soundfile.read(next(tmp_path.iterdir()), dtype="float32")
+    assert 119_000 < len(clip) <= 120_250
+    assert np.abs(clip - ramp[299_500 - len(clip) : 299_500]).max() < 1e-4
+
+
+def test_the_oldest_clips_go_and_strangers_stay(tmp_path):
+    stranger = tmp_path / "holiday.flac"
+    stranger.write_bytes(b"x" * 500_000)
+    noise = np.random.default_rng(0).uniform(-1, 1, 10 * RATE).astype(np.float32)
+    clips = Clips(tmp_path, sample_rate=RATE, max_bytes=700_000)
+    clips.sound(noise)
+    for n in range(1, 8):
+        tell(clips, closed(n, 3.0, 4.5))  # 3 s of noise: 250 kB
+    clips.close()
+    left = sorted(tmp_path.glob("streamsed-*"))
+    assert [path.name.split("-")[2] for path in left] == ["000006", "000007"]
+    assert sum(path.stat().st_size for path in left) <= 700_000
+    assert stranger.exists()
+
+
+def test_a_folder_that_vanishes_is_told(tmp_path):
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    clips = Clips(folder, sample_rate=RATE, max_bytes=10**6)
+    clips.sound(scene(3.0))
+    folder.rmdir()
+    tell(clips, closed(1))
+    clips.close()
+    (notice,) = clips.notices()
+    assert "clips: 1 failed" in notice
+
+
+def test_clips_want_a_folder_that_exists(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"--save-clips=.*nowhere must be"):
+        Clips(tmp_path / "nowhere", sample_rate=RATE, max_bytes=1)
