@@ -47,16 +47,16 @@ def frames_of(samples):
 
 @given(
     sizes=SIZES,
-    seconds=st.floats(0.1, 14),
+    seconds=st.integers(2, 14),
     seed=st.integers(0, 99),
-    latency=st.floats(0.5, 10),
-    ratio=st.floats(0.3, 1),
+    latency=st.sampled_from([0.3, 1.0, 2.5, 7.0, 10.0]),
+    ratio=st.sampled_from([0.3, 0.5, 0.9, 1.0]),
 )
 @settings(max_examples=60)
 def test_a_stream_gives_the_events_of_the_file(
     model, sizes, seconds, seed, latency, ratio
 ):
-    samples = scene(seconds, seed)
+    samples = scene(seconds, seed)[: -1 - seed]  # the end may lie anywhere in a frame
     stream = StreamConfig(step=latency * ratio, latency=latency)
     expected = detect(model, samples, stream=stream)
     assert detect(model, samples, sizes=sizes, stream=stream) == expected

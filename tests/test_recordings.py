@@ -8,6 +8,7 @@ from numpy.testing import assert_array_equal
 from sounds import RATE, scene
 
 from streamsed.detector import Detector, Trace
+from streamsed.events import Event
 from streamsed.recordings import (
     Detection,
     Recording,
@@ -105,8 +106,9 @@ def test_an_event_more_or_less_is_a_difference(model, tmp_path):
     events = detect(detector, recording).events
     less = Detection(recording, events[1:], 12 * RATE)
     assert differs_in_chunks(detector, less, seed=1)[1] == events[:1]
-    other = Detection(recording, [], 12 * RATE)
-    assert differs_in_chunks(detector, other, seed=1)[1] == events
+    extra = Event("Dog", 20.0, 21.0, 0.5)
+    more = Detection(recording, [*events, extra], 12 * RATE)
+    assert differs_in_chunks(detector, more, seed=1)[1] == [extra]
 
 
 def test_recut_keeps_every_sample_and_cuts_anew():
