@@ -317,8 +317,8 @@ def info(
     """Say what a model detects, how it is set, how it scored and how it was trained."""
     from rich.console import Console
 
+    from streamsed.artefact import ModelInfo, find_model
     from streamsed.display import info_table
-    from streamsed.model import ModelInfo, find_model
 
     path = find_model(model)
     Console(soft_wrap=True).print(info_table(ModelInfo.read(path), path))

@@ -101,6 +101,15 @@ class FrontendConfig(_Config):
 
     def __post_init__(self) -> None:
         """Check every setting."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            whole = field.type == "int"
+            _require(
+                isinstance(value, int if whole else (int, float)),
+                field.name,
+                repr(value),
+                "be a whole number" if whole else "be a number",
+            )
         _require(self.sample_rate > 0, "sample_rate", self.sample_rate, "be positive")
         _require(
             64 <= self.n_fft <= 65536 and self.n_fft & (self.n_fft - 1) == 0,

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from streamsed.config import PostConfig, StreamConfig
 from streamsed.events import Event
-from streamsed.frontend import Frontend, Segment, Segmenter
+from streamsed.frontend import Frontend
 from streamsed.lives import Change, Lives
 from streamsed.model import Model
+from streamsed.segmenter import Segment, Segmenter
 from streamsed.stitcher import Stitcher
 from streamsed.tracker import EventTracker
 

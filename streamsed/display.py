@@ -13,10 +13,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from streamsed.artefact import ModelInfo
 from streamsed.devices import Device
 from streamsed.events import Event
 from streamsed.listener import Summary
-from streamsed.model import ModelInfo
 
 PATIENCE = 2.0
 """Seconds that a person waits without a bar."""

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
+from streamsed.artefact import ModelInfo, find_model
 from streamsed.config import PerLabel, StreamConfig
 from streamsed.detector import Detector, Trace
 from streamsed.display import Waiting, say
-from streamsed.model import Model, ModelInfo, find_model
+from streamsed.model import Model
 from streamsed.outputs import Outputs
 from streamsed.plot import MAX_DURATION
 from streamsed.recordings import (
@@ -73,8 +74,7 @@ class FileJob:
             detections = self._detections(detector, recordings)
             first = next(detections, None)
             if first is not None:  # else leave alone what may stand at the outputs
-                info = detector.model.info
-                self.outputs.deliver(chain([first], detections), info)
+                self.outputs.deliver(chain([first], detections))
         if self._interrupted:
             return 130
         return min(1, self._n_failed) if self._n_done else 2
@@ -133,9 +133,11 @@ class FileJob:
         )
         if self.check_stream:
             self._check_stream(detector, found)
-        if not self.only:
-            return found
-        return replace(found, events=[e for e in found.events if e.label in self.only])
+        if self.only:
+            kept = [event for event in found.events if event.label in self.only]
+            found = replace(found, events=kept)
+        self.outputs.write_trace(found, detector.model.info)
+        return found
 
     def _check_stream(self, detector: Detector, found: Detection) -> None:
         n_chunks, different = differs_in_chunks(detector, found, seed=CHECK_SEED)

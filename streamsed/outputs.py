@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
+from streamsed.artefact import ModelInfo
 from streamsed.display import events_table
 from streamsed.events import Event
-from streamsed.model import ModelInfo
 from streamsed.plot import plot_detection
 from streamsed.recordings import Detection, Recording
 from streamsed.writers import FORMATS, Format, is_device, lines, score_lines, write
@@ -88,21 +88,12 @@ class Outputs:
 
     @property
     def needs_trace(self) -> bool:
-        """Whether `deliver` writes more than events."""
+        """Whether `write_trace` has anything to write."""
         return self.scores is not None or self.plot is not None
 
-    def deliver(self, detections: Iterable[Detection], info: ModelInfo) -> None:
-        """Print or write each recording's results as it is done.
-
-        Parameters
-        ----------
-        detections : iterable of Detection
-            With traces where `needs_trace`.
-        info : ModelInfo
-            Labels and grid of the model that found them.
-        """
+    def deliver(self, detections: Iterable[Detection]) -> None:
+        """Print or write the events of each recording as it is done."""
         form = self.format
-        detections = self._write_traces(detections, info)
         if form is None:
             _print_tables(detections)
         elif self.events is None:
@@ -116,19 +107,23 @@ class Outputs:
         else:
             write(self.events, lines(form, map(_named, detections)))
 
-    def _write_traces(
-        self, detections: Iterable[Detection], info: ModelInfo
-    ) -> Iterator[Detection]:
-        """Write the scores and the picture of what passes."""
-        for found in detections:
-            if self.scores is not None and found.trace is not None:
-                path = _made(self.scores, found.recording, SCORES_SUFFIX)
-                grid = (info.labels, info.frontend, found.n_samples)
-                write(path, score_lines(found.trace.scores, *grid))
-            if self.plot is not None and found.trace is not None:
-                path = _made(self.plot, found.recording, PLOT_SUFFIX)
-                plot_detection(path, found, info)
-            yield found
+    def write_trace(self, found: Detection, info: ModelInfo) -> None:
+        """Write the scores and the picture of a recording, if they are asked for.
+
+        Parameters
+        ----------
+        found : Detection
+            With a trace where `needs_trace`.
+        info : ModelInfo
+            Labels and grid of the model that found it.
+        """
+        if self.scores is not None and found.trace is not None:
+            path = _made(self.scores, found.recording, SCORES_SUFFIX)
+            grid = (info.labels, info.frontend, found.n_samples)
+            write(path, score_lines(found.trace.scores, *grid))
+        if self.plot is not None and found.trace is not None:
+            path = _made(self.plot, found.recording, PLOT_SUFFIX)
+            plot_detection(path, found, info)
 
 
 def _named(found: Detection) -> tuple[str, list[Event]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsed.model import ModelInfo
+from streamsed.artefact import ModelInfo
 from streamsed.recordings import Detection
 from streamsed.writers import replacing
 

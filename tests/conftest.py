@@ -27,7 +27,7 @@ def build_model(path, *, labels=LABELS, n_outputs=2, extra="streamsed.json", **i
     """
     import torch
 
-    from streamsed.model import ModelInfo
+    from streamsed.artefact import ModelInfo
 
     class Network(torch.nn.Module):
         def __init__(self):

@@ -258,6 +258,22 @@ def test_where_nothing_is_done_the_output_is_left_alone(
     assert list(tmp_path.iterdir()) == [output]
 
 
+def test_scores_that_cannot_be_written_cost_only_their_own_recording(
+    run_here, recordings, model_path, tmp_path
+):
+    (tmp_path / "a.scores.tsv").mkdir()  # in the place of the file
+    output = tmp_path / "events.tsv"
+    run = run_here(
+        *("file", recordings / "a.wav", recordings / "b.flac", "-m", model_path),
+        *("-o", output, "--scores", tmp_path),
+    )
+    (line,) = run.stderr.splitlines()
+    assert "a.scores.tsv must be a file, and is a folder" in line
+    assert run.returncode == 1
+    assert {row["filename"] for row in rows_of(output.read_text())} == {"b.flac"}
+    assert (tmp_path / "b.scores.tsv").is_file()
+
+
 # What is wrong with the command line: one line, before any work.
 
 

@@ -190,3 +190,14 @@ def test_override_refuses_a_misspelt_setting():
 def test_override_refuses_a_value_out_of_range():
     with pytest.raises(ValueError, match=r"onset_threshold=1\.5 must be from 0 to 1"):
         PostConfig().override(LABELS, {"onset_threshold": {"Dog": 1.5}})
+
+
+@pytest.mark.parametrize("name", ["sample_rate", "hop_length", "fmin"])
+def test_a_setting_of_the_front_end_that_is_no_number_is_named(name):
+    with pytest.raises(ValueError, match=f"{name}='44100' must be a "):
+        FrontendConfig(**{name: "44100"})
+
+
+def test_a_fraction_of_a_sample_is_refused():
+    with pytest.raises(ValueError, match=r"hop_length=431\.5 must be a whole number"):
+        FrontendConfig(hop_length=431.5)

@@ -5,9 +5,9 @@ import pytest
 from rich.console import Console
 
 from streamsed import display
+from streamsed.artefact import ModelInfo
 from streamsed.display import Waiting, events_table, info_table, say
 from streamsed.events import Event
-from streamsed.model import ModelInfo
 
 
 def shown(renderable):

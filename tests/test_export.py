@@ -7,9 +7,10 @@ import pytest
 import soundfile
 import torch
 
+from streamsed.artefact import ModelInfo
 from streamsed.config import PostConfig
 from streamsed.frontend import normalize
-from streamsed.model import Model, ModelInfo
+from streamsed.model import Model
 from train import cli, export
 from train.checkpoint import TrainedNetwork, make_network
 from train.config import TrainConfig

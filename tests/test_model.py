@@ -12,9 +12,10 @@ import pytest
 from numpy.testing import assert_array_equal
 from sounds import scene
 
+from streamsed.artefact import ModelInfo, find_model, shipped_models
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
 from streamsed.frontend import Frontend, normalize
-from streamsed.model import Model, ModelInfo, find_model, shipped_models
+from streamsed.model import Model
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def test_a_description_survives_the_model_file(make_model, tmp_path):
 
 def test_a_description_is_read_without_torch(model_path):
     code = (
-        "import sys; from pathlib import Path; from streamsed.model import ModelInfo\n"
+        "import sys; from pathlib import Path; from streamsed.artefact import ModelInfo\n"
         f"print(ModelInfo.read(Path({str(model_path)!r})).name, 'torch' in sys.modules)"
     )
     run = subprocess.run(

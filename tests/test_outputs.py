@@ -25,7 +25,10 @@ def found_in(recording, n_score_frames=3):
 
 def deliver(outputs, recordings, model):
     outputs.check(recordings)
-    outputs.deliver([found_in(recording) for recording in recordings], model.info)
+    detections = [found_in(recording) for recording in recordings]
+    for found in detections:
+        outputs.write_trace(found, model.info)
+    outputs.deliver(detections)
 
 
 def files_in(folder):
@@ -69,7 +72,7 @@ def test_a_name_that_leads_out_of_the_folder_stays_inside(model, tmp_path, name)
     assert files_in(tmp_path) == ["out/deep/a.tsv"]
 
 
-def test_events_go_to_stdout_as_each_recording_is_done(model, capsys):
+def test_events_go_to_stdout_as_each_recording_is_done(capsys):
     outputs = Outputs("tsv")
     seen = []
 
@@ -78,17 +81,17 @@ def test_events_go_to_stdout_as_each_recording_is_done(model, capsys):
             seen.append(capsys.readouterr().out)
             yield found_in(recording)
 
-    outputs.deliver(detections(), model.info)
+    outputs.deliver(detections())
     seen.append(capsys.readouterr().out)
     assert "a.wav\t0.000\t0.100\tDog\n" in seen[1]
     assert seen[2] == "b.wav\t0.000\t0.100\tDog\n"
 
 
-def test_a_pipe_gets_tsv_unless_asked_otherwise(model, capsys):
+def test_a_pipe_gets_tsv_unless_asked_otherwise(capsys):
     outputs = Outputs()
     assert outputs.format is FORMATS["tsv"]
     outputs = Outputs("table")
-    outputs.deliver(map(found_in, recordings_of("a[b].wav")), model.info)
+    outputs.deliver(map(found_in, recordings_of("a[b].wav")))
     shown = capsys.readouterr().out
     assert "a[b].wav" in shown
     assert "Dog" in shown
@@ -171,7 +174,7 @@ def test_scores_are_written_beside_the_events(model, tmp_path):
     assert not Outputs("tsv", tmp_path / "a.tsv").needs_trace
 
 
-def test_an_error_while_detecting_leaves_the_old_file(model, tmp_path):
+def test_an_error_while_detecting_leaves_the_old_file(tmp_path):
     path = tmp_path / "all.tsv"
     path.write_text("old")
 
@@ -180,6 +183,6 @@ def test_an_error_while_detecting_leaves_the_old_file(model, tmp_path):
         raise ValueError("broken")
 
     with pytest.raises(ValueError, match="broken"):
-        Outputs("tsv", path).deliver(detections(), model.info)
+        Outputs("tsv", path).deliver(detections())
     assert path.read_text() == "old"
     assert files_in(tmp_path) == ["all.tsv"]

@@ -10,8 +10,8 @@ from typing import Annotated, Any, NoReturn
 import torch
 import typer
 
+from streamsed.artefact import find_model
 from streamsed.config import FrontendConfig, PostConfig
-from streamsed.model import find_model
 from train.checkpoint import BEST, LAST, load_trained
 from train.config import load_preset, preset_names
 from train.dataset import SoundscapeDataset

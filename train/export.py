@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from streamsed.artefact import INFO_NAME, ModelInfo
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
-from streamsed.model import INFO_NAME, ModelInfo
 from train.checkpoint import TrainedNetwork
 from train.network import Network
 
