@@ -110,43 +110,31 @@ class FrontendConfig(_Config):
                 repr(value),
                 "be a whole number" if whole else "be a number",
             )
-        _require(self.sample_rate > 0, "sample_rate", self.sample_rate, "be positive")
-        _require(
-            64 <= self.n_fft <= 65536 and self.n_fft & (self.n_fft - 1) == 0,
-            "n_fft",
-            self.n_fft,
-            "be a power of two from 64 to 65536",
-        )
-        _require(
-            0 < self.win_length <= self.n_fft,
-            "win_length",
-            self.win_length,
-            f"be from 1 to n_fft={self.n_fft}",
-        )
-        _require(
-            0 < self.hop_length <= self.n_fft,
-            "hop_length",
-            self.hop_length,
-            f"be from 1 to n_fft={self.n_fft}",
-        )
-        _require(self.n_mels > 0, "n_mels", self.n_mels, "be positive")
-        _require(self.fmin >= 0, "fmin", self.fmin, "be at least 0")
-        _require(
-            self.fmin < self.fmax <= self.sample_rate / 2,
-            "fmax",
-            self.fmax,
-            f"be above fmin={self.fmin} and at most half of "
-            f"sample_rate={self.sample_rate}",
-        )
-        _require(self.amin > 0, "amin", self.amin, "be positive")
-        _require(self.top_db > 0, "top_db", self.top_db, "be positive")
-        _require(self.subsampling > 0, "subsampling", self.subsampling, "be positive")
-        _require(
-            self.segment_frames > 0 and self.segment_frames % self.subsampling == 0,
-            "segment_frames",
-            self.segment_frames,
-            f"be a positive multiple of subsampling={self.subsampling}",
-        )
+        up_to_n_fft = f"be from 1 to n_fft={self.n_fft}"
+        band = f"be above fmin={self.fmin} and at most half of sample_rate={self.sample_rate}"
+        power = self.n_fft > 0 and self.n_fft & (self.n_fft - 1) == 0
+        whole = self.subsampling > 0 and self.segment_frames % self.subsampling == 0
+        rules = {
+            "sample_rate": (self.sample_rate > 0, "be positive"),
+            "n_fft": (
+                power and 64 <= self.n_fft <= 65536,
+                "be a power of two from 64 to 65536",
+            ),
+            "win_length": (0 < self.win_length <= self.n_fft, up_to_n_fft),
+            "hop_length": (0 < self.hop_length <= self.n_fft, up_to_n_fft),
+            "n_mels": (self.n_mels > 0, "be positive"),
+            "fmin": (self.fmin >= 0, "be at least 0"),
+            "fmax": (self.fmin < self.fmax <= self.sample_rate / 2, band),
+            "amin": (self.amin > 0, "be positive"),
+            "top_db": (self.top_db > 0, "be positive"),
+            "subsampling": (self.subsampling > 0, "be positive"),
+            "segment_frames": (
+                self.segment_frames > 0 and whole,
+                f"be a positive multiple of subsampling={self.subsampling}",
+            ),
+        }
+        for name, (holds, rule) in rules.items():
+            _require(holds, name, getattr(self, name), rule)
 
     @property
     def segment_score_frames(self) -> int:
