@@ -7,14 +7,16 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
+from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
 from train.average import update_average
 from train.checkpoint import LAST, load_trained, save_atomically
 from train.config import PRESETS, TrainConfig, load_preset, preset_names
-from train.evaluate import Recordings, network_scores, tune_thresholds
+from train.evaluate import Recordings, network_scores, score_events
 from train.loop import Trainer
 from train.losses import Criterion
 from train.metrics import event_f1
+from train.tuning import tune_post
 
 LABELS = ("low", "high")
 CONFIG = TrainConfig(
@@ -215,12 +217,21 @@ def test_a_long_event_may_end_a_fifth_of_its_length_off():
     assert event_f1(reference, [[Event("Hum", 0.0, 6.0, 1.0)]], ("Hum",)).micro == 0.0
 
 
-def test_tuning_finds_the_threshold_that_separates():
-    from streamsed.config import FrontendConfig
-
-    scores = np.full((128, 1), 0.65, np.float32)
-    scores[20:40] = 0.75
-    duration = FrontendConfig().score_frame_duration
-    event = Event("Hum", 20 * duration, 40 * duration, 1.0)
-    recordings = Recordings(np.zeros((1, 1, 1), np.float32), [[event]], ("Hum",))
-    assert tune_thresholds([scores], recordings, FrontendConfig()) == {"Hum": 0.7}
+def test_tuning_finds_what_keeps_a_wavering_sound_in_one_piece():
+    config = FrontendConfig()
+    duration = config.score_frame_duration
+    scores = np.full((128, 2), 0.1, np.float32)
+    scores[20:60, 0] = np.where(np.arange(40) % 10 < 5, 0.75, 0.4)  # wavers
+    scores[70:74, 0] = 0.65  # a false alarm
+    scores[10:14, 1] = 0.55
+    hum = Event("Hum", 20 * duration, 60 * duration, 1.0)
+    click = Event("Click", 10 * duration, 14 * duration, 1.0)
+    recordings = Recordings(
+        np.zeros((1, 1, 1), np.float32), [[click, hum]], ("Hum", "Click")
+    )
+    post = tune_post([scores], recordings, config)
+    assert score_events([scores], recordings, post, config).macro == 1.0
+    assert post.onset_threshold == {"Hum": 0.5, "Click": 0.5}
+    assert post.offset_threshold == {"Hum": 0.3, "Click": 0.5}
+    assert post.min_duration == {"Hum": 0.5, "Click": 0.2}
+    assert post.min_gap == PostConfig().min_gap

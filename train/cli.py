@@ -23,7 +23,6 @@ from train.evaluate import (
     recognition_rates,
     score_events,
     score_with,
-    tune_thresholds,
 )
 from train.export import export_model
 from train.loop import Trainer
@@ -32,6 +31,7 @@ from train.memory import keep_freed_memory
 from train.metrics import EventF1
 from train.soundbank import Soundbank
 from train.soundscapes import PLAIN, Mixer, write_soundscapes
+from train.tuning import tune_post
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # typer brings its own or click's
 
@@ -181,7 +181,7 @@ def export(
     name: Annotated[str, typer.Option(help="What the model is called.")] = "default",
     n: Annotated[int, typer.Option("--n", min=1, help="Soundscapes measured.")] = 300,
     tune: Annotated[
-        bool, typer.Option("--tune", help="Choose a threshold for each label.")
+        bool, typer.Option("--tune", help="Choose thresholds for each label.")
     ] = False,
     last: Annotated[
         bool, typer.Option("--last", help=f"Take {LAST} rather than {BEST}.")
@@ -192,8 +192,8 @@ def export(
 ) -> None:
     """Write a run's best network to a model file that describes itself, and check it.
 
-    Scores are measured on soundscapes of seed 2; with --tune, thresholds are chosen on
-    others, of seed 3.
+    Scores are measured on soundscapes of seed 2; with --tune, thresholds and shortest
+    durations are chosen on others, of seed 3.
     """
     trained = load_trained(run, best=not last)
     frontend = FrontendConfig()
@@ -202,8 +202,7 @@ def export(
     if tune:
         tuning = _recordings(soundbank, split, n, seed=3)
         tuning_scores = list(network_scores(trained.network, tuning.segments))
-        thresholds = tune_thresholds(tuning_scores, tuning, frontend)
-        post = PostConfig(onset_threshold=thresholds)
+        post = tune_post(tuning_scores, tuning, frontend)
     scores = list(network_scores(trained.network, measured.segments))
     result = score_events(scores, measured, post, frontend)
     info = export_model(

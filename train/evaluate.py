@@ -27,7 +27,6 @@ from train.soundbank import Soundbank
 from train.soundscapes import Mixer, Soundscape, isolated_soundscapes
 
 Scores = NDArray[np.float32]
-THRESHOLDS = tuple(round(0.1 * step, 1) for step in range(1, 10))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,28 +119,6 @@ def score_events(
     labels = recordings.labels
     estimated = [scores_to_events(each, labels, post, config) for each in scores]
     return event_f1(recordings.reference, estimated, labels)
-
-
-def tune_thresholds(
-    scores: Sequence[Scores], recordings: Recordings, config: FrontendConfig
-) -> dict[str, float]:
-    """Find the threshold of best event F1 for each label, among 0.1, 0.2 ... 0.9.
-
-    Of equal ones the nearest to 0.5 is taken. Tune and report on different recordings.
-    """
-    found = {
-        threshold: score_events(
-            scores, recordings, PostConfig(onset_threshold=threshold), config
-        ).per_label
-        for threshold in THRESHOLDS
-    }
-    return {
-        label: max(
-            THRESHOLDS,
-            key=lambda value, label=label: (found[value][label], -abs(value - 0.5)),  # type: ignore[misc]
-        )
-        for label in recordings.labels
-    }
 
 
 def recognition_rates(
