@@ -10,11 +10,10 @@ from streamsed.events import Event
 from train.augment import drop_bands, recolour, vary
 from train.dataset import score_targets
 from train.mixing import loop, merge_regions, rms
+from train.rules import PLAIN, MixRules
 from train.soundbank import Clip, Soundbank, active_regions
 from train.soundscapes import (
-    PLAIN,
     Mixer,
-    MixRules,
     Soundscape,
     isolated_soundscapes,
     write_soundscapes,
@@ -255,3 +254,17 @@ def test_written_soundscapes_come_with_their_list(bank, tmp_path):
         info = soundfile.info(tmp_path / "some" / "audio" / name)
         assert (info.samplerate, info.frames) == (RATE, 441000)
         assert label == "" or 0 <= float(onset) < float(offset) <= 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"duration": 0.0}, "duration=0.0 must"),
+        ({"n_variants": -1}, "n_variants=-1 must"),
+        ({"max_events": 0}, "max_events=0 must"),
+        ({"short": 1.5}, "short=1.5 must"),
+    ],
+)
+def test_rules_that_cannot_be_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        MixRules(**arguments)

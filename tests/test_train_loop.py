@@ -1,12 +1,16 @@
 """The training loop: resuming, the schedule, checkpoints, and that it learns."""
 
+import doctest
+import importlib
 import math
+import pkgutil
 
 import numpy as np
 import pytest
 import torch
 from torch.utils.data import Dataset
 
+import train
 from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
 from train.average import update_average
@@ -198,6 +202,15 @@ def test_bad_settings_are_named(arguments, message):
 def test_an_unknown_preset_is_named_with_the_known_ones():
     with pytest.raises(ValueError, match=r"preset=huge must be one of .*small"):
         load_preset("huge")
+
+
+@pytest.mark.parametrize(
+    "name", [module.name for module in pkgutil.iter_modules(train.__path__)]
+)
+def test_examples_are_true(name):
+    if name != "__main__":
+        module = importlib.import_module(f"train.{name}")
+        assert doctest.testmod(module).failed == 0
 
 
 def test_event_f1_counts_hits_within_the_collars():

@@ -29,8 +29,9 @@ from train.loop import Trainer
 from train.losses import Criterion
 from train.memory import keep_freed_memory
 from train.metrics import EventF1
+from train.rules import PLAIN
 from train.soundbank import Soundbank
-from train.soundscapes import PLAIN, Mixer, write_soundscapes
+from train.soundscapes import Mixer, write_soundscapes
 from train.tuning import tune_post
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # typer brings its own or click's

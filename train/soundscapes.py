@@ -37,6 +37,7 @@ from train.mixing import (
     rms,
     to_sixteen_bits,
 )
+from train.rules import PLAIN, MixRules
 from train.soundbank import Clip, Region, Samples, Soundbank, active_regions
 
 Placed = tuple[str, Region]
@@ -60,48 +61,6 @@ class Soundscape:
 
     samples: Samples
     events: list[Event]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MixRules:
-    """How soundscapes are drawn; the defaults make varied training material.
-
-    Parameters
-    ----------
-    duration : float
-        Seconds.
-    n_variants : int
-        Variants kept of each clip (see `train.augment`); 0 uses the clips as they are.
-    event_to_background : (float, float)
-        dB, the range of an event's level over the bed.
-    max_events : int
-        Sounds placed at most; a repeated sound counts once.
-    isolated : float
-        Probability of sounds over digital silence, ended by it: what a short recording
-        looks like once it is padded.
-    empty : float
-        Probability of a bed without events.
-    short : float
-        Probability that bed and events stop early and silence pads the rest.
-    distractor : float
-        Probability of an unlabelled sound at the level of an event.
-    gain : (float, float)
-        dB, range of the level of the loudest sample.
-    """
-
-    duration: float = 10.0
-    n_variants: int = 6
-    event_to_background: tuple[float, float] = (6.0, 30.0)
-    max_events: int = 4
-    isolated: float = 0.15
-    empty: float = 0.04
-    short: float = 0.1
-    distractor: float = 0.3
-    gain: tuple[float, float] = (-40.0, 0.0)
-
-
-PLAIN = MixRules(n_variants=0, isolated=0.0, short=0.0, distractor=0.1)
-"""Plain mixtures of unaltered clips, to measure with."""
 
 
 class Mixer:

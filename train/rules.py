@@ -1,0 +1,64 @@
+"""Rules of mixing: how soundscapes are drawn, for training and for measuring."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixRules:
+    """How soundscapes are drawn; the defaults make varied training material.
+
+    Parameters
+    ----------
+    duration : float
+        Seconds.
+    n_variants : int
+        Variants kept of each clip (see `train.augment`); 0 uses the clips as they are.
+    event_to_background : (float, float)
+        dB, the range of an event's level over the bed.
+    max_events : int
+        Sounds placed at most; a repeated sound counts once.
+    isolated : float
+        Probability of sounds over digital silence, ended by it: what a short recording
+        looks like once it is padded.
+    empty : float
+        Probability of a bed without events, where sounds are not isolated.
+    short : float
+        Probability that bed and events stop early and silence pads the rest.
+    distractor : float
+        Probability of an unlabelled sound at the level of an event.
+    gain : (float, float)
+        dB, range of the level of the loudest sample.
+
+    Raises
+    ------
+    ValueError
+        A setting is out of range.
+    """
+
+    duration: float = 10.0
+    n_variants: int = 6
+    event_to_background: tuple[float, float] = (6.0, 30.0)
+    max_events: int = 4
+    isolated: float = 0.15
+    empty: float = 0.04
+    short: float = 0.1
+    distractor: float = 0.3
+    gain: tuple[float, float] = (-40.0, 0.0)
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if not self.duration > 0:
+            raise ValueError(f"duration={self.duration} must be positive (in seconds)")
+        if self.n_variants < 0:
+            raise ValueError(f"n_variants={self.n_variants} must be at least 0")
+        if self.max_events < 1:
+            raise ValueError(f"max_events={self.max_events} must be at least 1")
+        for name in ("isolated", "empty", "short", "distractor"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be from 0 to 1")
+
+
+PLAIN = MixRules(n_variants=0, isolated=0.0, short=0.0, distractor=0.1)
+"""Plain mixtures of unaltered clips, to measure with."""
