@@ -4,17 +4,27 @@ PYTHON ?= python3
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 BIN := .venv/bin
 SOURCES := CMakeLists.txt pyproject.toml constraints.txt $(wildcard csrc/*)
+MICROPHONE := libportaudio2 pulseaudio pulseaudio-utils libasound2-plugins
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint format bench sanitize wheel clean
+.PHONY: demo test soak microphone lint format bench sanitize wheel clean
 
 demo: .venv/runtime  ## detect the events of half a minute of home life
 	$(BIN)/streamsed file examples/scene.flac --format table --plot scene.png
 	$(BIN)/python examples/compare.py examples/scene.flac examples/scene.tsv
 	@echo "The picture is scene.png."
 
-test: .venv/develop  ## all tests
+test: .venv/develop microphone  ## all tests
 	$(BIN)/python -m pytest
+
+soak: .venv/develop microphone  ## 200 kills, stalls and losses of the device: half an hour
+	STREAMSED_SOAK=200 $(BIN)/python -m pytest tests/test_soak.py
+
+# What the tests' virtual microphone is made of; where there is no apt, they skip and say so.
+microphone:
+	@command -v apt-get > /dev/null || exit 0; \
+	dpkg -s $(MICROPHONE) > /dev/null 2>&1 \
+	  || { $(SUDO) apt-get update && $(SUDO) apt-get install -y --no-install-recommends $(MICROPHONE); }
 
 lint: .venv/develop  ## formats, types, import contracts
 	$(BIN)/ruff format --check .

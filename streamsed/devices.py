@@ -151,14 +151,19 @@ def find_again(lost: Device) -> Device:
     ValueError
         It is not there.
     """
-    found = [
-        device
-        for device in input_devices()
-        if (_plain(device.name), device.host) == (_plain(lost.name), lost.host)
-    ]
+    found = [device for device in input_devices() if same_device(device, lost)]
     if not found:
         raise ValueError(f"--device={lost.name} must be there, and is not; plug it in")
     return min(found, key=lambda device: abs(device.index - lost.index))
+
+
+def same_device(one: Device, other: Device) -> bool:
+    """Tell whether two may be one device, plugged in at different times.
+
+    The number of a card, as in `USB Audio (hw:1,0)`, may be another then.
+    """
+    names = [re.sub(r" \(hw:\d+,\d+\)$", "", device.name) for device in (one, other)]
+    return names[0] == names[1] and one.host == other.host
 
 
 def working_rates(device: Device) -> list[int]:
@@ -185,8 +190,3 @@ def _opens(device: Device, rate: int) -> bool:
     except sounddevice.PortAudioError:
         return False
     return True
-
-
-def _plain(name: str) -> str:
-    """Leave out the number of the card, which moves when it is plugged in again."""
-    return re.sub(r" \(hw:\d+,\d+\)$", "", name)

@@ -18,7 +18,8 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -206,6 +207,9 @@ class Listener:
     def _push(self, piece: Piece, samples: NDArray[np.float32]) -> None:
         rate = self.detector.sample_rate
         seconds = len(samples) / rate
+        if not self.n_samples:  # the clock's time of the first sample, to add times to
+            began = datetime.now(UTC) - timedelta(seconds=seconds)
+            self._tell({"state": "listening", "time": _iso(began)})
         behind = seconds > 1.5 * self.detector.stream.step
         self._mark_gap(piece.missing)
         self.peak = piece.peak
@@ -230,9 +234,9 @@ class Listener:
         rate = self.detector.sample_rate
         if self._gap is not None and self._gap[1] != reason:
             start, why = self._gap
-            ends = {"onset": start, "offset": self.n_samples}
-            ends_s = {name: round(at / rate, 6) for name, at in ends.items()}
-            self._tell({"state": "gap", **ends_s, "reason": why})
+            onset, offset = round(start / rate, 6), round(self.n_samples / rate, 6)
+            gap = {"onset": onset, "offset": offset, "reason": why}
+            self._tell({"state": "gap", **gap})
             self._gap = None
         if reason and self._gap is None:
             self._gap = (self.n_samples, reason)
@@ -247,9 +251,8 @@ class Listener:
 
     def _tell_changes(self, changes: Sequence[Change], *, delay: float) -> None:
         now = self.n_samples / self.detector.sample_rate
-        for change in changes:
-            if self._only and change.event.label not in self._only:
-                continue
+        wanted = [c for c in changes if not self._only or c.event.label in self._only]
+        for change in wanted:
             if change.state == "closed":
                 self.summary.events[change.event.label] += 1
             if change.state == "opened":
@@ -273,7 +276,7 @@ class Listener:
 
     def _settings(self) -> dict[str, Any]:
         return {
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "time": _iso(datetime.now(UTC)),
             "source": self.source.name,
             "rate": self.source.capture_rate,
             "model": self.detector.model.info.name,
@@ -282,14 +285,15 @@ class Listener:
         }
 
 
+def _iso(when: datetime) -> str:
+    return when.isoformat(timespec="milliseconds")
+
+
 def _joined(pieces: Sequence[Piece]) -> list[Piece]:
     """Join neighbours that were heard, or are missing for the same reason."""
     joined: list[Piece] = []
-    for piece in pieces:
-        if joined and joined[-1].missing == piece.missing:
-            last = joined.pop()
-            samples = np.concatenate([last.samples, piece.samples])
-            joined.append(Piece(samples, piece.missing, max(last.peak, piece.peak)))
-        else:
-            joined.append(piece)
+    for reason, alike in groupby(pieces, key=lambda piece: piece.missing):
+        same = list(alike)
+        samples = np.concatenate([piece.samples for piece in same])
+        joined.append(Piece(samples, reason, max(piece.peak for piece in same)))
     return joined

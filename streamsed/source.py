@@ -21,6 +21,7 @@ import soxr
 from numpy.typing import NDArray
 
 from streamsed.audio import file_chunks
+from streamsed.frontend import MAX_AMPLITUDE
 
 PCM_FORMATS: dict[str, tuple[np.dtype[Any], float]] = {
     "s16": (np.dtype("<i2"), 1 / 32768),
@@ -172,16 +173,15 @@ class PcmSource:
         width = self._dtype.itemsize * self._n_channels
         whole = len(data) // width * width
         self._rest = data[whole:]
-        block = (
-            np.frombuffer(data[:whole], self._dtype).astype(np.float32) * self._scale
-        )
-        block = block.astype(np.float32).reshape(-1, self._n_channels)
-        if not np.isfinite(block).all():
+        values = np.frombuffer(data[:whole], self._dtype).astype(np.float32)
+        block = (values * np.float32(self._scale)).reshape(-1, self._n_channels)
+        peak = _peak(block)
+        if not peak <= MAX_AMPLITUDE:  # true for NaN as well
             raise ValueError(
-                "standard input must be raw PCM of finite samples; check --encoding, "
-                "--rate and --channels against what is sent"
+                f"standard input must be raw PCM of finite samples, and holds {peak:g}; "
+                "check --encoding, --rate and --channels against what is sent"
             )
-        return [Piece(self._mixer.push(block), peak=_peak(block))]
+        return [Piece(self._mixer.push(block), peak=peak)]
 
     def notices(self) -> list[str]:
         """Return nothing: a pipe says nothing of itself."""

@@ -6,74 +6,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from listening import Given, Kept, gap, heard
 from sounds import RATE, cut, scene, silence
 
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
 from streamsed.detector import Detector
 from streamsed.listener import MAX_LOAD, Listener, Summary, shortest_step
 from streamsed.sinks import JsonLines
-from streamsed.source import FileSource, Piece
+from streamsed.source import FileSource
 from streamsed.tracker import EventTracker
 
 FULL = Path("/dev/full")
-
-
-class Given:
-    """A source of given pieces, some at a time."""
-
-    name = "given"
-    capture_rate = RATE
-
-    def __init__(self, reads, *, lossless=False, notices=()):
-        self._reads = iter(reads)
-        self.lossless = lossless
-        self._notices = list(notices)
-        self.closed = False
-
-    def read(self):
-        return next(self._reads, None)
-
-    def notices(self):
-        notices, self._notices = self._notices, []
-        return notices
-
-    def close(self):
-        self.closed = True
-
-
-class Kept:
-    """A sink that keeps what it is told, and fails when it is asked to."""
-
-    def __init__(self, fails=None, own_notices=()):
-        self.records, self.heard, self.closed = [], [], False
-        self._fails = fails
-        self._notices = list(own_notices)
-
-    def sound(self, samples):
-        self.heard.append(samples)
-
-    def tell(self, record, _change):
-        if self._fails is not None and record["state"] != "started":
-            raise self._fails
-        self.records.append(dict(record))
-
-    def notices(self):
-        notices, self._notices = self._notices, []
-        return notices
-
-    def close(self):
-        self.closed = True
-
-    def of(self, *states):
-        return [record for record in self.records if record["state"] in states]
-
-
-def heard(samples, sizes=()):
-    return [Piece(chunk, peak=0.5) for chunk in cut(samples, sizes)]
-
-
-def gap(n_samples, reason="the device was lost"):
-    return Piece(np.zeros(n_samples, np.float32), missing=reason)
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 
 RATE = 44100
@@ -49,6 +50,7 @@ class VirtualMicrophone:
         self._sink = f"module-null-sink sink_name=mic rate={rate} format=float32le"
         self._sink += " channels=1"
         self._log = self.folder / "pulse.log"
+        self._players = []
         self._start()
 
     def _start(self):
@@ -60,13 +62,15 @@ class VirtualMicrophone:
             self._pactl("set-default-source", "mic.monitor")
         except (OSError, subprocess.SubprocessError, ValueError) as error:
             said = self._log.read_text() if self._log.exists() else ""
-            raise UnavailableError(f"PulseAudio does not start: {error} {said}") from error
+            raise UnavailableError(
+                f"PulseAudio does not start: {error} {said}"
+            ) from error
 
     @property
     def _runtime(self):
         return self.environment["PULSE_RUNTIME_PATH"]
 
-    def play(self, samples, *, lead=0.25, wait=False):
+    def play(self, samples, *, lead=0.25):
         """Play float32 mono after `lead` seconds of silence; return the player."""
         path = self.folder / f"play-{time.monotonic_ns()}.wav"
         silence = np.zeros(round(lead * self.rate), np.float32)
@@ -75,8 +79,7 @@ class VirtualMicrophone:
         )
         command = ["paplay", "--device=mic", str(path)]
         player = subprocess.Popen(command, env=os.environ | self.environment)
-        if wait:
-            assert player.wait(timeout=len(samples) / self.rate + 20) == 0
+        self._players.append(player)
         return player
 
     def unload(self):
@@ -90,7 +93,10 @@ class VirtualMicrophone:
         self._pactl("set-default-source", "mic.monitor")
 
     def stop(self):
-        """End the server that was started here, and no other."""
+        """End the server and players that were started here, and no others."""
+        for player in self._players:
+            player.kill()
+            player.wait()
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._pid, signal.SIGTERM)
             for _ in range(100):
@@ -120,3 +126,27 @@ def virtual_microphone(rate=RATE):
             yield microphone
         finally:
             microphone.stop()
+
+
+@pytest.fixture(scope="module")
+def mic():
+    """Give a virtual microphone, for the programs started in its `environment`."""
+    try:
+        with virtual_microphone() as microphone:
+            yield microphone
+    except UnavailableError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def heard_here(mic, monkeypatch):
+    """Give the virtual microphone, and let PortAudio in this process hear it."""
+    from streamsed.devices import rescan
+
+    for name, value in mic.environment.items():
+        monkeypatch.setenv(name, value)
+    try:
+        rescan()
+    except OSError as error:
+        pytest.skip(str(error))
+    return mic

@@ -1,0 +1,47 @@
+import pytest
+import virtual_microphone
+from conftest import ENVIRONMENT
+
+from streamsed.devices import NO_PORTAUDIO
+
+mic = virtual_microphone.mic
+
+
+def findings(done):
+    """What each line says, by the thing it is about."""
+    assert done.stderr == ""
+    found = {}
+    for line in done.stdout.splitlines():
+        mark, what, says = line[:4].strip(), *line[6:].split(": ", 1)
+        found[what] = mark, says
+    return found
+
+
+@pytest.mark.live
+def test_all_is_well_but_the_silence(streamsed, model_path, mic):
+    environment = ENVIRONMENT | mic.environment
+    done = streamsed("doctor", "-d", "pulse", "-m", model_path, env=environment)
+    found = findings(done)
+    well = {what for what, (mark, _) in found.items() if mark == "ok"}
+    assert well >= {"core", "PortAudio", "devices", "pulse", "model"}
+    assert found["devices"][1] == "0 pulse; 1 default"
+    assert " 44100," in found["pulse"][1]
+    assert "tiny, 2 labels, on c" in found["model"][1]
+    assert found["speed"][1].startswith("step ")
+    assert found["sound"] == ("FAIL", "only zeros came; is it muted or forbidden?")
+    assert done.returncode == 1
+
+
+def test_every_failure_ends_with_its_remedy(streamsed, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import ctypes.util as u; found = u.find_library\n"
+        "u.find_library = lambda name: None if 'portaudio' in name else found(name)\n"
+    )
+    environment = ENVIRONMENT | {"PYTHONPATH": str(tmp_path)}
+    done = streamsed("doctor", "-m", "nowhere.pt", env=environment)
+    found = findings(done)
+    assert found["microphone"] == ("FAIL", NO_PORTAUDIO)
+    assert found["model"][0] == "FAIL"
+    assert "must be a shipped name" in found["model"][1]
+    assert found["core"][0] == "ok"
+    assert done.returncode == 1

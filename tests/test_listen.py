@@ -1,0 +1,307 @@
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import soundfile
+import virtual_microphone
+from conftest import ENVIRONMENT
+from listening import Listening, bursts
+from sounds import RATE, scene
+
+mic = virtual_microphone.mic
+
+PLAYED = [
+    ("Speech", 0.2, 0.8),
+    ("Dog", 1.6, 0.6),
+    ("Speech", 2.8, 0.5),
+    ("Dog", 3.9, 0.7),
+]
+
+
+@pytest.fixture
+def listen(model_path, mic):
+    """Start `streamsed listen` at the virtual microphone; ended with the test."""
+    started = []
+
+    def start(*arguments, **options):
+        fixed = ["--device", "pulse", "--model", model_path, "--step", 0.25]
+        environment = ENVIRONMENT | mic.environment
+        one = Listening(*fixed, *arguments, environment=environment, **options)
+        started.append(one)
+        return one
+
+    yield start
+    for one in started:
+        with one:
+            pass
+
+
+def records_of(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def check_played(closed, played=PLAYED, collar=0.2):
+    """The events played, in order, each as far from the first as it was played."""
+    closed = sorted(closed, key=lambda record: record["onset"])
+    assert [record["label"] for record in closed] == [label for label, *_ in played]
+    first = closed[0]["onset"] - played[0][1]
+    for record, (_, onset, length) in zip(closed, played, strict=True):
+        assert record["onset"] - first == pytest.approx(onset, abs=collar)
+        assert record["offset"] - first == pytest.approx(onset + length, abs=0.25)
+
+
+@pytest.mark.live
+def test_what_is_played_is_told_logged_passed_on_and_saved(listen, mic, tmp_path):
+    log, out, clips = tmp_path / "log.jsonl", tmp_path / "out.jsonl", tmp_path / "clips"
+    clips.mkdir()
+    program = tmp_path / "program.py"
+    program.write_text(f"import sys; open({str(out)!r}, 'a').write(sys.stdin.read())")
+    one = listen(
+        *["--log", log, "--save-clips", clips, "--clips-limit", 0.06],
+        *["--exec", f"'{sys.executable}' '{program}'"],
+    )
+    one.wait_until_heard()
+    mic.play(bursts(PLAYED, 5.0))
+    one.wait_for(lambda: len(one.of("closed")) == len(PLAYED))
+    assert one.end(signal.SIGINT) == 0
+    assert one.errors == ""
+
+    check_played(one.of("closed"))
+    ids = [record["id"] for record in one.of("closed", "withdrawn")]
+    assert sorted(ids) == sorted(record["id"] for record in one.of("opened"))
+    for record in one.of("opened"):
+        assert record["offset"] is None
+        assert record["at"] - record["onset"] < 0.25 + 0.3 + 0.2  # step, 0.3 s, slack
+    for record, came in zip(one.records, one.came, strict=True):
+        began = one.of("listening")[0]["time"]
+        elapsed = came - np.datetime64(began[:-6], "ms").astype(float) / 1000
+        assert -0.1 < elapsed - record["at"] < 2.5 or record["at"] == 0
+
+    *_, stopped = one.records
+    assert stopped["state"] == "stopped"
+    assert stopped["lost"] == 0
+    assert stopped["events"] == {"Dog": 2, "Speech": 2}
+    assert records_of(log) == one.records
+    assert [r["id"] for r in records_of(out)] == [r["id"] for r in one.of("closed")]
+    saved = sorted(clips.iterdir())
+    assert 1 <= len(saved) < 4
+    assert sum(path.stat().st_size for path in saved) <= 60_000
+    clip, rate = soundfile.read(saved[-1], dtype="float32")
+    assert rate == RATE
+    assert np.abs(clip).max() == pytest.approx(0.4, abs=0.01)
+
+
+@pytest.mark.live
+def test_a_log_survives_a_kill_and_is_appended_to(listen, mic, tmp_path):
+    log = tmp_path / "log.jsonl"
+    killed = listen("--log", log)
+    killed.wait_until_heard()
+    mic.play(bursts(PLAYED, 5.0))
+    killed.wait_for(lambda: len(killed.of("closed")) >= 2)
+    assert killed.end(signal.SIGKILL) == -signal.SIGKILL
+    before = records_of(log)
+    assert [r for r in before if r["state"] == "closed"][:2] == killed.of("closed")[:2]
+    again = listen("--log", log)
+    again.wait_until_heard()
+    assert again.end(signal.SIGTERM) == 0
+    assert records_of(log) == [*before, *again.records]
+    assert again.records[-1]["state"] == "stopped"
+
+
+@pytest.mark.live
+def test_a_lost_device_is_survived_and_times_stay_true(listen, mic):
+    one = listen()
+    one.wait_until_heard()
+    mic.play(bursts([("Speech", 0.2, 0.8)], 1.5))
+    (before,) = one.wait_for(lambda: one.of("closed"))
+    played = time.time()
+    unloaded = time.monotonic()
+    mic.unload()
+    one.wait_for(lambda: one.said("is lost"))
+    assert time.monotonic() - unloaded < 3.5
+    mic.load()
+    one.wait_for(lambda: one.said("is back"))
+    mic.play(bursts([("Dog", 0.2, 0.6)], 1.2))
+    after = one.wait_for(lambda: one.of("closed")[1:])[0]
+    assert one.end(signal.SIGTERM) == 0
+    (gap,) = one.of("gap")
+    assert gap["reason"] == "the device was lost"
+    assert before["offset"] < gap["onset"] < gap["offset"] < after["onset"]
+    assert one.records[-1]["lost"] == pytest.approx(gap["offset"] - gap["onset"])
+    assert after["label"] == "Dog"
+    # What is told of the second event came when the clock says it did.
+    came = one.came[one.records.index(after)]
+    at = [r["at"] for r in one.records], one.came
+    assert after["at"] - before["at"] == pytest.approx(
+        came - at[1][one.records.index(before)], abs=0.3
+    )
+    assert came > played
+
+
+@pytest.mark.live
+def test_a_program_that_was_stopped_loses_nothing(listen, mic):
+    one = listen()
+    one.wait_until_heard()
+    mic.play(bursts(PLAYED, 5.0))
+    time.sleep(1.0)
+    one.send(signal.SIGSTOP)
+    time.sleep(3.2)
+    one.send(signal.SIGCONT)
+    one.wait_for(lambda: len(one.of("closed")) == len(PLAYED))
+    assert one.end() == 0
+    check_played(one.of("closed"))
+    assert one.of("gap") == []
+    assert one.said("lost") == []
+    assert one.records[-1]["skipped_segments"] > 3
+
+
+@pytest.mark.live
+def test_a_reader_who_does_not_read_does_not_stop_it(mic, model_path, tmp_path):
+    log = tmp_path / "log.jsonl"
+    command = [sys.executable, "-m", "streamsed", "listen", "-d", "pulse", "--log", log]
+    command += ["--model", model_path, "--step", "0.25", "--duration", "5"]
+    with subprocess.Popen(
+        command, env=ENVIRONMENT | mic.environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        import fcntl
+
+        fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 4096)
+        for _ in range(100):
+            if log.exists() and "listening" in log.read_text():
+                break
+            time.sleep(0.1)
+        mic.play(bursts([("Dog", n / 4, 0.15) for n in range(1, 16)], 4.0))
+        lines = iter(process.stdout)
+        time.sleep(6)
+        assert "stopped" in log.read_text()
+        written = [json.loads(line) for line in lines]
+    assert process.returncode == 0
+    assert written == records_of(log)[: len(written)]
+
+
+def pcm_of(samples):
+    return np.round(samples * 32767).astype("<i2").tobytes()
+
+
+@pytest.fixture
+def piped(streamsed, model_path):
+    def run(data, *arguments, **options):
+        fixed = ["listen", "--stdin", "--model", model_path, "--step", 0.5]
+        done = streamsed(*fixed, *arguments, input=data, text=False, **options)
+        lines = done.stdout.decode().splitlines()
+        return done, [json.loads(line) for line in lines]
+
+    return run
+
+
+def test_a_pipe_gives_the_events_of_the_file(piped, streamsed, tmp_path):
+    samples = scene(12.0, seed=8)
+    soundfile.write(tmp_path / "a.wav", samples, RATE, subtype="PCM_16")
+    stored, _ = soundfile.read(tmp_path / "a.wav", dtype="int16")
+    done, records = piped(stored.astype("<i2").tobytes())
+    assert done.returncode == 0
+    assert done.stderr == b""
+    options = ["--step", 0.5, "--latency", 1, "--format", "jsonl"]
+    filed = streamsed("file", tmp_path / "a.wav", *options).stdout
+    keys = ("label", "onset", "offset", "score")
+    expected = [tuple(json.loads(line)[k] for k in keys) for line in filed.splitlines()]
+    got = [tuple(r[k] for k in keys) for r in records if r["state"] == "closed"]
+    assert sorted(got) == sorted(expected)
+    assert len(got) > 3
+    assert records[-1]["heard"] == 12.0
+
+
+def test_a_pipe_of_two_channels_and_another_rate_is_heard(piped):
+    samples = scene(6.0, seed=9, rate=48000)
+    data = np.repeat(samples[:, None], 2, axis=1).astype("<f4").tobytes()
+    options = ["--rate", 48000, "--channels", 2, "--encoding", "f32"]
+    done, records = piped(data, *options, "--label", "Dog", "--duration", 5)
+    assert done.returncode == 0
+    labels = {r["label"] for r in records if "label" in r}
+    assert labels == {"Dog"}
+    assert records[-1]["heard"] == 5.0
+
+
+def test_a_file_is_listened_to_at_its_pace(streamsed, model_path, tmp_path):
+    soundfile.write(tmp_path / "a.wav", scene(2.0), RATE)
+    start = time.monotonic()
+    done = streamsed(
+        *["listen", "--file", tmp_path / "a.wav", "--model", model_path],
+        *["--step", "auto", "--log", tmp_path / "log.jsonl"],
+    )
+    assert time.monotonic() - start > 2
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert records == records_of(tmp_path / "log.jsonl")
+    assert 0 < records[0]["step"] <= 1.0
+    assert records[-1]["heard"] == 2.0
+
+
+def test_a_reader_who_leaves_ends_it(model_path):
+    command = [sys.executable, "-m", "streamsed", "listen", "--stdin"]
+    command += ["--model", str(model_path)]
+    with subprocess.Popen(
+        command, env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert b"started" in process.stdout.readline()
+        process.stdout.close()
+        with contextlib.suppress(BrokenPipeError):
+            for _ in range(100):  # much longer than it needs
+                process.stdin.write(pcm_of(scene(2.0)))
+        assert process.wait(20) == 0
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+
+
+WRONG = {
+    "--device=99 must be an input device: 0 pulse; 1 default": ["-d", "99"],
+    "--device=usb must be an input device: 0 pulse; 1 default": ["-d", "usb"],
+    "--device=u must mean one device, and fits 0 pulse; 1 default": ["-d", "u"],
+    "--channel=99 must be from 1 to 32 for pulse": ["-d", "pulse", "--channel", "99"],
+}
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("says", WRONG)
+def test_a_wrong_microphone_is_one_line(streamsed, model_path, mic, says):
+    environment = ENVIRONMENT | mic.environment
+    done = streamsed("listen", "-m", model_path, *WRONG[says], env=environment)
+    assert done.stderr == f"streamsed: error: {says}\n"
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--format", "foo"], "--format=foo must be view or jsonl"),
+        (["--step", "2", "--latency", "1"], "latency=1.0 must be at least step=2.0"),
+        (["--step", "0"], "step=0.0 must"),
+        (["--step", "nan"], "step=nan must"),
+        (["--step", "often"], "--step=often must be seconds or auto"),
+        (["--exec", "no-such-program x"], "and no-such-program is not found"),
+        (["--exec", "sh 'x"], "--exec=sh 'x must be quoted"),
+        (["--save-clips", "nowhere"], "--save-clips=nowhere must be a folder"),
+        (["--clips-limit", "0"], "--clips-limit=0.0 must be positive"),
+        (["--duration", "-1"], "--duration=-1.0 must be positive"),
+        (["--encoding", "s24"], "--encoding=s24 must be one of s16, f32"),
+        (["--rate", "0"], "--rate=0 must be from 1"),
+        (["--channels", "2", "--channel", "3"], "--channels=2 must"),
+        (["--label", "Cow"], "--label=Cow must be one of Speech, Dog"),
+        (["--file", "a.wav"], "--stdin and --file must not be given together"),
+        (["--log", "nowhere/log.jsonl"], "nowhere/log.jsonl"),
+        (["--encoding", "f32"], "must be raw PCM of finite samples"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_wrong_option_is_one_line(streamsed, model_path, options, says):
+    done = streamsed(
+        *["listen", "--stdin", "--model", model_path, *options], input="\uffff" * 99
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("streamsed: error: ")
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
