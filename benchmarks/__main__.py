@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks import frontend, program
+from benchmarks import frontend, live, program
 from streamsed import _core
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
@@ -38,7 +38,7 @@ Written by `make bench`. One run; peers in turns with ours; medians.
 
 def main() -> None:
     text = header()
-    for section in (*frontend.sections(), *program.sections()):
+    for section in (*frontend.sections(), *program.sections(), *live.sections()):
         print(section)
         text += f"\n{section.strip()}\n"
     RESULTS.write_text(text, encoding="utf-8")

@@ -1,0 +1,219 @@
+"""Listening: how late an event is told, what it costs, and what latency buys.
+
+STREAMSED_SOUNDBANK names a folder of sounds as `python -m train fit --soundbank` takes it;
+without it the table of F1 by latency is left out. STREAMSED_BENCH_MINUTES is how much
+audio the memory is measured on.
+"""
+
+import io
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from streamsed.audio import file_chunks
+from streamsed.config import StreamConfig
+from streamsed.detector import Detector
+from streamsed.events import Event
+from streamsed.listener import Listener, Summary, segment_cost
+from streamsed.live import LiveView
+from streamsed.model import Model
+from streamsed.sinks import JsonLines
+from streamsed.source import FileSource, Piece
+
+SCENE = Path(__file__).parent.parent / "examples" / "scene.flac"
+MINUTES = int(os.environ.get("STREAMSED_BENCH_MINUTES", "60"))
+SOUNDBANK = os.environ.get("STREAMSED_SOUNDBANK")
+STEP = 0.25
+LATENCIES = (STEP, 0.5, 1.0, 2.0, 5.0, 10.0)
+N_RECORDINGS, N_SOUNDSCAPES = 6, 20  # 20 soundscapes of 10 s in each recording
+Row = tuple[str, str, str]
+
+
+class Endless:
+    """A source that gives the same chunks again and again, as fast as they are taken."""
+
+    name = "the scene, again and again"
+    lossless = True
+
+    def __init__(self, samples: NDArray[np.float32], rate: int, seconds: float) -> None:
+        self.capture_rate = rate
+        self.memory: dict[int, float] = {}  # MB by whole minutes pushed
+        self._samples = samples
+        self._left = round(seconds * rate)
+        self._n_given = 0
+
+    def read(self) -> list[Piece] | None:
+        """Give a tenth of a second; note the memory at every whole minute."""
+        minute = self._n_given // (60 * self.capture_rate)
+        if minute not in self.memory:
+            self.memory[minute] = resident()
+        if not self._left:
+            return None
+        start = self._n_given % len(self._samples)
+        chunk = self._samples[start : start + min(4410, self._left)]
+        self._n_given += len(chunk)
+        self._left -= len(chunk)
+        return [Piece(chunk)]
+
+    def notices(self) -> list[str]:
+        """Have nothing to say."""
+        return []
+
+    def close(self) -> None:
+        """Have nothing to close."""
+
+
+def resident() -> float:
+    """Return the memory of this process in MB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+class Clocked:
+    """A model that adds up the processor time of its scoring."""
+
+    def __init__(self, model: Model) -> None:
+        self.info, self.device = model.info, model.device
+        self.busy = 0.0
+        self._model = model
+
+    def score(self, features: NDArray[np.float32]) -> Any:
+        """Score as the model does, and clock it."""
+        start = time.process_time()
+        scored = self._model.score(features)
+        self.busy += time.process_time() - start
+        return scored
+
+
+def play(model: Any, *, step: float, seconds: float) -> tuple[Summary, float]:
+    """Listen to the scene at its pace, with view and log; return CPU seconds too."""
+    detector = Detector(model, stream=StreamConfig(step=step, latency=1.0))
+    source = FileSource(SCENE, sample_rate=detector.sample_rate)
+    console = Console(file=io.StringIO(), force_terminal=True, width=120, height=40)
+    view = LiveView(console)
+    detector.observer = view
+    with Path(os.devnull).open("wb", buffering=0) as log:
+        listener = Listener(detector, source, [JsonLines(log.fileno()), view])
+        before = time.process_time()
+        summary = listener.run(duration=seconds, on_tick=lambda: view.tick(listener))
+        return summary, time.process_time() - before
+
+
+def at_real_pace(model: Model) -> Iterator[Row]:
+    for step in (0.25, 1.0):
+        summary, _ = play(model, step=step, seconds=30)
+        delays = sorted(summary.latencies)
+        aim = step + 0.3 + segment_cost(model)
+        yield (
+            f"onset to *opened*, step {step} s: median of {len(delays)}, worst",
+            f"{delays[len(delays) // 2]:.2f} s, {delays[-1]:.2f} s",
+            f"step + 0.3 s + compute: {aim:.2f} s",
+        )
+    clocked = Clocked(model)
+    _, cpu = play(clocked, step=1.0, seconds=30)
+    beside = (cpu - clocked.busy) / 30
+    yield "processor beside the model, step 1 s, view and log", f"{beside:.1%}", "5 %"
+    yield "processor of the model, step 1 s", f"{clocked.busy / 30:.1%}", ""
+
+
+def at_any_pace(model: Model) -> Iterator[Row]:
+    detector = Detector(model, stream=StreamConfig(step=1.0, latency=1.0))
+    samples = np.concatenate(list(file_chunks(SCENE)))
+    source = Endless(samples, detector.sample_rate, 60.0 * MINUTES)
+    start = time.perf_counter()
+    with Path(os.devnull).open("wb", buffering=0) as log:
+        listener = Listener(detector, source, [JsonLines(log.fileno())])
+        summary = listener.run()
+    seconds = time.perf_counter() - start
+    first, last = source.memory[1], source.memory[MINUTES]
+    yield (
+        f"memory after 1 min, after {MINUTES} min of audio",
+        f"{first:.0f} MB, {last:.0f} MB",
+        "the same",
+    )
+    expected = MINUTES * 60 * detector.sample_rate
+    exact = "exact" if listener.n_samples == expected else "not exact"
+    yield "samples at the end", f"{listener.n_samples}, {exact}", f"{expected}"
+    yield "lost", f"{summary.lost:.1f} s", "0 s"
+    yield "pace", f"{60 * MINUTES / seconds:.0f} times real", ""
+
+
+def figures() -> str:
+    model = Model.load("default", device="cpu")
+    lines = ["## Listening", "", "| measure | here | aim |", "|---|---|---|"]
+    for row in (*at_real_pace(model), *at_any_pace(model)):
+        lines.append("| " + " | ".join(row) + " |")
+    return "\n".join(lines)
+
+
+def joined(
+    parts: Sequence[tuple[NDArray[np.float32], Sequence[Event]]], rate: int
+) -> tuple[NDArray[np.float32], list[Event]]:
+    """Lay soundscapes end to end; an event that goes on over a joint is one event."""
+    events: list[Event] = []
+    position = 0
+    for samples, found in parts:
+        for event in sorted(found):
+            at = position / rate
+            moved = Event(event.label, event.onset + at, event.offset + at, 1.0)
+            same = [e for e in events if e.label == event.label]
+            if same and moved.onset - same[-1].offset < 0.15:
+                events.remove(same[-1])
+                offset = max(same[-1].offset, moved.offset)
+                moved = Event(event.label, same[-1].onset, offset, 1.0)
+            events.append(moved)
+        position += len(samples)
+    return np.concatenate([samples for samples, _ in parts]), sorted(events)
+
+
+def by_latency() -> str:
+    title = "## Event F1 by latency"
+    if SOUNDBANK is None:
+        return f"{title}\n\nLeft out: STREAMSED_SOUNDBANK names no folder of sounds."
+    from train.metrics import event_f1
+    from train.rules import PLAIN
+    from train.soundbank import Soundbank
+    from train.soundscapes import Mixer
+
+    model = Model.load("default", device="cpu")
+    rate = model.info.frontend.sample_rate
+    bank = Soundbank.load(Path(SOUNDBANK), split="validation", sample_rate=rate)
+    mixer, rng = Mixer(bank, PLAIN), np.random.default_rng(1)
+    recordings = []
+    for _ in range(N_RECORDINGS):
+        drawn = [mixer.mix(rng) for _ in range(N_SOUNDSCAPES)]
+        recordings.append(joined([(one.samples, one.events) for one in drawn], rate))
+    references = [events for _, events in recordings]
+    minutes = sum(len(samples) for samples, _ in recordings) / rate / 60
+    what = (
+        f"The shipped model on {N_RECORDINGS} recordings of {N_SOUNDSCAPES} generated "
+        f"soundscapes each ({minutes:.0f} minutes in all, from the bank's validation "
+        f"split), a step of {STEP} s, scored by sed_eval."
+    )
+    lines = [
+        title,
+        "",
+        what,
+        "",
+        "| latency | macro F1 (%) | micro F1 (%) |",
+        "|---|---|---|",
+    ]
+    for latency in LATENCIES:
+        stream = StreamConfig(step=STEP, latency=latency)
+        detector = Detector(model, stream=stream)
+        found = [sorted(detector.events([samples])) for samples, _ in recordings]
+        scored = event_f1(references, found, model.info.labels)
+        macro, micro = 100 * scored.macro, 100 * scored.micro
+        lines.append(f"| {latency:g} s | {macro:.1f} | {micro:.1f} |")
+    return "\n".join(lines)
+
+
+def sections() -> Iterator[str]:
+    yield figures()
+    yield by_latency()
