@@ -17,6 +17,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Mapping
+from itertools import groupby
 from typing import Any, Self
 
 import numpy as np
@@ -163,12 +164,16 @@ class LiveView:
         for label, column in zip(labels, scores.T, strict=True):
             lane = Text(f"{label[:name_width]:{name_width}} ")
             bars = [c.event for c in self._events.values() if c.event.label == label]
+            cells = []
             for cell in range(n_cells):
                 first, last = frames[cell], max(frames[cell] + 1, frames[cell + 1])
                 heard = column[max(0, first) : max(0, last)]
                 shade = SHADES[round(float(heard.max()) * 4)] if len(heard) else " "
                 on = _covered(bars, edges[cell], edges[cell + 1])
-                lane.append("█" if on else shade, "cyan" if on else "dim")
+                cells.append(("█", "cyan") if on else (shade, "dim"))
+            # Few long pieces are drawn much faster than many of one character.
+            for style, alike in groupby(cells, key=lambda cell: cell[1]):
+                lane.append("".join(shade for shade, _ in alike), style)
             lane.append(f" {column[-1]:5.2f}", "bold" if column[-1] >= 0.5 else "dim")
             lines.append(lane)
         return lines
