@@ -1,5 +1,6 @@
 """Export: what the file says and computes is what the network does."""
 
+import shlex
 import sys
 
 import numpy as np
@@ -8,12 +9,12 @@ import soundfile
 import torch
 
 from streamsed.artefact import ModelInfo
-from streamsed.config import PostConfig
-from streamsed.frontend import normalize
+from streamsed.config import FrontendConfig, PostConfig
 from streamsed.model import Model
 from train import cli, export
 from train.checkpoint import TrainedNetwork, make_network
 from train.config import TrainConfig
+from train.evaluate import noise_segments
 from train.export import count_gmac, export_model
 
 LABELS = ("Cat", "Dog", "Speech")
@@ -31,9 +32,7 @@ def random_trained(**settings):
 
 
 def segments(n):
-    frames = np.random.default_rng(0).normal(-40, 15, (n, 1024, 128))
-    normal = [normalize(each) for each in frames.astype(np.float32)]
-    return torch.from_numpy(np.stack(normal))[:, None]
+    return torch.from_numpy(noise_segments(FrontendConfig())[:n])[:, None]
 
 
 @pytest.mark.parametrize("stem_pools", [1, 2])
@@ -90,8 +89,11 @@ def test_pooling_twice_costs_less_than_half():
     assert count_gmac(twice) < 0.5 * count_gmac(once)
 
 
-def run_cli(monkeypatch, *arguments):
-    monkeypatch.setattr(sys, "argv", ["train", *map(str, arguments)])
+def run_cli(monkeypatch, command):
+    monkeypatch.setattr(sys, "argv", ["train", *shlex.split(command)])
+    # These two change the whole process, which other tests share.
+    monkeypatch.setattr(torch, "set_flush_denormal", lambda _: True)
+    monkeypatch.setattr(cli, "keep_freed_memory", lambda: True)
     with pytest.raises(SystemExit) as caught:
         cli.main()
     return caught.value.code
@@ -119,58 +121,43 @@ def bank(tmp_path_factory):
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 def test_the_command_line_goes_from_bank_to_model(bank, tmp_path, monkeypatch, capsys):
     run, model = tmp_path / "run", tmp_path / "model.pt"
-    fit = ["fit", "--soundbank", bank, "--run", run, "--width", 4, "--steps", 1]
-    fit += ["--n-validation", 2, "--threads", 1]
-    assert run_cli(monkeypatch, *fit) == 0
-    assert run_cli(monkeypatch, *fit) == 2
+    fit = f"fit --soundbank {bank} --run {run} --width 4 --steps 1 --threads 1"
+    assert run_cli(monkeypatch, fit + " --n-validation 2") == 0
+    assert run_cli(monkeypatch, fit) == 2
     assert "--resume" in capsys.readouterr().err
-    command = [
-        "export",
-        run,
-        "--output",
-        model,
-        "--soundbank",
-        bank,
-        "--n",
-        2,
-        "--tune",
-    ]
-    assert run_cli(monkeypatch, *command) == 0
-    assert ModelInfo.read(model).labels == ("Beep", "Hiss")
-    measure = [
-        "evaluate",
-        model,
-        "--soundbank",
-        bank,
-        "--split",
-        "validation",
-        "--n",
-        2,
-    ]
+    export = f"export {run} --output {model}"
+    measured = f" --soundbank {bank} --split validation --n 2"
+    assert run_cli(monkeypatch, export + measured + " --tune") == 0
+    info = ModelInfo.read(model)
+    assert info.labels == ("Beep", "Hiss")
+    assert "event_f1_macro" in info.scores_at_export
+    assert set(info.post.onset_threshold) == {"Beep", "Hiss"}
+    assert run_cli(monkeypatch, export) == 0
+    assert ModelInfo.read(model).scores_at_export == {}
     capsys.readouterr()
-    assert run_cli(monkeypatch, *measure) == 0
+    assert run_cli(monkeypatch, f"evaluate {model}" + measured) == 0
     output = capsys.readouterr().out
     assert "macro" in output
     assert "of 1" in output
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    "command",
     [
-        ("evaluate", "nothing.pt", "--soundbank", "BANK"),
-        ("export", "nowhere", "--output", "model.pt", "--soundbank", "BANK"),
-        ("soundscapes", "out", "--soundbank", "nowhere"),
-        ("soundscapes", "out", "--soundbank", "BANK", "--split", "test"),
-        ("fit", "--soundbank", "BANK", "--run", "run", "--preset", "huge"),
-        ("fit", "--soundbank", "BANK", "--run", "run", "--resume"),
+        "evaluate nothing.pt --soundbank BANK",
+        "export nowhere --output model.pt --soundbank BANK",
+        "soundscapes out --soundbank nowhere",
+        "soundscapes out --soundbank BANK --split test",
+        "fit --soundbank BANK --run run --preset huge",
+        "fit --soundbank BANK --run run --resume",
+        "fit --soundbank BANK",
     ],
 )
 def test_what_is_wrong_is_one_line_and_exit_code_2(
-    bank, tmp_path, monkeypatch, capsys, arguments
+    bank, tmp_path, monkeypatch, capsys, command
 ):
     monkeypatch.chdir(tmp_path)
-    given = [str(bank) if each == "BANK" else each for each in arguments]
-    assert run_cli(monkeypatch, *given) == 2
+    assert run_cli(monkeypatch, command.replace("BANK", str(bank))) == 2
     error = capsys.readouterr().err
     assert error.startswith("train: error: ")
     assert error.count("\n") == 1

@@ -183,6 +183,8 @@ def test_every_preset_loads_and_says_why():
 def test_presets_take_changes():
     config = load_preset("small", steps=7, seed=None)
     assert (config.width, config.steps, config.seed) == (16, 7, 0)
+    assert config.minutes is None
+    assert load_preset("small", minutes=5.0).minutes == 5.0
 
 
 @pytest.mark.parametrize(

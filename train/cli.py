@@ -12,7 +12,7 @@ import typer
 
 from streamsed.artefact import find_model
 from streamsed.config import FrontendConfig, PostConfig
-from train.checkpoint import BEST, LAST, load_trained
+from train.checkpoint import BEST, LAST, TrainedNetwork, load_trained
 from train.config import load_preset, preset_names
 from train.dataset import SoundscapeDataset
 from train.evaluate import (
@@ -20,6 +20,7 @@ from train.evaluate import (
     draw_recordings,
     isolated_recordings,
     network_scores,
+    noise_segments,
     recognition_rates,
     score_events,
     score_with,
@@ -177,8 +178,13 @@ def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
     *,
     output: Annotated[Path, typer.Option(metavar="FILE", help="The model file.")],
-    soundbank: BankOption,
-    split: SplitOption = "validation",
+    soundbank: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Measure on soundscapes of this bank."),
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Split of the bank; without it, every file.")
+    ] = None,
     name: Annotated[str, typer.Option(help="What the model is called.")] = "default",
     n: Annotated[int, typer.Option("--n", min=1, help="Soundscapes measured.")] = 300,
     tune: Annotated[
@@ -193,38 +199,41 @@ def export(
 ) -> None:
     """Write a run's best network to a model file that describes itself, and check it.
 
-    Scores are measured on soundscapes of seed 2; with --tune, thresholds and shortest
-    durations are chosen on others, of seed 3.
+    With --soundbank, its event F1 on soundscapes of seed 2 is written into it; with
+    --tune as well, thresholds and shortest durations are chosen on those of seed 3.
     """
     trained = load_trained(run, best=not last)
-    frontend = FrontendConfig()
-    measured = _recordings(soundbank, split, n, seed=2)
-    post = PostConfig()
-    if tune:
-        tuning = _recordings(soundbank, split, n, seed=3)
-        tuning_scores = list(network_scores(trained.network, tuning.segments))
-        post = tune_post(tuning_scores, tuning, frontend)
-    scores = list(network_scores(trained.network, measured.segments))
-    result = score_events(scores, measured, post, frontend)
+    post, scores = PostConfig(), {}
+    segments = noise_segments(FrontendConfig())
+    if soundbank is not None:
+        if tune:
+            tuning = _recordings(soundbank, split, n, seed=3)
+            heard = list(network_scores(trained.network, tuning.segments))
+            post = tune_post(heard, tuning, FrontendConfig())
+        measured = _recordings(soundbank, split, n, seed=2)
+        heard = list(network_scores(trained.network, measured.segments))
+        result = score_events(heard, measured, post, FrontendConfig())
+        scores = result.to_dict()
+        scores["data"] = (
+            f"{n} soundscapes of seed 2 from {split or 'all'} of a sound bank"
+        )
+        segments = measured.segments[:8]
+        _print_table(result, {})
+    elif tune:
+        raise ValueError("tune=True must come with --soundbank")
     info = export_model(
         trained,
         output,
         name=name,
-        segments=torch.from_numpy(measured.segments[:8])[:, None],
+        segments=torch.from_numpy(segments)[:, None],
         post=post,
-        scores={
-            "event_f1_macro": round(result.macro, 4),
-            "event_f1_micro": round(result.micro, 4),
-            "event_f1_per_label": {k: round(v, 4) for k, v in result.per_label.items()},
-            "data": f"{n} soundscapes of seed 2 from split {split} of the sound bank",
-        },
+        scores=scores,
         provenance={"data": data, "command": shlex.join(_fit_command(run, trained))},
     )
-    _print_table(result, {})
     print(f"{output}: {info.parameters} parameters, {info.gmac} GMAC a segment")
 
 
-def _fit_command(run: Path, trained: Any) -> list[str]:
+def _fit_command(run: Path, trained: TrainedNetwork) -> list[str]:
     """Say which command trained a run."""
     config = trained.config
     length = (
@@ -233,7 +242,8 @@ def _fit_command(run: Path, trained: Any) -> list[str]:
         else ["--minutes", f"{config.minutes:g}"]
     )
     command = ["python", "-m", "train", "fit", "--soundbank", "DIR", "--run", run.name]
-    return [*command, *length, "--seed", str(config.seed)]
+    command += ["--width", str(config.width), "--seed", str(config.seed)]
+    return command + length
 
 
 def _recordings(

@@ -119,6 +119,8 @@ def load_preset(name: str, **changes: Any) -> TrainConfig:
         raise ValueError(f"preset={name} must be one of {', '.join(preset_names())}")
     text = (PRESETS / f"{name}.toml").read_text(encoding="utf-8")
     settings = tomllib.loads(text)
+    if changes.get("steps") is not None:
+        settings.pop("minutes", None)  # a number of steps replaces a time
     settings |= {key: value for key, value in changes.items() if value is not None}
     known = [field.name for field in fields(TrainConfig)]
     for key in settings:

@@ -51,6 +51,14 @@ def isolated_recordings(bank: Soundbank, config: FrontendConfig) -> Recordings:
     return _gather(isolated_soundscapes(bank), bank.labels, config)
 
 
+def noise_segments(config: FrontendConfig) -> NDArray[np.float32]:
+    """Make two segments of noise, float32 (2, T, n_mels), to compare networks on."""
+    rng = np.random.default_rng(0)
+    shape = (2, config.segment_frames, config.n_mels)
+    frames = rng.normal(-40.0, 15.0, shape).astype(np.float32)
+    return np.stack([normalize(each, top_db=config.top_db) for each in frames])
+
+
 def _gather(
     soundscapes: Iterable[Soundscape], labels: tuple[str, ...], config: FrontendConfig
 ) -> Recordings:

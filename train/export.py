@@ -71,7 +71,8 @@ def export_model(
     with warnings.catch_warnings():
         # TorchScript is deprecated upstream, and is what the runtime loads.
         warnings.filterwarnings("ignore", category=DeprecationWarning)
-        traced = torch.jit.trace(trained.network, example)  # type: ignore[no-untyped-call]
+        # Unchecked here, because the reloaded file is compared below.
+        traced = torch.jit.trace(trained.network, example, check_trace=False)  # type: ignore[no-untyped-call]
         frozen = torch.jit.freeze(traced.eval())
         extra = {INFO_NAME: json.dumps(info.to_dict(), indent=1)}
         torch.jit.save(frozen, str(draft), _extra_files=extra)

@@ -12,6 +12,7 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from streamsed.events import Event
 
@@ -31,6 +32,14 @@ class EventF1:
     macro: float
     micro: float
     per_label: dict[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the scores as a dict that JSON can hold, to four decimals."""
+        return {
+            "event_f1_macro": round(self.macro, 4),
+            "event_f1_micro": round(self.micro, 4),
+            "event_f1_per_label": {k: round(v, 4) for k, v in self.per_label.items()},
+        }
 
 
 def event_f1(
