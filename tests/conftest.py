@@ -6,12 +6,17 @@ import subprocess
 import sys
 
 import pytest
+import virtual_microphone
 from hypothesis import settings
 
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
 
 settings.register_profile("streamsed", deadline=None, derandomize=True)
 settings.load_profile("streamsed")
+
+# Fixtures for the tests that listen.
+virtual_microphone_server = virtual_microphone.virtual_microphone_server
+mic, heard_here = virtual_microphone.mic, virtual_microphone.heard_here
 
 # An editable install may announce its rebuild in every process.
 os.environ["SKBUILD_EDITABLE_VERBOSE"] = "0"

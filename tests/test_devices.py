@@ -2,7 +2,6 @@ import os
 from dataclasses import replace
 
 import pytest
-import virtual_microphone
 from conftest import ENVIRONMENT
 
 from streamsed.devices import (
@@ -16,8 +15,6 @@ from streamsed.devices import (
     same_device,
     working_rates,
 )
-
-mic, heard_here = virtual_microphone.mic, virtual_microphone.heard_here
 
 
 @pytest.mark.live

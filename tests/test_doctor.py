@@ -1,10 +1,7 @@
 import pytest
-import virtual_microphone
 from conftest import ENVIRONMENT
 
 from streamsed.devices import NO_PORTAUDIO
-
-mic = virtual_microphone.mic
 
 
 def findings(done):

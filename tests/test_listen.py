@@ -8,12 +8,9 @@ import time
 import numpy as np
 import pytest
 import soundfile
-import virtual_microphone
 from conftest import ENVIRONMENT
 from listening import Listening, bursts
 from sounds import RATE, scene
-
-mic = virtual_microphone.mic
 
 PLAYED = [
     ("Speech", 0.2, 0.8),
@@ -164,7 +161,7 @@ def test_a_program_that_was_stopped_loses_nothing(listen, mic):
 def test_a_reader_who_does_not_read_does_not_stop_it(mic, model_path, tmp_path):
     log = tmp_path / "log.jsonl"
     command = [sys.executable, "-m", "streamsed", "listen", "-d", "pulse", "--log", log]
-    command += ["--model", model_path, "--step", "0.25", "--duration", "5"]
+    command += ["--model", model_path, "--step", "0.25", "--duration", "3"]
     with subprocess.Popen(
         command, env=ENVIRONMENT | mic.environment, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -175,9 +172,9 @@ def test_a_reader_who_does_not_read_does_not_stop_it(mic, model_path, tmp_path):
             if log.exists() and "listening" in log.read_text():
                 break
             time.sleep(0.1)
-        mic.play(bursts([("Dog", n / 4, 0.15) for n in range(1, 16)], 4.0))
+        mic.play(bursts([("Dog", n / 4, 0.15) for n in range(1, 8)], 2.0))
         lines = iter(process.stdout)
-        time.sleep(6)
+        time.sleep(3.5)
         assert "stopped" in log.read_text()
         written = [json.loads(line) for line in lines]
     assert process.returncode == 0

@@ -2,13 +2,11 @@ import time
 
 import numpy as np
 import pytest
-import virtual_microphone
 from sounds import RATE, tone
 
 from streamsed.microphone import Microphone
 
 pytestmark = pytest.mark.live
-mic, heard_here = virtual_microphone.mic, virtual_microphone.heard_here
 
 
 def noise(seconds, seed=0):

@@ -12,7 +12,6 @@ from datetime import datetime
 
 import numpy as np
 import pytest
-import virtual_microphone
 from conftest import ENVIRONMENT
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,7 +21,6 @@ from streamsed.config import StreamConfig
 from streamsed.detector import Detector
 from streamsed.listener import Listener
 
-mic = virtual_microphone.mic
 ROUNDS = int(os.environ.get("STREAMSED_SOAK", "2"))
 CALAMITIES = ("kill", "loss", "stall", "terminate", "nothing")
 COLLAR = 0.8  # seconds that a player may take to start, and more
@@ -108,7 +106,7 @@ class Soak:
         if not first:
             time.sleep(self.random.uniform(0, 0.5))
             self.play()
-        time.sleep(3.0)
+        time.sleep(2.5)
 
 
 def overlaps(one, other, slack=0.0):

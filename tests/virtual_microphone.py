@@ -92,11 +92,16 @@ class VirtualMicrophone:
         self._pactl("load-module", name, *options)
         self._pactl("set-default-source", "mic.monitor")
 
-    def stop(self):
-        """End the server and players that were started here, and no others."""
+    def hush(self):
+        """End what still plays."""
         for player in self._players:
             player.kill()
             player.wait()
+        self._players.clear()
+
+    def stop(self):
+        """End the server and players that were started here, and no others."""
+        self.hush()
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._pid, signal.SIGTERM)
             for _ in range(100):
@@ -128,14 +133,22 @@ def virtual_microphone(rate=RATE):
             microphone.stop()
 
 
-@pytest.fixture(scope="module")
-def mic():
-    """Give a virtual microphone, for the programs started in its `environment`."""
-    try:
-        with virtual_microphone() as microphone:
-            yield microphone
-    except UnavailableError as error:
-        pytest.skip(str(error))
+@pytest.fixture(scope="session")
+def virtual_microphone_server():
+    """Give one virtual microphone for all tests, or say why there is none."""
+    with contextlib.ExitStack() as stack:
+        try:
+            microphone = stack.enter_context(virtual_microphone())
+        except UnavailableError as error:
+            pytest.skip(str(error))
+        yield microphone
+
+
+@pytest.fixture
+def mic(virtual_microphone_server):
+    """Give the virtual microphone, for the programs started in its `environment`."""
+    yield virtual_microphone_server
+    virtual_microphone_server.hush()
 
 
 @pytest.fixture
