@@ -18,6 +18,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from streamsed.artefact import ModelInfo, find_model
 from streamsed.config import PerLabel, StreamConfig
 from streamsed.detector import Detector
 from streamsed.devices import find_device, quiet
@@ -25,7 +26,7 @@ from streamsed.display import say, summary_table
 from streamsed.listener import MAX_LOAD, Listener, segment_cost, shortest_step
 from streamsed.live import LiveView
 from streamsed.microphone import Microphone
-from streamsed.model import Model, ModelInfo, find_model
+from streamsed.model import Model
 from streamsed.sinks import Clips, Commands, JsonLines, Sink, Unhurried
 from streamsed.source import FileSource, PcmSource, Source
 
