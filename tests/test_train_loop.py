@@ -247,6 +247,6 @@ def test_tuning_finds_what_keeps_a_wavering_sound_in_one_piece():
     post = tune_post([scores], recordings, config)
     assert score_events([scores], recordings, post, config).macro == 1.0
     assert post.onset_threshold == {"Hum": 0.5, "Click": 0.5}
-    assert post.offset_threshold == {"Hum": 0.3, "Click": 0.5}
+    assert post.offset_threshold == {"Hum": 0.35, "Click": 0.5}
     assert post.min_duration == {"Hum": 0.5, "Click": 0.2}
     assert post.min_gap == PostConfig().min_gap

@@ -215,7 +215,8 @@ def export(
         result = score_events(heard, measured, post, FrontendConfig())
         scores = result.to_dict()
         scores["data"] = (
-            f"{n} soundscapes of seed 2 from {split or 'all'} of a sound bank"
+            f"{n} soundscapes of seed 2, split {split}, of a sound bank"
+            + ("; thresholds tuned on others of the same recordings" if tune else "")
         )
         segments = measured.segments[:8]
         _print_table(result, {})
