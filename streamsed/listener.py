@@ -32,7 +32,7 @@ from streamsed.model import Model
 from streamsed.sinks import Sink
 from streamsed.source import Piece, Source
 
-POLL = 0.02
+POLL = 0.05
 """Seconds between two looks at a source that had nothing."""
 
 MAX_LOAD = 0.6

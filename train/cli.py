@@ -23,6 +23,7 @@ from train.evaluate import (
     noise_segments,
     recognition_rates,
     score_events,
+    score_psds,
     score_with,
 )
 from train.export import export_model
@@ -158,7 +159,7 @@ def evaluate(
     n: Annotated[int, typer.Option("--n", min=1, help="Soundscapes.")] = 300,
     seed: Annotated[int, typer.Option(help="Which soundscapes.")] = 2,
 ) -> None:
-    """Measure event F1 on soundscapes, and how many isolated clips are recognised."""
+    """Measure event F1 and PSDS on soundscapes, and count isolated clips recognised."""
     if not model.is_dir():
         find_model(model)
     bank = Soundbank.load(soundbank, split=split)
@@ -168,9 +169,11 @@ def evaluate(
     if scored.labels != bank.labels:
         raise ValueError(f"labels={bank.labels} of the bank must be the model's")
     result = score_events(scored.scores, mixtures, scored.post, frontend)
+    areas = score_psds(scored.scores, mixtures, frontend)
     alone = isolated_recordings(bank, frontend)
     rates = recognition_rates(score_with(model, alone.segments).scores, alone)
     _print_table(result, rates)
+    print(f"PSDS 1 {areas[0]:.3f}, PSDS 2 {areas[1]:.3f}")
 
 
 @app.command()

@@ -21,8 +21,9 @@ from streamsed.model import Model
 from streamsed.tracker import EventTracker
 from train.checkpoint import load_trained
 from train.dataset import log_mel
-from train.metrics import EventF1, event_f1
+from train.metrics import EventF1, event_f1, psds
 from train.network import Network
+from train.rules import PLAIN
 from train.soundbank import Soundbank
 from train.soundscapes import Mixer, Soundscape, isolated_soundscapes
 
@@ -127,6 +128,20 @@ def score_events(
     labels = recordings.labels
     estimated = [scores_to_events(each, labels, post, config) for each in scores]
     return event_f1(recordings.reference, estimated, labels)
+
+
+def score_psds(
+    scores: Sequence[Scores], recordings: Recordings, config: FrontendConfig
+) -> tuple[float, float]:
+    """Compute PSDS 1 and 2 of the scores of plain soundscapes."""
+    n_samples = [round(PLAIN.duration * config.sample_rate)] * len(scores)
+    return psds(
+        recordings.reference,
+        scores,
+        recordings.labels,
+        n_samples=n_samples,
+        frontend=config,
+    )
 
 
 def recognition_rates(
