@@ -2,6 +2,7 @@
 
 import os
 import platform
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -38,8 +39,8 @@ Written by `make bench`. One run; peers in turns with ours; medians.
 
 def main() -> None:
     text = header()
-    for section in (*frontend.sections(), *program.sections(), *live.sections()):
-        print(section)
+    for section in chain(frontend.sections(), program.sections(), live.sections()):
+        print(section, flush=True)
         text += f"\n{section.strip()}\n"
     RESULTS.write_text(text, encoding="utf-8")
     print(f"written to {RESULTS}")
