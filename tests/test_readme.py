@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from streamsed.audio import file_chunks
+from streamsed.detector import Detector
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -23,6 +24,16 @@ def test_the_python_of_the_readme_runs_in_its_order(monkeypatch, capsys):
     for block in blocks("python"):
         exec(block, names)  # noqa: S102 - the README's own code
     assert "Dog" in capsys.readouterr().out
+
+
+def test_the_events_of_the_readme_are_those_of_the_scene():
+    shown = re.search(r"\$ streamsed file (\S+)\n(.*?)```", README, flags=re.DOTALL)
+    assert shown is not None
+    rows = [line.split() for line in shown[2].splitlines()[2:]]
+    told = [(label, pytest.approx(float(onset), abs=0.2)) for onset, *_, label in rows]
+    detector = Detector.load("default", device="cpu")
+    events = sorted(detector.events(file_chunks(ROOT / shown[1])))
+    assert [(event.label, event.onset) for event in events] == told
 
 
 def test_the_make_targets_of_the_readme_exist():
