@@ -21,11 +21,12 @@ from streamsed.audio import file_chunks
 from streamsed.config import StreamConfig
 from streamsed.detector import Detector, Trace
 from streamsed.events import Event
-from streamsed.listener import Listener, Summary, segment_cost
+from streamsed.listener import Listener, segment_cost
 from streamsed.live import LiveView
 from streamsed.model import Model
 from streamsed.sinks import JsonLines
 from streamsed.source import FileSource, Piece
+from streamsed.summary import Summary
 
 SCENE = Path(__file__).parent.parent / "examples" / "scene.flac"
 MINUTES = int(os.environ.get("STREAMSED_BENCH_MINUTES", "60"))

@@ -16,7 +16,7 @@ from rich.text import Text
 from streamsed.artefact import ModelInfo
 from streamsed.devices import Device
 from streamsed.events import Event
-from streamsed.listener import Summary
+from streamsed.summary import Summary
 
 PATIENCE = 2.0
 """Seconds that a person waits without a bar."""

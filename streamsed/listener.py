@@ -15,9 +15,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
@@ -31,6 +30,7 @@ from streamsed.lives import Change
 from streamsed.model import Model
 from streamsed.sinks import Sink
 from streamsed.source import Piece, Source
+from streamsed.summary import Summary
 
 POLL = 0.05
 """Seconds between two looks at a source that had nothing."""
@@ -69,50 +69,6 @@ def shortest_step(cost: float, frontend: FrontendConfig, *, latency: float) -> f
     return min(n_frames * duration, latency)
 
 
-@dataclass
-class Summary:
-    """What was heard, lost and found.
-
-    Parameters
-    ----------
-    heard, lost : float
-        Seconds of the time line with and without sound.
-    events : Counter
-        Closed events by label.
-    busy : float
-        Seconds that the detection took.
-    latencies : deque of float
-        Seconds from the onset of each event until it was told as opened, of the newest.
-    n_skipped : int
-        Segments that were not scored, to keep up.
-    """
-
-    heard: float = 0.0
-    lost: float = 0.0
-    events: Counter[str] = field(default_factory=Counter)
-    busy: float = 0.0
-    latencies: deque[float] = field(default_factory=lambda: deque(maxlen=10_000))
-    n_skipped: int = 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the summary as a dict for JSON."""
-        total = self.heard + self.lost
-        delays = sorted(self.latencies)
-        percentiles = (
-            {f"p{p}": delays[len(delays) * p // 100] for p in (50, 90, 99)}
-            if delays
-            else {}
-        )
-        return {
-            "heard": round(self.heard, 6),
-            "lost": round(self.lost, 6),
-            "events": dict(sorted(self.events.items())),
-            "real_time_factor": round(self.busy / total, 4) if total else 0.0,
-            "skipped_segments": self.n_skipped,
-            "opened_after": {p: round(delay, 3) for p, delay in percentiles.items()},
-        }
-
-
 class Listener:
     """Push a source through a detector and tell the sinks.
 
@@ -138,7 +94,7 @@ class Listener:
     ) -> None:
         self.detector = detector
         self.source = source
-        self.summary = Summary()
+        self.summary = Summary(detector.sample_rate)
         self.n_samples = 0  # of the time line
         self.peak = 0.0  # of the newest piece
         self._sinks = list(sinks)
@@ -224,9 +180,9 @@ class Listener:
         self._recent.append((seconds, busy))
         self.summary.busy += busy
         if piece.missing:
-            self.summary.lost += seconds
+            self.summary.n_lost += len(samples)
         else:
-            self.summary.heard += seconds
+            self.summary.n_heard += len(samples)
         self._tell_changes(changes, delay=busy)
 
     def _mark_gap(self, reason: str) -> None:

@@ -11,9 +11,10 @@ from sounds import RATE, cut, scene, silence
 
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
 from streamsed.detector import Detector
-from streamsed.listener import MAX_LOAD, Listener, Summary, shortest_step
+from streamsed.listener import MAX_LOAD, Listener, shortest_step
 from streamsed.sinks import JsonLines
 from streamsed.source import FileSource
+from streamsed.summary import Summary
 from streamsed.tracker import EventTracker
 
 FULL = Path("/dev/full")
@@ -78,8 +79,8 @@ def test_a_gap_is_told_exact_to_the_sample_and_times_stay_true(detector):
     assert record["reason"] == "the device was lost"
     assert round(record["onset"] * RATE) == first
     assert round(record["offset"] * RATE) == last
-    assert round(summary.lost * RATE) == last - first
-    assert round((summary.heard + summary.lost) * RATE) == len(samples)
+    assert summary.n_lost == last - first
+    assert summary.n_heard + summary.n_lost == len(samples)
     onsets = [round(e.onset, 6) for e in detector.events([holed])]
     assert [record["onset"] for record in kept.of("closed")] == onsets
 
@@ -249,13 +250,13 @@ def test_sound_after_hours_of_gap_is_where_it_was(detector):
 
 
 def test_the_summary_is_bounded_and_in_order():
-    summary = Summary()
+    summary = Summary(RATE)
     for n in range(50_000):
         summary.latencies.append(n / 1000)
     assert len(summary.latencies) == 10_000
     told = summary.to_dict()["opened_after"]
     assert told == {"p50": 45.0, "p90": 49.0, "p99": 49.9}
-    assert json.loads(json.dumps(Summary().to_dict()))["opened_after"] == {}
+    assert json.loads(json.dumps(Summary(RATE).to_dict()))["opened_after"] == {}
 
 
 @given(st.floats(1e-4, 3), st.floats(0.1, 10))

@@ -24,8 +24,9 @@ SOUNDS = [("Speech", 0.5, 1.0), ("Dog", 2.0, 0.7), ("Speech", 3.5, 1.0)]
 
 
 IN_TERMINAL = """
-import fcntl, os, sys, termios
+import fcntl, os, signal, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # Ctrl-C comes from the terminal
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup, around the tests, ignores
 python = sys.executable
 os.execv(python, [python, "-m", "streamsed", "listen", *sys.argv[1:]])
 """

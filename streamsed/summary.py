@@ -1,0 +1,64 @@
+"""What an hour, or a night, of listening came to: sound heard and lost, events, delays."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Summary:
+    """What was heard, lost and found.
+
+    Parameters
+    ----------
+    sample_rate : int
+        Hz.
+    n_heard, n_lost : int
+        Samples of the time line with and without sound.
+    events : Counter
+        Closed events by label.
+    busy : float
+        Seconds that the detection took.
+    latencies : deque of float
+        Seconds from the onset of each event until it was told as opened, of the newest.
+    n_skipped : int
+        Segments that were not scored, to keep up.
+    """
+
+    sample_rate: int
+    n_heard: int = 0
+    n_lost: int = 0
+    events: Counter[str] = field(default_factory=Counter)
+    busy: float = 0.0
+    latencies: deque[float] = field(default_factory=lambda: deque(maxlen=10_000))
+    n_skipped: int = 0
+
+    @property
+    def heard(self) -> float:
+        """Seconds of sound."""
+        return self.n_heard / self.sample_rate
+
+    @property
+    def lost(self) -> float:
+        """Seconds that are missing."""
+        return self.n_lost / self.sample_rate
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the summary as a dict for JSON."""
+        total = self.heard + self.lost
+        delays = sorted(self.latencies)
+        percentiles = (
+            {f"p{p}": delays[len(delays) * p // 100] for p in (50, 90, 99)}
+            if delays
+            else {}
+        )
+        return {
+            "heard": round(self.heard, 6),
+            "lost": round(self.lost, 6),
+            "events": dict(sorted(self.events.items())),
+            "real_time_factor": round(self.busy / total, 4) if total else 0.0,
+            "skipped_segments": self.n_skipped,
+            "opened_after": {p: round(delay, 3) for p, delay in percentiles.items()},
+        }
