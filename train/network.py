@@ -179,7 +179,7 @@ class Network(nn.Module):
         super().__init__()
         if n_labels < 1:
             raise ValueError(f"n_labels={n_labels} must be at least 1")
-        if width < 4:  # oneDNN's backward pass crashes on two channels
+        if width < 4:  # torch 2.13's backward pass crashed on two channels
             raise ValueError(f"width={width} must be at least 4")
         if stem_pools not in (1, 2):
             raise ValueError(f"stem_pools={stem_pools} must be 1 or 2")
