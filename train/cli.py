@@ -188,7 +188,10 @@ def export(
     split: Annotated[
         str | None, typer.Option(help="Split of the bank; without it, every file.")
     ] = None,
-    name: Annotated[str, typer.Option(help="What the model is called.")] = "default",
+    name: Annotated[
+        str | None,
+        typer.Option(help="What the model is called. [default: FILE's stem]"),
+    ] = None,
     n: Annotated[int, typer.Option("--n", min=1, help="Soundscapes measured.")] = 300,
     tune: Annotated[
         bool, typer.Option("--tune", help="Choose thresholds for each label.")
@@ -228,7 +231,7 @@ def export(
     info = export_model(
         trained,
         output,
-        name=name,
+        name=name or output.stem,
         segments=torch.from_numpy(segments)[:, None],
         post=post,
         scores=scores,
