@@ -22,6 +22,7 @@ from streamsed.detector import Detector
 from streamsed.listener import Listener
 
 ROUNDS = int(os.environ.get("STREAMSED_SOAK", "2"))
+SEED = int(os.environ.get("STREAMSED_SOAK_SEED", "0"))
 CALAMITIES = ("kill", "loss", "stall", "terminate", "nothing")
 COLLAR = 0.8  # seconds that a player may take to start, and more
 
@@ -58,7 +59,7 @@ class Soak:
 
     def __init__(self, mic, log, model_path):
         self.mic, self.log, self.model_path = mic, log, model_path
-        self.random = random.Random(0)
+        self.random = random.Random(SEED)
         self.played, self.deaf = [], []
         self.start()
 
