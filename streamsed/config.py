@@ -183,6 +183,9 @@ class StreamConfig(_Config):
     def __post_init__(self) -> None:
         """Check both settings against each other."""
         _require(
+            not self.latency <= 0, "latency", self.latency, "be positive (in seconds)"
+        )
+        _require(
             0 < self.step < math.inf, "step", self.step, "be positive (in seconds)"
         )
         _require(

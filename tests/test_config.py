@@ -201,3 +201,8 @@ def test_a_setting_of_the_front_end_that_is_no_number_is_named(name):
 def test_a_fraction_of_a_sample_is_refused():
     with pytest.raises(ValueError, match=r"hop_length=431\.5 must be a whole number"):
         FrontendConfig(hop_length=431.5)
+
+
+def test_a_latency_of_0_is_named_even_where_the_step_follows_it():
+    with pytest.raises(ValueError, match="latency=0 must be positive"):
+        StreamConfig(step=0, latency=0)
