@@ -63,7 +63,9 @@ clean:
 	$(PIP) --no-build-isolation --editable '.[plot]'
 	touch $@
 
+# sed_scores_eval comes as source and brings its own build's tools, if it may build apart.
 .venv/develop: .venv/runtime
+	$(PIP) sed_scores_eval
 	$(PIP) --no-build-isolation --editable '.[plot,train,dev]'
 	touch $@
 
