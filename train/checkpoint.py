@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +15,40 @@ from train.network import Network
 
 LAST = "last.pt"
 """Everything needed to go on training."""
-BEST = "best.pt"
-"""The averaged weights that scored best on validation."""
+BEST = "best-*.pt"
+"""The averaged weights of lowest validation loss, one file for each."""
+N_BEST = 4
+"""How many of them are kept (section 3 of the report)."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainedNetwork:
-    """A network in evaluation mode, what it names and how it was trained."""
+    """A network in evaluation mode, what it names and how it was trained.
+
+    Parameters
+    ----------
+    network : Network
+        The averaged weights.
+    labels : tuple of str
+        Columns of its scores.
+    config : TrainConfig
+        How it was made and trained.
+    step : int
+        Steps taken.
+    f1_per_label : dict
+        Event F1 on validation, from 0 to 1; empty if it was not measured.
+    """
 
     network: Network
     labels: tuple[str, ...]
     config: TrainConfig
     step: int
+    f1_per_label: Mapping[str, float] = field(default_factory=dict)
 
 
 def make_network(config: TrainConfig, n_labels: int) -> Network:
     """Build the network of a configuration, in the layout that is fastest on a CPU."""
-    network = Network(n_labels, width=config.width, stem_pools=config.stem_pools)
+    network = Network(n_labels, config.network)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
@@ -66,12 +84,57 @@ def load_trained(run: Path, *, best: bool = True) -> TrainedNetwork:
     ValueError
         The run has no checkpoint yet.
     """
-    has_best = best and (run / BEST).is_file()
-    state = read_checkpoint(run / (BEST if has_best else LAST))
-    config = TrainConfig(**state["config"])
+    ranked = best_checkpoints(run)
+    return _restore(ranked[0] if best and ranked else run / LAST)
+
+
+def load_best(run: Path) -> list[TrainedNetwork]:
+    """Load the checkpoints of lowest validation loss, the best first.
+
+    Raises
+    ------
+    ValueError
+        The run was not validated yet.
+    """
+    ranked = best_checkpoints(run)
+    if not ranked:
+        raise ValueError(f"run={run} must hold {BEST}: train it with validation clips")
+    return [_restore(path) for path in ranked]
+
+
+def best_checkpoints(run: Path) -> list[Path]:
+    """List the checkpoints of lowest validation loss, the best first."""
+    ranked = [(read_checkpoint(path)["loss"], path) for path in run.glob(BEST)]
+    return [path for _, path in sorted(ranked)]
+
+
+def keep_best(state: dict[str, Any], run: Path) -> None:
+    """Save a validated checkpoint if its loss is among the lowest; drop the one it beats.
+
+    Parameters
+    ----------
+    state : dict
+        With `step`, and the validation `loss` by which it is ranked.
+    run : Path
+        The run's folder.
+    """
+    save_atomically(state, run / BEST.replace("*", f"{state['step']:07d}"))
+    for path in best_checkpoints(run)[N_BEST:]:
+        path.unlink()
+
+
+def _restore(path: Path) -> TrainedNetwork:
+    state = read_checkpoint(path)
+    config = TrainConfig.from_dict(state["config"])
     network = make_network(config, len(state["labels"]))
     network.load_state_dict(state["average"])
-    return TrainedNetwork(network.eval(), tuple(state["labels"]), config, state["step"])
+    return TrainedNetwork(
+        network.eval(),
+        tuple(state["labels"]),
+        config,
+        state["step"],
+        state.get("f1_per_label", {}),
+    )
 
 
 def append_row(path: Path, row: dict[str, Any]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -12,6 +14,7 @@ import typer
 
 from streamsed.artefact import find_model
 from streamsed.config import FrontendConfig, PostConfig
+from train.annotations import read_strong
 from train.checkpoint import BEST, LAST, TrainedNetwork, load_trained
 from train.config import load_preset, preset_names
 from train.dataset import SoundscapeDataset
@@ -33,7 +36,7 @@ from train.memory import keep_freed_memory
 from train.metrics import EventF1
 from train.rules import PLAIN
 from train.soundbank import Soundbank
-from train.soundscapes import Mixer, write_soundscapes
+from train.soundscapes import Layout, Mixer, write_soundscapes
 from train.tuning import tune_post
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # typer brings its own or click's
@@ -80,10 +83,22 @@ def _fail(message: str) -> int:
     return 2
 
 
+BlueprintOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--blueprint",
+        metavar="LIST",
+        help="Strong list (filename, onset, offset, event_label) whose clips are built "
+        "anew from the bank's sounds. May be repeated.",
+    ),
+]
+
+
 @app.command()
 def fit(
     *,
     soundbank: BankOption,
+    blueprint: BlueprintOption = None,
     run: Annotated[
         Path,
         typer.Option(metavar="DIR", help="Where the run lives: logs, checkpoints."),
@@ -117,8 +132,10 @@ def fit(
     torch.set_flush_denormal(True)
     has_splits = (soundbank / "manifest.csv").is_file()
     bank = Soundbank.load(soundbank, split="train" if has_splits else None)
+    layouts = _layouts(blueprint)
+    mixer = Mixer(bank, config.mixing, layouts)
     dataset = SoundscapeDataset(
-        Mixer(bank), FrontendConfig(), seed=config.seed, augment=True
+        mixer, FrontendConfig(), seed=config.seed, augment=config.augment
     )
     no_weak_clips = [0] * len(bank.labels)
     criterion = Criterion(dataset.count_events(200), no_weak_clips, alpha=config.alpha)
@@ -127,7 +144,7 @@ def fit(
         trainer.resume()
     validation = None
     if has_splits and n_validation:
-        validation = _recordings(soundbank, "validation", n_validation, seed=1)
+        validation = _recordings(soundbank, "validation", n_validation, 1, layouts)
     trainer.fit(dataset, validation)
 
 
@@ -213,10 +230,10 @@ def export(
     segments = noise_segments(FrontendConfig())
     if soundbank is not None:
         if tune:
-            tuning = _recordings(soundbank, split, n, seed=3)
+            tuning = _recordings(soundbank, split, n, 3)
             heard = list(network_scores(trained.network, tuning.segments))
             post = tune_post(heard, tuning, FrontendConfig())
-        measured = _recordings(soundbank, split, n, seed=2)
+        measured = _recordings(soundbank, split, n, 2)
         heard = list(network_scores(trained.network, measured.segments))
         result = score_events(heard, measured, post, FrontendConfig())
         scores = result.to_dict()
@@ -249,15 +266,28 @@ def _fit_command(run: Path, trained: TrainedNetwork) -> list[str]:
         else ["--minutes", f"{config.minutes:g}"]
     )
     command = ["python", "-m", "train", "fit", "--soundbank", "DIR", "--run", run.name]
-    command += ["--width", str(config.width), "--seed", str(config.seed)]
+    command += ["--width", str(config.network.width), "--seed", str(config.seed)]
     return command + length
 
 
+def _layouts(blueprints: list[Path] | None) -> list[Layout]:
+    """Read the clips of all lists that have events."""
+    layouts: list[Layout] = []
+    for path in blueprints or []:
+        layouts += [events for events in read_strong(path).values() if events]
+    return layouts
+
+
 def _recordings(
-    soundbank: Path, split: str | None, n_soundscapes: int, *, seed: int
+    soundbank: Path,
+    split: str | None,
+    n_soundscapes: int,
+    seed: int,
+    layouts: Sequence[Layout] = (),
 ) -> Recordings:
-    """Draw plain soundscapes of a split."""
-    mixer = Mixer(Soundbank.load(soundbank, split=split), PLAIN)
+    """Draw plain soundscapes of a split, like the clips of a list where one is given."""
+    bank = Soundbank.load(soundbank, split=split)
+    mixer = Mixer(bank, replace(PLAIN, layout=1.0), layouts)
     return draw_recordings(
         mixer, FrontendConfig(), n_soundscapes=n_soundscapes, seed=seed
     )

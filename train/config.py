@@ -1,28 +1,94 @@
 """The settings of a training run, and the named presets that change some of them.
 
-A preset is a TOML file in `train/presets` that states only its differences from
-`TrainConfig`'s defaults, with reasons; `load_preset("small")` reads one.
+A preset is a TOML file in `train/presets` that states only its differences from the
+defaults, with reasons; `load_preset("default")` reads one. Its tables `[network]` and
+`[mixing]` are `NetworkConfig` and `MixRules`.
 """
 
 from __future__ import annotations
 
 import math
 import tomllib
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from train.rules import MixRules
+
 PRESETS = Path(__file__).parent / "presets"
+SUBSAMPLING = 8
+"""Input frames per score frame: 1024 frames give H = 128 scores."""
+PRECISIONS = ("fp32", "bf16", "fp16")
+SCALINGS = ("triple", "single")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkConfig:
+    """Say how the network is built; the defaults are the report's.
+
+    Parameters
+    ----------
+    width : int
+        Channels of the stem, at least 4. Cost grows with its square.
+    stem_pools : {1, 2}
+        Stages of the stem, each of which halves time and frequency; the first of two has
+        half the width. 2 is a deviation for machines without an accelerator: the mask
+        and the first blocks work on maps of a quarter of the size.
+    multiples : tuple of int
+        Widths of the base blocks, in multiples of `width`.
+    strides : tuple of (int, int)
+        By how much each base block shortens (time, frequency). With the stem, time is
+        divided by 8 in all.
+    self_mask, squeeze_excite : bool
+        Whether these modules are there; without them, to measure what they bring.
+
+    Raises
+    ------
+    ValueError
+        A setting is out of range.
+    """
+
+    width: int = 64
+    stem_pools: int = 1
+    multiples: tuple[int, ...] = (1, 2, 4, 8)
+    strides: tuple[tuple[int, int], ...] = ((1, 1), (1, 1), (2, 2), (2, 2))
+    self_mask: bool = True
+    squeeze_excite: bool = True
+
+    def __post_init__(self) -> None:
+        """Check the ranges; lists, as TOML and JSON have them, become tuples."""
+        object.__setattr__(self, "multiples", tuple(self.multiples))
+        strides = tuple((int(time), int(frequency)) for time, frequency in self.strides)
+        object.__setattr__(self, "strides", strides)
+        if self.width < 4:  # torch 2.13's backward pass crashed on two channels
+            raise ValueError(f"width={self.width} must be at least 4")
+        if self.stem_pools not in (1, 2):
+            raise ValueError(f"stem_pools={self.stem_pools} must be 1 or 2")
+        if min(self.multiples, default=0) < 1 or len(strides) != len(self.multiples):
+            raise ValueError(
+                f"multiples={self.multiples} must be positive, as many as the strides"
+            )
+        shortened = math.prod(time for time, _ in strides) * 2**self.stem_pools
+        if shortened != SUBSAMPLING:
+            raise ValueError(
+                f"strides={strides} must divide time by {SUBSAMPLING} together with "
+                f"stem_pools={self.stem_pools}, and divide it by {shortened}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
-    """Say how a network is made and trained; the defaults are the report's network.
+    """Say how a network is made and trained; the defaults are the report's system.
 
     Parameters
     ----------
-    width, stem_pools : int
-        See `train.network.Network`.
+    network : NetworkConfig
+        How it is built.
+    mixing : MixRules
+        How soundscapes are drawn, where it is trained on such.
+    scaling : {"triple", "single"}
+        Input scaling: eq. 1, or one min-max scaling of the whole segment.
     alpha : float
         Weight of the region loss (eq. 2).
     batch_size : int
@@ -37,6 +103,10 @@ class TrainConfig:
         Gradients longer than this are shortened to it.
     ema_decay : float
         Weights are averaged over about 1 / (1 - ema_decay) steps; 0 averages nothing.
+    augment : bool
+        Recolour frames and drop bands (see `train.augment`).
+    precision : {"fp32", "bf16", "fp16"}
+        Of the network's arithmetic; losses, weights and their updates stay float32.
     steps : int
         Length of the run, unless `minutes` says otherwise.
     minutes : float or None
@@ -52,8 +122,9 @@ class TrainConfig:
         A setting is out of range.
     """
 
-    width: int = 64
-    stem_pools: int = 1
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    mixing: MixRules = field(default_factory=MixRules)
+    scaling: str = "triple"
     alpha: float = 0.1
     batch_size: int = 16
     learning_rate: float = 1e-3
@@ -61,6 +132,8 @@ class TrainConfig:
     warmup: float = 0.03
     clip_norm: float = 5.0
     ema_decay: float = 0.999
+    augment: bool = True
+    precision: str = "fp32"
     steps: int = 20000
     minutes: float | None = None
     seed: int = 0
@@ -68,7 +141,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("width", "stem_pools", "batch_size", "steps", "threads"):
+        for name in ("batch_size", "steps", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
         for name in ("learning_rate", "clip_norm"):
@@ -80,6 +153,11 @@ class TrainConfig:
         for name in ("warmup", "ema_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be from 0 to 1")
+        for name, choices in (("precision", PRECISIONS), ("scaling", SCALINGS)):
+            if getattr(self, name) not in choices:
+                raise ValueError(
+                    f"{name}={getattr(self, name)} must be one of {', '.join(choices)}"
+                )
         if self.minutes is not None and not self.minutes > 0:
             raise ValueError(f"minutes={self.minutes} must be positive")
 
@@ -98,8 +176,31 @@ class TrainConfig:
         return self.learning_rate * (0.505 + 0.495 * math.cos(math.pi * done))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings as a dict that JSON can hold."""
+        """Return the settings as a dict that JSON can hold, tables nested."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> TrainConfig:
+        """Build from `to_dict`'s form, or from a part of it.
+
+        Raises
+        ------
+        ValueError
+            A setting is unknown or out of range.
+        """
+        _check_names(cls, settings)
+        parts = dict(settings)
+        for name, kind in (("network", NetworkConfig), ("mixing", MixRules)):
+            _check_names(kind, parts.get(name, {}))
+            parts[name] = kind(**parts.get(name, {}))
+        return cls(**parts)
+
+
+def _check_names(kind: type, settings: Mapping[str, Any]) -> None:
+    known = [each.name for each in fields(kind)]
+    for key in settings:
+        if key not in known:
+            raise ValueError(f"{key!r} must be a setting: one of {', '.join(known)}")
 
 
 def preset_names() -> list[str]:
@@ -107,13 +208,13 @@ def preset_names() -> list[str]:
     return sorted(path.stem for path in PRESETS.glob("*.toml"))
 
 
-def load_preset(name: str, **changes: Any) -> TrainConfig:
+def load_preset(name: str, *, width: int | None = None, **changes: Any) -> TrainConfig:
     """Read a preset and apply changes; those that are None are left out.
 
     Raises
     ------
     ValueError
-        There is no such preset, or it names an unknown setting.
+        There is no such preset, or it or a change names an unknown setting.
     """
     if name not in preset_names():
         raise ValueError(f"preset={name} must be one of {', '.join(preset_names())}")
@@ -122,8 +223,7 @@ def load_preset(name: str, **changes: Any) -> TrainConfig:
     if changes.get("steps") is not None:
         settings.pop("minutes", None)  # a number of steps replaces a time
     settings |= {key: value for key, value in changes.items() if value is not None}
-    known = [field.name for field in fields(TrainConfig)]
-    for key in settings:
-        if key not in known:
-            raise ValueError(f"{key!r} must be a setting: one of {', '.join(known)}")
-    return TrainConfig(**settings)
+    config = TrainConfig.from_dict(settings)
+    if width is not None:
+        config = replace(config, network=replace(config.network, width=width))
+    return config

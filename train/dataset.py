@@ -21,6 +21,9 @@ from train.soundscapes import Mixer
 
 Example = dict[str, Tensor]
 
+TURNOVER = 8000
+"""Examples after which every clip gets new variants."""
+
 
 def log_mel(
     samples: NDArray[np.float32], config: FrontendConfig
@@ -113,7 +116,7 @@ class SoundscapeDataset(Dataset[Example]):
     def __getitem__(self, index: int) -> Example:
         """Return `x` float32 (1, T, n_mels), `y` float32 (H, K) and `strong` bool."""
         rng = np.random.default_rng([self.seed, index])
-        soundscape = self.mixer.mix(rng)
+        soundscape = self.mixer.mix(rng, generation=index // TURNOVER)
         frames = log_mel(soundscape.samples, self.config)
         if self.augment and rng.random() < 0.5:
             recolour(frames, rng)

@@ -79,7 +79,7 @@ def network_scores(
     for first in range(0, len(segments), batch_size):
         batch = torch.from_numpy(segments[first : first + batch_size])[:, None]
         with torch.inference_mode():
-            scores = network(batch).scores.numpy()
+            scores = network(batch).scores.float().numpy()
         yield from scores
 
 

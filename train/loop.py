@@ -11,12 +11,12 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from streamsed.config import FrontendConfig, PostConfig
@@ -32,12 +32,15 @@ from train.checkpoint import (
 from train.config import TrainConfig
 from train.dataset import Example
 from train.evaluate import Recordings, network_scores, score_events
-from train.losses import Criterion, Losses
+
+Objective = Callable[[Any, Any, Example, float], dict[str, Tensor]]
+"""`(network, average, batch, progress)` to scalars: `total` and its parts."""
 
 LOG_EVERY = 50
 """Steps between rows of `log.csv`."""
 MAX_EXAMPLES = 2**40
 """Examples in a set that never ends."""
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Trainer:
@@ -49,7 +52,7 @@ class Trainer:
         Settings.
     labels : tuple of str
         What the network learns to name.
-    criterion : Criterion
+    objective : Objective
         The loss.
     folder : Path
         Where the run lives; created if it is not there.
@@ -59,12 +62,12 @@ class Trainer:
         self,
         config: TrainConfig,
         labels: tuple[str, ...],
-        criterion: Criterion,
+        objective: Objective,
         folder: Path,
     ) -> None:
         torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
-        self.config, self.labels, self.criterion = config, labels, criterion
+        self.config, self.labels, self.objective = config, labels, objective
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.network = make_network(config, len(labels))
@@ -96,11 +99,14 @@ class Trainer:
         batches = self._batches(dataset, n_workers)
         start, offset = time.monotonic(), self.elapsed
         validated = saved = self.elapsed
-        rows: list[list[float]] = []
+        rows: list[dict[str, float]] = []
         while self.progress < 1.0:
-            losses = self._train_step(next(batches))
+            waited = time.monotonic()
+            batch = next(batches)
+            waited = time.monotonic() - waited
+            losses = self._train_step(batch)
             self.elapsed = offset + time.monotonic() - start
-            rows.append([float(loss) for loss in losses])
+            rows.append({**losses, "waited": waited})
             if self.step % LOG_EVERY == 0 or self.progress >= 1.0:
                 self._log(rows)
                 rows.clear()
@@ -126,35 +132,42 @@ class Trainer:
         )
         return iter(loader)
 
-    def _train_step(self, batch: Example) -> Losses:
+    def _train_step(self, batch: Example) -> dict[str, float]:
         """Take one step of AdamW and move the average along."""
         rate = self.config.rate_at(self.progress)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.network.train()
-        x = batch["x"].contiguous(memory_format=torch.channels_last)
-        losses = self.criterion(x, self.network.logits(x), batch["y"], batch["strong"])
-        loss = float(losses.total.detach())
+        batch["x"] = batch["x"].contiguous(memory_format=torch.channels_last)
+        with self._autocast():
+            losses = self.objective(self.network, self.average, batch, self.progress)
+        loss = float(losses["total"].detach())
         if not math.isfinite(loss):
             first = self.step * self.config.batch_size
             raise FloatingPointError(
                 f"loss={loss} of step {self.step} (examples {first} to "
-                f"{first + x.shape[0] - 1}) must be finite"
+                f"{first + len(batch['x']) - 1}) must be finite"
             )
         self.optimizer.zero_grad()
-        losses.total.backward()  # type: ignore[no-untyped-call]
+        losses["total"].backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
         self.optimizer.step()
         self.step += 1
         update_average(
             self.average, self.network, decay=self.config.ema_decay, step=self.step
         )
-        return Losses(*(loss.detach() for loss in losses))
+        return {name: float(value.detach()) for name, value in losses.items()}
+
+    def _autocast(self) -> torch.autocast:
+        """Compute what follows in the precision of the run."""
+        dtype = PRECISIONS[self.config.precision]
+        return torch.autocast("cpu", dtype, enabled=dtype != torch.float32)
 
     def validate(self, data: Recordings) -> float:
         """Score the averaged network, log it, and keep the best; return macro F1."""
         frontend = FrontendConfig()
-        scores = list(network_scores(self.average, data.segments))
+        with self._autocast():
+            scores = list(network_scores(self.average, data.segments))
         result = score_events(scores, data, PostConfig(), frontend)
         row: dict[str, Any] = {
             "step": self.step,
@@ -170,15 +183,15 @@ class Trainer:
             save_atomically(self._state(resumable=False), self.folder / BEST)
         return result.macro
 
-    def _log(self, rows: list[list[float]]) -> None:
+    def _log(self, rows: list[dict[str, float]]) -> None:
         """Write the means of the last steps and say how long it will take."""
-        means = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
+        means = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
         row: dict[str, Any] = {
             "step": self.step,
             "minutes": round(self.elapsed / 60, 2),
             "learning_rate": f"{self.config.rate_at(self.progress):.2e}",
         }
-        row |= {n: f"{m:.5f}" for n, m in zip(Losses._fields, means, strict=True)}
+        row |= {name: f"{mean:.5f}" for name, mean in means.items()}
         append_row(self.folder / "log.csv", row)
         left = self.elapsed / max(self.progress, 1e-9) * (1.0 - self.progress)
         print(f"{row} left {left / 60:.1f} min", flush=True)

@@ -70,6 +70,39 @@ def coloured_noise(length: int, rng: np.random.Generator) -> Samples:
     return at_level(np.resize(period, length), 1.0)
 
 
+def chords(length: int, rng: np.random.Generator, *, sample_rate: int) -> Samples:
+    """Make held notes, alone or as chords that change, as music and appliances have.
+
+    A note is read from a table of one period, with harmonics that fall by 0 to 12 dB an
+    octave.
+    """
+    n_table = 4096
+    phase = np.arange(n_table) / n_table
+    n_harmonics, slope = int(rng.integers(1, 12)), rng.uniform(0.0, 2.0)
+    table = np.zeros(n_table)
+    for harmonic in range(1, n_harmonics + 1):
+        table += np.sin(2 * np.pi * harmonic * phase) / harmonic**slope
+    period = table.astype(np.float32)
+    result = np.zeros(length, np.float32)
+    start = 0
+    while start < length:
+        held = min(int(rng.uniform(0.3, 5.0) * sample_rate), length - start)
+        root = np.exp(rng.uniform(np.log(80.0), np.log(3000.0)))
+        notes = [0, *rng.choice([3, 4, 5, 7, 9, 12], int(rng.integers(0, 4)))]
+        for semitones in notes:
+            frequency = root * 2.0 ** (semitones / 12)
+            position = np.arange(held) * (frequency / sample_rate * n_table)
+            result[start : start + held] += period[position.astype(np.int64) % n_table]
+        start += held
+    return faded(result, sample_rate // 50)
+
+
+def clip_peaks(samples: Samples, rng: np.random.Generator) -> None:
+    """Clip in place at a fifth to nine tenths of the peak, as an overdriven input does."""
+    limit = float(np.abs(samples).max(initial=0.0)) * rng.uniform(0.2, 0.9)
+    np.clip(samples, -limit, limit, out=samples)
+
+
 def faded(samples: Samples, length: int) -> Samples:
     """Fade in and out over `length` samples each; return a copy."""
     result = samples.copy()
