@@ -13,16 +13,21 @@ from streamsed.config import FrontendConfig, PostConfig
 from streamsed.model import Model
 from train import cli, export
 from train.checkpoint import TrainedNetwork, make_network
-from train.config import TrainConfig
+from train.config import NetworkConfig, TrainConfig
 from train.evaluate import noise_segments
 from train.export import count_gmac, export_model
 
 LABELS = ("Cat", "Dog", "Speech")
 
 
-def random_trained(**settings):
+TWICE = NetworkConfig(
+    width=8, stem_pools=2, strides=((1, 1), (1, 1), (2, 2), (1, 2))
+)
+
+
+def random_trained(network=NetworkConfig(width=8), **settings):  # noqa: B008 (frozen)
     torch.manual_seed(0)
-    config = TrainConfig(width=4, **settings)
+    config = TrainConfig(network=network, **settings)
     network = make_network(config, len(LABELS))
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -35,9 +40,9 @@ def segments(n):
     return torch.from_numpy(noise_segments(FrontendConfig())[:n])[:, None]
 
 
-@pytest.mark.parametrize("stem_pools", [1, 2])
-def test_the_runtime_computes_what_the_network_does(tmp_path, stem_pools):
-    trained = random_trained(stem_pools=stem_pools)
+@pytest.mark.parametrize("network", [NetworkConfig(width=8), TWICE])
+def test_the_runtime_computes_what_the_network_does(tmp_path, network):
+    trained = random_trained(network)
     x = segments(1)
     export_model(trained, tmp_path / "model.pt", name="tiny", segments=x)
     model = Model.load(tmp_path / "model.pt", device="cpu")
@@ -84,8 +89,8 @@ def test_a_file_that_differs_is_refused_and_the_old_one_stays(tmp_path, monkeypa
 
 
 def test_pooling_twice_costs_less_than_half():
-    once = random_trained(stem_pools=1).network
-    twice = random_trained(stem_pools=2).network
+    once = random_trained().network
+    twice = random_trained(TWICE).network
     assert count_gmac(twice) < 0.5 * count_gmac(once)
 
 
@@ -121,7 +126,7 @@ def bank(tmp_path_factory):
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 def test_the_command_line_goes_from_bank_to_model(bank, tmp_path, monkeypatch, capsys):
     run, model = tmp_path / "run", tmp_path / "model.pt"
-    fit = f"fit --soundbank {bank} --run {run} --width 4 --steps 1 --threads 1"
+    fit = f"fit --soundbank {bank} --run {run} --width 8 --steps 1 --threads 1"
     assert run_cli(monkeypatch, fit + " --n-validation 2") == 0
     assert run_cli(monkeypatch, fit) == 2
     assert "--resume" in capsys.readouterr().err

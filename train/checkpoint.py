@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,13 +134,3 @@ def _restore(path: Path) -> TrainedNetwork:
         state["step"],
         state.get("f1_per_label", {}),
     )
-
-
-def append_row(path: Path, row: dict[str, Any]) -> None:
-    """Append to a CSV file; the first row brings the header."""
-    is_new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(row))
-        if is_new:
-            writer.writeheader()
-        writer.writerow(row)

@@ -1,8 +1,8 @@
 """The settings of a training run, and the named presets that change some of them.
 
 A preset is a TOML file in `train/presets` that states only its differences from the
-defaults, with reasons; `load_preset("default")` reads one. Its tables `[network]` and
-`[mixing]` are `NetworkConfig` and `MixRules`.
+defaults, with reasons; `load_preset("default")` reads one. Its tables `[network]`,
+`[mixing]` and `[frontend]` are `NetworkConfig`, `MixRules` and `FrontendConfig`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,17 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from streamsed.config import FrontendConfig
 from train.rules import MixRules
 
 PRESETS = Path(__file__).parent / "presets"
 SUBSAMPLING = 8
 """Input frames per score frame: 1024 frames give H = 128 scores."""
+NARROWEST = 8
+"""Channels; of fewer, torch 2.13's backward pass corrupts memory on some processors."""
 PRECISIONS = ("fp32", "bf16", "fp16")
-SCALINGS = ("triple", "single")
+SCALINGS = ("triple", "single", "none")
+SYSTEMS = ("resnet", "crnn")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +34,7 @@ class NetworkConfig:
     Parameters
     ----------
     width : int
-        Channels of the stem, at least 4. Cost grows with its square.
+        Channels of the stem, at least 8. Cost grows with its square.
     stem_pools : {1, 2}
         Stages of the stem, each of which halves time and frequency; the first of two has
         half the width. 2 is a deviation for machines without an accelerator: the mask
@@ -61,8 +65,8 @@ class NetworkConfig:
         object.__setattr__(self, "multiples", tuple(self.multiples))
         strides = tuple((int(time), int(frequency)) for time, frequency in self.strides)
         object.__setattr__(self, "strides", strides)
-        if self.width < 4:  # torch 2.13's backward pass crashed on two channels
-            raise ValueError(f"width={self.width} must be at least 4")
+        if self.width < NARROWEST:
+            raise ValueError(f"width={self.width} must be at least {NARROWEST}")
         if self.stem_pools not in (1, 2):
             raise ValueError(f"stem_pools={self.stem_pools} must be 1 or 2")
         if min(self.multiples, default=0) < 1 or len(strides) != len(self.multiples):
@@ -83,12 +87,17 @@ class TrainConfig:
 
     Parameters
     ----------
+    system : {"resnet", "crnn"}
+        The report's network and losses, or the challenge's baseline.
     network : NetworkConfig
-        How it is built.
+        How the report's network is built.
+    frontend : FrontendConfig
+        Features.
     mixing : MixRules
         How soundscapes are drawn, where it is trained on such.
-    scaling : {"triple", "single"}
-        Input scaling: eq. 1, or one min-max scaling of the whole segment.
+    scaling : {"triple", "single", "none"}
+        Input scaling: eq. 1, or one min-max scaling of the whole segment, or decibels
+        as they are.
     alpha : float
         Weight of the region loss (eq. 2).
     batch_size : int
@@ -122,6 +131,8 @@ class TrainConfig:
         A setting is out of range.
     """
 
+    system: str = "resnet"
+    frontend: FrontendConfig = field(default_factory=FrontendConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     mixing: MixRules = field(default_factory=MixRules)
     scaling: str = "triple"
@@ -153,7 +164,11 @@ class TrainConfig:
         for name in ("warmup", "ema_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be from 0 to 1")
-        for name, choices in (("precision", PRECISIONS), ("scaling", SCALINGS)):
+        for name, choices in (
+            ("system", SYSTEMS),
+            ("precision", PRECISIONS),
+            ("scaling", SCALINGS),
+        ):
             if getattr(self, name) not in choices:
                 raise ValueError(
                     f"{name}={getattr(self, name)} must be one of {', '.join(choices)}"
@@ -190,10 +205,18 @@ class TrainConfig:
         """
         _check_names(cls, settings)
         parts = dict(settings)
-        for name, kind in (("network", NetworkConfig), ("mixing", MixRules)):
-            _check_names(kind, parts.get(name, {}))
-            parts[name] = kind(**parts.get(name, {}))
+        for name, kind in _TABLES.items():
+            table = parts.get(name, {})
+            _check_names(kind, table)
+            parts[name] = kind(**table)
         return cls(**parts)
+
+
+_TABLES: dict[str, type] = {
+    "network": NetworkConfig,
+    "mixing": MixRules,
+    "frontend": FrontendConfig,
+}
 
 
 def _check_names(kind: type, settings: Mapping[str, Any]) -> None:

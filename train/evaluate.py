@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
@@ -20,9 +21,8 @@ from streamsed.frontend import normalize
 from streamsed.model import Model
 from streamsed.tracker import EventTracker
 from train.checkpoint import load_trained
-from train.dataset import log_mel
+from train.dataset import Example, log_mel, score_targets
 from train.metrics import EventF1, event_f1, psds
-from train.network import Network
 from train.rules import PLAIN
 from train.soundbank import Soundbank
 from train.soundscapes import Mixer, Soundscape, isolated_soundscapes
@@ -37,6 +37,22 @@ class Recordings:
     segments: NDArray[np.float32]
     reference: list[list[Event]]
     labels: tuple[str, ...]
+
+    def batches(self, config: FrontendConfig, batch_size: int) -> Iterator[Example]:
+        """Yield all of it as strongly labelled examples, in order."""
+        for first in range(0, len(self.segments), batch_size):
+            x = torch.from_numpy(self.segments[first : first + batch_size])[:, None]
+            targets = [
+                score_targets(
+                    events,
+                    self.labels,
+                    config.segment_score_frames,
+                    config.score_frame_duration,
+                )
+                for events in self.reference[first : first + batch_size]
+            ]
+            strong = torch.ones(len(targets), dtype=torch.bool)
+            yield {"x": x, "y": torch.from_numpy(np.stack(targets)), "strong": strong}
 
 
 def draw_recordings(
@@ -73,13 +89,14 @@ def _gather(
 
 
 def network_scores(
-    network: Network, segments: NDArray[np.float32], *, batch_size: int = 8
+    network: nn.Module, segments: NDArray[np.float32], *, batch_size: int = 8
 ) -> Iterator[Scores]:
     """Score segments with a network in evaluation mode, one array (H, K) each."""
+    device = next(network.parameters()).device
     for first in range(0, len(segments), batch_size):
-        batch = torch.from_numpy(segments[first : first + batch_size])[:, None]
+        batch = torch.from_numpy(segments[first : first + batch_size])[:, None].to(device)
         with torch.inference_mode():
-            scores = network(batch).scores.float().numpy()
+            scores = network(batch).scores.float().cpu().numpy()
         yield from scores
 
 

@@ -33,7 +33,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from train.config import SUBSAMPLING, NetworkConfig
+from train.config import NARROWEST, SUBSAMPLING, NetworkConfig
 
 
 class Outputs(NamedTuple):
@@ -143,7 +143,8 @@ def make_stem(width: int, n_pools: int) -> nn.Sequential:
 
     Pooling before the ReLU gives the same maps for a quarter of the ReLU's work.
     """
-    widths = [1, width] if n_pools == 1 else [1, width // 2, width]
+    half = max(width // 2, NARROWEST)
+    widths = [1, width] if n_pools == 1 else [1, half, width]
     layers: list[nn.Module] = []
     for n_in, n_out in itertools.pairwise(widths):
         layers += [
