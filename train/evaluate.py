@@ -20,9 +20,11 @@ from streamsed.frontend import normalize
 from streamsed.model import Model
 from streamsed.tracker import EventTracker
 from train.checkpoint import load_trained
+from train.counts import F1
 from train.dataset import log_mel
-from train.metrics import EventF1, event_f1, psds
+from train.metrics import event_f1
 from train.network import Network
+from train.psds import psds
 from train.rules import PLAIN
 from train.soundbank import Soundbank
 from train.soundscapes import Mixer, Soundscape, isolated_soundscapes
@@ -123,7 +125,7 @@ def score_events(
     recordings: Recordings,
     post: PostConfig,
     config: FrontendConfig,
-) -> EventF1:
+) -> F1:
     """Compute event F1 of the scores of recordings."""
     labels = recordings.labels
     estimated = [scores_to_events(each, labels, post, config) for each in scores]
