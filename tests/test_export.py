@@ -135,7 +135,7 @@ def test_the_command_line_goes_from_bank_to_model(bank, tmp_path, monkeypatch, c
     assert run_cli(monkeypatch, export) == 0
     assert ModelInfo.read(model).scores_at_export == {}
     capsys.readouterr()
-    assert run_cli(monkeypatch, f"evaluate {model}" + measured) == 0
+    assert run_cli(monkeypatch, f"measure {model}" + measured) == 0
     output = capsys.readouterr().out
     assert "macro" in output
     assert "of 1" in output
@@ -144,7 +144,7 @@ def test_the_command_line_goes_from_bank_to_model(bank, tmp_path, monkeypatch, c
 @pytest.mark.parametrize(
     "command",
     [
-        "evaluate nothing.pt --soundbank BANK",
+        "measure nothing.pt --soundbank BANK",
         "export nowhere --output model.pt --soundbank BANK",
         "soundscapes out --soundbank nowhere",
         "soundscapes out --soundbank BANK --split test",

@@ -12,6 +12,7 @@ import typer
 
 from streamsed.artefact import find_model
 from streamsed.config import FrontendConfig, PostConfig
+from train import evaluate_command
 from train.checkpoint import BEST, LAST, TrainedNetwork, load_trained
 from train.config import load_preset, preset_names
 from train.counts import F1
@@ -46,6 +47,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+app.command("evaluate")(evaluate_command.evaluate)
 
 BankOption = Annotated[
     Path,
@@ -145,7 +148,7 @@ def soundscapes(
     print(write_soundscapes(output, mixer, n_soundscapes=n, seed=seed))
 
 
-@app.command()
+@app.command("measure")
 def evaluate(
     model: Annotated[
         Path,
