@@ -145,6 +145,8 @@ def test_merged_events_cover_the_same_times_once(clip):
     assert merged == sorted(merged)
     assert covered(merged).keys() == covered(clip).keys()
     assert all(n == 1 for n in covered(merged).values())
+    ends = {(event.label, event.offset) for event in merged}
+    assert not any((event.label, event.onset) in ends for event in merged)
 
 
 @given(st.lists(events))

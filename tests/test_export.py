@@ -20,9 +20,7 @@ from train.export import count_gmac, export_model
 LABELS = ("Cat", "Dog", "Speech")
 
 
-TWICE = NetworkConfig(
-    width=8, stem_pools=2, strides=((1, 1), (1, 1), (2, 2), (1, 2))
-)
+TWICE = NetworkConfig(width=8, stem_pools=2, strides=((1, 1), (1, 1), (2, 2), (1, 2)))
 
 
 def random_trained(network=NetworkConfig(width=8), **settings):  # noqa: B008 (frozen)
@@ -140,7 +138,7 @@ def test_the_command_line_goes_from_bank_to_model(bank, tmp_path, monkeypatch, c
     assert run_cli(monkeypatch, export) == 0
     assert ModelInfo.read(model).scores_at_export == {}
     capsys.readouterr()
-    assert run_cli(monkeypatch, f"evaluate {model}" + measured) == 0
+    assert run_cli(monkeypatch, f"measure {model}" + measured) == 0
     output = capsys.readouterr().out
     assert "macro" in output
     assert "of 1" in output
@@ -149,7 +147,7 @@ def test_the_command_line_goes_from_bank_to_model(bank, tmp_path, monkeypatch, c
 @pytest.mark.parametrize(
     "command",
     [
-        "evaluate nothing.pt --soundbank BANK",
+        "measure nothing.pt --soundbank BANK",
         "export nowhere --output model.pt --soundbank BANK",
         "soundscapes out --soundbank nowhere",
         "soundscapes out --soundbank BANK --split test",

@@ -116,7 +116,7 @@ def write_durations(path: Path, durations: Mapping[str, float]) -> None:
 
 
 def merge_overlaps(events: Iterable[Event]) -> list[Event]:
-    """Join events of one label that overlap, so that a label is on or off at any time.
+    """Join events of one label that overlap or touch: a label is on or off at any time.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def merge_overlaps(events: Iterable[Event]) -> list[Event]:
     Returns
     -------
     list of Event
-        By onset; events that only touch stay apart. A joined event has the highest score.
+        By onset. A joined event has the highest score.
 
     Examples
     --------
@@ -134,15 +134,14 @@ def merge_overlaps(events: Iterable[Event]) -> list[Event]:
     ...     [Event("Dog", 0.0, 2.0, 1.0), Event("Cat", 1.0, 3.0, 1.0),
     ...      Event("Dog", 1.5, 2.5, 1.0), Event("Dog", 2.5, 4.0, 1.0)]):
     ...     print(event.label, event.onset, event.offset)
-    Dog 0.0 2.5
+    Dog 0.0 4.0
     Cat 1.0 3.0
-    Dog 2.5 4.0
     """
     merged: list[Event] = []
     latest: dict[str, int] = {}  # label to the place of its last event in `merged`
     for event in sorted(events):
         place = latest.get(event.label)
-        if place is not None and event.onset < merged[place].offset:
+        if place is not None and event.onset <= merged[place].offset:
             before = merged[place]
             merged[place] = Event(
                 event.label,

@@ -14,9 +14,11 @@ import typer
 
 from streamsed.artefact import find_model
 from streamsed.config import FrontendConfig, PostConfig
+from train import evaluate_command
 from train.annotations import read_strong
 from train.checkpoint import BEST, LAST, TrainedNetwork, load_trained
 from train.config import load_preset, preset_names
+from train.counts import F1
 from train.dataset import SoundscapeDataset
 from train.evaluate import (
     Recordings,
@@ -33,7 +35,6 @@ from train.export import export_model
 from train.loop import Trainer
 from train.losses import Criterion
 from train.memory import keep_freed_memory
-from train.metrics import EventF1
 from train.rules import PLAIN
 from train.soundbank import Soundbank
 from train.soundscapes import Layout, Mixer, write_soundscapes
@@ -49,6 +50,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+app.command("evaluate")(evaluate_command.evaluate)
 
 BankOption = Annotated[
     Path,
@@ -162,7 +165,7 @@ def soundscapes(
     print(write_soundscapes(output, mixer, n_soundscapes=n, seed=seed))
 
 
-@app.command()
+@app.command("measure")
 def evaluate(
     model: Annotated[
         Path,
@@ -293,7 +296,7 @@ def _recordings(
     )
 
 
-def _print_table(result: EventF1, rates: dict[str, tuple[int, int]]) -> None:
+def _print_table(result: F1, rates: dict[str, tuple[int, int]]) -> None:
     """Print event F1 per label and how many isolated clips were recognised."""
     print(f"{'event F1 (%)':<30}{'mixtures':>9}{'isolated clips named':>24}")
     for label, f1 in result.per_label.items():

@@ -21,8 +21,10 @@ from streamsed.frontend import normalize
 from streamsed.model import Model
 from streamsed.tracker import EventTracker
 from train.checkpoint import load_trained
+from train.counts import F1
 from train.dataset import Example, log_mel, score_targets
-from train.metrics import EventF1, event_f1, psds
+from train.metrics import event_f1
+from train.psds import psds
 from train.rules import PLAIN
 from train.soundbank import Soundbank
 from train.soundscapes import Mixer, Soundscape, isolated_soundscapes
@@ -94,7 +96,9 @@ def network_scores(
     """Score segments with a network in evaluation mode, one array (H, K) each."""
     device = next(network.parameters()).device
     for first in range(0, len(segments), batch_size):
-        batch = torch.from_numpy(segments[first : first + batch_size])[:, None].to(device)
+        batch = torch.from_numpy(segments[first : first + batch_size])[:, None].to(
+            device
+        )
         with torch.inference_mode():
             scores = network(batch).scores.float().cpu().numpy()
         yield from scores
@@ -140,7 +144,7 @@ def score_events(
     recordings: Recordings,
     post: PostConfig,
     config: FrontendConfig,
-) -> EventF1:
+) -> F1:
     """Compute event F1 of the scores of recordings."""
     labels = recordings.labels
     estimated = [scores_to_events(each, labels, post, config) for each in scores]

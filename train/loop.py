@@ -92,7 +92,9 @@ class Trainer:
             self.network.parameters(), lr=0.0, weight_decay=config.weight_decay
         )
         needs_scaler = config.precision == "fp16"  # small gradients would vanish
-        self.scaler = torch.amp.GradScaler(self.parallel.device.type, enabled=needs_scaler)
+        self.scaler = torch.amp.GradScaler(
+            self.parallel.device.type, enabled=needs_scaler
+        )
         self.step = 0
         self.elapsed = 0.0
 
@@ -214,7 +216,10 @@ class Trainer:
         if not self.parallel.is_first:
             return math.nan
         losses = [
-            {name: float(value) for name, value in self._validation_losses(batch).items()}
+            {
+                name: float(value)
+                for name, value in self._validation_losses(batch).items()
+            }
             for batch in data.batches(self.config.frontend, self.config.batch_size)
         ]
         loss = _means(losses)["total"]

@@ -73,9 +73,7 @@ class Palette:
             piece = loop(sound, length, rng, sample_rate=rate)
         return faded(piece, round(CUT_FADE * rate))
 
-    def loop(
-        self, rng: np.random.Generator, samples: Samples, length: int
-    ) -> Samples:
+    def loop(self, rng: np.random.Generator, samples: Samples, length: int) -> Samples:
         """Repeat a recording to `length` samples, from a random place."""
         return loop(samples, length, rng, sample_rate=self.bank.sample_rate)
 

@@ -40,7 +40,9 @@ class Parallel:
             raise ValueError(f"device={device} must be auto, cpu or cuda")
         has_cuda = torch.cuda.is_available()
         if device == "cuda" and not has_cuda:
-            raise ValueError("device=cuda must have a CUDA device, and torch finds none")
+            raise ValueError(
+                "device=cuda must have a CUDA device, and torch finds none"
+            )
         self.rank = int(os.environ.get("RANK", "0"))
         self.n_processes = int(os.environ.get("WORLD_SIZE", "1"))
         name = "cpu"

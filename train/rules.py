@@ -69,11 +69,19 @@ class MixRules:
         if self.max_events < 1:
             raise ValueError(f"max_events={self.max_events} must be at least 1")
         for name in (
-            "isolated", "empty", "short", "distractor", "tonal", "layout", "clipped"
+            "isolated",
+            "empty",
+            "short",
+            "distractor",
+            "tonal",
+            "layout",
+            "clipped",
         ):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be from 0 to 1")
 
 
-PLAIN = MixRules(n_variants=0, isolated=0.0, short=0.0, distractor=0.1, tonal=0.0, clipped=0.0)
+PLAIN = MixRules(
+    n_variants=0, isolated=0.0, short=0.0, distractor=0.1, tonal=0.0, clipped=0.0
+)
 """Plain mixtures of unaltered clips, to measure with."""

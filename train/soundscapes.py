@@ -172,7 +172,9 @@ class Mixer:
                 again = rng.random() < 0.5
                 clip = usual if again else self.palette.clip(rng, label, generation)
                 sound = self.palette.cut(rng, clip, last - first)
-                own = np.clip(level + rng.uniform(-3.0, 3.0), *self.rules.event_to_background)
+                own = np.clip(
+                    level + rng.uniform(-3.0, 3.0), *self.rules.event_to_background
+                )
                 add_at(mixture, _at_decibels(sound, float(own)), first)
                 placed.append((label, (first, last)))
         self._add_distractors(rng, mixture)
