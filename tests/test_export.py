@@ -11,11 +11,11 @@ import torch
 from streamsed.artefact import ModelInfo
 from streamsed.config import FrontendConfig, PostConfig
 from streamsed.model import Model
-from train import cli, export
+from train import cli, export, fitting
 from train.checkpoint import TrainedNetwork, make_network
 from train.config import NetworkConfig, TrainConfig
-from train.evaluate import noise_segments
 from train.export import count_gmac, export_model
+from train.recordings import noise_segments
 
 LABELS = ("Cat", "Dog", "Speech")
 
@@ -96,7 +96,7 @@ def run_cli(monkeypatch, command):
     monkeypatch.setattr(sys, "argv", ["train", *shlex.split(command)])
     # These two change the whole process, which other tests share.
     monkeypatch.setattr(torch, "set_flush_denormal", lambda _: True)
-    monkeypatch.setattr(cli, "keep_freed_memory", lambda: True)
+    monkeypatch.setattr(fitting, "keep_freed_memory", lambda: True)
     with pytest.raises(SystemExit) as caught:
         cli.main()
     return caught.value.code

@@ -298,7 +298,7 @@ def test_overlapping_events_of_one_label_become_one_and_the_end_is_cut(bank):
 
 
 def test_a_label_that_the_bank_lacks_is_named(bank):
-    with pytest.raises(ValueError, match="label=Cat of the list must be .* Beep, Hum"):
+    with pytest.raises(ValueError, match=r"label=Cat of the list must be .* Beep, Hum"):
         Mixer(bank, PLAIN).rebuild(layout(("Cat", 0, 1)), np.random.default_rng(0))
 
 
@@ -340,15 +340,11 @@ def test_frame_augmentation_keeps_time_structure():
 
 def test_written_soundscapes_come_with_their_list(bank, tmp_path):
     rules = MixRules(n_variants=0, empty=1.0, isolated=0.0)
-    tsv = write_soundscapes(
-        tmp_path / "empty", Mixer(bank, rules), n_soundscapes=1, seed=0
-    )
+    tsv = write_soundscapes(tmp_path / "empty", Mixer(bank, rules), n=1, seed=0)
     assert tsv.read_text() == (
         "filename\tonset\toffset\tevent_label\nsoundscape_00000.flac\t\t\t\n"
     )
-    tsv = write_soundscapes(
-        tmp_path / "some", Mixer(bank, PLAIN), n_soundscapes=2, seed=1
-    )
+    tsv = write_soundscapes(tmp_path / "some", Mixer(bank, PLAIN), n=2, seed=1)
     for line in tsv.read_text().splitlines()[1:]:
         name, onset, offset, label = line.split("\t")
         info = soundfile.info(tmp_path / "some" / "audio" / name)

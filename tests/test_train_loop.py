@@ -17,10 +17,11 @@ from streamsed.events import Event
 from train.average import update_average
 from train.checkpoint import LAST, load_best, load_trained, save_atomically
 from train.config import PRESETS, NetworkConfig, TrainConfig, load_preset, preset_names
-from train.evaluate import Recordings, network_scores, score_events
+from train.evaluate import network_scores, score_events
 from train.loop import Trainer
 from train.losses import Criterion
 from train.metrics import event_f1
+from train.recordings import Recordings
 from train.tuning import tune_post
 
 LABELS = ("low", "high")

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from streamsed.config import FrontendConfig
-from train.dataset import score_targets
-from train.evaluate import Recordings, Scores
+from train.evaluate import Scores
 from train.network import Network
+from train.recordings import Recordings
 
 MIN_FRAMES = 50
 """A label with fewer active frames is left as it is."""
@@ -72,25 +72,10 @@ def calibrate(
     """Calibrate a network in place, by its scores of recordings and their truth."""
     slopes, offsets = fit_calibration(
         torch.from_numpy(np.concatenate(scores)),
-        torch.from_numpy(frame_targets(recordings, config)),
+        torch.from_numpy(np.concatenate(recordings.targets(config))),
     )
     network.linear.weight *= slopes[:, None]
     network.linear.bias.mul_(slopes).add_(offsets)
-
-
-def frame_targets(recordings: Recordings, config: FrontendConfig) -> NDArray[np.float32]:
-    """Lay the targets of all recordings in one row, (n_frames, K)."""
-    return np.concatenate(
-        [
-            score_targets(
-                events,
-                recordings.labels,
-                config.segment_score_frames,
-                config.score_frame_duration,
-            )
-            for events in recordings.reference
-        ]
-    )
 
 
 def reliability(

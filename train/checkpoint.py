@@ -10,7 +10,9 @@ from typing import Any
 import torch
 
 from train.config import TrainConfig
+from train.crnn import Crnn
 from train.network import Network
+from train.scaling import Scaling, Triple, scaling_from_dict
 
 LAST = "last.pt"
 """Everything needed to go on training."""
@@ -26,7 +28,7 @@ class TrainedNetwork:
 
     Parameters
     ----------
-    network : Network
+    network : Network or Crnn
         The averaged weights.
     labels : tuple of str
         Columns of its scores.
@@ -34,20 +36,29 @@ class TrainedNetwork:
         How it was made and trained.
     step : int
         Steps taken.
+    scaling : Scaling
+        What its input must go through.
     f1_per_label : dict
         Event F1 on validation, from 0 to 1; empty if it was not measured.
     """
 
-    network: Network
+    network: Network | Crnn
     labels: tuple[str, ...]
     config: TrainConfig
     step: int
+    scaling: Scaling = field(default_factory=Triple)
     f1_per_label: Mapping[str, float] = field(default_factory=dict)
 
 
-def make_network(config: TrainConfig, n_labels: int) -> Network:
+def make_network(config: TrainConfig, n_labels: int) -> Network | Crnn:
     """Build the network of a configuration, in the layout that is fastest on a CPU."""
-    network = Network(n_labels, config.network)
+    network: Network | Crnn
+    if config.system == "crnn":
+        network = Crnn(
+            n_labels, n_mels=config.frontend.n_mels, n_filters=config.network.width
+        )
+    else:
+        network = Network(n_labels, config.network)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
@@ -132,5 +143,6 @@ def _restore(path: Path) -> TrainedNetwork:
         tuple(state["labels"]),
         config,
         state["step"],
+        scaling_from_dict(state["scaling"]),
         state.get("f1_per_label", {}),
     )

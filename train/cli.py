@@ -1,44 +1,17 @@
-"""The command line of training: options to settings, settings to work."""
+"""The command line of training: which commands there are, and what an error looks like."""
 
 from __future__ import annotations
 
-import shlex
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Any, NoReturn
 
-import torch
 import typer
 
-from streamsed.artefact import find_model
-from streamsed.config import FrontendConfig, PostConfig
 from train import evaluate_command
-from train.annotations import read_strong
-from train.checkpoint import BEST, LAST, TrainedNetwork, load_trained
-from train.config import load_preset, preset_names
-from train.counts import F1
-from train.dataset import SoundscapeDataset
-from train.evaluate import (
-    Recordings,
-    draw_recordings,
-    isolated_recordings,
-    network_scores,
-    noise_segments,
-    recognition_rates,
-    score_events,
-    score_psds,
-    score_with,
-)
-from train.export import export_model
-from train.loop import Trainer
-from train.losses import Criterion
-from train.memory import keep_freed_memory
-from train.rules import PLAIN
-from train.soundbank import Soundbank
-from train.soundscapes import Layout, Mixer, write_soundscapes
-from train.tuning import tune_post
+from train.commands.card import card
+from train.commands.export import export
+from train.commands.fit import fit
+from train.commands.soundscapes import soundscapes
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # typer brings its own or click's
 
@@ -51,20 +24,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+for command in (fit, soundscapes, export, card):
+    app.command()(command)
 app.command("evaluate")(evaluate_command.evaluate)
-
-BankOption = Annotated[
-    Path,
-    typer.Option(
-        "--soundbank",
-        metavar="DIR",
-        help="Isolated sounds: DIR/foreground/<Label>/*, DIR/background/**, and "
-        "DIR/manifest.csv (path, split) where splits are wanted.",
-    ),
-]
-SplitOption = Annotated[
-    str | None, typer.Option(help="Split of the manifest; without it, every file.")
-]
 
 
 def main() -> NoReturn:
@@ -84,224 +46,3 @@ def main() -> NoReturn:
 def _fail(message: str) -> int:
     print(f"train: error: {' '.join(message.split())}", file=sys.stderr)
     return 2
-
-
-BlueprintOption = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--blueprint",
-        metavar="LIST",
-        help="Strong list (filename, onset, offset, event_label) whose clips are built "
-        "anew from the bank's sounds. May be repeated.",
-    ),
-]
-
-
-@app.command()
-def fit(
-    *,
-    soundbank: BankOption,
-    blueprint: BlueprintOption = None,
-    run: Annotated[
-        Path,
-        typer.Option(metavar="DIR", help="Where the run lives: logs, checkpoints."),
-    ],
-    preset: Annotated[
-        str, typer.Option(help=f"Settings to start from: {', '.join(preset_names())}.")
-    ] = "small",
-    width: Annotated[int | None, typer.Option(help="Channels of the stem.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Length of the run.")] = None,
-    minutes: Annotated[
-        float | None, typer.Option(help="Length of the run, instead of --steps.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of weights and mixtures.")] = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with --run.")] = False,
-    n_validation: Annotated[
-        int, typer.Option(help="Validation soundscapes; 0 validates nothing.")
-    ] = 200,
-) -> None:
-    """Train on soundscapes that are mixed as they are needed.
-
-    With a manifest, split `train` is mixed and split `validation` measured now and then;
-    without one, every file is mixed and nothing is measured.
-    """
-    config = load_preset(
-        preset, width=width, steps=steps, minutes=minutes, seed=seed, threads=threads
-    )
-    if not resume and (run / LAST).exists():
-        raise ValueError(f"run={run} must be new, or go on with --resume")
-    keep_freed_memory()
-    torch.set_flush_denormal(True)
-    has_splits = (soundbank / "manifest.csv").is_file()
-    bank = Soundbank.load(soundbank, split="train" if has_splits else None)
-    layouts = _layouts(blueprint)
-    mixer = Mixer(bank, config.mixing, layouts)
-    dataset = SoundscapeDataset(
-        mixer, FrontendConfig(), seed=config.seed, augment=config.augment
-    )
-    no_weak_clips = [0] * len(bank.labels)
-    criterion = Criterion(dataset.count_events(200), no_weak_clips, alpha=config.alpha)
-    trainer = Trainer(config, bank.labels, criterion, run)
-    if resume:
-        trainer.resume()
-    validation = None
-    if has_splits and n_validation:
-        validation = _recordings(soundbank, "validation", n_validation, 1, layouts)
-    trainer.fit(dataset, validation)
-
-
-@app.command()
-def soundscapes(
-    output: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write.")],
-    *,
-    soundbank: BankOption,
-    split: SplitOption = None,
-    n: Annotated[int, typer.Option("--n", min=1, help="How many.")] = 300,
-    seed: Annotated[int, typer.Option(help="Which.")] = 1,
-) -> None:
-    """Write soundscapes: OUT/audio/*.flac, and OUT/strong.tsv with their events."""
-    mixer = Mixer(Soundbank.load(soundbank, split=split), PLAIN)
-    print(write_soundscapes(output, mixer, n_soundscapes=n, seed=seed))
-
-
-@app.command("measure")
-def evaluate(
-    model: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RUN|MODEL", help="A run's folder, a model file or a shipped name."
-        ),
-    ],
-    *,
-    soundbank: BankOption,
-    split: SplitOption = None,
-    n: Annotated[int, typer.Option("--n", min=1, help="Soundscapes.")] = 300,
-    seed: Annotated[int, typer.Option(help="Which soundscapes.")] = 2,
-) -> None:
-    """Measure event F1 and PSDS on soundscapes, and count isolated clips recognised."""
-    if not model.is_dir():
-        find_model(model)
-    bank = Soundbank.load(soundbank, split=split)
-    frontend = FrontendConfig()
-    mixtures = draw_recordings(Mixer(bank, PLAIN), frontend, n_soundscapes=n, seed=seed)
-    scored = score_with(model, mixtures.segments)
-    if scored.labels != bank.labels:
-        raise ValueError(f"labels={bank.labels} of the bank must be the model's")
-    result = score_events(scored.scores, mixtures, scored.post, frontend)
-    areas = score_psds(scored.scores, mixtures, frontend)
-    alone = isolated_recordings(bank, frontend)
-    rates = recognition_rates(score_with(model, alone.segments).scores, alone)
-    _print_table(result, rates)
-    print(f"PSDS 1 {areas[0]:.3f}, PSDS 2 {areas[1]:.3f}")
-
-
-@app.command()
-def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
-    *,
-    output: Annotated[Path, typer.Option(metavar="FILE", help="The model file.")],
-    soundbank: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Measure on soundscapes of this bank."),
-    ] = None,
-    split: Annotated[
-        str | None, typer.Option(help="Split of the bank; without it, every file.")
-    ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option(help="What the model is called. [default: FILE's stem]"),
-    ] = None,
-    n: Annotated[int, typer.Option("--n", min=1, help="Soundscapes measured.")] = 300,
-    tune: Annotated[
-        bool, typer.Option("--tune", help="Choose thresholds for each label.")
-    ] = False,
-    last: Annotated[
-        bool, typer.Option("--last", help=f"Take {LAST} rather than {BEST}.")
-    ] = False,
-    data: Annotated[
-        str, typer.Option(help="What the model was trained on, in words.")
-    ] = "soundscapes mixed from a bank of isolated sounds",
-) -> None:
-    """Write a run's best network to a model file that describes itself, and check it.
-
-    With --soundbank, its event F1 on soundscapes of seed 2 is written into it; with
-    --tune as well, thresholds and shortest durations are chosen on those of seed 3.
-    """
-    trained = load_trained(run, best=not last)
-    post, scores = PostConfig(), {}
-    segments = noise_segments(FrontendConfig())
-    if soundbank is not None:
-        if tune:
-            tuning = _recordings(soundbank, split, n, 3)
-            heard = list(network_scores(trained.network, tuning.segments))
-            post = tune_post(heard, tuning, FrontendConfig())
-        measured = _recordings(soundbank, split, n, 2)
-        heard = list(network_scores(trained.network, measured.segments))
-        result = score_events(heard, measured, post, FrontendConfig())
-        scores = result.to_dict()
-        scores["data"] = (
-            f"{n} soundscapes of seed 2, split {split}, of a sound bank"
-            + ("; thresholds tuned on others of the same recordings" if tune else "")
-        )
-        segments = measured.segments[:8]
-        _print_table(result, {})
-    elif tune:
-        raise ValueError("tune=True must come with --soundbank")
-    info = export_model(
-        trained,
-        output,
-        name=name or output.stem,
-        segments=torch.from_numpy(segments)[:, None],
-        post=post,
-        scores=scores,
-        provenance={"data": data, "command": shlex.join(_fit_command(run, trained))},
-    )
-    print(f"{output}: {info.parameters} parameters, {info.gmac} GMAC a segment")
-
-
-def _fit_command(run: Path, trained: TrainedNetwork) -> list[str]:
-    """Say which command trained a run."""
-    config = trained.config
-    length = (
-        ["--steps", str(config.steps)]
-        if config.minutes is None
-        else ["--minutes", f"{config.minutes:g}"]
-    )
-    command = ["python", "-m", "train", "fit", "--soundbank", "DIR", "--run", run.name]
-    command += ["--width", str(config.network.width), "--seed", str(config.seed)]
-    return command + length
-
-
-def _layouts(blueprints: list[Path] | None) -> list[Layout]:
-    """Read the clips of all lists that have events."""
-    layouts: list[Layout] = []
-    for path in blueprints or []:
-        layouts += [events for events in read_strong(path).values() if events]
-    return layouts
-
-
-def _recordings(
-    soundbank: Path,
-    split: str | None,
-    n_soundscapes: int,
-    seed: int,
-    layouts: Sequence[Layout] = (),
-) -> Recordings:
-    """Draw plain soundscapes of a split, like the clips of a list where one is given."""
-    bank = Soundbank.load(soundbank, split=split)
-    mixer = Mixer(bank, replace(PLAIN, layout=1.0), layouts)
-    return draw_recordings(
-        mixer, FrontendConfig(), n_soundscapes=n_soundscapes, seed=seed
-    )
-
-
-def _print_table(result: F1, rates: dict[str, tuple[int, int]]) -> None:
-    """Print event F1 per label and how many isolated clips were recognised."""
-    print(f"{'event F1 (%)':<30}{'mixtures':>9}{'isolated clips named':>24}")
-    for label, f1 in result.per_label.items():
-        right, n_all = rates.get(label, (0, 0))
-        named = f"{right} of {n_all}" if n_all else ""
-        print(f"{label:<30}{100 * f1:>9.1f}{named:>24}")
-    print(f"{'macro':<30}{100 * result.macro:>9.1f}")
-    print(f"{'micro':<30}{100 * result.micro:>9.1f}")

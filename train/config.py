@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from streamsed.config import FrontendConfig
 from train.rules import MixRules
+from train.scaling import SCALINGS
 
 PRESETS = Path(__file__).parent / "presets"
 SUBSAMPLING = 8
@@ -23,7 +24,6 @@ SUBSAMPLING = 8
 NARROWEST = 8
 """Channels; of fewer, torch 2.13's backward pass corrupts memory on some processors."""
 PRECISIONS = ("fp32", "bf16", "fp16")
-SCALINGS = ("triple", "single", "none")
 SYSTEMS = ("resnet", "crnn")
 
 
@@ -95,9 +95,8 @@ class TrainConfig:
         Features.
     mixing : MixRules
         How soundscapes are drawn, where it is trained on such.
-    scaling : {"triple", "single", "none"}
-        Input scaling: eq. 1, or one min-max scaling of the whole segment, or decibels
-        as they are.
+    scaling : {"triple", "single", "standardize"}
+        Input scaling, see `train.scaling`.
     alpha : float
         Weight of the region loss (eq. 2).
     batch_size : int
@@ -110,8 +109,12 @@ class TrainConfig:
         Part of the run, from 0 to 1, that the learning rate takes to rise.
     clip_norm : float
         Gradients longer than this are shortened to it.
-    ema_decay : float
+    ema_decay, ema_tail : float
         Weights are averaged over about 1 / (1 - ema_decay) steps; 0 averages nothing.
+        The tail: see `train.average`.
+    unlabelled : int
+        Clips of each batch without labels, where there are such; the rest of it is half
+        strong, half weak clips, where there are weak ones.
     augment : bool
         Recolour frames and drop bands (see `train.augment`).
     precision : {"fp32", "bf16", "fp16"}
@@ -143,6 +146,8 @@ class TrainConfig:
     warmup: float = 0.03
     clip_norm: float = 5.0
     ema_decay: float = 0.999
+    ema_tail: float = 0.1
+    unlabelled: int = 0
     augment: bool = True
     precision: str = "fp32"
     steps: int = 20000
@@ -173,6 +178,11 @@ class TrainConfig:
                 raise ValueError(
                     f"{name}={getattr(self, name)} must be one of {', '.join(choices)}"
                 )
+        if not 0 <= self.unlabelled < self.batch_size - 1:
+            raise ValueError(
+                f"unlabelled={self.unlabelled} must leave two clips of "
+                f"batch_size={self.batch_size}"
+            )
         if self.minutes is not None and not self.minutes > 0:
             raise ValueError(f"minutes={self.minutes} must be positive")
 
@@ -231,18 +241,46 @@ def preset_names() -> list[str]:
     return sorted(path.stem for path in PRESETS.glob("*.toml"))
 
 
-def load_preset(name: str, *, width: int | None = None, **changes: Any) -> TrainConfig:
+def load_preset(
+    name: str,
+    assignments: Sequence[str] = (),
+    *,
+    width: int | None = None,
+    **changes: Any,
+) -> TrainConfig:
     """Read a preset and apply changes; those that are None are left out.
+
+    Parameters
+    ----------
+    name : str
+        One of `preset_names`.
+    assignments : sequence of str
+        Lines of TOML, such as `network.self_mask=false`, that go over the preset.
+    width : int or None
+        `network.width`.
+    **changes
+        Settings of `TrainConfig`.
 
     Raises
     ------
     ValueError
         There is no such preset, or it or a change names an unknown setting.
+
+    Examples
+    --------
+    >>> load_preset("nec_alpha_0.1", ["alpha=0.5", "network.self_mask=false"]).alpha
+    0.5
     """
     if name not in preset_names():
         raise ValueError(f"preset={name} must be one of {', '.join(preset_names())}")
-    text = (PRESETS / f"{name}.toml").read_text(encoding="utf-8")
-    settings = tomllib.loads(text)
+    settings = tomllib.loads((PRESETS / f"{name}.toml").read_text(encoding="utf-8"))
+    for line in assignments:
+        try:
+            _update(settings, tomllib.loads(line))
+        except tomllib.TOMLDecodeError as error:
+            raise ValueError(
+                f"--set {line} must be KEY=VALUE in TOML ({error})"
+            ) from error
     if changes.get("steps") is not None:
         settings.pop("minutes", None)  # a number of steps replaces a time
     settings |= {key: value for key, value in changes.items() if value is not None}
@@ -250,3 +288,12 @@ def load_preset(name: str, *, width: int | None = None, **changes: Any) -> Train
     if width is not None:
         config = replace(config, network=replace(config.network, width=width))
     return config
+
+
+def _update(settings: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    """Put changes over settings, tables entry by entry."""
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(settings.get(key), dict):
+            settings[key] |= value
+        else:
+            settings[key] = value

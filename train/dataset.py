@@ -15,8 +15,9 @@ from torch.utils.data import Dataset
 
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
-from streamsed.frontend import Frontend, normalize
+from streamsed.frontend import Frontend
 from train.augment import drop_bands, recolour
+from train.scaling import Scaling
 from train.soundscapes import Mixer
 
 Example = dict[str, Tensor]
@@ -89,6 +90,8 @@ class SoundscapeDataset(Dataset[Example]):
         Draws the soundscapes.
     config : FrontendConfig
         The front-end.
+    scaling : Scaling
+        From decibels to the network's input.
     seed : int
         With the index, determines the soundscape.
     augment : bool
@@ -96,9 +99,16 @@ class SoundscapeDataset(Dataset[Example]):
     """
 
     def __init__(
-        self, mixer: Mixer, config: FrontendConfig, *, seed: int, augment: bool
+        self,
+        mixer: Mixer,
+        config: FrontendConfig,
+        scaling: Scaling,
+        *,
+        seed: int,
+        augment: bool,
     ) -> None:
         self.mixer = mixer
+        self.scaling = scaling
         self.config = config
         self.seed = seed
         self.augment = augment
@@ -120,7 +130,7 @@ class SoundscapeDataset(Dataset[Example]):
         frames = log_mel(soundscape.samples, self.config)
         if self.augment and rng.random() < 0.5:
             recolour(frames, rng)
-        segment = normalize(frames, top_db=self.config.top_db)
+        segment = self.scaling(frames)
         if self.augment and rng.random() < 0.3:
             drop_bands(segment, rng)
         target = score_targets(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,11 @@ from train.checkpoint import (
 )
 from train.config import TrainConfig
 from train.dataset import Example
-from train.evaluate import Recordings, network_scores, score_events
+from train.evaluate import network_scores, score_events
 from train.parallel import Parallel
+from train.recordings import Recordings
 from train.runlog import RunLog
+from train.scaling import Scaling, Triple
 
 Objective = Callable[[Any, Any, Example, float], dict[str, torch.Tensor]]
 """`(network, average, batch, progress)` to scalars: `total` and its parts."""
@@ -57,6 +59,8 @@ class Trainer:
         The loss.
     folder : Path
         Where the run lives; created if it is not there.
+    scaling : Scaling
+        What the inputs went through; kept with the weights.
     device : str
         See `train.parallel.Parallel`.
     tensorboard : bool
@@ -70,6 +74,7 @@ class Trainer:
         objective: Objective,
         folder: Path,
         *,
+        scaling: Scaling | None = None,
         device: str = "auto",
         tensorboard: bool = False,
     ) -> None:
@@ -77,6 +82,7 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.config, self.labels, self.objective = config, labels, objective
         self.folder = folder
+        self.scaling = scaling or Triple(top_db=config.frontend.top_db)
         folder.mkdir(parents=True, exist_ok=True)
         self.parallel = Parallel(device)
         self.log = RunLog(folder, tensorboard=tensorboard and self.parallel.is_first)
@@ -193,7 +199,11 @@ class Trainer:
         self.scaler.update()
         self.step += 1
         update_average(
-            self.average, self.network, decay=self.config.ema_decay, step=self.step
+            self.average,
+            self.network,
+            decay=self.config.ema_decay,
+            step=self.step,
+            tail=self.config.ema_tail,
         )
         return {name: float(value.detach()) for name, value in losses.items()}
 
@@ -265,6 +275,7 @@ class Trainer:
         return {
             "config": self.config.to_dict(),
             "labels": list(self.labels),
+            "scaling": self.scaling.to_dict(),
             "step": self.step,
             "elapsed": self.elapsed,
             "average": self.average.state_dict(),
@@ -302,5 +313,5 @@ class Trainer:
         self.step, self.elapsed = state["step"], state["elapsed"]
 
 
-def _means(rows: list[Mapping[str, float]]) -> dict[str, float]:
+def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}

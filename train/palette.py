@@ -7,6 +7,8 @@ newest are kept, so that making them costs little and there is always something 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from train.augment import vary
@@ -16,7 +18,7 @@ from train.soundbank import Clip, Samples, Soundbank, active_regions
 
 CUT_FADE = 0.005
 """Seconds of the fades at the ends of a sound that was cut to a length."""
-NOISE_BED = 0.15
+NOISE_BED = 0.2
 """Probability that a bed is noise instead of a recording."""
 
 
@@ -39,8 +41,18 @@ class Palette:
 
     def clip(self, rng: np.random.Generator, label: str, generation: int = 0) -> Clip:
         """Draw a clip of a label, or one of the generation's variants of it."""
-        clips = self.bank.foreground[label]
-        clip = clips[rng.integers(len(clips))]
+        return self._variant(rng, self.bank.foreground[label], generation)
+
+    def background(self, rng: np.random.Generator, generation: int = 0) -> Samples:
+        """Draw a background, every kind as likely, or a variant of one."""
+        kinds = sorted(self.bank.background)
+        clips = self.bank.background[kinds[rng.integers(len(kinds))]]
+        return self._variant(rng, clips, generation).samples
+
+    def _variant(
+        self, rng: np.random.Generator, clips: Sequence[Clip], generation: int
+    ) -> Clip:
+        clip = clips[int(rng.integers(len(clips)))]
         variant = int(rng.integers(self.rules.n_variants + 1))
         if variant == 0:
             return clip
@@ -77,30 +89,30 @@ class Palette:
         """Repeat a recording to `length` samples, from a random place."""
         return loop(samples, length, rng, sample_rate=self.bank.sample_rate)
 
-    def background(self, rng: np.random.Generator) -> Samples:
-        """Draw a background recording, every kind as likely."""
-        kinds = sorted(self.bank.background)
-        clips = self.bank.background[kinds[rng.integers(len(kinds))]]
-        return clips[rng.integers(len(clips))].samples
-
-    def bed(self, rng: np.random.Generator, length: int) -> Samples:
+    def bed(
+        self, rng: np.random.Generator, length: int, generation: int = 0
+    ) -> Samples:
         """Make a bed of RMS 1: a background, two at once, or noise."""
         if not self.bank.background or rng.random() < NOISE_BED:
             return coloured_noise(length, rng)
         bed = np.zeros(length, np.float32)
         for _ in range(1 + int(rng.random() < 0.2)):
-            bed += at_level(self.loop(rng, self.background(rng), length), 1.0)
+            bed += at_level(
+                self.loop(rng, self.background(rng, generation), length), 1.0
+            )
         return at_level(bed, 1.0)
 
-    def distractor(self, rng: np.random.Generator, longest: int) -> Samples | None:
+    def distractor(
+        self, rng: np.random.Generator, longest: int, generation: int = 0
+    ) -> Samples | None:
         """Make a stretch of sound without a label, of RMS 1: a background, or chords."""
         rate = self.bank.sample_rate
         if rng.random() < self.rules.tonal:
-            length = min(int(rng.uniform(0.5, 10.0) * rate), longest)
+            length = min(int(rng.uniform(0.5, 12.0) * rate), longest)
             return at_level(chords(length, rng, sample_rate=rate), 1.0)
         if not self.bank.background:
             return None
-        background = self.background(rng)
+        background = self.background(rng, generation)
         length = min(int(rng.uniform(0.3, 6.0) * rate), longest, background.size)
         first = int(rng.integers(background.size - length + 1))
         return at_level(faded(background[first : first + length], rate // 100), 1.0)

@@ -15,7 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 
 class Parallel:
-    """This process among its peers.
+    """One process among its peers.
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ class RunLog:
                 raise ValueError(
                     "tensorboard=True must have TensorBoard: pip install tensorboard"
                 ) from error
-            self._board = SummaryWriter(str(folder / "tensorboard"))  # type: ignore[no-untyped-call]
+            self._board = SummaryWriter(str(folder / "tensorboard"))
 
     def add(self, name: str, row: Mapping[str, Any]) -> None:
         """Append a row to `name`.csv; the first row brings the header, `step` counts."""

@@ -26,6 +26,7 @@ import numpy as np
 import soundfile
 
 from streamsed.events import Event
+from train.annotations import write_strong
 from train.mixing import (
     add_at,
     at_level,
@@ -112,7 +113,7 @@ class Mixer:
             Of the clips' variants, see `train.palette`.
         """
         if self.layouts and rng.random() < self.rules.layout:
-            layout = self.layouts[rng.integers(len(self.layouts))]
+            layout = self.layouts[int(rng.integers(len(self.layouts)))]
             return self.rebuild(layout, rng, generation)
         rules = self.rules
         chance = rng.random()
@@ -123,13 +124,13 @@ class Mixer:
         if not isolated and rng.random() < rules.short:
             audible = mixture[: int(rng.uniform(0.2, 1.0) * self.n_samples)]
         if not isolated and not (empty and rng.random() < 0.05):  # or digital silence
-            audible += self.palette.bed(rng, audible.size)
+            audible += self.palette.bed(rng, audible.size, generation)
         placed: list[Placed] = []
         n_sounds = 0 if empty else min(1 + rng.poisson(0.9), rules.max_events)
         for _ in range(n_sounds):
             placed += self._add_sound(rng, audible, generation, isolated=isolated)
         if not isolated:
-            self._add_distractors(rng, audible)
+            self._add_distractors(rng, audible, generation)
         self._finish(rng, mixture)
         return Soundscape(mixture, self.to_events(placed, audible.size))
 
@@ -154,7 +155,7 @@ class Mixer:
             The bank has no sounds of a label.
         """
         rate = self.bank.sample_rate
-        mixture = self.palette.bed(rng, self.n_samples)
+        mixture = self.palette.bed(rng, self.n_samples, generation)
         placed: list[Placed] = []
         for label in sorted({event.label for event in layout}):
             if label not in self.bank.foreground:
@@ -177,7 +178,7 @@ class Mixer:
                 )
                 add_at(mixture, _at_decibels(sound, float(own)), first)
                 placed.append((label, (first, last)))
-        self._add_distractors(rng, mixture)
+        self._add_distractors(rng, mixture, generation)
         self._finish(rng, mixture)
         events = [
             Event.from_samples(label, first, last, score=1.0, sample_rate=rate)
@@ -241,12 +242,14 @@ class Mixer:
             start += samples.size + int(rng.exponential(0.8) * rate)
         return placed
 
-    def _add_distractors(self, rng: np.random.Generator, audible: Samples) -> None:
+    def _add_distractors(
+        self, rng: np.random.Generator, audible: Samples, generation: int
+    ) -> None:
         """Add stretches of unlabelled sound at the level of an event, or none."""
         for _ in range(MAX_DISTRACTORS):
             if rng.random() >= self.rules.distractor:
                 return
-            sound = self.palette.distractor(rng, audible.size)
+            sound = self.palette.distractor(rng, audible.size, generation)
             if sound is None:
                 return
             sound = _at_decibels(sound, rng.uniform(*DISTRACTOR_LEVEL))
@@ -291,7 +294,7 @@ def isolated_soundscapes(bank: Soundbank) -> Iterator[Soundscape]:
 
 
 def write_soundscapes(
-    folder: Path, mixer: Mixer, *, n_soundscapes: int, seed: int
+    folder: Path, mixer: Mixer, *, layouts: Sequence[Layout] = (), n: int, seed: int
 ) -> Path:
     """Write soundscapes as 16-bit FLAC with a strong list beside them.
 
@@ -301,7 +304,9 @@ def write_soundscapes(
         Created if it is not there; `audio/*.flac` and `strong.tsv` go into it.
     mixer : Mixer
         Where they come from.
-    n_soundscapes, seed : int
+    layouts : sequence of Layout
+        Clips to build anew, in this order; if there are none, `n` are drawn freely.
+    n, seed : int
         How many, and which.
 
     Returns
@@ -312,15 +317,13 @@ def write_soundscapes(
     """
     audio = folder / "audio"
     audio.mkdir(parents=True, exist_ok=True)
-    lines = ["filename\tonset\toffset\tevent_label"]
-    for index in range(n_soundscapes):
-        soundscape = mixer.mix(np.random.default_rng([seed, index]))
+    events: dict[str, list[Event]] = {}
+    for index in range(len(layouts) or n):
+        rng = np.random.default_rng([seed, index])
+        soundscape = mixer.rebuild(layouts[index], rng) if layouts else mixer.mix(rng)
         name = f"soundscape_{index:05d}.flac"
         soundfile.write(audio / name, soundscape.samples, mixer.bank.sample_rate)
-        lines += [
-            f"{name}\t{event.onset:.3f}\t{event.offset:.3f}\t{event.label}"
-            for event in soundscape.events
-        ] or [f"{name}\t\t\t"]
+        events[name] = soundscape.events
     tsv = folder / "strong.tsv"
-    tsv.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_strong(tsv, events)
     return tsv

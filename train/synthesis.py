@@ -48,7 +48,8 @@ def humming(rng: np.random.Generator) -> Samples:
     time = np.arange(int(rng.uniform(3.0, 6.0) * RATE)) / RATE
     pitch = rng.uniform(60, 200)
     notes = [np.sin(2 * np.pi * pitch * k * time) / k for k in range(1, 20)]
-    return np.sum(notes, axis=0).astype(np.float32)
+    hum: Samples = np.sum(notes, axis=0).astype(np.float32)
+    return hum
 
 
 def hissing(rng: np.random.Generator) -> Samples:

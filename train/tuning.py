@@ -20,14 +20,15 @@ from typing import NamedTuple
 import numpy as np
 
 from streamsed.config import FrontendConfig, PostConfig
-from train.evaluate import Recordings, Scores, score_events, scores_to_events
+from train.evaluate import Scores, score_events, scores_to_events
+from train.recordings import Recordings
 
-ONSETS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+ONSETS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 OFFSET_RATIOS = (1.0, 0.7, 0.4, 0.2)
 """Offset threshold per onset threshold."""
 DURATIONS = (0.2, 0.5, 1.0)
 """Seconds, of `min_duration`."""
-PRICES = (0.0, *(0.001 * 2.0**k for k in range(12)))
+PRICES = (0.0, 0.001, 0.002, 0.004, 0.008, 0.016)
 """F1 that one false alarm an hour costs."""
 
 
@@ -84,7 +85,7 @@ def tune_post(
             label: max(
                 (c for c in tried if c.min_duration <= longest[label]),
                 key=lambda c, label=label: (  # type: ignore[misc]
-                    tried[c][label].f1 - price * tried[c][label].false_alarms,  # noqa: B023
+                    tried[c][label].f1 - price * tried[c][label].false_alarms,
                     _likeness(c),
                 ),
             )
