@@ -88,6 +88,12 @@ def test_what_never_changes_scales_to_0(value):
         assert_array_equal(fit_scaling(name, [frames], top_db=80.0)(frames), 0 * frames)
 
 
+@pytest.mark.parametrize("value", [-33.3, -61.7, 17.1])
+def test_rounding_leaves_no_deviation_in_a_constant_band(value):
+    clips = [np.full((n_frames, 2), value, np.float32) for n_frames in (997, 331, 7)]
+    assert Standardize.fit(clips, top_db=80.0).deviation == (0.0, 0.0)
+
+
 def test_all_give_finite_float32_of_the_same_shape_and_leave_the_frames_alone():
     frames = random_frames()
     kept = frames.copy()
