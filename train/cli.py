@@ -12,7 +12,7 @@ import typer
 
 from streamsed.artefact import find_model
 from streamsed.config import FrontendConfig, PostConfig
-from train import evaluate_command
+from train import data_command, evaluate_command
 from train.checkpoint import BEST, LAST, TrainedNetwork, load_trained
 from train.config import load_preset, preset_names
 from train.counts import F1
@@ -49,6 +49,7 @@ app = typer.Typer(
 )
 
 app.command("evaluate")(evaluate_command.evaluate)
+app.add_typer(data_command.app, name="data")
 
 BankOption = Annotated[
     Path,
