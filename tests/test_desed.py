@@ -79,6 +79,7 @@ def test_without_any_list_one_message_says_how_to_get_it(tmp_path):
         Desed.load(tmp_path)
     message = str(caught.value)
     for part in (
+        "apt install ffmpeg sox libsox-dev",
         "pip install desed",
         f'desed.download_real("{tmp_path}")',
         "https://doi.org/10.5281/zenodo.2583796",

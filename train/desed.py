@@ -54,8 +54,9 @@ LAYOUT = {
 HOW_TO_GET = """\
 There is no DESED 2019 in {folder}: it must hold {lists}.
 
-To get it (about 25 GB on disk, four hours or more; Python up to 3.13, and ffmpeg):
+To get it (about 25 GB on disk, four hours or more; Python up to 3.13):
 
+  apt install ffmpeg sox libsox-dev
   python -m venv desed && desed/bin/pip install desed
   desed/bin/python -c 'import desed; desed.download_real("{folder}")'
 
