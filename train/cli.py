@@ -7,8 +7,9 @@ from typing import Any, NoReturn
 
 import typer
 
-from train import evaluate_command
+from train.commands import data
 from train.commands.card import card
+from train.commands.evaluate import evaluate
 from train.commands.export import export
 from train.commands.fit import fit
 from train.commands.soundscapes import soundscapes
@@ -24,9 +25,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for command in (fit, soundscapes, export, card):
+for command in (fit, evaluate, export, soundscapes, card):
     app.command()(command)
-app.command("evaluate")(evaluate_command.evaluate)
+app.add_typer(data.app, name="data")
 
 
 def main() -> NoReturn:
