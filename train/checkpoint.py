@@ -17,7 +17,7 @@ from train.scaling import Scaling, Triple, scaling_from_dict
 LAST = "last.pt"
 """Everything needed to go on training."""
 BEST = "best-*.pt"
-"""The averaged weights of lowest validation loss, one file for each."""
+"""The weights of lowest validation loss, one file for each."""
 N_BEST = 4
 """How many of them are kept (section 3 of the report)."""
 
@@ -29,7 +29,7 @@ class TrainedNetwork:
     Parameters
     ----------
     network : Network or Crnn
-        The averaged weights.
+        With the averaged weights, or the last ones (see `TrainConfig.keep_average`).
     labels : tuple of str
         Columns of its scores.
     config : TrainConfig
@@ -87,7 +87,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def load_trained(run: Path, *, best: bool = True) -> TrainedNetwork:
-    """Load the averaged weights of a run: the best on validation, or the last.
+    """Load the weights of a run: the best on validation, or the last.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def _restore(path: Path) -> TrainedNetwork:
     state = read_checkpoint(path)
     config = TrainConfig.from_dict(state["config"])
     network = make_network(config, len(state["labels"]))
-    network.load_state_dict(state["average"])
+    network.load_state_dict(state["kept"])
     return TrainedNetwork(
         network.eval(),
         tuple(state["labels"]),

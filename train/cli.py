@@ -13,27 +13,31 @@ from train.commands.evaluate import evaluate
 from train.commands.export import export
 from train.commands.fit import fit
 from train.commands.soundscapes import soundscapes
+from train.commands.table1 import table1
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # typer brings its own or click's
 
 app = typer.Typer(
     name="python -m train",
-    help="Train a sound event detector, measure it and export it to a model file.",
-    no_args_is_help=True,
+    help="Train a sound event detector, measure it and export it to a model file. "
+    "Without a command: table1.",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
-for command in (fit, evaluate, export, soundscapes, card):
+for command in (table1, fit, evaluate, export, soundscapes, card):
     app.command()(command)
 app.add_typer(data.app, name="data")
 
 
 def main() -> NoReturn:
     """Run the command line; what a user did wrong becomes one line and exit code 2."""
+    arguments = sys.argv[1:]
+    if not arguments or (arguments[0].startswith("--") and arguments[0] != "--help"):
+        arguments.insert(0, table1.__name__)
     try:
-        code = app(standalone_mode=False) or 0
+        code = app(arguments, standalone_mode=False) or 0
     except UsageError as error:
         code = _fail(error.format_message())
     except KeyboardInterrupt:

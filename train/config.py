@@ -103,6 +103,8 @@ class TrainConfig:
         Clips per step.
     learning_rate : float
         Highest rate of the schedule: linear warm-up, then a cosine to a hundredth.
+    constant_rate : bool
+        Stay at the highest rate instead.
     weight_decay : float
         Of AdamW.
     warmup : float
@@ -115,8 +117,10 @@ class TrainConfig:
     unlabelled : int
         Clips of each batch without labels, where there are such; the rest of it is half
         strong, half weak clips, where there are weak ones.
+    keep_average : bool
+        Validate, keep and export the averaged weights rather than the last ones.
     augment : bool
-        Recolour frames and drop bands (see `train.augment`).
+        Recolour frames and drop bands of soundscapes (see `train.augment`).
     precision : {"fp32", "bf16", "fp16"}
         Of the network's arithmetic; losses, weights and their updates stay float32.
     steps : int
@@ -142,12 +146,14 @@ class TrainConfig:
     alpha: float = 0.1
     batch_size: int = 16
     learning_rate: float = 1e-3
+    constant_rate: bool = False
     weight_decay: float = 0.01
     warmup: float = 0.03
     clip_norm: float = 5.0
     ema_decay: float = 0.999
     ema_tail: float = 0.1
     unlabelled: int = 0
+    keep_average: bool = True
     augment: bool = True
     precision: str = "fp32"
     steps: int = 20000
@@ -195,6 +201,8 @@ class TrainConfig:
         >>> [round(config.rate_at(progress), 3) for progress in (0.05, 0.1, 0.55, 1.0)]
         [0.5, 1.0, 0.505, 0.01]
         """
+        if self.constant_rate:
+            return self.learning_rate
         if progress < self.warmup:
             return self.learning_rate * max(progress / self.warmup, 1e-3)
         done = (progress - self.warmup) / (1.0 - self.warmup)
@@ -245,6 +253,7 @@ def load_preset(
     name: str,
     assignments: Sequence[str] = (),
     *,
+    over: str | None = None,
     width: int | None = None,
     **changes: Any,
 ) -> TrainConfig:
@@ -256,6 +265,8 @@ def load_preset(
         One of `preset_names`.
     assignments : sequence of str
         Lines of TOML, such as `network.self_mask=false`, that go over the preset.
+    over : str or None
+        Another preset, whose settings go over the first before that.
     width : int or None
         `network.width`.
     **changes
@@ -271,9 +282,9 @@ def load_preset(
     >>> load_preset("nec_alpha_0.1", ["alpha=0.5", "network.self_mask=false"]).alpha
     0.5
     """
-    if name not in preset_names():
-        raise ValueError(f"preset={name} must be one of {', '.join(preset_names())}")
-    settings = tomllib.loads((PRESETS / f"{name}.toml").read_text(encoding="utf-8"))
+    settings = _read_preset(name)
+    if over is not None:
+        _update(settings, _read_preset(over))
     for line in assignments:
         try:
             _update(settings, tomllib.loads(line))
@@ -288,6 +299,12 @@ def load_preset(
     if width is not None:
         config = replace(config, network=replace(config.network, width=width))
     return config
+
+
+def _read_preset(name: str) -> dict[str, Any]:
+    if name not in preset_names():
+        raise ValueError(f"preset={name} must be one of {', '.join(preset_names())}")
+    return tomllib.loads((PRESETS / f"{name}.toml").read_text(encoding="utf-8"))
 
 
 def _update(settings: dict[str, Any], changes: Mapping[str, Any]) -> None:

@@ -8,7 +8,6 @@ It is accepted only after it was read back and agreed with the network it came f
 from __future__ import annotations
 
 import json
-import subprocess
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +21,7 @@ from streamsed.artefact import INFO_NAME, ModelInfo
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
 from train.checkpoint import TrainedNetwork
 from train.network import Network
+from train.provenance import current_commit
 
 TOLERANCE = 1e-5
 """Largest difference between the file's scores and the network's."""
@@ -97,7 +97,7 @@ def describe(
     training: dict[str, Any] = {
         "steps": trained.step,
         "clips": trained.step * config.batch_size,
-        "commit": _commit(),
+        "commit": current_commit(),
         **config.to_dict(),
         **provenance,
     }
@@ -134,18 +134,3 @@ def count_gmac(network: Network) -> float:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(x)
     return round(float(counter.get_total_flops()) / 2e9, 3)
-
-
-def _commit() -> str:
-    """Name the commit that is checked out, or "unknown" outside a repository."""
-    try:
-        result = subprocess.run(
-            ["git", "rev-parse", "--short=12", "HEAD"],
-            capture_output=True,
-            text=True,
-            check=True,
-            cwd=Path(__file__).parent,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return result.stdout.strip()

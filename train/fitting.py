@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from train.checkpoint import LAST
+from train.clipset import ClipSet
 from train.config import TrainConfig
 from train.dataset import SoundscapeDataset, log_mel
 from train.loop import Objective, Trainer
@@ -123,6 +124,34 @@ def fit_on_soundbank(
     if options.resume:
         trainer.resume()
     trainer.fit(dataset, validation, n_workers=options.n_workers)
+
+
+def fit_on_clips(config: TrainConfig, clips: ClipSet, options: RunOptions) -> None:
+    """Train on recorded clips, or on others laid out like them.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        Settings; those that `clips` was loaded with.
+    clips : ClipSet
+        What is trained and measured on.
+    options : RunOptions
+        How the run goes.
+    """
+    _prepare()
+    objective = make_objective(config, clips.strong_counts, clips.weak_counts)
+    trainer = Trainer(
+        config,
+        clips.labels,
+        objective,
+        options.folder,
+        scaling=clips.scaling,
+        device=options.device,
+        tensorboard=options.tensorboard,
+    )
+    if options.resume:
+        trainer.resume()
+    trainer.fit(clips.training, clips.validation, n_workers=options.n_workers)
 
 
 def make_objective(

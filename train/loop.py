@@ -105,6 +105,11 @@ class Trainer:
         self.elapsed = 0.0
 
     @property
+    def kept(self) -> nn.Module:
+        """The network that is validated, kept and exported, in evaluation mode."""
+        return self.average if self.config.keep_average else self.network.eval()
+
+    @property
     def progress(self) -> float:
         """How much of the run is over, from 0 to 1."""
         if self.config.minutes is not None:
@@ -234,7 +239,7 @@ class Trainer:
         ]
         loss = _means(losses)["total"]
         with self._autocast():
-            scores = list(network_scores(self.average, data.segments))
+            scores = list(network_scores(self.kept, data.segments))
         result = score_events(scores, data, PostConfig(), self.config.frontend)
         row: dict[str, Any] = {
             "step": self.step,
@@ -254,7 +259,7 @@ class Trainer:
 
     @torch.no_grad()
     def _validation_losses(self, batch: Example) -> dict[str, torch.Tensor]:
-        return self._losses(self.average, batch)
+        return self._losses(self.kept, batch)
 
     def _log(self, rows: list[dict[str, float]]) -> None:
         """Write the means of the last steps and say how long it will take."""
@@ -278,7 +283,7 @@ class Trainer:
             "scaling": self.scaling.to_dict(),
             "step": self.step,
             "elapsed": self.elapsed,
-            "average": self.average.state_dict(),
+            "kept": self.kept.state_dict(),
         }
 
     def save(self) -> None:
@@ -287,6 +292,7 @@ class Trainer:
             return
         resumable = {
             "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "generator": torch.get_rng_state(),
