@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks import frontend, live, program
+from benchmarks import frontend, live, program, scoring
 from streamsed import _core
 
+PARTS = (frontend, program, live, scoring)
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
 
@@ -39,7 +40,7 @@ Written by `make bench`. One run; peers in turns with ours; medians.
 
 def main() -> None:
     text = header()
-    for section in chain(frontend.sections(), program.sections(), live.sections()):
+    for section in chain(*(each.sections() for each in PARTS)):
         print(section, flush=True)
         text += f"\n{section.strip()}\n"
     RESULTS.write_text(text, encoding="utf-8")

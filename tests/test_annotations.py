@@ -1,7 +1,7 @@
 """Lists of annotations: what is read, what is refused, and that writing loses nothing."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streamsed.events import Event
@@ -132,6 +132,7 @@ def test_what_is_written_is_read_back(tmp_path_factory, clips):
 
 
 @given(st.lists(events))
+@example([Event("Dog", 0, 1, 1.0), Event("Cat", 0, 2, 1.0), Event("Dog", 1, 2, 1.0)])
 def test_merged_events_cover_the_same_times_once(clip):
     def covered(events):
         """Each label's milliseconds, with how often it sounds in each."""

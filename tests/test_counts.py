@@ -71,5 +71,15 @@ def test_intervals_agree_with_resampling_one_by_one():
     spans = counts.bootstrap(n_resamples=50, seed=0)
     ends = np.quantile([f1.macro for f1 in scores], (0.025, 0.975))
     assert spans.macro == pytest.approx(tuple(ends))
-    ends = np.quantile([f1.per_label["rare"] for f1 in scores], (0.025, 0.975))
+    rare = [f1.per_label["rare"] for f1 in scores if not f1.absent]
+    assert 0 < len(rare) <= 50
+    ends = np.quantile(rare, (0.025, 0.975))
     assert spans.per_label["rare"] == pytest.approx(tuple(ends))
+
+
+def test_draws_without_a_label_say_nothing_of_it():
+    """One of ten clips has it: a third of the draws do not, and do not count as 0."""
+    there = np.zeros((10, 2), np.int64)
+    there[0, 0] = 1
+    spans = Counts(("once", "never"), there, there, there).bootstrap()
+    assert spans.per_label == {"once": (1, 1), "never": (0, 0)}

@@ -65,7 +65,7 @@ def test_every_score_is_printed_with_its_definition(evaluate, lists):
     assert rows["micro"][1:3] == ["3", "33.33"]  # ... but a false alarm: 2 / (3 + 3)
     flowing = " ".join(out.split())
     assert "not in the reference, so not in the macro mean: Cow" in flowing
-    assert "truth.tsv: a list of its own" in flowing
+    assert "truth.tsv: unknown list " in flowing
     for name in ("Event-based", "Segment-based", "Intersection-based"):
         assert f"{name} F1: " in flowing
     assert "PSDS" not in out
@@ -170,14 +170,15 @@ def test_a_model_is_run_as_the_runtime_runs_it(
     loud = np.sin(2 * np.pi * 300 * time) * (time > 1)
     soundfile.write(audio / "a.wav", 0.5 * loud, RATE)
     soundfile.write(audio / "b.wav", 1e-3 * np.cos(2 * np.pi * 9000 * time), RATE)
-    write_strong(tmp_path / "truth.tsv", TRUTH)
-    (tmp_path / "scores").mkdir()
+    (audio / "d.wav").write_bytes(b"RIFF")
+    write_strong(tmp_path / "truth.tsv", TRUTH | {"d.wav": []})
     code, out, err = evaluate(
         *("--reference", "truth.tsv", "--model", model_path, "--audio", audio),
         *("--estimated", "mine.tsv", "--scores", "scores", "--device", "cpu"),
     )
     assert code == 0, err
-    assert "1 of 3 clips are not in" in " ".join(out.split())
+    assert "d.wav must be audio" in err
+    assert "2 of 4 clips are not in" in " ".join(out.split())  # c.wav, d.wav
     assert "PSDS 1" in out
     theirs = streamsed("file", audio / "a.wav", audio / "b.wav", "--format", "tsv")
     assert (tmp_path / "mine.tsv").read_text() == theirs.stdout

@@ -126,7 +126,7 @@ def merge_overlaps(events: Iterable[Event]) -> list[Event]:
     Returns
     -------
     list of Event
-        By onset. A joined event has the highest score.
+        Sorted. A joined event has the highest score.
 
     Examples
     --------
@@ -152,7 +152,7 @@ def merge_overlaps(events: Iterable[Event]) -> list[Event]:
         else:
             latest[event.label] = len(merged)
             merged.append(event)
-    return merged
+    return sorted(merged)
 
 
 def digest(clips: Mapping[str, Sequence[Event]]) -> str:

@@ -117,23 +117,21 @@ class Counts:
         Returns
         -------
         Intervals
-            In a resample, a label that its reference does not name has 0 and is left out
-            of its macro mean.
+            A resample whose reference does not name a label says nothing of it: it is
+            left out of the label's interval, as the label is of its macro mean.
         """
         n_clips = len(self.hits)
         rng = np.random.default_rng(seed)
         uniform = np.full(n_clips, 1 / max(n_clips, 1))
         draws = rng.multinomial(n_clips, uniform, size=n_resamples).astype(np.float64)
-        sums = (draws @ table for table in self._tables())
+        hits, n_reference, n_estimated = (draws @ table for table in self._tables())
+        macro, micro, per_label = _f1(hits, n_reference, n_estimated)
         ends = (1 - level) / 2, (1 + level) / 2
-        macro, micro, per_label = (
-            np.quantile(values, ends, axis=0) for values in _f1(*sums)
-        )
         return Intervals(
-            _span(macro),
-            _span(micro),
+            _span(macro, ends),
+            _span(micro, ends),
             {
-                label: _span(per_label[:, column])
+                label: _span(per_label[n_reference[:, column] > 0, column], ends)
                 for column, label in enumerate(self.labels)
             },
         )
@@ -153,5 +151,9 @@ def _f1(
     return macro, 2 * hits.sum(-1) / np.maximum(n_all, 1), per_label
 
 
-def _span(ends: NDArray[np.float64]) -> Span:
-    return float(ends[0]), float(ends[1])
+def _span(values: NDArray[np.float64], ends: Span) -> Span:
+    """Find the quantiles of values; 0 of none."""
+    if not len(values):
+        return 0.0, 0.0
+    low, high = np.quantile(values, ends)
+    return float(low), float(high)

@@ -127,7 +127,8 @@ def _by_label(
                 f"label={event.label!r} must be one of those scored: "
                 f"{', '.join(columns)}"
             )
-        spans[event.label].append((event.onset, event.offset))
+        # float: arithmetic on numpy's scalars is ten times slower.
+        spans[event.label].append((float(event.onset), float(event.offset)))
     return spans
 
 

@@ -16,7 +16,7 @@ from streamsed.events import Event
 from streamsed.filejob import FileJob
 from streamsed.outputs import Outputs
 from streamsed.writers import write
-from train.annotations import read_durations, read_strong
+from train.annotations import digest, read_durations, read_strong
 from train.desed import name_list
 from train.operating_points import operating_point_rocs
 from train.psds import PsdRoc, psd_rocs
@@ -97,7 +97,7 @@ def evaluate(
     truth: Clips = read_strong(reference)
     if not truth:
         raise ValueError(f"reference={reference} must list clips, and lists none")
-    notes = [f"{reference}: {name_list(truth) or 'a list of its own'}"]
+    notes = [f"{reference}: {name_list(truth) or f'unknown list {digest(truth)}'}"]
     with tempfile.TemporaryDirectory() as scratch:
         if model is not None:
             if audio is None:
@@ -106,21 +106,21 @@ def evaluate(
                 )
             estimated = estimated or Path(scratch) / "estimated.tsv"
             scores = scores or Path(scratch)
-            there = {
-                name: clip for name, clip in truth.items() if (audio / name).is_file()
-            }
-            _run(model, device, audio, list(there), Outputs("tsv", estimated, scores))
-            if len(there) < len(truth):
-                notes.append(
-                    f"{len(truth) - len(there)} of {len(truth)} clips are not in {audio}"
-                    " and were left out"
-                )
-            truth = there
+            _run(model, device, audio, list(truth), Outputs("tsv", estimated, scores))
         elif estimated is None:
             raise ValueError(
                 "--estimated E.tsv must name what to score (or --model and --audio)"
             )
-        card = score_lists(truth, read_strong(estimated))
+        found = read_strong(estimated)
+        if model is not None:
+            heard = {name: truth[name] for name in truth if name in found}
+            if len(heard) < len(truth):
+                notes.append(
+                    f"{len(truth) - len(heard)} of {len(truth)} clips are not in {audio} "
+                    "or cannot be read, and were left out"
+                )
+            truth = heard
+        card = score_lists(truth, found)
         if operating_points is not None:
             notes.append(f"PSDS is that of the operating points in {operating_points}")
         lengths = None if durations is None else read_durations(durations)
@@ -134,8 +134,9 @@ def evaluate(
 def _run(
     model: str, device: str, audio: Path, names: Sequence[str], outputs: Outputs
 ) -> None:
-    """Run the detector over clips and write what it finds."""
-    if not names:
+    """Run the detector over those clips that are there and write what it finds."""
+    paths = [audio / name for name in names if (audio / name).is_file()]
+    if not paths:
         raise ValueError(
             f"audio={audio} must hold clips of the reference, and holds none"
         )
@@ -151,11 +152,11 @@ def _run(
         outputs=outputs,
         check_stream=False,
     )
-    code = job.run([audio / name for name in names], recursive=False)
+    code = job.run(paths, recursive=False)
     if code == 130:
         raise KeyboardInterrupt
-    if code != 0:
-        raise ValueError(f"audio={audio} must hold clips that can be heard, see above")
+    if code == 2:
+        raise ValueError(f"audio={audio} must hold clips that can be read, see above")
 
 
 def _rocs(
@@ -165,10 +166,10 @@ def _rocs(
     points: Path | None,
 ) -> tuple[PsdRoc, ...]:
     """Compute what PSDS needs, if there is anything to compute it from."""
-    if scores is None and points is None:
-        return ()
     reference = list(truth.values())
     labels = sorted({event.label for clip in reference for event in clip})
+    if not labels or (scores is None and points is None):
+        return ()
     if points is not None:
         if lengths is None:
             raise ValueError("--operating-points must come with --durations D.tsv")
