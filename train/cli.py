@@ -12,6 +12,7 @@ from train.commands.card import card
 from train.commands.evaluate import evaluate
 from train.commands.export import export
 from train.commands.fit import fit
+from train.commands.ingredients import ingredients
 from train.commands.soundscapes import soundscapes
 from train.commands.table1 import table1
 
@@ -26,7 +27,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for command in (table1, fit, evaluate, export, soundscapes, card):
+for command in (table1, ingredients, fit, evaluate, export, soundscapes, card):
     app.command()(command)
 app.add_typer(data.app, name="data")
 

@@ -110,8 +110,13 @@ class Experiment:
     device: str = "auto"
     n_workers: int = 1
 
-    def fit(self, preset: str) -> tuple[Path, ClipSet, TrainConfig]:
-        """Train a preset, or go on with it, or take it as it is if it is done."""
+    def fit(
+        self, preset: str, *, name: str | None = None
+    ) -> tuple[Path, ClipSet, TrainConfig]:
+        """Train a preset, or go on with it, or take it as it is if it is done.
+
+        Its run is called `name`, or else as the preset is.
+        """
         config = load_preset(preset, self.settings, over=self.over)
         clips = ClipSet.load(
             self.desed,
@@ -119,7 +124,7 @@ class Experiment:
             cache=self.folder / "features",
             n_processes=self.n_workers,
         )
-        run = self.folder / preset
+        run = self.folder / (name or preset)
         begun = (run / LAST).is_file()
         if not begun or read_checkpoint(run / LAST)["step"] < config.steps:
             options = RunOptions(

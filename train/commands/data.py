@@ -20,14 +20,43 @@ from rich.text import Text
 from streamsed.audio import audio_info
 from streamsed.events import Event
 from streamsed.writers import write
+from train.commands.options import Bank
 from train.desed import Desed, NoDesedError, Subset
+from train.imitation import Sizes, imitate
+from train.soundbank import Soundbank
 
-app = typer.Typer(help="Data sets: what is there, and what is missing.")
+app = typer.Typer(help="Data sets: check DESED, or mix a set laid out like it.")
+FULL = Sizes()
 
 
-@app.callback()
-def data() -> None:
-    """Keep `check` a subcommand, although it is the only one."""
+@app.command("imitate")
+def imitate_desed(
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write.")],
+    *,
+    soundbank: Bank,
+    lists: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Rebuild the clips of DESED's lists, DIR/train/synthetic.tsv and "
+            "DIR/validation/validation.tsv; without it, soundscapes are drawn freely.",
+        ),
+    ] = None,
+    synthetic: Annotated[int, typer.Option(min=1, help="Clips.")] = FULL.synthetic,
+    weak: Annotated[int, typer.Option(min=1, help="Clips.")] = FULL.weak,
+    unlabelled: Annotated[int, typer.Option(min=1, help="Clips.")] = FULL.unlabelled,
+    validation: Annotated[int, typer.Option(min=1, help="Clips.")] = FULL.validation,
+    seed: Annotated[int, typer.Option(help="Which.")] = 0,
+) -> None:
+    """Mix a data set in DESED's layout from the splits `train` and `validation` of a bank.
+
+    Everything that takes DESED takes it. What is measured on it is no DESED figure.
+    """
+    sizes = Sizes(synthetic, weak, unlabelled, validation)
+    heard, unheard = (
+        Soundbank.load(soundbank, split=s) for s in ("train", "validation")
+    )
+    print(imitate(folder, heard, unheard, sizes=sizes, lists=lists, seed=seed))
 
 
 @app.command()

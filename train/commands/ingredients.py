@@ -1,0 +1,75 @@
+"""`python -m train ingredients`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streamsed.writers import write
+from train.desed import Desed
+from train.ingredients import VARIATIONS, Outcome, measure, to_markdown
+from train.provenance import current_commit
+
+
+def ingredients(
+    *,
+    data: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR", help="DESED 2019, or the `data` that table1 has mixed."
+        ),
+    ],
+    run: Annotated[Path, typer.Option(metavar="DIR", help="Where everything goes.")],
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help=f"Some of {', '.join(VARIATIONS)}; may be repeated.",
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change a setting of every residual network, in TOML.",
+        ),
+    ] = None,
+    baseline_settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set-baseline", metavar="KEY=VALUE", help="Change one of the baseline."
+        ),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each.")] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that make features and examples.")
+    ] = 1,
+) -> None:
+    """Measure what each ingredient of the report's system brings: ingredients.md.
+
+    Each is left out in turn; the table grows in --run while it goes, and the same command
+    goes on after an interruption.
+    """
+    outcomes: dict[str, list[Outcome]] = {}
+    command = shlex.join(["python", "-m", "train", *sys.argv[1:]])
+    run.mkdir(parents=True, exist_ok=True)
+    for name, seed, outcome in measure(
+        Desed.load(data),
+        run,
+        names=only or list(VARIATIONS),
+        seeds=range(seeds),
+        settings=settings or (),
+        baseline_settings=baseline_settings or (),
+        device=device,
+        n_workers=workers,
+    ):
+        outcomes.setdefault(name, []).append(outcome)
+        text = to_markdown(outcomes)
+        print(f"{name}, seed {seed}:\n{text}", flush=True)
+        write(run / "ingredients.md", [f"`{command}` at {current_commit()}\n\n", text])

@@ -1,0 +1,165 @@
+"""What each ingredient of the report's system brings, measured one by one.
+
+Every variation is trained on the same clips with as many of them, and validated on the
+same; seeds change the weights and the order of the clips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+
+from streamsed.config import FrontendConfig, PostConfig
+from train.checkpoint import load_best
+from train.desed import Desed
+from train.evaluate import Scores, network_scores, score_events
+from train.median import median_filter
+from train.recordings import Recordings
+from train.table1 import BASELINE, PLAIN_POST, WEAKER, Experiment, make_ensemble
+
+
+@dataclass(frozen=True, slots=True)
+class Variation:
+    """A preset with some settings changed."""
+
+    name: str
+    preset: str = WEAKER
+    settings: tuple[str, ...] = ()
+
+
+VARIATIONS = {
+    "report": Variation("the report's system (α = 0.01)"),
+    "alpha_0.1": Variation("α = 0.1", settings=("alpha=0.1",)),
+    "alpha_0": Variation("α = 0: no region loss", settings=("alpha=0.0",)),
+    "no_mask": Variation("no self-mask", settings=("network.self_mask=false",)),
+    "no_excitation": Variation(
+        "no squeeze-and-excitation", settings=("network.squeeze_excite=false",)
+    ),
+    "single_scaling": Variation(
+        "one min-max scaling instead of three", settings=('scaling="single"',)
+    ),
+    "baseline": Variation("the challenge's baseline (CRNN)", BASELINE),
+}
+"""By the names of their runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Macro event F1 of one run.
+
+    Parameters
+    ----------
+    plain, connected : float
+        The checkpoint of lowest validation loss, without and with connect & cut; the
+        baseline has a median filter instead, in both.
+    ensemble, both : float
+        The four of lowest validation loss, without and with connect & cut.
+    """
+
+    plain: float
+    connected: float
+    ensemble: float
+    both: float
+
+
+def measure(
+    desed: Desed,
+    folder: Path,
+    *,
+    names: Sequence[str],
+    seeds: Sequence[int],
+    settings: Sequence[str],
+    baseline_settings: Sequence[str] = (),
+    device: str = "auto",
+    n_workers: int = 1,
+) -> Iterator[tuple[str, int, Outcome]]:
+    """Train and score variations, seed by seed; what is done is not done again.
+
+    Parameters
+    ----------
+    desed : Desed
+        The data, or a set laid out like it.
+    folder : Path
+        Where runs and features go.
+    names : sequence of str
+        Of `VARIATIONS`.
+    seeds : sequence of int
+        Each variation is trained with all of them.
+    settings : sequence of str
+        Lines of TOML that go over every residual network.
+    baseline_settings : sequence of str
+        Lines of TOML that go over the baseline.
+    device, n_workers
+        See `Experiment`.
+
+    Yields
+    ------
+    str, int, Outcome
+        Name and seed with what came out.
+    """
+    for name in names:
+        if name not in VARIATIONS:
+            raise ValueError(f"name={name} must be one of {', '.join(VARIATIONS)}")
+    for seed in seeds:
+        for name in names:
+            variation = VARIATIONS[name]
+            is_baseline = variation.preset == BASELINE
+            common = baseline_settings if is_baseline else settings
+            experiment = Experiment(
+                desed,
+                folder,
+                settings=(*common, *variation.settings, f"seed={seed}"),
+                device=device,
+                n_workers=n_workers,
+            )
+            run, clips, config = experiment.fit(variation.preset, name=f"{name}-{seed}")
+            yield (
+                name,
+                seed,
+                _score(run, clips.validation, config.frontend, is_baseline),
+            )
+
+
+def _score(
+    run: Path, recordings: Recordings, frontend: FrontendConfig, *, is_baseline: bool
+) -> Outcome:
+    """Score a run in its four ways."""
+    best = load_best(run)
+
+    def f1(scores: Sequence[Scores], post: PostConfig) -> float:
+        return score_events(scores, recordings, post, frontend).macro
+
+    one = list(network_scores(best[0].network, recordings.segments))
+    if is_baseline:
+        filtered = f1([median_filter(each) for each in one], PLAIN_POST)
+        return Outcome(filtered, filtered, filtered, filtered)
+    four = list(network_scores(make_ensemble(best), recordings.segments))
+    return Outcome(
+        f1(one, PLAIN_POST),
+        f1(one, PostConfig()),
+        f1(four, PLAIN_POST),
+        f1(four, PostConfig()),
+    )
+
+
+def to_markdown(outcomes: dict[str, list[Outcome]]) -> str:
+    """Lay out means over seeds, and their deviations where there are several."""
+    header = ("", "one checkpoint", "+ connect & cut", "ensemble", "+ connect & cut")
+    lines = ["| " + " | ".join(header) + " |", "| --- |" + " ---: |" * 4]
+    for name, found in outcomes.items():
+        columns = zip(
+            *((o.plain, o.connected, o.ensemble, o.both) for o in found), strict=True
+        )
+        cells = [_cell(values) for values in columns]
+        if VARIATIONS[name].preset == BASELINE:
+            cells[1:] = ["", "", ""]
+        lines.append(f"| {VARIATIONS[name].name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(values: Sequence[float]) -> str:
+    shares = [100 * value for value in values]
+    spread = f" ± {stdev(shares):.1f}" if len(shares) > 1 else ""
+    return f"{mean(shares):.1f}{spread}"
