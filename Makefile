@@ -7,7 +7,7 @@ SOURCES := CMakeLists.txt pyproject.toml constraints.txt $(wildcard csrc/*)
 MICROPHONE := libportaudio2 pulseaudio pulseaudio-utils libasound2-plugins
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test soak microphone lint format bench sanitize wheel clean
+.PHONY: demo test soak microphone lint format bench card sanitize wheel clean
 
 demo: .venv/runtime  ## detect the events of half a minute of home life
 	$(BIN)/streamsed file examples/scene.flac --format table --plot scene.png
@@ -40,6 +40,10 @@ format: .venv/develop  ## what lint would only complain of
 
 bench: .venv/bench  ## measure against peers and write benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks
+
+card: .venv/develop  ## measure the shipped model: make card SOUNDBANK=DIR LIST=validation.tsv
+	$(BIN)/python -m train card default --soundbank $(SOUNDBANK) --blueprint $(LIST) \
+	  --output docs/model-card.md
 
 sanitize: .venv/develop  ## the core's tests under AddressSanitizer and UBSan
 	tests/sanitize.sh

@@ -115,11 +115,10 @@ def measure(
                 n_workers=n_workers,
             )
             run, clips, config = experiment.fit(variation.preset, name=f"{name}-{seed}")
-            yield (
-                name,
-                seed,
-                _score(run, clips.validation, config.frontend, is_baseline),
+            outcome = _score(
+                run, clips.validation, config.frontend, is_baseline=is_baseline
             )
+            yield name, seed, outcome
 
 
 def _score(

@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from train.clipset import ClipSet
 from train.commands.options import Blueprints, read_layouts
 from train.config import load_preset, preset_names
-from train.fitting import RunOptions, fit_on_soundbank
+from train.desed import Desed
+from train.fitting import RunOptions, fit_on_clips, fit_on_soundbank
 
 
 def fit(
@@ -19,13 +21,20 @@ def fit(
         typer.Option(metavar="DIR", help="Where the run lives: logs, checkpoints."),
     ],
     soundbank: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             metavar="DIR",
             help="Train on soundscapes of isolated sounds: DIR/foreground/<Label>/*, "
             "DIR/background/**, DIR/manifest.csv (path, split) where splits are wanted.",
         ),
-    ],
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Train on recorded clips instead: DESED 2019, or a set laid out like it.",
+        ),
+    ] = None,
     blueprint: Blueprints = None,
     preset: Annotated[
         str, typer.Option(help=f"Settings to start from: {', '.join(preset_names())}.")
@@ -60,7 +69,7 @@ def fit(
 ) -> None:
     """Train a network; its run resumes from any interruption.
 
-    With a manifest, split `train` is mixed and split `validation` measured now and then;
+    Of a bank with a manifest, split `train` is mixed and split `validation` measured now and then;
     without one, every file is mixed and nothing is measured. For several GPUs, start it
     as `torchrun --nproc-per-node N -m train fit ...`.
     """
@@ -74,10 +83,23 @@ def fit(
         threads=threads,
     )
     options = RunOptions(run, resume, device, workers, tensorboard)
-    fit_on_soundbank(
-        config,
-        soundbank,
-        options,
-        layouts=read_layouts(blueprint),
-        n_validation=n_validation,
-    )
+    if data is not None and soundbank is None and not blueprint:
+        clips = ClipSet.load(
+            Desed.load(data),
+            config,
+            cache=run / "features",
+            n_processes=max(workers, 1),
+        )
+        fit_on_clips(config, clips, options)
+    elif soundbank is not None and data is None:
+        fit_on_soundbank(
+            config,
+            soundbank,
+            options,
+            layouts=read_layouts(blueprint),
+            n_validation=n_validation,
+        )
+    else:
+        raise ValueError(
+            "fit must have --soundbank DIR (with or without --blueprint) or --data DIR"
+        )
