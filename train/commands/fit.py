@@ -55,8 +55,11 @@ def fit(
         bool, typer.Option("--tensorboard", help="Write TensorBoard's files too.")
     ] = False,
     n_validation: Annotated[
-        int, typer.Option(help="Validation soundscapes; 0 validates nothing.")
+        int, typer.Option(min=0, help="Validation soundscapes; 0 validates nothing.")
     ] = 200,
+    save_every: Annotated[
+        float, typer.Option(min=0, help="Seconds between two checkpoints.")
+    ] = 120.0,
 ) -> None:
     """Train a network; its run resumes from any interruption.
 
@@ -73,7 +76,7 @@ def fit(
         seed=seed,
         threads=threads,
     )
-    options = RunOptions(run, resume, device, workers, tensorboard)
+    options = RunOptions(run, resume, device, workers, tensorboard, save_every)
     fit_on_soundbank(
         config,
         soundbank,
