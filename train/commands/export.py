@@ -10,7 +10,7 @@ from typing import Annotated
 import torch
 import typer
 
-from streamsed.config import FrontendConfig, PostConfig
+from streamsed.config import PostConfig
 from train.checkpoint import BEST, LAST, load_trained
 from train.commands.options import Blueprints, Split, read_layouts
 from train.export import export_model
@@ -52,7 +52,8 @@ def export(
     those of seed 3, such that an hour without events (seed 4) brings at most 6.
     """
     trained = load_trained(run, best=not last)
-    segments, post, scores = noise_segments(FrontendConfig()), PostConfig(), {}
+    frontend = trained.config.frontend
+    segments, post, scores = noise_segments(frontend), PostConfig(), {}
     if soundbank is not None:
         bank = Soundbank.load(soundbank, split=split)
         layouts = read_layouts(blueprint)
