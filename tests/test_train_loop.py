@@ -12,17 +12,15 @@ import torch
 from torch.utils.data import Dataset
 
 import train
-from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
 from train.average import update_average
 from train.checkpoint import LAST, load_best, load_trained, save_atomically
-from train.config import PRESETS, NetworkConfig, TrainConfig, load_preset, preset_names
-from train.evaluate import network_scores, score_events
+from train.config import NetworkConfig, TrainConfig
+from train.evaluate import network_scores
 from train.loop import Trainer
 from train.losses import Criterion
 from train.metrics import event_f1
 from train.recordings import Recordings
-from train.tuning import tune_post
 
 LABELS = ("low", "high")
 TINY = NetworkConfig(width=8)
@@ -117,12 +115,6 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_examples(tmp_path):
         trainer.fit(Bars(value=math.nan), n_workers=0)
 
 
-def test_the_learning_rate_rises_and_falls():
-    config = TrainConfig(learning_rate=1.0, warmup=0.1)
-    rates = [config.rate_at(progress) for progress in (0, 0.05, 0.1, 0.55, 1.0)]
-    assert rates == pytest.approx([0.001, 0.5, 1.0, 0.505, 0.01])
-
-
 def test_a_run_by_the_clock_ends_by_the_clock(tmp_path):
     config = TrainConfig(network=TINY, batch_size=2, minutes=0.5 / 60, threads=1)
     trainer = make_trainer(tmp_path, config)
@@ -210,41 +202,6 @@ def test_saving_leaves_a_whole_file_and_no_draft(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
 
 
-def test_every_preset_loads_and_says_why():
-    for name in preset_names():
-        assert isinstance(load_preset(name), TrainConfig)
-        for line in (PRESETS / f"{name}.toml").read_text().splitlines():
-            setting = line and not line.startswith("[")
-            assert not setting or "#" in line, f"{name}: {line!r} gives no reason"
-
-
-def test_presets_take_changes():
-    config = load_preset("small", steps=7, seed=None)
-    assert (config.network.width, config.steps, config.seed) == (16, 7, 0)
-    assert config.minutes is None
-    assert load_preset("small", minutes=5.0).minutes == 5.0
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"batch_size": 0}, "batch_size=0 must"),
-        ({"precision": "int4"}, "precision=int4 must be one of fp32, bf16, fp16"),
-        ({"alpha": -1.0}, "alpha=-1.0 must"),
-        ({"ema_decay": 1.0}, "ema_decay=1.0 must"),
-        ({"minutes": 0.0}, "minutes=0.0 must"),
-    ],
-)
-def test_bad_settings_are_named(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        TrainConfig(**arguments)
-
-
-def test_an_unknown_preset_is_named_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"preset=huge must be one of .*small"):
-        load_preset("huge")
-
-
 @pytest.mark.parametrize(
     "name", [module.name for module in pkgutil.iter_modules(train.__path__)]
 )
@@ -269,23 +226,3 @@ def test_a_long_event_may_end_a_fifth_of_its_length_off():
     reference = [[Event("Hum", 0.0, 8.0, 1.0)]]
     assert event_f1(reference, [[Event("Hum", 0.0, 6.5, 1.0)]], ("Hum",)).micro == 1.0
     assert event_f1(reference, [[Event("Hum", 0.0, 6.0, 1.0)]], ("Hum",)).micro == 0.0
-
-
-def test_tuning_finds_what_keeps_a_wavering_sound_in_one_piece():
-    config = FrontendConfig()
-    duration = config.score_frame_duration
-    scores = np.full((128, 2), 0.1, np.float32)
-    scores[20:60, 0] = np.where(np.arange(40) % 10 < 5, 0.75, 0.4)  # wavers
-    scores[70:74, 0] = 0.65  # a false alarm
-    scores[10:14, 1] = 0.55
-    hum = Event("Hum", 20 * duration, 60 * duration, 1.0)
-    click = Event("Click", 10 * duration, 14 * duration, 1.0)
-    recordings = Recordings(
-        np.zeros((1, 1, 1), np.float32), [[click, hum]], ("Hum", "Click")
-    )
-    post = tune_post([scores], recordings, config)
-    assert score_events([scores], recordings, post, config).macro == 1.0
-    assert post.onset_threshold == {"Hum": 0.5, "Click": 0.5}
-    assert post.offset_threshold == {"Hum": 0.35, "Click": 0.5}
-    assert post.min_duration == {"Hum": 0.5, "Click": 0.2}
-    assert post.min_gap == PostConfig().min_gap

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from streamsed.config import FrontendConfig
 from train.evaluate import Scores
@@ -22,11 +23,13 @@ from train.recordings import Recordings
 
 MIN_FRAMES = 50
 """A label with fewer active frames is left as it is."""
+MIN_SLOPE = 0.1
+"""No calibration turns scores round."""
 N_BINS = 10
 
 
 def fit_calibration(scores: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Fit a slope and an offset for each label's logits, by Newton's method.
+    """Fit a slope and an offset for each label's logits: the cross-entropy never rises.
 
     Parameters
     ----------
@@ -38,7 +41,7 @@ def fit_calibration(scores: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     Returns
     -------
     float32 (K,), float32 (K,)
-        Slopes, at least 0.1, and offsets; 1 and 0 where a label has too few active
+        Slopes, at least `MIN_SLOPE`, and offsets; 1 and 0 where a label has too few active
         frames.
     """
     logits = torch.logit(scores.double(), eps=1e-7)
@@ -48,18 +51,41 @@ def fit_calibration(scores: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         z, y = logits[:, column], target[:, column].double()
         if not MIN_FRAMES <= int(y.sum()) <= len(y) - MIN_FRAMES:
             continue
-        design = torch.stack([z, torch.ones_like(z)], dim=1)
-        weights = torch.tensor([1.0, 0.0], dtype=torch.float64)
-        for _ in range(30):
-            p = torch.sigmoid(design @ weights)
-            gradient = design.T @ (p - y)
-            curvature = (design * (p * (1 - p))[:, None]).T @ design
-            weights -= torch.linalg.solve(
-                curvature + 1e-6 * torch.eye(2, dtype=torch.float64), gradient
-            )
-        slopes[column] = weights[0].clamp(min=0.1)
-        offsets[column] = weights[1]
+        line = torch.stack([z, torch.ones_like(z)], dim=1)
+        change, offset = _descend(z, line, y).tolist()
+        slope = 1.0 + change
+        if slope < MIN_SLOPE:  # of a convex loss, the best that is allowed is the bound
+            slope = MIN_SLOPE
+            offset = float(_descend(slope * z, line[:, 1:], y))
+        slopes[column], offsets[column] = slope, offset
     return slopes.float(), offsets.float()
+
+
+def _descend(logits: Tensor, design: Tensor, target: Tensor) -> Tensor:
+    """Find what of `design` to add to logits for the least cross-entropy, by Newton's method.
+
+    A step that would raise the loss, as far from the minimum one can, is halved.
+    """
+    weights = design.new_zeros(design.shape[1])
+    loss = functional.binary_cross_entropy_with_logits(logits, target)
+    for _ in range(30):
+        p = torch.sigmoid(logits + design @ weights)
+        curvature = (design * (p * (1 - p))[:, None]).T @ design
+        step = torch.linalg.solve(
+            curvature + 1e-6 * torch.eye(len(weights), dtype=weights.dtype),
+            design.T @ (p - target),
+        )
+        for _ in range(30):
+            tried = functional.binary_cross_entropy_with_logits(
+                logits + design @ (weights - step), target
+            )
+            if tried <= loss:
+                break
+            step = step / 2
+        else:
+            break
+        weights, loss = weights - step, tried
+    return weights
 
 
 @torch.no_grad()

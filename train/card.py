@@ -210,7 +210,7 @@ class Card:
             start = time.perf_counter()
             self.model.score(segment)
             times.append(time.perf_counter() - start)
-        return round(1e3 * float(np.median(times[10:])), 1)
+        return round(1e3 * float(np.median(times[len(times) // 4 :])), 1)
 
 
 def artificial_sounds() -> dict[str, list[Soundscape]]:

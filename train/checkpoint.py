@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from train.config import TrainConfig
 from train.crnn import Crnn
+from train.ensemble import Ensemble, ensemble_weights
 from train.network import Network
 from train.scaling import Scaling, Triple, scaling_from_dict
 
@@ -28,8 +30,8 @@ class TrainedNetwork:
 
     Parameters
     ----------
-    network : Network or Crnn
-        With the averaged weights, or the last ones (see `TrainConfig.keep_average`).
+    network : nn.Module
+        `Network`, `Crnn` or `Ensemble`, with the averaged weights, or the last ones (see `TrainConfig.keep_average`).
     labels : tuple of str
         Columns of its scores.
     config : TrainConfig
@@ -42,7 +44,7 @@ class TrainedNetwork:
         Event F1 on validation, from 0 to 1; empty if it was not measured.
     """
 
-    network: Network | Crnn
+    network: nn.Module
     labels: tuple[str, ...]
     config: TrainConfig
     step: int
@@ -110,6 +112,17 @@ def load_best(run: Path) -> list[TrainedNetwork]:
     if not ranked:
         raise ValueError(f"run={run} must hold {BEST}: train it with validation clips")
     return [_restore(path) for path in ranked]
+
+
+def load_ensemble(run: Path) -> TrainedNetwork:
+    """Join the checkpoints of lowest validation loss into one network (section 3).
+
+    They are weighted by their event F1 on validation; see `load_best` for the errors.
+    """
+    best = load_best(run)
+    weights = ensemble_weights([each.f1_per_label for each in best], best[0].labels)
+    joined = Ensemble([each.network for each in best], weights).eval()
+    return replace(best[0], network=joined, f1_per_label={})
 
 
 def best_checkpoints(run: Path) -> list[Path]:

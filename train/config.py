@@ -63,7 +63,9 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         """Check the ranges; lists, as TOML and JSON have them, become tuples."""
         object.__setattr__(self, "multiples", tuple(self.multiples))
-        strides = tuple((int(time), int(frequency)) for time, frequency in self.strides)
+        if set(map(len, self.strides)) != {2} or min(map(min, self.strides)) < 1:
+            raise ValueError(f"strides={self.strides} must be pairs of at least 1")
+        strides = tuple((time, frequency) for time, frequency in self.strides)
         object.__setattr__(self, "strides", strides)
         if self.width < NARROWEST:
             raise ValueError(f"width={self.width} must be at least {NARROWEST}")
@@ -174,7 +176,11 @@ class TrainConfig:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 0")
         for name in ("warmup", "ema_decay"):
             if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be from 0 to 1")
+                raise ValueError(
+                    f"{name}={getattr(self, name)} must be from 0 to below 1"
+                )
+        if not 0 < self.ema_tail <= 1:
+            raise ValueError(f"ema_tail={self.ema_tail} must be above 0 and at most 1")
         for name, choices in (
             ("system", SYSTEMS),
             ("precision", PRECISIONS),
@@ -219,14 +225,16 @@ class TrainConfig:
         Raises
         ------
         ValueError
-            A setting is unknown or out of range.
+            A setting is unknown, of another type than its default, or out of range.
         """
-        _check_names(cls, settings)
         parts = dict(settings)
         for name, kind in _TABLES.items():
             table = parts.get(name, {})
-            _check_names(kind, table)
+            if not _is_like(table, {}):
+                raise ValueError(f"{name}={table!r} must be a table of settings")
+            _check(kind, table)
             parts[name] = kind(**table)
+        _check(cls, parts)
         return cls(**parts)
 
 
@@ -237,11 +245,33 @@ _TABLES: dict[str, type] = {
 }
 
 
-def _check_names(kind: type, settings: Mapping[str, Any]) -> None:
+def _check(kind: type, settings: Mapping[str, Any]) -> None:
+    """Check names and types of settings against the defaults."""
+    default = kind()
     known = [each.name for each in fields(kind)]
-    for key in settings:
+    for key, value in settings.items():
         if key not in known:
             raise ValueError(f"{key!r} must be a setting: one of {', '.join(known)}")
+        usual = getattr(default, key)
+        if not _is_like(value, usual):
+            rule = "a number" if usual is None else f"like its default, {usual!r}"
+            raise ValueError(f"{key}={value!r} must be {rule}")
+
+
+def _is_like(value: object, default: object) -> bool:
+    """Say whether a value has the type of a default; where that is None, a number's."""
+    if isinstance(default, tuple):
+        return isinstance(value, list | tuple) and all(
+            _is_like(each, default[0]) for each in value
+        )
+    if isinstance(default, float) or default is None:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return number or (default is None and value is None)
+    if isinstance(default, int):
+        return isinstance(value, int) and isinstance(value, bool) == isinstance(
+            default, bool
+        )
+    return isinstance(value, type(default))
 
 
 def preset_names() -> list[str]:
@@ -253,7 +283,7 @@ def load_preset(
     name: str,
     assignments: Sequence[str] = (),
     *,
-    over: str | None = None,
+    overlay: str | None = None,
     width: int | None = None,
     **changes: Any,
 ) -> TrainConfig:
@@ -265,7 +295,7 @@ def load_preset(
         One of `preset_names`.
     assignments : sequence of str
         Lines of TOML, such as `network.self_mask=false`, that go over the preset.
-    over : str or None
+    overlay : str or None
         Another preset, whose settings go over the first before that.
     width : int or None
         `network.width`.
@@ -283,18 +313,20 @@ def load_preset(
     0.5
     """
     settings = _read_preset(name)
-    if over is not None:
-        _update(settings, _read_preset(over))
+    if overlay is not None:
+        _update(settings, _read_preset(overlay))
+    over: dict[str, Any] = {}
     for line in assignments:
         try:
-            _update(settings, tomllib.loads(line))
+            _update(over, tomllib.loads(line))
         except tomllib.TOMLDecodeError as error:
             raise ValueError(
                 f"--set {line} must be KEY=VALUE in TOML ({error})"
             ) from error
-    if changes.get("steps") is not None:
+    over |= {key: value for key, value in changes.items() if value is not None}
+    if "steps" in over:
         settings.pop("minutes", None)  # a number of steps replaces a time
-    settings |= {key: value for key, value in changes.items() if value is not None}
+    _update(settings, over)
     config = TrainConfig.from_dict(settings)
     if width is not None:
         config = replace(config, network=replace(config.network, width=width))

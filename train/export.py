@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from streamsed.artefact import INFO_NAME, ModelInfo
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
 from train.checkpoint import TrainedNetwork
-from train.network import Network
 from train.provenance import current_commit
+from train.scaling import Triple
 
 TOLERANCE = 1e-5
 """Largest difference between the file's scores and the network's."""
@@ -62,8 +62,13 @@ def export_model(
     Raises
     ------
     ValueError
-        The file's scores differ from the network's by more than `TOLERANCE`.
+        The file's scores differ from the network's by more than `TOLERANCE`, or its input
+        is scaled as the runtime cannot.
     """
+    if trained.scaling.name != Triple.name:
+        raise ValueError(
+            f"scaling={trained.scaling.name} must be triple, which is the runtime's"
+        )
     info = describe(trained, name, post or PostConfig(), scores or {}, provenance or {})
     output.parent.mkdir(parents=True, exist_ok=True)
     draft = output.with_suffix(".part")
@@ -105,18 +110,18 @@ def describe(
     return ModelInfo(
         name=name,
         labels=trained.labels,
-        frontend=FrontendConfig(),
+        frontend=config.frontend,
         stream=StreamConfig(),
         post=post,
         scores_at_export=scores,
         training=training,
         parameters=sum(p.numel() for p in trained.network.parameters()),
-        gmac=count_gmac(trained.network),
+        gmac=count_gmac(trained.network, config.frontend),
     )
 
 
 def largest_difference(
-    network: Network, reloaded: torch.jit.ScriptModule, segments: Tensor
+    network: nn.Module, reloaded: torch.jit.ScriptModule, segments: Tensor
 ) -> float:
     """Compare both outputs of a network and its file, segment by segment."""
     largest = 0.0
@@ -127,9 +132,8 @@ def largest_difference(
     return largest
 
 
-def count_gmac(network: Network) -> float:
+def count_gmac(network: nn.Module, frontend: FrontendConfig) -> float:
     """Count the billions of multiplications that one segment takes."""
-    frontend = FrontendConfig()
     x = torch.zeros(1, 1, frontend.segment_frames, frontend.n_mels)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(x)

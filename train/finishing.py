@@ -19,7 +19,7 @@ from train.checkpoint import TrainedNetwork
 from train.counts import F1
 from train.evaluate import network_scores, score_events
 from train.network import Network
-from train.recordings import draw_recordings
+from train.recordings import Recordings, draw_recordings
 from train.rules import PLAIN
 from train.soundbank import Soundbank
 from train.soundscapes import Layout, Mixer
@@ -77,18 +77,27 @@ def finish(
         Whether to calibrate scores and choose thresholds and durations per label.
     """
     frontend, post = trained.config.frontend, PostConfig()
+
+    def draw(mixer: Mixer, n_soundscapes: int, seed: int) -> Recordings:
+        return draw_recordings(
+            mixer,
+            frontend,
+            n_soundscapes=n_soundscapes,
+            seed=seed,
+            scaling=trained.scaling,
+        )
+
     mixer = Mixer(bank, replace(PLAIN, layout=1.0), layouts)
     if tune:
-        tuning = draw_recordings(mixer, frontend, n_soundscapes=2 * n, seed=TUNED)
+        tuning = draw(mixer, 2 * n, TUNED)
         if isinstance(trained.network, Network):
             heard = list(network_scores(trained.network, tuning.segments))
             calibrate(trained.network, heard, tuning, frontend)
         heard = list(network_scores(trained.network, tuning.segments))
-        empty = Mixer(bank, replace(PLAIN, empty=1.0))
-        quiet = draw_recordings(empty, frontend, n_soundscapes=N_QUIET, seed=QUIET)
+        quiet = draw(Mixer(bank, replace(PLAIN, empty=1.0)), N_QUIET, QUIET)
         silent = list(network_scores(trained.network, quiet.segments))
         post = tune_post(heard, tuning, frontend, quiet=silent)
-    measured = draw_recordings(mixer, frontend, n_soundscapes=n, seed=MEASURED)
+    measured = draw(mixer, n, MEASURED)
     heard = list(network_scores(trained.network, measured.segments))
     f1 = score_events(heard, measured, post, frontend)
     scores = f1.to_dict()

@@ -45,6 +45,8 @@ class RunOptions:
         Processes that make examples.
     tensorboard : bool
         See `train.runlog.RunLog`.
+    save_every : float
+        Seconds between two checkpoints.
     """
 
     folder: Path
@@ -52,6 +54,7 @@ class RunOptions:
     device: str = "auto"
     n_workers: int = 1
     tensorboard: bool = False
+    save_every: float = 120.0
 
     def __post_init__(self) -> None:
         """Refuse to write over a run."""
@@ -123,7 +126,12 @@ def fit_on_soundbank(
     )
     if options.resume:
         trainer.resume()
-    trainer.fit(dataset, validation, n_workers=options.n_workers)
+    trainer.fit(
+        dataset,
+        validation,
+        save_every=options.save_every,
+        n_workers=options.n_workers,
+    )
 
 
 def fit_on_clips(config: TrainConfig, clips: ClipSet, options: RunOptions) -> None:

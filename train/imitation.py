@@ -120,6 +120,8 @@ def _write_subset(folder: Path, subset: str, soundscapes: Iterator[Soundscape]) 
     audio.mkdir(parents=True, exist_ok=True)
     events = {}
     for index, soundscape in enumerate(soundscapes):
+        if subset == WEAK and not soundscape.events:
+            continue  # a weak clip has a label
         name = f"{index:05d}.wav"
         soundfile.write(audio / name, soundscape.samples, 44100, "PCM_16")
         events[name] = soundscape.events
@@ -129,7 +131,6 @@ def _write_subset(folder: Path, subset: str, soundscapes: Iterator[Soundscape]) 
         tags = {
             name: sorted({event.label for event in each})
             for name, each in events.items()
-            if each
         }
         write_weak(tsv, tags)
     elif subset == UNLABELLED:

@@ -12,12 +12,12 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from streamsed.config import FrontendConfig, PostConfig
-from train.checkpoint import load_best
+from train.checkpoint import load_best, load_ensemble
 from train.desed import Desed
 from train.evaluate import Scores, network_scores, score_events
 from train.median import median_filter
 from train.recordings import Recordings
-from train.table1 import BASELINE, PLAIN_POST, WEAKER, Experiment, make_ensemble
+from train.table1 import BASELINE, PLAIN_POST, WEAKER, Experiment
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ def _score(
     if is_baseline:
         filtered = f1([median_filter(each) for each in one], PLAIN_POST)
         return Outcome(filtered, filtered, filtered, filtered)
-    four = list(network_scores(make_ensemble(best), recordings.segments))
+    four = list(network_scores(load_ensemble(run).network, recordings.segments))
     return Outcome(
         f1(one, PLAIN_POST),
         f1(one, PostConfig()),

@@ -2,8 +2,9 @@
 
 A run lives in a folder: its checkpoints (see `train.checkpoint`), `log.csv` with the
 losses and `validation.csv` with the scores. A run that was interrupted goes on as if it
-had not been: example `i` of a data set is always the same, and the optimiser, the average,
-the clock and torch's generator are in the checkpoint.
+had not been: example `i` of a data set is always the same; the optimiser, the average, the
+clock, torch's generators and the losses not yet logged are in the checkpoint; and what was
+logged after it is told anew.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ Objective = Callable[[Any, Any, Example, float], dict[str, torch.Tensor]]
 
 LOG_EVERY = 50
 """Steps between rows of `log.csv`."""
+MAY_CHANGE = ("steps", "minutes", "threads")
+"""Settings with which a run may go on that it did not begin with."""
 MAX_EXAMPLES = 2**40
 """Examples in a set that never ends."""
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -103,6 +106,8 @@ class Trainer:
         )
         self.step = 0
         self.elapsed = 0.0
+        self._validated = 0.0  # progress at the last validation
+        self._rows: list[dict[str, float]] = []  # losses since the last row of the log
 
     @property
     def kept(self) -> nn.Module:
@@ -125,7 +130,7 @@ class Trainer:
         save_every: float = 120.0,
         n_workers: int = 1,
     ) -> None:
-        """Train to the end.
+        """Train to the end, from where it is; from its first step on it can be resumed.
 
         Parameters
         ----------
@@ -147,25 +152,26 @@ class Trainer:
         """
         batches = self._batches(dataset, n_workers)
         start, offset = time.monotonic(), self.elapsed
-        saved, validated = self.elapsed, self.progress
-        rows: list[dict[str, float]] = []
+        saved = self.elapsed
+        if self.parallel.is_first:
+            self.log.rewind(self.step)
+        if self.step == 0:
+            self.save()
         while self.progress < 1.0:
             asked = time.monotonic()
             batch = next(batches)
             waited = time.monotonic() - asked
             losses = self._train_step(batch)
             self.elapsed = self.parallel.agree(offset + time.monotonic() - start)
-            rows.append({**losses, "waited": waited})
+            self._rows.append({**losses, "waited": waited})
             if self.step % LOG_EVERY == 0 or self.progress >= 1.0:
-                self._log(rows)
-                rows.clear()
-            if validation and self.progress - validated >= validate_every:
+                self._log()
+            if validation and self.progress - self._validated >= validate_every:
                 self.validate(validation)
-                validated = self.progress
             if self.elapsed - saved >= save_every:
                 self.save()
                 saved = self.elapsed
-        if validation and (validated < 1.0 or self.step == 0):
+        if validation and self._validated < 1.0:
             self.validate(validation)
         self.save()
 
@@ -179,6 +185,7 @@ class Trainer:
             num_workers=n_workers,
             prefetch_factor=4 if n_workers else None,
             pin_memory=self.parallel.device.type == "cuda",
+            generator=torch.Generator(),  # else starting it would draw from torch's own
         )
         return iter(loader)
 
@@ -228,6 +235,7 @@ class Trainer:
 
     def validate(self, data: Recordings) -> float:
         """Score the averaged network, log it, keep it among the best; return its loss."""
+        self._validated = self.progress
         if not self.parallel.is_first:
             return math.nan
         losses = [
@@ -261,8 +269,10 @@ class Trainer:
     def _validation_losses(self, batch: Example) -> dict[str, torch.Tensor]:
         return self._losses(self.kept, batch)
 
-    def _log(self, rows: list[dict[str, float]]) -> None:
+    def _log(self) -> None:
         """Write the means of the last steps and say how long it will take."""
+        means = _means(self._rows)
+        self._rows.clear()
         if not self.parallel.is_first:
             return
         row: dict[str, Any] = {
@@ -270,7 +280,7 @@ class Trainer:
             "minutes": round(self.elapsed / 60, 2),
             "learning_rate": f"{self.config.rate_at(self.progress):.2e}",
         }
-        row |= {name: f"{mean:.5f}" for name, mean in _means(rows).items()}
+        row |= {name: f"{mean:.5f}" for name, mean in means.items()}
         self.log.add("log", row)
         left = self.elapsed / max(self.progress, 1e-9) * (1.0 - self.progress)
         print(f"{row} left {left / 60:.1f} min", flush=True)
@@ -295,7 +305,9 @@ class Trainer:
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
-            "generator": torch.get_rng_state(),
+            "chance": self.parallel.chance(),
+            "validated": self._validated,
+            "rows": self._rows,
         }
         save_atomically({**self._state(), **resumable}, self.folder / LAST)
 
@@ -305,18 +317,26 @@ class Trainer:
         Raises
         ------
         ValueError
-            There is none, or it belongs to a run with other labels.
+            There is none, or it belongs to a run with other labels or settings; length
+            and threads may change.
         """
         path = self.folder / LAST
         state = read_checkpoint(path)
         if tuple(state["labels"]) != self.labels:
             raise ValueError(f"labels={self.labels} must be those of {path}")
+        before = TrainConfig.from_dict(state["config"]).to_dict()
+        for name, value in self.config.to_dict().items():
+            if name not in MAY_CHANGE and value != before[name]:
+                raise ValueError(
+                    f"{name}={value} must be {before[name]}, as {path} began"
+                )
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
-        torch.set_rng_state(state["generator"])
+        self.parallel.set_chance(state["chance"])
         self.step, self.elapsed = state["step"], state["elapsed"]
+        self._validated, self._rows = state["validated"], state["rows"]
 
 
 def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:

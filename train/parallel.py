@@ -7,6 +7,7 @@ the logs and the checkpoints.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -56,6 +57,19 @@ class Parallel:
     def is_first(self) -> bool:
         """Whether this process writes what there is to write."""
         return self.rank == 0
+
+    def chance(self) -> list[Tensor]:
+        """Return the state of torch's generators, that of the device last."""
+        states = [torch.get_rng_state()]
+        if self.device.type == "cuda":
+            states.append(torch.cuda.get_rng_state(self.device))
+        return states
+
+    def set_chance(self, states: Sequence[Tensor]) -> None:
+        """Set torch's generators to what `chance` returned, here or on another device."""
+        torch.set_rng_state(states[0])
+        if self.device.type == "cuda" and len(states) > 1:
+            torch.cuda.set_rng_state(states[1], self.device)
 
     def share(self, network: nn.Module) -> Any:
         """Return something whose `logits` also averages gradients over all processes."""

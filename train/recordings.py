@@ -70,12 +70,19 @@ def gather(
         The front-end.
     scaling : Scaling, optional
         From decibels to the network's input; the report's if left out.
+
+    Raises
+    ------
+    ValueError
+        There is no soundscape.
     """
     scaling = scaling or Triple(top_db=config.top_db)
     segments, reference = [], []
     for soundscape in soundscapes:
         segments.append(scaling(log_mel(soundscape.samples, config)))
         reference.append(soundscape.events)
+    if not segments:
+        raise ValueError("n_soundscapes=0 must be at least 1")
     return Recordings(np.stack(segments), reference, labels)
 
 

@@ -61,7 +61,10 @@ class MixRules:
     def __post_init__(self) -> None:
         """Check the ranges; lists, as TOML and JSON have them, become tuples."""
         for name in ("event_to_background", "gain"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+            span = tuple(getattr(self, name))
+            object.__setattr__(self, name, span)
+            if len(span) != 2 or not span[0] <= span[1]:
+                raise ValueError(f"{name}={span} must be two levels, the lower first")
         if not self.duration > 0:
             raise ValueError(f"duration={self.duration} must be positive (in seconds)")
         if self.n_variants < 0:

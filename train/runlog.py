@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from streamsed.writers import write
+
+NAMES = ("log", "validation")
+"""The files, less `.csv`."""
 
 
 class RunLog:
@@ -41,7 +47,7 @@ class RunLog:
         path = self._folder / f"{name}.csv"
         is_new = not path.exists()
         with path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(row))
+            writer = csv.DictWriter(file, list(row), lineterminator="\n")
             if is_new:
                 writer.writeheader()
             writer.writerow(row)
@@ -49,3 +55,23 @@ class RunLog:
             for key, value in row.items():
                 self._board.add_scalar(f"{name}/{key}", float(value), int(row["step"]))
             self._board.flush()
+
+    def rewind(self, step: int) -> None:
+        """Forget the rows after a step: a run that goes on from there tells them again.
+
+        Only the CSV files are rewound; TensorBoard shows the later of two values.
+        """
+        for path in (self._folder / f"{name}.csv" for name in NAMES):
+            if not path.exists():
+                continue
+            with path.open(newline="", encoding="utf-8") as file:
+                reader = csv.DictReader(file)
+                rows = [row for row in reader if int(row["step"]) <= step]
+            if not rows:
+                path.unlink()
+                continue
+            text = io.StringIO()
+            writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+            write(path, [text.getvalue()])

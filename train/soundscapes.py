@@ -195,12 +195,11 @@ class Mixer:
         shortest = round(MIN_EVENT * rate)
         events: list[Event] = []
         for label in sorted({label for label, _ in placed}):
-            inside = [
-                (max(start, 0), min(end, n_samples))
-                for name, (start, end) in placed
-                if name == label
-            ]
-            heard = [(a, b) for a, b in inside if b - a >= MIN_HEARD * rate]
+            heard: list[Region] = []
+            for start, end in (region for name, region in placed if name == label):
+                first, last = max(start, 0), min(end, n_samples)
+                if last - first >= min(MIN_HEARD * rate, end - start):
+                    heard.append((first, last))
             for onset, offset in merge_regions(heard, round(MIN_GAP * rate), shortest):
                 last = min(offset, n_samples)
                 first = max(0, min(onset, last - shortest))

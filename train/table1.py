@@ -15,12 +15,11 @@ from torch import nn
 
 from streamsed.config import PostConfig
 from streamsed.events import Event
-from train.checkpoint import LAST, TrainedNetwork, load_best, read_checkpoint
+from train.checkpoint import LAST, load_best, load_ensemble, read_checkpoint
 from train.clipset import ClipSet
 from train.config import TrainConfig, load_preset
 from train.counts import F1, Intervals
 from train.desed import Desed
-from train.ensemble import Ensemble, ensemble_weights
 from train.evaluate import Scores, network_scores, scores_to_events
 from train.fitting import RunOptions, fit_on_clips
 from train.median import median_events
@@ -95,7 +94,7 @@ class Experiment:
         Where runs and features go.
     settings : sequence of str
         Lines of TOML that go over every preset.
-    over : str or None
+    overlay : str or None
         A preset whose settings go over every preset.
     device : str
         "auto", "cpu" or "cuda".
@@ -106,7 +105,7 @@ class Experiment:
     desed: Desed
     folder: Path
     settings: Sequence[str] = ()
-    over: str | None = None
+    overlay: str | None = None
     device: str = "auto"
     n_workers: int = 1
 
@@ -117,7 +116,7 @@ class Experiment:
 
         Its run is called `name`, or else as the preset is.
         """
-        config = load_preset(preset, self.settings, over=self.over)
+        config = load_preset(preset, self.settings, overlay=self.overlay)
         clips = ClipSet.load(
             self.desed,
             config,
@@ -152,9 +151,8 @@ class Experiment:
             median_events(each, labels, base_config.frontend) for each in baseline
         ]
         stronger = _scores(load_best(first_run)[0].network, clips.validation)
-        best = load_best(second_run)
-        weaker = _scores(best[0].network, clips.validation)
-        together = _scores(make_ensemble(best), clips.validation)
+        weaker = _scores(load_best(second_run)[0].network, clips.validation)
+        together = _scores(load_ensemble(second_run).network, clips.validation)
         tuned = tune_post(together, clips.validation, frontend)
         last = events(together, PostConfig())
         system = "ResNet18 + self-mask (α = {})"
@@ -189,12 +187,6 @@ class Experiment:
         )
         runs = {BASELINE: base_run, STRONGER: first_run, WEAKER: second_run}
         return Table1(rows, clips.validation, together, rocs, runs)
-
-
-def make_ensemble(best: Sequence[TrainedNetwork]) -> Ensemble:
-    """Join checkpoints, weighted by their event F1 on validation (section 3)."""
-    weights = ensemble_weights([each.f1_per_label for each in best], best[0].labels)
-    return Ensemble([each.network for each in best], weights).eval()
 
 
 def _scores(network: nn.Module, recordings: Recordings) -> list[Scores]:

@@ -46,6 +46,9 @@ def card(
     ] = None,
 ) -> None:
     """Measure a model for its card: F1, PSDS, false alarms, and what else matters."""
+    page = "" if output is None else output.read_text(encoding="utf-8")
+    if output is not None and not 0 <= page.find(BEGIN) < page.find(END):
+        raise ValueError(f"output={output} must hold the lines {BEGIN} and {END}")
     bank = Soundbank.load(soundbank, split=split)
     loaded = Model.load(model, device="cpu")
     measured = Card(loaded, bank, read_layouts(blueprint)).measure()
@@ -54,9 +57,6 @@ def card(
     if json_file is not None:
         write(json_file, [json.dumps(measured, indent=1) + "\n"])
     if output is not None:
-        page = output.read_text(encoding="utf-8")
-        if BEGIN not in page or END not in page:
-            raise ValueError(f"output={output} must hold the lines {BEGIN} and {END}")
         head, tail = page.split(BEGIN)[0], page.split(END)[1]
         write(output, [f"{head}{BEGIN}\n\n{text}\n{END}{tail}"])
 

@@ -10,8 +10,8 @@ from typing import Annotated
 import torch
 import typer
 
-from streamsed.config import FrontendConfig, PostConfig
-from train.checkpoint import BEST, LAST, load_trained
+from streamsed.config import PostConfig
+from train.checkpoint import BEST, LAST, load_ensemble, load_trained
 from train.commands.options import Blueprints, Split, read_layouts
 from train.export import export_model
 from train.finishing import finish
@@ -41,6 +41,12 @@ def export(
     last: Annotated[
         bool, typer.Option("--last", help=f"Take {LAST} rather than the best {BEST}.")
     ] = False,
+    ensemble: Annotated[
+        bool,
+        typer.Option(
+            "--ensemble", help=f"Join all {BEST}, as the report's best systems do."
+        ),
+    ] = False,
     data: Annotated[
         str, typer.Option(help="What the model was trained on, in words.")
     ] = "soundscapes mixed from a bank of isolated sounds",
@@ -51,8 +57,11 @@ def export(
     --tune as well, scores are calibrated and thresholds and shortest durations chosen on
     those of seed 3, such that an hour without events (seed 4) brings at most 6.
     """
-    trained = load_trained(run, best=not last)
-    segments, post, scores = noise_segments(FrontendConfig()), PostConfig(), {}
+    if ensemble and last:
+        raise ValueError("--ensemble must not come with --last: it joins the best")
+    trained = load_ensemble(run) if ensemble else load_trained(run, best=not last)
+    frontend = trained.config.frontend
+    segments, post, scores = noise_segments(frontend), PostConfig(), {}
     if soundbank is not None:
         bank = Soundbank.load(soundbank, split=split)
         layouts = read_layouts(blueprint)

@@ -64,8 +64,11 @@ def fit(
         bool, typer.Option("--tensorboard", help="Write TensorBoard's files too.")
     ] = False,
     n_validation: Annotated[
-        int, typer.Option(help="Validation soundscapes; 0 validates nothing.")
+        int, typer.Option(min=0, help="Validation soundscapes; 0 validates nothing.")
     ] = 200,
+    save_every: Annotated[
+        float, typer.Option(min=0, help="Seconds between two checkpoints.")
+    ] = 120.0,
 ) -> None:
     """Train a network; its run resumes from any interruption.
 
@@ -82,7 +85,7 @@ def fit(
         seed=seed,
         threads=threads,
     )
-    options = RunOptions(run, resume, device, workers, tensorboard)
+    options = RunOptions(run, resume, device, workers, tensorboard, save_every)
     if data is not None and soundbank is None and not blueprint:
         clips = ClipSet.load(
             Desed.load(data),

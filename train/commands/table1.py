@@ -87,7 +87,7 @@ def table1(
         desed,
         folder,
         settings=(*(settings or ()), f"seed={seed}"),
-        over="demo" if demo else None,
+        overlay="demo" if demo else None,
         device=device,
         n_workers=workers,
     )

@@ -1,0 +1,148 @@
+"""The settings of a run: presets, what goes over them, and what is refused."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from train.config import PRESETS, NetworkConfig, TrainConfig, load_preset, preset_names
+from train.rules import MixRules
+
+
+def test_the_learning_rate_rises_and_falls():
+    config = TrainConfig(learning_rate=1.0, warmup=0.1)
+    rates = [config.rate_at(progress) for progress in (0, 0.05, 0.1, 0.55, 1.0)]
+    assert rates == pytest.approx([0.001, 0.5, 1.0, 0.505, 0.01])
+
+
+def test_every_preset_loads_and_says_why():
+    for name in preset_names():
+        assert isinstance(load_preset(name), TrainConfig)
+        for line in (PRESETS / f"{name}.toml").read_text().splitlines():
+            setting = line and not line.startswith("[")
+            assert not setting or "#" in line, f"{name}: {line!r} gives no reason"
+
+
+def test_presets_take_changes():
+    config = load_preset("small", steps=7, seed=None)
+    assert (config.network.width, config.steps, config.seed) == (16, 7, 0)
+    assert config.minutes is None
+    assert load_preset("small", minutes=5.0).minutes == 5.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"batch_size": 0}, "batch_size=0 must"),
+        ({"precision": "int4"}, "precision=int4 must be one of fp32, bf16, fp16"),
+        ({"alpha": -1.0}, "alpha=-1.0 must"),
+        ({"ema_decay": 1.0}, "ema_decay=1.0 must"),
+        ({"minutes": 0.0}, "minutes=0.0 must"),
+    ],
+)
+def test_bad_settings_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        TrainConfig(**arguments)
+
+
+def test_an_unknown_preset_is_named_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"preset=huge must be one of .*small"):
+        load_preset("huge")
+
+
+def test_assignments_go_over_a_preset_table_by_table():
+    before = load_preset("default")
+    config = load_preset(
+        "default",
+        ["network.self_mask=false", "mixing.gain=[-30, 0]", "alpha=0", "minutes=1"],
+    )
+    assert config.network.self_mask is False
+    assert config.network.width == before.network.width == 32
+    assert config.mixing.gain == (-30, 0)
+    assert config.mixing.empty == before.mixing.empty == 0.25
+    assert (config.alpha, config.minutes) == (0, 1)
+
+
+def test_a_later_assignment_wins_and_an_option_over_all():
+    assignments = ["seed=1", "network.width=8", "seed=2"]
+    assert load_preset("small", assignments).seed == 2
+    config = load_preset("small", assignments, seed=3, width=24)
+    assert (config.seed, config.network.width) == (3, 24)
+
+
+def test_a_number_of_steps_replaces_a_presets_time_however_it_is_given():
+    assert load_preset("small").minutes == 30
+    for config in (load_preset("small", ["steps=7"]), load_preset("small", steps=7)):
+        assert (config.steps, config.minutes) == (7, None)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("alpha", "--set alpha must be KEY=VALUE in TOML"),
+        ("alpha=high", "--set alpha=high must be KEY=VALUE in TOML"),
+        ("alhpa=0.1", "'alhpa' must be a setting: one of system, .*alpha"),
+        ("network.depth=3", "'depth' must be a setting: one of width"),
+        ("network=3", "network=3 must be a table"),
+        ("network.width=4", "width=4 must be at least 8"),
+        ("network.width=16.0", "width=16.0 must be like its default, 64"),
+        ("network.self_mask='no'", "self_mask='no' must be like its default, True"),
+        ("network.self_mask=1", "self_mask=1 must be like its default, True"),
+        ("network.multiples=4", "multiples=4 must be like its default"),
+        ("network.multiples=['a']", r"multiples=\['a'\] must be like its default"),
+        ("network.multiples=[]", r"multiples=\(\) must be positive"),
+        ("network.strides=[[1]]", r"strides=\[\[1\]\] must be pairs"),
+        ("network.strides=[]", r"strides=\[\] must be pairs"),
+        ("network.strides=[[0,1],[1,1]]", "must be pairs of at least 1"),
+        ("network.stem_pools=3", "stem_pools=3 must be 1 or 2"),
+        ("steps=true", "steps=True must be like its default"),
+        ("steps=1.5", "steps=1.5 must be like its default"),
+        ("minutes='long'", "minutes='long' must be a number"),
+        ("augment='yes'", "augment='yes' must be like its default"),
+        ("mixing.gain=3", "gain=3 must be like its default"),
+        ("mixing.gain=[0, -40]", "gain=.* must be two levels, the lower first"),
+        ("mixing.gain=[-40]", "gain=.* must be two levels, the lower first"),
+        ("mixing.empty=2", "empty=2 must be from 0 to 1"),
+        ("frontend.n_mels='many'", "n_mels='many' must be like its default"),
+        ("system='transformer'", "system=transformer must be one of resnet, crnn"),
+        ("scaling='none'", "scaling=none must be one of triple"),
+        ("ema_tail=0.0", "ema_tail=0.0 must be above 0"),
+        ("alpha=nan", "alpha=nan must be at least 0"),
+        ("unlabelled=15", "unlabelled=15 must leave two clips of batch_size=16"),
+    ],
+)
+def test_a_bad_assignment_is_named(assignment, message):
+    with pytest.raises(ValueError, match=message):
+        load_preset("nec_alpha_0.1", [assignment])
+
+
+CONFIGS = st.builds(
+    TrainConfig,
+    system=st.sampled_from(["resnet", "crnn"]),
+    network=st.builds(
+        NetworkConfig,
+        width=st.integers(8, 64),
+        self_mask=st.booleans(),
+        squeeze_excite=st.booleans(),
+    ),
+    mixing=st.builds(
+        MixRules, n_variants=st.integers(0, 9), gain=st.just((-12.5, 0.0))
+    ),
+    alpha=st.floats(0, 10),
+    precision=st.sampled_from(["fp32", "bf16", "fp16"]),
+    minutes=st.none() | st.floats(0.1, 1000),
+    steps=st.integers(1, 10**6),
+    augment=st.booleans(),
+)
+
+
+@given(CONFIGS)
+def test_settings_survive_json(config):
+    assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+@given(CONFIGS, st.floats(0, 1))
+def test_the_rate_is_never_above_the_highest_nor_below_a_thousandth(config, progress):
+    rate = config.rate_at(progress)
+    assert 0.000999 * config.learning_rate <= rate <= config.learning_rate
