@@ -1,6 +1,8 @@
 """A data set made of other sounds: what was written is what DESED's reader finds."""
 
 import hashlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -202,3 +204,13 @@ def test_what_is_rebuilt_and_written_is_read_as_the_list_had_it(
         path, {"a.wav": mixer.rebuild(layout, np.random.default_rng(0)).events}
     )
     assert read_strong(path) == {"a.wav": layout}
+
+
+def test_several_processes_write_the_same_set(tmp_path):
+    bank = write_bank(tmp_path / "bank", n_recordings=5)
+    sizes = ["--synthetic=3", "--weak=3", "--unlabelled=2", "--validation=2"]
+    for workers in ("1", "2"):
+        command = [sys.executable, "-m", "train", "data", "imitate"]
+        command += [tmp_path / workers, f"--soundbank={bank}", f"--workers={workers}"]
+        subprocess.run([*command, *sizes], check=True, capture_output=True)
+    assert fingerprint(tmp_path / "1") == fingerprint(tmp_path / "2")

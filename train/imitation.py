@@ -14,16 +14,20 @@ it is no DESED figure.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
+from streamsed.events import Event
 from train.annotations import read_strong, write_names, write_strong, write_weak
 from train.rules import PLAIN
 from train.soundbank import Soundbank
-from train.soundscapes import Layout, Mixer, Soundscape
+from train.soundscapes import Layout, Mixer
 
 SYNTHETIC, WEAK, UNLABELLED, VALIDATION = (
     "train/synthetic",
@@ -54,6 +58,7 @@ def imitate(
     sizes: Sizes,
     lists: Path | None = None,
     seed: int = 0,
+    n_processes: int = 1,
 ) -> Path:
     """Write a data set in DESED's layout.
 
@@ -72,6 +77,8 @@ def imitate(
         them. Without lists, soundscapes are drawn freely.
     seed : int
         Equal seeds write equal sets.
+    n_processes : int
+        How many mix; the set does not depend on it.
 
     Returns
     -------
@@ -88,8 +95,16 @@ def imitate(
     ]
     for index, (subset, bank, layouts, n) in enumerate(subsets):
         in_order = subset in (SYNTHETIC, VALIDATION)
-        drawn = _draw(bank, layouts, n, seed=[seed, index], in_order=in_order)
-        _write_subset(folder, subset, drawn)
+        audio = folder / "audio" / subset
+        audio.mkdir(parents=True, exist_ok=True)
+        clips = _Clips(bank, layouts, (seed, index), audio, in_order=in_order)
+        if in_order and layouts:
+            n = min(n, len(layouts))
+        with _working(clips, n_processes, n) as drawn:
+            events = {_name(i): each for i, each in enumerate(drawn)}
+        if subset == WEAK:  # a weak clip has a label
+            events = {name: each for name, each in events.items() if each}
+        _write_list(folder, subset, events)
     return folder
 
 
@@ -97,34 +112,71 @@ def _layouts(lists: Path | None, name: str) -> list[Layout]:
     return [] if lists is None else list(read_strong(lists / name).values())
 
 
-def _draw(
-    bank: Soundbank,
-    layouts: Sequence[Layout],
-    n: int,
-    *,
-    seed: Sequence[int],
-    in_order: bool,
-) -> Iterator[Soundscape]:
-    """Draw soundscapes: one like each clip of a list, like any of them, or freely."""
-    mixer = Mixer(bank, replace(PLAIN, layout=1.0), [] if in_order else layouts)
-    for index in range(min(n, len(layouts)) if in_order and layouts else n):
-        rng = np.random.default_rng([*seed, index])
-        if in_order and layouts:
-            yield mixer.rebuild(layouts[index], rng)
+class _Clips:
+    """Clips of one subset: one like each clip of a list, like any of them, or free.
+
+    Clip `i` is always the same, whichever process draws it.
+    """
+
+    def __init__(
+        self,
+        bank: Soundbank,
+        layouts: Sequence[Layout],
+        seed: Sequence[int],
+        audio: Path,
+        *,
+        in_order: bool,
+    ) -> None:
+        self.mixer = Mixer(
+            bank, replace(PLAIN, layout=1.0), [] if in_order else layouts
+        )
+        self.rebuilt = layouts if in_order else []
+        self.seed, self.audio = seed, audio
+
+    def write(self, index: int) -> list[Event]:
+        """Write a clip unless it is a weak one without a label; return its events."""
+        rng = np.random.default_rng([*self.seed, index])
+        if self.rebuilt:
+            soundscape = self.mixer.rebuild(self.rebuilt[index], rng)
         else:
-            yield mixer.mix(rng)
+            soundscape = self.mixer.mix(rng)
+        if soundscape.events or not self.audio.match(WEAK):
+            path = self.audio / _name(index)
+            soundfile.write(path, soundscape.samples, 44100, "PCM_16")
+        return soundscape.events
 
 
-def _write_subset(folder: Path, subset: str, soundscapes: Iterator[Soundscape]) -> None:
-    audio = folder / "audio" / subset
-    audio.mkdir(parents=True, exist_ok=True)
-    events = {}
-    for index, soundscape in enumerate(soundscapes):
-        if subset == WEAK and not soundscape.events:
-            continue  # a weak clip has a label
-        name = f"{index:05d}.wav"
-        soundfile.write(audio / name, soundscape.samples, 44100, "PCM_16")
-        events[name] = soundscape.events
+_clips: _Clips
+"""What a process works at; set where it starts."""
+
+
+def _begin(clips: _Clips) -> None:
+    global _clips
+    _clips = clips
+
+
+def _write_one(index: int) -> list[Event]:
+    return _clips.write(index)
+
+
+@contextmanager
+def _working(
+    clips: _Clips, n_processes: int, n: int
+) -> Iterator[Iterator[list[Event]]]:
+    """Write `n` clips, here or in forked processes, which share the bank's memory."""
+    if n_processes == 1:
+        yield map(clips.write, range(n))
+        return
+    context = get_context("fork")
+    with ProcessPoolExecutor(n_processes, context, _begin, (clips,)) as pool:
+        yield pool.map(_write_one, range(n), chunksize=8)
+
+
+def _name(index: int) -> str:
+    return f"{index:05d}.wav"
+
+
+def _write_list(folder: Path, subset: str, events: dict[str, list[Event]]) -> None:
     tsv = folder / "metadata" / f"{LISTS[subset]}.tsv"
     tsv.parent.mkdir(parents=True, exist_ok=True)
     if subset == WEAK:

@@ -32,6 +32,7 @@ from train.checkpoint import (
 from train.config import TrainConfig
 from train.dataset import Example
 from train.evaluate import network_scores, score_events
+from train.memory import largest_fit
 from train.parallel import Parallel
 from train.recordings import Recordings
 from train.runlog import RunLog
@@ -158,7 +159,7 @@ class Trainer:
             asked = time.monotonic()
             batch = next(batches)
             waited = time.monotonic() - asked
-            losses = self._train_step(batch)
+            losses = self._fitting_step(batch)
             self.elapsed = self.parallel.agree(offset + time.monotonic() - start)
             self._rows.append({**losses, "waited": waited})
             if self.step % LOG_EVERY == 0 or self.progress >= 1.0:
@@ -185,6 +186,27 @@ class Trainer:
             generator=torch.Generator(),  # else starting it would draw from torch's own
         )
         return iter(loader)
+
+    def _fitting_step(self, batch: Example) -> dict[str, float]:
+        """Take a step; where memory is too small for it, say which batch fits."""
+        try:
+            return self._train_step(batch)
+        except torch.OutOfMemoryError:
+            pass  # only after this is what the step held free again
+
+        def attempt(n_clips: int) -> None:
+            part = {name: value[:n_clips] for name, value in batch.items()}
+            self._losses(self.network, part)["total"].backward()  # type: ignore[no-untyped-call]
+
+        n_clips, n_processes = len(batch["x"]), self.parallel.n_processes
+        self.optimizer.zero_grad()
+        fits = n_processes * largest_fit(attempt, n_clips // 2)
+        raise ValueError(
+            f"batch_size={self.config.batch_size} must fit into the memory of "
+            f"{self.parallel.device}: "
+            + (f"{fits} does" if fits else "not even one clip does")
+            + f"; begin anew with --set batch_size={max(fits, 1)} or a smaller width"
+        )
 
     def _train_step(self, batch: Example) -> dict[str, float]:
         """Take one step of AdamW and move the average along; return the losses."""

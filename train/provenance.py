@@ -5,9 +5,14 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+PACKED = Path(__file__).parent / "COMMIT"
+"""Names the commit in a copy without git; `scripts.pack` writes it."""
+
 
 def current_commit() -> str:
     """Name the commit that is checked out, or "unknown" outside a repository."""
+    if PACKED.is_file():
+        return PACKED.read_text(encoding="utf-8").strip()
     try:
         result = subprocess.run(
             ["git", "rev-parse", "--short=12", "HEAD"],

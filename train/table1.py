@@ -24,6 +24,7 @@ from train.evaluate import Scores, network_scores, scores_to_events
 from train.fitting import RunOptions, fit_on_clips
 from train.median import median_events
 from train.metrics import event_counts
+from train.parallel import Parallel
 from train.psds import PsdRoc, ScoreTable, psd_rocs
 from train.recordings import Recordings
 from train.tuning import tune_post
@@ -94,12 +95,16 @@ class Experiment:
         Where runs and features go.
     settings : sequence of str
         Lines of TOML that go over every preset.
+    baseline_settings : sequence of str or None
+        Those that go over the baseline's instead; None takes the same.
     overlay : str or None
         A preset whose settings go over every preset.
     device : str
         "auto", "cpu" or "cuda".
     n_workers : int
         Processes that make examples, and features.
+    save_every : float
+        Seconds between two checkpoints.
     """
 
     desed: Desed
@@ -108,6 +113,8 @@ class Experiment:
     overlay: str | None = None
     device: str = "auto"
     n_workers: int = 1
+    baseline_settings: Sequence[str] | None = None
+    save_every: float = 120.0
 
     def fit(
         self, preset: str, *, name: str | None = None
@@ -116,7 +123,10 @@ class Experiment:
 
         Its run is called `name`, or else as the preset is.
         """
-        config = load_preset(preset, self.settings, overlay=self.overlay)
+        settings = self.settings
+        if preset == BASELINE and self.baseline_settings is not None:
+            settings = self.baseline_settings
+        config = load_preset(preset, settings, overlay=self.overlay)
         clips = ClipSet.load(
             self.desed,
             config,
@@ -127,7 +137,11 @@ class Experiment:
         begun = (run / LAST).is_file()
         if not begun or read_checkpoint(run / LAST)["step"] < config.steps:
             options = RunOptions(
-                run, resume=begun, device=self.device, n_workers=self.n_workers
+                run,
+                resume=begun,
+                device=self.device,
+                n_workers=self.n_workers,
+                save_every=self.save_every,
             )
             fit_on_clips(config, clips, options)
         return run, clips, config
@@ -146,13 +160,17 @@ class Experiment:
         def events(scores: Sequence[Scores], post: PostConfig) -> list[list[Event]]:
             return [scores_to_events(each, labels, post, frontend) for each in scores]
 
-        baseline = _scores(load_best(base_run)[0].network, base_clips.validation)
+        def scored(network: nn.Module, recordings: Recordings) -> list[Scores]:
+            device = Parallel(self.device).device
+            return list(network_scores(network.to(device), recordings.segments))
+
+        baseline = scored(load_best(base_run)[0].network, base_clips.validation)
         medians = [
             median_events(each, labels, base_config.frontend) for each in baseline
         ]
-        stronger = _scores(load_best(first_run)[0].network, clips.validation)
-        weaker = _scores(load_best(second_run)[0].network, clips.validation)
-        together = _scores(load_ensemble(second_run).network, clips.validation)
+        stronger = scored(load_best(first_run)[0].network, clips.validation)
+        weaker = scored(load_best(second_run)[0].network, clips.validation)
+        together = scored(load_ensemble(second_run).network, clips.validation)
         tuned = tune_post(together, clips.validation, frontend)
         last = events(together, PostConfig())
         system = "ResNet18 + self-mask (α = {})"
@@ -187,10 +205,6 @@ class Experiment:
         )
         runs = {BASELINE: base_run, STRONGER: first_run, WEAKER: second_run}
         return Table1(rows, clips.validation, together, rocs, runs)
-
-
-def _scores(network: nn.Module, recordings: Recordings) -> list[Scores]:
-    return list(network_scores(network, recordings.segments))
 
 
 def _dealt(events: list[list[Event]]) -> list[list[Event]]:

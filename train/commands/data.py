@@ -47,6 +47,7 @@ def imitate_desed(
     unlabelled: Annotated[int, typer.Option(min=1, help="Clips.")] = FULL.unlabelled,
     validation: Annotated[int, typer.Option(min=1, help="Clips.")] = FULL.validation,
     seed: Annotated[int, typer.Option(help="Which.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that mix.")] = 1,
 ) -> None:
     """Mix a data set in DESED's layout from the splits `train` and `validation` of a bank.
 
@@ -56,7 +57,16 @@ def imitate_desed(
     heard, unheard = (
         Soundbank.load(soundbank, split=s) for s in ("train", "validation")
     )
-    print(imitate(folder, heard, unheard, sizes=sizes, lists=lists, seed=seed))
+    written = imitate(
+        folder,
+        heard,
+        unheard,
+        sizes=sizes,
+        lists=lists,
+        seed=seed,
+        n_processes=workers,
+    )
+    print(written)
 
 
 @app.command()

@@ -61,11 +61,22 @@ def table1(
             "network.width=16; may be repeated.",
         ),
     ] = None,
+    baseline_settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set-baseline",
+            metavar="KEY=VALUE",
+            help="Change settings of the baseline; --set is then for the others alone.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of data, weights and batches.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     workers: Annotated[
         int, typer.Option(min=1, help="Processes that make features and examples.")
     ] = 1,
+    save_every: Annotated[
+        float, typer.Option(min=0, help="Seconds between two checkpoints.")
+    ] = 120.0,
 ) -> None:
     """Train what is missing and write the report's table 1 beside the report's numbers.
 
@@ -90,12 +101,17 @@ def table1(
         overlay="demo" if demo else None,
         device=device,
         n_workers=workers,
+        baseline_settings=(
+            (*baseline_settings, f"seed={seed}") if baseline_settings else None
+        ),
+        save_every=save_every,
     )
     about = {
         "command": shlex.join(["python", "-m", "train", *sys.argv[1:]]),
         "commit": current_commit(),
         "seed": seed,
         "settings": ", ".join(settings or ()) or "those of the presets",
+        "baseline's settings": ", ".join(baseline_settings or ()) or "the same",
     }
     page = write_report(experiment.run(), desed, folder, about=about, note=note)
     print(page.read_text(encoding="utf-8"))

@@ -1,0 +1,144 @@
+"""Make an unpacked archive run: `python3 -m scripts.build`, with the standard library alone.
+
+Wheels of what the machine lacks are unpacked into `site`; the extension is compiled beside
+its stub, by the compiler directly, because CMake and scikit-build-core may be missing. The
+sources and flags are those of CMakeLists.txt.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+SITE = ROOT / "site"
+CORE = ("fft", "gap_filter", "log_mel", "mel", "simd")
+FLAGS = ("-std=c++20", "-O3", "-DNDEBUG", "-fPIC", "-fvisibility=hidden")
+KERNELS = {
+    "baseline": ("-DSTREAMSED_LANES=4",),
+    "avx2": ("-DSTREAMSED_LANES=8", "-mavx2", "-mfma", "-mtune=skylake"),
+    "avx512": (
+        "-DSTREAMSED_LANES=16",
+        *("-mavx512f", "-mavx512dq", "-mavx512vl", "-mtune=skylake-avx512"),
+    ),
+}
+"""Instruction set to what kernels.cpp is compiled with for it."""
+
+
+def unpack_wheels(folder: Path, site: Path) -> list[str]:
+    """Unpack the wheels of distributions that are not installed; return their names."""
+    unpacked = []
+    for wheel in sorted(folder.glob("*.whl")):
+        name = wheel.name.split("-")[0]
+        if not is_installed(name):
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extractall(site)
+            unpacked.append(name)
+    return unpacked
+
+
+def is_installed(name: str) -> bool:
+    """Say whether this Python has a distribution, wherever it is."""
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def compile_commands(objects: Path, includes: list[Path]) -> dict[Path, list[str]]:
+    """Say how each object file is made.
+
+    Parameters
+    ----------
+    objects : Path
+        Where object files go.
+    includes : list of Path
+        Folders of Python's and pybind11's headers.
+    """
+    on_x86 = platform.machine() in ("x86_64", "AMD64")
+    extra = ["-DSTREAMSED_X86"] if on_x86 else []
+    shared = [os.environ.get("CXX", "g++"), *FLAGS, *extra]
+    headers = [f"-I{folder}" for folder in includes]
+    commands = {
+        objects / f"{name}.o": [*shared, f"csrc/{name}.cpp"] for name in CORE
+    } | {objects / "bindings.o": [*shared, *headers, "csrc/bindings.cpp"]}
+    for target, flags in KERNELS.items():
+        if on_x86 or target == "baseline":
+            commands[objects / f"{target}.o"] = [
+                *(*shared, "-ffp-contract=fast", f"-DSTREAMSED_TARGET={target}"),
+                *(*flags, "csrc/kernels.cpp"),
+            ]
+    return commands
+
+
+def header_folders() -> list[Path]:
+    """Find Python's and pybind11's headers: the machine's, or those that were carried.
+
+    Raises
+    ------
+    FileNotFoundError
+        There are none.
+    """
+    found = []
+    for header, folders in {
+        "Python.h": [Path(sysconfig.get_path("include")), ROOT / "headers"],
+        "pybind11/pybind11.h": [
+            *(Path(each) / "pybind11" / "include" for each in [SITE, *sys.path]),
+        ],
+    }.items():
+        place = next((each for each in folders if (each / header).is_file()), None)
+        if place is None:
+            raise FileNotFoundError(
+                f"{header} must be in one of {', '.join(map(str, folders))}: pack it "
+                "with `scripts.pack --headers`, or install python3-dev and pybind11"
+            )
+        found.append(place)
+    return found
+
+
+def build_extension() -> Path:
+    """Compile the extension into the package; return its file."""
+    objects = ROOT / "build" / "objects"
+    objects.mkdir(parents=True, exist_ok=True)
+    commands = compile_commands(objects, header_folders())
+    with ThreadPoolExecutor() as pool:
+        jobs = [
+            pool.submit(_run, [*command, "-c", "-o", str(target)])
+            for target, command in commands.items()
+        ]
+        for job in jobs:
+            job.result()
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    extension = ROOT / "streamsed" / f"_core{suffix}"
+    draft = extension.with_suffix(".part")
+    compiler = next(iter(commands.values()))[0]
+    _run([compiler, "-shared", "-o", str(draft), *map(str, commands)])
+    draft.replace(extension)
+    return extension
+
+
+def _run(command: list[str]) -> None:
+    subprocess.run(command, check=True, cwd=ROOT)
+
+
+def main() -> None:
+    """Unpack and compile."""
+    try:
+        names = unpack_wheels(ROOT / "wheels", SITE)
+        print(f"{SITE}: {', '.join(names) or 'nothing was missing'}")
+        print(build_extension())
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"build: error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""Do a job of many commands, minutes at a time: `python3 -m scripts.job SETTINGS.toml`.
+
+The stages run one after the other; a stage that is done is not done again, and one that
+training interrupts goes on from its checkpoint. After `limit` seconds the command in
+progress is interrupted and the exit code is 75: the same line goes on. The standard
+library is enough for this file, because its first stage makes the rest importable.
+
+    OUT/job.log, OUT/NAME.log      what ran, how long, and what it printed
+    OUT/results/                   few files, none larger than 16 MB: all there is to take home
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+AGAIN = 75
+"""Exit code: time is up, and the same command goes on (sysexits' EX_TEMPFAIL)."""
+GRACE = 20.0
+"""Seconds for an interrupted command to end before it is killed."""
+GPU_TESTS = ("tests/test_cuda.py", "tests/test_model.py", "tests/test_crnn.py")
+RESULTS = ("*.log", "*.md", "full.pt", "table1/*.md", "table1/*.json", "table1/*.png")
+CURVES = ("log.csv", "validation.csv")
+LARGEST = 16_000_000
+"""Bytes of a file to take home."""
+
+
+def stages(settings: Mapping[str, Any], out: Path) -> dict[str, list[str]]:
+    """Say what to run, in its order: name of the stage to arguments of Python.
+
+    Parameters
+    ----------
+    settings : mapping
+        Of scripts/accelerator.toml's form.
+    out : Path
+        Where everything goes.
+    """
+    device, workers = settings["device"], str(settings["workers"])
+    data, full, model = out / "data", out / "full", out / "full.pt"
+    lists = [f"--blueprint=lists/{each}" for each in settings["full"]["lists"]]
+    fit = ["train", "fit", "--soundbank=bank", *lists, f"--run={full}"]
+    fit += [f"--preset={settings['full']['preset']}", f"--device={device}"]
+    fit += [f"--workers={workers}", *_sets("--set", settings["full"]["set"])]
+    fit += ["--save-every=30"] + ["--resume"] * (full / "last.pt").is_file()
+    sizes = [f"--{name}={n}" for name, n in settings["data"].items()]
+    plan = {
+        "build": ["scripts.build"],
+        "tests": ["pytest", "-m", "gpu", "-p", "no:cacheprovider", *GPU_TESTS],
+        "speed": ["benchmarks.cuda", f"--device={device}", f"--output={out}/cuda.md"],
+        "data": [
+            *("train", "data", "imitate", str(data), "--soundbank=bank"),
+            *("--lists=lists", f"--workers={workers}", *sizes),
+        ],
+        "table1": [
+            *("train", "table1", f"--data={data}", f"--run={out / 'table1'}"),
+            *(f"--device={device}", f"--workers={workers}", "--save-every=30"),
+            *_sets("--set", settings["table1"]["set"]),
+            *_sets("--set-baseline", settings["table1"]["set_baseline"]),
+        ],
+        "full": fit,
+        "export": [
+            *("train", "export", str(full), f"--output={model}", "--soundbank=bank"),
+            *("--split=validation", "--tune", f"--n={settings['full']['n_measured']}"),
+        ],
+        "evaluate": [
+            *("train", "evaluate", f"--model={model}", f"--device={device}"),
+            f"--reference={data}/metadata/validation/validation.tsv",
+            f"--audio={data}/audio/validation",
+        ],
+        "weights": [
+            *("scripts.parts", "split", str(out / "results")),
+            *(str(out / each) for each in settings["take_home"]),
+        ],
+    }
+    plan["speed"] += settings["speed"]["options"]
+    left_out = settings.get("leave_out", [])
+    return {name: each for name, each in plan.items() if name not in left_out}
+
+
+def _sets(option: str, lines: list[str]) -> list[str]:
+    return [f"{option}={line}" for line in lines]
+
+
+def run_stage(name: str, arguments: list[str], out: Path, seconds: float) -> int:
+    """Run one stage for so many seconds at most; return its exit code, or `AGAIN`."""
+    environment = dict(os.environ)
+    paths = [str(ROOT), str(ROOT / "site"), environment.get("PYTHONPATH", "")]
+    environment["PYTHONPATH"] = os.pathsep.join(each for each in paths if each)
+    environment["PYTHONUNBUFFERED"] = "1"
+    with (out / f"{name}.log").open("a", encoding="utf-8") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *arguments],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=ROOT,
+            env=environment,
+            start_new_session=True,
+        )
+        try:
+            return process.wait(max(seconds, 1.0))
+        except subprocess.TimeoutExpired:
+            _end(process)
+            return AGAIN
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Interrupt a command and its workers, and kill what does not end."""
+    for number in (signal.SIGINT, signal.SIGKILL):
+        os.killpg(process.pid, number)
+        try:
+            process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            continue
+        return
+
+
+def take_home(out: Path) -> list[Path]:
+    """Copy what is small and worth keeping to OUT/results, flat."""
+    results = out / "results"
+    results.mkdir(exist_ok=True)
+    found = [path for pattern in RESULTS for path in out.glob(pattern)]
+    found += [path for name in CURVES for path in out.glob(f"**/{name}")]
+    for path in found:
+        name = "-".join(path.relative_to(out).parts)
+        if path.stat().st_size <= LARGEST:
+            shutil.copyfile(path, results / name)
+    return sorted(results.iterdir())
+
+
+def do_job(settings: Mapping[str, Any], out: Path) -> int:
+    """Run what is not done until time is up; return the exit code."""
+    begun = time.monotonic()
+    (out / "done").mkdir(parents=True, exist_ok=True)
+    code = 0
+    for name, arguments in stages(settings, out).items():
+        if (out / "done" / name).is_file():
+            continue
+        left = settings["limit"] - (time.monotonic() - begun)
+        started = time.monotonic()
+        code = run_stage(name, arguments, out, left) if left > GRACE else AGAIN
+        line = f"{name}: exit code {code} after {time.monotonic() - started:.1f} s"
+        print(line, flush=True)
+        with (out / "job.log").open("a", encoding="utf-8") as log:
+            log.write(f"{line}: python -m {' '.join(arguments)}\n")
+        if code:
+            break
+        (out / "done" / name).touch()
+    files = take_home(out)
+    size = sum(path.stat().st_size for path in files)
+    print(f"{out / 'results'}: {len(files)} files, {size / 1e6:.1f} MB")
+    if code == AGAIN:
+        print("time is up: the same command goes on")
+    elif code:
+        print(f"{name} failed: see {out / name}.log; the same command tries again")
+    return code
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser("python3 -m scripts.job")
+    parser.add_argument("settings", type=Path, metavar="SETTINGS.toml")
+    parser.add_argument("--out", type=Path, default=ROOT / "out", metavar="DIR")
+    options = parser.parse_args()
+    try:
+        settings = tomllib.loads(options.settings.read_text(encoding="utf-8"))
+        sys.exit(do_job(settings, options.out.resolve()))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        print(f"job: error: {error}", file=sys.stderr)
+    except KeyError as error:
+        print(f"job: error: {options.settings} must set {error}", file=sys.stderr)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
