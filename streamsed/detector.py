@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,15 +133,16 @@ class Detector:
         cls,
         name_or_path: str | os.PathLike[str] = "default",
         *,
-        device: str = "auto",
         stream: StreamConfig | None = None,
         post: PostConfig | None = None,
+        **engine: Any,
     ) -> Detector:
         """Load a shipped model by name, or any model by path, and detect with it.
 
-        See `Model.load` for the errors, and the class for the other parameters.
+        See `Model.load` for the errors and for `engine`, which are its settings, and the
+        class for the other parameters.
         """
-        model = Model.load(name_or_path, device=device)
+        model = Model.load(name_or_path, **engine)
         return cls(model, stream=stream, post=post)
 
     @property

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from streamsed.artefact import ModelInfo, find_model
 from streamsed.config import PerLabel, StreamConfig
@@ -37,8 +38,10 @@ class FileJob:
 
     Parameters
     ----------
-    model, device : str
-        As `Model.load` takes them.
+    model : str
+        Name or path.
+    engine : mapping
+        Settings of `Model.load`.
     step, latency : float or None
         Seconds; None is the model's own, the step never above the latency.
     post : mapping
@@ -52,7 +55,7 @@ class FileJob:
     """
 
     model: str
-    device: str
+    engine: Mapping[str, Any]
     step: float | None
     latency: float | None
     post: Mapping[str, PerLabel]
@@ -91,7 +94,7 @@ class FileJob:
                 raise ValueError(
                     f"--label={label} must be one of {', '.join(info.labels)}"
                 )
-        model = Model.load(self.model, device=self.device)
+        model = Model.load(self.model, **self.engine)
         return Detector(model, stream=stream, post=post)
 
     def _detections(

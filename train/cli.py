@@ -12,6 +12,7 @@ import typer
 
 from streamsed.artefact import find_model
 from streamsed.config import FrontendConfig, PostConfig
+from train.agreement import Trial
 from train.checkpoint import BEST, LAST, TrainedNetwork, load_trained
 from train.config import load_preset, preset_names
 from train.dataset import SoundscapeDataset
@@ -20,13 +21,13 @@ from train.evaluate import (
     draw_recordings,
     isolated_recordings,
     network_scores,
-    noise_segments,
     recognition_rates,
     score_events,
     score_psds,
     score_with,
 )
-from train.export import export_model
+from train.export import TORCHSCRIPT, export_model
+from train.forms import FORMS
 from train.loop import Trainer
 from train.losses import Criterion
 from train.memory import keep_freed_memory
@@ -202,15 +203,25 @@ def export(
     data: Annotated[
         str, typer.Option(help="What the model was trained on, in words.")
     ] = "soundscapes mixed from a bank of isolated sounds",
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="FORM",
+            help=f"{TORCHSCRIPT} (the runtime's form, with graphs for other engines), "
+            f"{', '.join(FORMS)}.",
+        ),
+    ] = TORCHSCRIPT,
 ) -> None:
     """Write a run's best network to a model file that describes itself, and check it.
 
-    With --soundbank, its event F1 on soundscapes of seed 2 is written into it; with
+    Every engine is compared with the network, on the example scene or on the bank. With --soundbank, its event F1 on soundscapes of seed 2 is written into it; with
     --tune as well, thresholds and shortest durations are chosen on those of seed 3.
     """
+    if to not in (TORCHSCRIPT, *FORMS):
+        raise ValueError(f"--to={to} must be {TORCHSCRIPT}, {', '.join(FORMS)}")
     trained = load_trained(run, best=not last)
     post, scores = PostConfig(), {}
-    segments = noise_segments(FrontendConfig())
+    trial = None
     if soundbank is not None:
         if tune:
             tuning = _recordings(soundbank, split, n, seed=3)
@@ -224,7 +235,8 @@ def export(
             f"{n} soundscapes of seed 2, split {split}, of a sound bank"
             + ("; thresholds tuned on others of the same recordings" if tune else "")
         )
-        segments = measured.segments[:8]
+        others = _recordings(soundbank, split, min(n, 64), seed=4)
+        trial = Trial(measured.segments, others.segments, measured.reference)
         _print_table(result, {})
     elif tune:
         raise ValueError("tune=True must come with --soundbank")
@@ -232,12 +244,19 @@ def export(
         trained,
         output,
         name=name or output.stem,
-        segments=torch.from_numpy(segments)[:, None],
+        trial=trial or Trial.of_the_scene(FrontendConfig()),
+        to=to,
         post=post,
         scores=scores,
         provenance={"data": data, "command": shlex.join(_fit_command(run, trained))},
     )
     print(f"{output}: {info.parameters} parameters, {info.gmac} GMAC a segment")
+    for engine, record in info.engines.items():
+        accepted = "accepted" if record["accepted"] else "not accepted"
+        print(
+            f"{engine:<18} {accepted}: scores within {record['max_difference']:.2g}, "
+            f"{record['events_changed']:.1%} of the events changed"
+        )
 
 
 def _fit_command(run: Path, trained: TrainedNetwork) -> list[str]:
