@@ -190,7 +190,7 @@ def bank(tmp_path_factory):
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 def test_the_command_line_goes_from_bank_to_model(bank, tmp_path, monkeypatch, capsys):
     run, model = tmp_path / "run", tmp_path / "model.pt"
-    fit = f"fit --soundbank {bank} --run {run} --width 4 --steps 1 --threads 1"
+    fit = f"fit --soundbank {bank} --run {run} --width 8 --steps 1 --threads 1"
     assert run_cli(monkeypatch, fit + " --n-validation 2") == 0
     assert run_cli(monkeypatch, fit) == 2
     assert "--resume" in capsys.readouterr().err
