@@ -22,6 +22,10 @@ from streamsed.engines.onnx import Onnx
 from streamsed.engines.openvino import OpenVino
 from streamsed.engines.torchscript import TorchScript
 from streamsed.graph import Probe, read_probe
+from streamsed.processor import available_cores
+
+SHARED_GMAC = 10.0
+"""Cost of a segment from which threads share it; a smaller one gains little by that."""
 
 PROBE_SLACK = 2.0
 """Times farther from the network than at export that an engine may be on a machine."""
@@ -114,14 +118,16 @@ class Model:
         for i, candidate in enumerate(usable[:-1]):
             slower = [replace(each, against="slower here") for each in usable[i + 1 :]]
             try:
-                made = _make(candidate, path, threads)
+                made = _make(candidate, path, info, threads)
                 model = cls(info, made, candidate, [*passed_over, *slower])
                 model._check_probe(path)
             except ValueError as error:
                 passed_over.append(replace(candidate, against=str(error)))
             else:
                 return model
-        return cls(info, _make(usable[-1], path, threads), usable[-1], passed_over)
+        return cls(
+            info, _make(usable[-1], path, info, threads), usable[-1], passed_over
+        )
 
     @property
     def place(self) -> str:
@@ -129,6 +135,13 @@ class Model:
         threads = self._engine.threads
         shared = "" if self._engine.place == "cuda" else f", {threads} threads"
         return f"{self._engine.place} ({self.chosen.name}{shared})"
+
+    @property
+    def n_parallel(self) -> int:
+        """Segments that are best scored at once, in threads of the caller."""
+        if self._engine.place == "cuda":
+            return 1
+        return max(1, available_cores() // self._engine.threads)
 
     def score(self, features: NDArray[np.float32]) -> SegmentScores:
         """Score one segment; may be called from several threads.
@@ -189,11 +202,14 @@ class Model:
             )
 
 
-def _make(candidate: Candidate, path: Path, threads: int | None) -> Engine:
+def _make(
+    candidate: Candidate, path: Path, info: ModelInfo, threads: int | None
+) -> Engine:
     precision = candidate.precision
-    if candidate.engine == "openvino":
-        return OpenVino(path, precision=precision, threads=threads)
-    if candidate.engine == "onnx":
-        return Onnx(path, precision=precision, threads=threads)
-    device = candidate.device
-    return TorchScript(path, precision=precision, threads=threads, device=device)
+    if candidate.engine == "torchscript":  # its threads are those of the whole process
+        device = candidate.device
+        return TorchScript(path, precision=precision, threads=threads, device=device)
+    if threads is None:
+        threads = 1 if info.gmac < SHARED_GMAC else available_cores()
+    make = OpenVino if candidate.engine == "openvino" else Onnx
+    return make(path, precision=precision, threads=threads)

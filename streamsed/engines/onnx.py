@@ -6,7 +6,6 @@ from pathlib import Path
 
 from streamsed.engines import Float32
 from streamsed.graph import read_graph
-from streamsed.processor import available_cores
 
 _ERRORS_ONLY = 3
 
@@ -20,18 +19,18 @@ class Onnx:
         A model file that has graphs.
     precision : {"fp32", "int8"}
         Which of its graphs.
-    threads : int or None
-        Threads for one segment; None is one for each core.
+    threads : int
+        Threads for one segment.
     """
 
     place = "cpu"
 
-    def __init__(self, path: Path, *, precision: str, threads: int | None) -> None:
+    def __init__(self, path: Path, *, precision: str, threads: int) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _ERRORS_ONLY
-        options.intra_op_num_threads = threads or 0
+        options.intra_op_num_threads = threads
         # Threads that spin while they wait stall others on a busy machine.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(
@@ -39,7 +38,7 @@ class Onnx:
         )
         (features,) = self._session.get_inputs()
         self._input, self._shape = features.name, features.shape
-        self.threads = threads or available_cores()
+        self.threads = threads
 
     def run(self, features: Float32) -> tuple[Float32, Float32]:
         """Score a segment, see `Engine.run`."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from streamsed.engines import Float32
 from streamsed.graph import read_graph
+from streamsed.processor import available_cores
 
 if TYPE_CHECKING:
     import openvino
@@ -22,21 +23,23 @@ class OpenVino:
         A model file that has graphs.
     precision : {"fp32", "bf16", "int8"}
         int8 multiplies in the convolutions alone, and has 32 bits elsewhere.
-    threads : int or None
-        Threads for one segment; None is one for each core.
+    threads : int
+        Threads for one segment.
     """
 
     place = "cpu"
 
-    def __init__(self, path: Path, *, precision: str, threads: int | None) -> None:
+    def __init__(self, path: Path, *, precision: str, threads: int) -> None:
         import openvino
 
-        settings: dict[str, int | str] = {
+        self.threads = threads
+        n_streams = max(1, available_cores() // threads)
+        settings: dict[str, int | str | bool] = {
             "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
-            "NUM_STREAMS": 1,
+            "INFERENCE_NUM_THREADS": n_streams * threads,
+            "NUM_STREAMS": n_streams,  # each takes a segment of its own
+            "ENABLE_CPU_PINNING": False,  # two programs would be pinned to one core
         }
-        if threads is not None:
-            settings["INFERENCE_NUM_THREADS"] = threads
         core = openvino.Core()
         try:
             network = core.read_model(read_graph(path, precision))
@@ -44,7 +47,6 @@ class OpenVino:
         except RuntimeError as error:
             raise ValueError(f"OpenVINO must compile the network ({error})") from error
         self._own = threading.local()  # each thread has a request of its own
-        self.threads = int(self._compiled.get_property("INFERENCE_NUM_THREADS"))
 
     def run(self, features: Float32) -> tuple[Float32, Float32]:
         """Score a segment, see `Engine.run`."""
