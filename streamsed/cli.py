@@ -340,3 +340,29 @@ def info(
     console = Console(soft_wrap=True)
     console.print(info_table(loaded.info, find_model(model)))
     console.print(engines_table(loaded))
+
+
+@app.command()
+def bench(
+    model: Annotated[
+        str, typer.Argument(metavar="[NAME|PATH]", help="A shipped model or a file.")
+    ] = "default",
+    *,
+    engine: EngineOption = "auto",
+    precision: PrecisionOption = "auto",
+    threads: ThreadsOption = None,
+    rounds: Annotated[
+        int, typer.Option(metavar="N", help="Segments that each of them scores.")
+    ] = 20,
+) -> None:
+    """Measure what this machine takes for a segment, by every engine and precision."""
+    from rich.console import Console
+
+    from streamsed.artefact import find_model
+    from streamsed.bench import measure
+    from streamsed.display import bench_table
+    from streamsed.engines.choice import Wish
+
+    wish = Wish("auto", engine, precision, threads)
+    rows = measure(find_model(model), wish, n_rounds=rounds)
+    Console(soft_wrap=True).print(bench_table(list(rows)))

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from streamsed.artefact import ModelInfo
+from streamsed.bench import Row
 from streamsed.devices import Device
 from streamsed.events import Event
 from streamsed.model import Model
@@ -89,6 +90,30 @@ def engines_table(model: Model) -> RenderableType:
     table.add_row(model.chosen.name, Text(says))
     for other in model.passed_over:
         table.add_row(Text(other.name), Text(other.against))
+    return table
+
+
+def bench_table(rows: Sequence[Row]) -> RenderableType:
+    """Show what each engine takes for a segment, the fastest first."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("engine", "precision"):
+        table.add_column(column, no_wrap=True)
+    for column in (
+        *("threads", "start (s)", "ms a segment", "real-time factor"),
+        *("step (s)", "memory (MB)"),
+    ):
+        table.add_column(column, justify="right")
+    for row in sorted(rows, key=lambda row: row.segment):
+        table.add_row(
+            row.engine,
+            row.precision,
+            str(row.threads),
+            f"{row.load:.2f}",
+            f"{1000 * row.segment:.1f}",
+            f"{row.real_time_factor:.4f}",
+            f"{row.step:.2f}",
+            f"{row.memory:.0f}",
+        )
     return table
 
 

@@ -126,8 +126,10 @@ def _missing(path: Path, engine: str, precision: str) -> str:
     """Say what is missing to run an engine at all."""
     if find_spec(_PACKAGES[engine]) is None:
         return f"not installed (pip install 'streamsed[{engine}]')"
-    if engine != "torchscript" and not has_graph(path, precision):
-        return "the model file has no graph for it; export it again"
+    if (engine, precision) != ("torchscript", "fp32") and not has_graph(
+        path, precision
+    ):
+        return "the model file is of an older kind, without graphs; export it again"
     if precision == "bf16" and not has_bf16():
         return "this processor has no instructions for it"
     return ""

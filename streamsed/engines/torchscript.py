@@ -153,10 +153,6 @@ def _load(path: Path, device: str, dtype: torch.dtype) -> torch.jit.ScriptModule
             if any(True for _ in network.parameters()):  # else it is frozen already
                 network.to(dtype=dtype, memory_format=torch.channels_last)
                 network = torch.jit.freeze(network)
-            elif dtype != torch.float32:
-                raise ValueError(
-                    f"model={path} must be exported again to run in other than fp32"
-                )
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[0]
         raise ValueError(
