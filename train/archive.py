@@ -6,17 +6,19 @@ import copy
 import json
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from streamsed.artefact import INFO_NAME, ModelInfo
 from streamsed.graph import PROBE, WEIGHTS, Probe, graph_name
-from train.onnx_graph import Float16s, without_weights
+from train.onnx_graph import without_weights
 
 if TYPE_CHECKING:
     import onnx
@@ -28,24 +30,14 @@ class Graphs:
 
     Parameters
     ----------
-    bare : mapping
-        Graphs without weights, by precision.
-    weights : mapping
-        The weights that they name.
+    models : mapping
+        The network as ONNX, by precision.
     probe : Probe
         A segment with the network's answer.
     """
 
-    bare: Mapping[str, bytes]
-    weights: Float16s
+    models: Mapping[str, onnx.ModelProto]
     probe: Probe
-
-    @classmethod
-    def of(cls, models: Mapping[str, onnx.ModelProto], probe: Probe) -> Graphs:
-        """Take the weights out of ONNX models of one network, by precision."""
-        parts = {name: without_weights(model) for name, model in models.items()}
-        weights = {k: v for _, own in parts.values() for k, v in own.items()}
-        return cls({name: bare for name, (bare, _) in parts.items()}, weights, probe)
 
 
 def write_archive(
@@ -65,11 +57,6 @@ def write_archive(
         A segment.
     graphs : Graphs
         For the other engines.
-
-    Raises
-    ------
-    ValueError
-        The graphs need a weight that TorchScript does not hold.
     """
     copied = copy.deepcopy(network)  # its weights are halved below
     extra: dict[str, str | bytes] = {INFO_NAME: json.dumps(info.to_dict(), indent=1)}
@@ -82,23 +69,24 @@ def write_archive(
             if parameter.dim() > 1:  # the runtime makes them float32 again
                 parameter.data = parameter.data.half()
         torch.jit.save(traced, str(path))
-        extra[WEIGHTS] = json.dumps(list(_records(path, graphs.weights)))
+        records = _records(path)
+        weights: dict[str, NDArray[np.float16]] = {}
+        for precision, model in graphs.models.items():
+            extra[graph_name(precision)], own = without_weights(model, records)
+            weights |= own
+        extra[WEIGHTS] = json.dumps(
+            [
+                {"name": name, "record": records[w.tobytes()], "shape": list(w.shape)}
+                for name, w in weights.items()
+            ]
+        )
         extra[PROBE] = graphs.probe.to_bytes()
-        for precision, graph in graphs.bare.items():
-            extra[graph_name(precision)] = graph
         torch.jit.save(traced, str(path), _extra_files=extra)
 
 
-def _records(path: Path, weights: Float16s) -> Iterator[dict[str, object]]:
-    """Find in which record of an archive each weight lies, by its bytes."""
+def _records(path: Path) -> dict[bytes, str]:
+    """Return the records of an archive by what they hold."""
     with zipfile.ZipFile(path) as archive:
-        found = {
+        return {
             archive.read(name): name.split("/", 1)[1] for name in archive.namelist()
         }
-    for name, values in weights.items():
-        if values.tobytes() not in found:
-            raise ValueError(
-                f"the weight {name} of the graph must be one of TorchScript's"
-            )
-        record = found[values.tobytes()]
-        yield {"name": name, "record": record, "shape": list(values.shape)}

@@ -110,7 +110,7 @@ def _write_model(
     model = to_onnx(network, example)
     quantized = requantize_from_floats(quantize(model, trial.calibration), model)
     probe = choose_probe(network, trial.segments)
-    graphs = Graphs.of({"fp32": model, "int8": quantized}, probe)
+    graphs = Graphs({"fp32": model, "int8": quantized}, probe)
     write_archive(path, network, info, example, graphs)
     info = replace(info, engines=dict(judge_engines(path, yardstick)))
     write_archive(path, network, info, example, graphs)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 INPUT, OUTPUTS = "features", ("scores", "region")
 SMALL = 256
 """Numbers that a tensor may have to stay in the graph."""
+
+_FLOAT32 = 1  # TensorProto.DataType
 
 Float16s = Mapping[str, NDArray[np.float16]]
 
@@ -136,8 +138,17 @@ def requantize_from_floats(
     return quantized
 
 
-def without_weights(model: onnx.ModelProto) -> tuple[bytes, Float16s]:
+def without_weights(
+    model: onnx.ModelProto, held: Container[bytes]
+) -> tuple[bytes, Float16s]:
     """Take the large 16-bit weights out of a graph.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+        From `to_onnx` or `requantize_from_floats`.
+    held : container of bytes
+        The weights, as float16, that lie elsewhere; others stay in the graph.
 
     Returns
     -------
@@ -152,13 +163,13 @@ def without_weights(model: onnx.ModelProto) -> tuple[bytes, Float16s]:
     weights: dict[str, NDArray[np.float16]] = {}
     casts = []
     for name, values in _tensors(model).items():
-        halved = values.astype(np.float16) if values.dtype == np.float32 else None
-        if halved is None or values.size <= SMALL or (halved != values).any():
+        if values.dtype != np.float32 or values.size <= SMALL:
             continue
-        weights[f"{name}.f16"] = halved
-        casts.append(
-            helper.make_node("Cast", [f"{name}.f16"], [name], to=1)  # 1 is float32
-        )
+        halved = values.astype(np.float16)
+        if (halved == values).all() and halved.tobytes() in held:
+            stored = f"{name}.f16"
+            weights[stored] = halved
+            casts.append(helper.make_node("Cast", [stored], [name], to=_FLOAT32))
     _drop(bare.graph, [cast.output[0] for cast in casts])
     _put_first(bare.graph, casts)
     return bare.SerializeToString(), weights
