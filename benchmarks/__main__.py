@@ -2,13 +2,14 @@
 
 import os
 import platform
+from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from benchmarks import frontend, live, program
+from benchmarks import engines, frontend, live, program
 from streamsed import _core
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
@@ -33,13 +34,15 @@ Written by `make bench`. One run; peers in turns with ours; medians.
 | processor | {processor()}, {os.cpu_count()} cores; instruction sets used: {targets} |
 | load before the run | {os.getloadavg()[0]:.2f} |
 | system | {platform.system()} {platform.release()}, Python {platform.python_version()} |
-| packages | numpy {np.__version__}, torch {torch.__version__} |
+| packages | numpy {np.__version__}, torch {torch.__version__}, \
+openvino {version("openvino")}, onnxruntime {version("onnxruntime")} |
 """
 
 
 def main() -> None:
     text = header()
-    for section in chain(frontend.sections(), program.sections(), live.sections()):
+    parts = (frontend, engines, program, live)
+    for section in chain.from_iterable(part.sections() for part in parts):
         print(section, flush=True)
         text += f"\n{section.strip()}\n"
     RESULTS.write_text(text, encoding="utf-8")
