@@ -1,5 +1,6 @@
 """The bench: every engine that runs here, each in a process of its own, in turns."""
 
+import numpy as np
 import pytest
 
 from streamsed.artefact import ModelInfo
@@ -28,6 +29,13 @@ def test_a_row_says_what_its_engine_takes(exported):
     assert row.real_time_factor == pytest.approx(row.segment / 5.0)
     assert row.segment / row.step <= MAX_LOAD or row.step == pytest.approx(10, abs=0.1)
     assert 20 < row.memory < 2000
+
+
+def test_memory_is_that_of_the_engine_and_not_of_who_asks(exported):
+    ballast = np.ones(100_000_000)  # 800 MB here must not be counted there
+    (row,) = measure(exported, Wish("cpu", "onnx", "fp32", 1), n_rounds=1)
+    assert row.memory < 500
+    assert ballast.sum() > 0
 
 
 def test_contenders_take_turns_and_end(exported):
