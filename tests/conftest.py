@@ -124,7 +124,7 @@ def streamsed(model_path):
 def trained():
     from networks import random_trained
 
-    return random_trained(stem_pools=2, seed=3, minutes=2.0)
+    return random_trained(seed=3, minutes=2.0)
 
 
 @pytest.fixture(scope="session")

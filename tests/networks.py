@@ -5,15 +5,19 @@ import torch
 from streamsed.config import FrontendConfig
 from train.agreement import Trial
 from train.checkpoint import TrainedNetwork, make_network
-from train.config import TrainConfig
+from train.config import NetworkConfig, TrainConfig
 
 LABELS = ("Cat", "Dog", "Speech")
 
 
-def random_trained(**settings):
+ONCE = NetworkConfig(width=8)
+TWICE = NetworkConfig(width=8, stem_pools=2, strides=((1, 1), (1, 1), (2, 2), (1, 2)))
+
+
+def random_trained(network_config=TWICE, **settings):
     """A network whose scores vary around the threshold, so that it finds events."""
     torch.manual_seed(0)
-    config = TrainConfig(width=4, **settings)
+    config = TrainConfig(network=network_config, **settings)
     network = make_network(config, len(LABELS)).eval()
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):

@@ -99,6 +99,18 @@ def test_the_stream_gives_what_the_file_gives_by_every_engine(engine):
         assert list(detector.events(chunks)) == whole
 
 
+def test_a_signal_may_come_after_a_model_is_gone(exported):
+    code = (
+        "import os, signal; from streamsed.model import Model\n"
+        "signal.signal(signal.SIGUSR1, lambda *_: print('heard'))\n"
+        f"model = Model.load({str(exported)!r}, engine='openvino', precision='fp32')\n"
+        "del model\n"
+        "os.kill(os.getpid(), signal.SIGUSR1)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (0, "heard\n")
+
+
 def test_other_threads_may_share_a_segment(exported, features):
     for name in ("openvino", "onnx"):
         one, two = (

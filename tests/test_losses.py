@@ -90,7 +90,7 @@ def test_weak_clips_have_no_strong_loss_and_their_own_weights():
     y = torch.ones(2, 2, 1)
     x = torch.zeros(2, 1, 16, 4)
     strong = torch.tensor([True, False])
-    losses = Criterion([5], [7], alpha=0.1)(x, logits, y, strong)
+    losses = Criterion([5], [7], alpha=0.1).losses(x, logits, y, strong)
     expected_strong = -0.5 * sum(math.log(1 / (1 + math.exp(-z))) for z in (0.0, 1.0))
     assert losses.strong.item() == pytest.approx(expected_strong, rel=1e-5)
     # One strong clip with maximum 1, one weak clip with maximum 2; K = 1, so w = 1.
@@ -103,7 +103,7 @@ def test_the_total_is_the_weighted_sum_of_equation_2():
     logits = Outputs(torch.randn(3, 4, 2), torch.randn(3, 4))
     y = (torch.rand(3, 4, 2) > 0.5).float()
     strong = torch.tensor([True, True, False])
-    losses = Criterion([3, 4], [5, 6], alpha=0.01)(
+    losses = Criterion([3, 4], [5, 6], alpha=0.01).losses(
         torch.rand(3, 1, 32, 8), logits, y, strong
     )
     expected = losses.classification + losses.strong + 0.01 * losses.region
@@ -114,7 +114,7 @@ def test_the_total_is_the_weighted_sum_of_equation_2():
 def test_a_batch_of_one_kind_only_is_finite(strong):
     logits = Outputs(torch.randn(2, 4, 2), torch.randn(2, 4))
     kinds = torch.tensor([strong, strong])
-    losses = Criterion([1, 1], [1, 1], alpha=0.1)(
+    losses = Criterion([1, 1], [1, 1], alpha=0.1).losses(
         torch.rand(2, 1, 32, 8), logits, torch.zeros(2, 4, 2), kinds
     )
     assert all(math.isfinite(loss.item()) for loss in losses)
@@ -125,7 +125,7 @@ def test_certain_and_wrong_scores_give_finite_losses_and_gradients():
     scores = torch.full((1, 4, 2), 300.0, requires_grad=True)
     region = torch.full((1, 4), -300.0, requires_grad=True)
     y = torch.zeros(1, 4, 2)
-    losses = Criterion([1, 1], [1, 1], alpha=0.1)(
+    losses = Criterion([1, 1], [1, 1], alpha=0.1).losses(
         torch.rand(1, 1, 32, 8), Outputs(scores, region), y, torch.tensor([True])
     )
     losses.total.backward()

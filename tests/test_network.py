@@ -3,32 +3,38 @@
 import pytest
 import torch
 
+from train.config import NetworkConfig
 from train.network import Network
 
+TWICE = {"stem_pools": 2, "strides": ((1, 1), (1, 1), (2, 2), (1, 2))}
 
-@pytest.mark.parametrize("stem_pools", [1, 2])
-def test_a_ten_second_segment_gives_128_score_frames(stem_pools):
-    network = Network(10, width=4, stem_pools=stem_pools).eval()
+
+def make(n_labels=3, **settings):
+    return Network(n_labels, NetworkConfig(width=8, **settings)).eval()
+
+
+@pytest.mark.parametrize("settings", [{}, TWICE, {"self_mask": False}])
+def test_a_ten_second_segment_gives_128_score_frames(settings):
+    network = make(10, **settings)
     with torch.no_grad():
         scores, region = network(torch.rand(2, 1, 1024, 128))
     assert scores.shape == (2, 128, 10)
     assert region.shape == (2, 128)
 
 
-@pytest.mark.parametrize("stem_pools", [1, 2])
-def test_maps_have_the_shapes_that_the_options_promise(stem_pools):
-    network = Network(10, width=4, stem_pools=stem_pools).eval()
+@pytest.mark.parametrize(("settings", "side"), [({}, 2), (TWICE, 4)])
+def test_maps_have_the_shapes_that_the_options_promise(settings, side):
+    network = make(10, **settings)
     with torch.no_grad():
         maps = network.stem(torch.rand(1, 1, 1024, 128))
         mask = network.mask(maps)
         deep = network.blocks(maps)
-    side = 2**stem_pools
-    assert maps.shape == mask.shape == (1, 4, 1024 // side, 128 // side)
-    assert deep.shape == (1, 32, 128, 128 // side // 4)
+    assert maps.shape == mask.shape == (1, 8, 1024 // side, 128 // side)
+    assert deep.shape == (1, 64, 128, 128 // side // 4)
 
 
 def test_outputs_and_mask_are_probabilities():
-    network = Network(3, width=4).eval()
+    network = make()
     x = 100 * torch.randn(1, 1, 256, 128)
     with torch.no_grad():
         outputs = network(x)
@@ -39,7 +45,7 @@ def test_outputs_and_mask_are_probabilities():
 
 
 def test_region_is_the_maximum_of_the_mask():
-    network = Network(3, width=4).eval()
+    network = make()
     x = torch.rand(1, 1, 256, 128)
     with torch.no_grad():
         mask = torch.sigmoid(network.mask(network.stem(x)))
@@ -49,7 +55,7 @@ def test_region_is_the_maximum_of_the_mask():
 
 
 def test_logits_are_the_outputs_before_the_sigmoid():
-    network = Network(3, width=4).eval()
+    network = make()
     x = torch.rand(1, 1, 128, 128)
     with torch.no_grad():
         outputs, logits = network(x), network.logits(x)
@@ -58,7 +64,7 @@ def test_logits_are_the_outputs_before_the_sigmoid():
 
 
 def test_pooling_before_the_relu_changes_nothing():
-    network = Network(3, width=4).eval()
+    network = make()
     x = torch.rand(1, 1, 64, 128)
     with torch.no_grad():
         conv = network.stem[1](network.stem[0](x))
@@ -72,7 +78,7 @@ def test_the_reports_width_has_the_size_of_a_resnet18():
 
 
 def test_segments_do_not_influence_each_other():
-    network = Network(3, width=4).eval()
+    network = make()
     x = torch.rand(2, 1, 128, 128)
     with torch.no_grad():
         together, alone = network(x).scores[:1], network(x[:1]).scores
@@ -82,11 +88,41 @@ def test_segments_do_not_influence_each_other():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"n_labels": 0}, "n_labels=0 must"),
-        ({"n_labels": 3, "width": 2}, "width=2 must"),
-        ({"n_labels": 3, "stem_pools": 3}, "stem_pools=3 must"),
+        ({"width": 2}, "width=2 must"),
+        ({"stem_pools": 3}, "stem_pools=3 must"),
+        ({"stem_pools": 2}, "divide time by 8 together with stem_pools=2, .* by 16"),
+        ({"multiples": (1, 2)}, r"multiples=\(1, 2\) must"),
     ],
 )
 def test_bad_parameters_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
-        Network(**arguments)
+        NetworkConfig(**arguments)
+
+
+def test_a_network_without_labels_is_refused():
+    with pytest.raises(ValueError, match="n_labels=0 must"):
+        Network(0)
+
+
+def test_base_blocks_have_the_widths_and_strides_asked_for():
+    strides = ((1, 1), (2, 2), (1, 2), (1, 1))
+    network = make(stem_pools=2, multiples=(1, 3, 2, 5), strides=strides)
+    maps, shapes = torch.rand(1, 8, 256, 32), []
+    with torch.no_grad():
+        for block in network.blocks:
+            maps = block(maps)
+            shapes.append(tuple(maps.shape[1:]))
+    assert shapes == [(8, 256, 32), (24, 128, 16), (16, 128, 8), (40, 128, 8)]
+
+
+def test_without_a_mask_the_region_is_where_any_label_scores():
+    network = make(self_mask=False)
+    with torch.no_grad():
+        scores, region = network(torch.rand(1, 1, 128, 128))
+    assert torch.equal(region, scores.amax(dim=2))
+
+
+def test_without_excitation_no_channel_is_gated():
+    names = [name for name, _ in make(squeeze_excite=False).named_parameters()]
+    assert not any("gate" in name for name in names)
+    assert any("gate" in name for name, _ in make().named_parameters())

@@ -1,5 +1,6 @@
 """Soundscapes: levels, merging, determinism, and that the truth is true."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -7,9 +8,10 @@ import pytest
 import soundfile
 
 from streamsed.events import Event
-from train.augment import drop_bands, recolour, vary
+from train.augment import drop_bands, recolour, room_response, through_codec, vary
 from train.dataset import score_targets
-from train.mixing import loop, merge_regions, rms
+from train.mixing import chords, clip_peaks, loop, merge_regions, rms
+from train.palette import Palette
 from train.rules import PLAIN, MixRules
 from train.soundbank import Clip, Soundbank, active_regions
 from train.soundscapes import (
@@ -215,13 +217,111 @@ def test_targets_mark_the_frames_of_events():
 
 def test_a_variant_is_the_sound_at_another_speed():
     samples = tone(1000, 1.0)
-    varied = vary(samples, np.random.default_rng(3), RATE)
-    assert varied.dtype == np.float32
-    speed = samples.size / varied.size
-    assert 0.86 < speed < 1.16
-    spectrum = np.abs(np.fft.rfft(varied))
-    peak = spectrum.argmax() * RATE / varied.size
-    assert peak == pytest.approx(1000 * speed, rel=0.01)
+    for seed in range(12):
+        varied = vary(samples, np.random.default_rng(seed), RATE)
+        assert varied.dtype == np.float32
+        spectrum = np.abs(np.fft.rfft(varied[: RATE // 2], 1 << 18))
+        peak = spectrum.argmax() * RATE / (1 << 18)
+        assert 790 < peak < 1265
+        # At least as long as the tone lasts at its new speed; a room makes it longer.
+        assert varied.size > 0.98 * samples.size * 1000 / peak
+
+
+def test_a_room_adds_a_tail_that_dies_away():
+    for seed in range(5):
+        response = room_response(np.random.default_rng(seed), RATE)
+        assert response[0] == 1.0
+        quarters = [rms(part) for part in np.array_split(response[1:], 4)]
+        assert quarters == sorted(quarters, reverse=True)
+        assert 10**-1.3 < np.sum(response[1:] ** 2) < 1.01
+
+
+def test_a_codec_changes_a_sound_but_neither_its_length_nor_its_level():
+    samples = tone(1000, 1.0) + tone(1700, 1.0)
+    for seed in range(4):
+        coded = through_codec(samples, np.random.default_rng(seed), RATE)
+        assert coded.shape == samples.shape
+        assert 0.9 < rms(coded) / rms(samples) < 1.1
+        assert not np.array_equal(coded, samples)
+
+
+def test_chords_are_held_notes_without_clicks():
+    for seed in range(6):
+        notes = chords(3 * RATE, np.random.default_rng(seed), sample_rate=RATE)
+        assert notes.shape == (3 * RATE,)
+        assert notes[0] == notes[-1] == 0.0
+        spectrum = np.abs(np.fft.rfft(notes * np.hanning(notes.size))) ** 2
+        strongest = np.sort(spectrum)[::-1]
+        assert strongest[:1000].sum() > 0.9 * spectrum.sum()
+
+
+def test_clipped_peaks_are_flat():
+    samples = tone(440, 0.1)
+    clip_peaks(samples, np.random.default_rng(0))
+    limit = np.abs(samples).max()
+    assert 0.1 <= limit <= 0.45
+    assert (np.abs(samples) == limit).sum() > 100
+
+
+def layout(*rows):
+    return [Event(label, onset, offset, 1.0) for label, onset, offset in rows]
+
+
+def test_a_rebuilt_clip_has_the_events_of_its_list(bank):
+    events = layout(("Hum", 0.0, 10.0), ("Beep", 1.25, 1.5), ("Beep", 8.0, 9.971))
+    soundscape = Mixer(bank, PLAIN).rebuild(events, np.random.default_rng(0))
+    assert [
+        (e.label, round(e.onset, 4), round(e.offset, 4)) for e in soundscape.events
+    ] == [(e.label, e.onset, e.offset) for e in sorted(events)]
+
+
+def test_a_rebuilt_event_sounds_from_its_onset_to_its_offset(bank):
+    rules = dataclasses.replace(
+        PLAIN, event_to_background=(40.0, 40.0), distractor=0.0, gain=(0.0, 0.0)
+    )
+    mixer = Mixer(bank, rules)
+    for seed, (onset, offset) in enumerate([(2.0, 2.3), (0.5, 9.0), (4.0, 4.25)]):
+        soundscape = mixer.rebuild(
+            layout(("Beep", onset, offset)), np.random.default_rng(seed)
+        )
+        loud = np.flatnonzero(np.abs(soundscape.samples) > 0.3)
+        assert loud[0] / RATE == pytest.approx(onset, abs=0.02)
+        assert loud[-1] / RATE == pytest.approx(offset, abs=0.02)
+
+
+def test_overlapping_events_of_one_label_become_one_and_the_end_is_cut(bank):
+    events = layout(("Hum", 1.0, 4.0), ("Hum", 3.0, 12.0), ("Beep", 11.0, 12.0))
+    soundscape = Mixer(bank, PLAIN).rebuild(events, np.random.default_rng(0))
+    assert [(e.label, e.onset, e.offset) for e in soundscape.events] == [
+        ("Hum", 1.0, 10.0)
+    ]
+
+
+def test_a_label_that_the_bank_lacks_is_named(bank):
+    with pytest.raises(ValueError, match=r"label=Cat of the list must be .* Beep, Hum"):
+        Mixer(bank, PLAIN).rebuild(layout(("Cat", 0, 1)), np.random.default_rng(0))
+
+
+def test_soundscapes_are_like_the_clips_of_a_list_as_often_as_asked(bank):
+    layouts = [layout(("Beep", 3.0, 3.5))]
+    mixer = Mixer(bank, dataclasses.replace(PLAIN, layout=0.5), layouts)
+    drawn = [mixer.mix(np.random.default_rng(seed)).events for seed in range(40)]
+    assert 8 < sum(events == layouts[0] for events in drawn) < 32
+
+
+def test_variants_turn_over_from_generation_to_generation(bank):
+    palette = Palette(bank, MixRules(n_variants=1))
+
+    def variant(generation):
+        for seed in range(20):
+            clip = palette.clip(np.random.default_rng(seed), "Hum", generation)
+            if all(clip is not each for each in bank.foreground["Hum"]):
+                return clip.samples
+        raise AssertionError("no variant in twenty draws")
+
+    first, second, again = variant(0), variant(1), variant(0)
+    assert np.array_equal(first, again)
+    assert first.size != second.size or not np.array_equal(first, second)
 
 
 def test_frame_augmentation_keeps_time_structure():
@@ -240,15 +340,11 @@ def test_frame_augmentation_keeps_time_structure():
 
 def test_written_soundscapes_come_with_their_list(bank, tmp_path):
     rules = MixRules(n_variants=0, empty=1.0, isolated=0.0)
-    tsv = write_soundscapes(
-        tmp_path / "empty", Mixer(bank, rules), n_soundscapes=1, seed=0
-    )
+    tsv = write_soundscapes(tmp_path / "empty", Mixer(bank, rules), n=1, seed=0)
     assert tsv.read_text() == (
         "filename\tonset\toffset\tevent_label\nsoundscape_00000.flac\t\t\t\n"
     )
-    tsv = write_soundscapes(
-        tmp_path / "some", Mixer(bank, PLAIN), n_soundscapes=2, seed=1
-    )
+    tsv = write_soundscapes(tmp_path / "some", Mixer(bank, PLAIN), n=2, seed=1)
     for line in tsv.read_text().splitlines()[1:]:
         name, onset, offset, label = line.split("\t")
         info = soundfile.info(tmp_path / "some" / "audio" / name)

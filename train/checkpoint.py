@@ -2,35 +2,63 @@
 
 from __future__ import annotations
 
-import csv
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from train.config import TrainConfig
+from train.crnn import Crnn
 from train.network import Network
+from train.scaling import Scaling, Triple, scaling_from_dict
 
 LAST = "last.pt"
 """Everything needed to go on training."""
-BEST = "best.pt"
-"""The averaged weights that scored best on validation."""
+BEST = "best-*.pt"
+"""The weights of lowest validation loss, one file for each."""
+N_BEST = 4
+"""How many of them are kept (section 3 of the report)."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainedNetwork:
-    """A network in evaluation mode, what it names and how it was trained."""
+    """A network in evaluation mode, what it names and how it was trained.
 
-    network: Network
+    Parameters
+    ----------
+    network : Network or Crnn
+        With the averaged weights, or the last ones (see `TrainConfig.keep_average`).
+    labels : tuple of str
+        Columns of its scores.
+    config : TrainConfig
+        How it was made and trained.
+    step : int
+        Steps taken.
+    scaling : Scaling
+        What its input must go through.
+    f1_per_label : dict
+        Event F1 on validation, from 0 to 1; empty if it was not measured.
+    """
+
+    network: Network | Crnn
     labels: tuple[str, ...]
     config: TrainConfig
     step: int
+    scaling: Scaling = field(default_factory=Triple)
+    f1_per_label: Mapping[str, float] = field(default_factory=dict)
 
 
-def make_network(config: TrainConfig, n_labels: int) -> Network:
+def make_network(config: TrainConfig, n_labels: int) -> Network | Crnn:
     """Build the network of a configuration, in the layout that is fastest on a CPU."""
-    network = Network(n_labels, width=config.width, stem_pools=config.stem_pools)
+    network: Network | Crnn
+    if config.system == "crnn":
+        network = Crnn(
+            n_labels, n_mels=config.frontend.n_mels, n_filters=config.network.width
+        )
+    else:
+        network = Network(n_labels, config.network)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
@@ -59,26 +87,62 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def load_trained(run: Path, *, best: bool = True) -> TrainedNetwork:
-    """Load the averaged weights of a run: the best on validation, or the last.
+    """Load the weights of a run: the best on validation, or the last.
 
     Raises
     ------
     ValueError
         The run has no checkpoint yet.
     """
-    has_best = best and (run / BEST).is_file()
-    state = read_checkpoint(run / (BEST if has_best else LAST))
-    config = TrainConfig(**state["config"])
+    ranked = best_checkpoints(run)
+    return _restore(ranked[0] if best and ranked else run / LAST)
+
+
+def load_best(run: Path) -> list[TrainedNetwork]:
+    """Load the checkpoints of lowest validation loss, the best first.
+
+    Raises
+    ------
+    ValueError
+        The run was not validated yet.
+    """
+    ranked = best_checkpoints(run)
+    if not ranked:
+        raise ValueError(f"run={run} must hold {BEST}: train it with validation clips")
+    return [_restore(path) for path in ranked]
+
+
+def best_checkpoints(run: Path) -> list[Path]:
+    """List the checkpoints of lowest validation loss, the best first."""
+    ranked = [(read_checkpoint(path)["loss"], path) for path in run.glob(BEST)]
+    return [path for _, path in sorted(ranked)]
+
+
+def keep_best(state: dict[str, Any], run: Path) -> None:
+    """Save a validated checkpoint if its loss is among the lowest; drop the one it beats.
+
+    Parameters
+    ----------
+    state : dict
+        With `step`, and the validation `loss` by which it is ranked.
+    run : Path
+        The run's folder.
+    """
+    save_atomically(state, run / BEST.replace("*", f"{state['step']:07d}"))
+    for path in best_checkpoints(run)[N_BEST:]:
+        path.unlink()
+
+
+def _restore(path: Path) -> TrainedNetwork:
+    state = read_checkpoint(path)
+    config = TrainConfig.from_dict(state["config"])
     network = make_network(config, len(state["labels"]))
-    network.load_state_dict(state["average"])
-    return TrainedNetwork(network.eval(), tuple(state["labels"]), config, state["step"])
-
-
-def append_row(path: Path, row: dict[str, Any]) -> None:
-    """Append to a CSV file; the first row brings the header."""
-    is_new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(row))
-        if is_new:
-            writer.writeheader()
-        writer.writerow(row)
+    network.load_state_dict(state["kept"])
+    return TrainedNetwork(
+        network.eval(),
+        tuple(state["labels"]),
+        config,
+        state["step"],
+        scaling_from_dict(state["scaling"]),
+        state.get("f1_per_label", {}),
+    )

@@ -1,42 +1,128 @@
 """The settings of a training run, and the named presets that change some of them.
 
-A preset is a TOML file in `train/presets` that states only its differences from
-`TrainConfig`'s defaults, with reasons; `load_preset("small")` reads one.
+A preset is a TOML file in `train/presets` that states only its differences from the
+defaults, with reasons; `load_preset("default")` reads one. Its tables `[network]`,
+`[mixing]` and `[frontend]` are `NetworkConfig`, `MixRules` and `FrontendConfig`.
 """
 
 from __future__ import annotations
 
 import math
 import tomllib
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from streamsed.config import FrontendConfig
+from train.rules import MixRules
+from train.scaling import SCALINGS
+
 PRESETS = Path(__file__).parent / "presets"
+SUBSAMPLING = 8
+"""Input frames per score frame: 1024 frames give H = 128 scores."""
+NARROWEST = 8
+"""Channels; of fewer, torch 2.13's backward pass corrupts memory on some processors."""
+PRECISIONS = ("fp32", "bf16", "fp16")
+SYSTEMS = ("resnet", "crnn")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkConfig:
+    """Say how the network is built; the defaults are the report's.
+
+    Parameters
+    ----------
+    width : int
+        Channels of the stem, at least 8. Cost grows with its square.
+    stem_pools : {1, 2}
+        Stages of the stem, each of which halves time and frequency; the first of two has
+        half the width. 2 is a deviation for machines without an accelerator: the mask
+        and the first blocks work on maps of a quarter of the size.
+    multiples : tuple of int
+        Widths of the base blocks, in multiples of `width`.
+    strides : tuple of (int, int)
+        By how much each base block shortens (time, frequency). With the stem, time is
+        divided by 8 in all.
+    self_mask, squeeze_excite : bool
+        Whether these modules are there; without them, to measure what they bring.
+
+    Raises
+    ------
+    ValueError
+        A setting is out of range.
+    """
+
+    width: int = 64
+    stem_pools: int = 1
+    multiples: tuple[int, ...] = (1, 2, 4, 8)
+    strides: tuple[tuple[int, int], ...] = ((1, 1), (1, 1), (2, 2), (2, 2))
+    self_mask: bool = True
+    squeeze_excite: bool = True
+
+    def __post_init__(self) -> None:
+        """Check the ranges; lists, as TOML and JSON have them, become tuples."""
+        object.__setattr__(self, "multiples", tuple(self.multiples))
+        strides = tuple((int(time), int(frequency)) for time, frequency in self.strides)
+        object.__setattr__(self, "strides", strides)
+        if self.width < NARROWEST:
+            raise ValueError(f"width={self.width} must be at least {NARROWEST}")
+        if self.stem_pools not in (1, 2):
+            raise ValueError(f"stem_pools={self.stem_pools} must be 1 or 2")
+        if min(self.multiples, default=0) < 1 or len(strides) != len(self.multiples):
+            raise ValueError(
+                f"multiples={self.multiples} must be positive, as many as the strides"
+            )
+        shortened = math.prod(time for time, _ in strides) * 2**self.stem_pools
+        if shortened != SUBSAMPLING:
+            raise ValueError(
+                f"strides={strides} must divide time by {SUBSAMPLING} together with "
+                f"stem_pools={self.stem_pools}, and divide it by {shortened}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
-    """Say how a network is made and trained; the defaults are the report's network.
+    """Say how a network is made and trained; the defaults are the report's system.
 
     Parameters
     ----------
-    width, stem_pools : int
-        See `train.network.Network`.
+    system : {"resnet", "crnn"}
+        The report's network and losses, or the challenge's baseline.
+    network : NetworkConfig
+        How the report's network is built.
+    frontend : FrontendConfig
+        Features.
+    mixing : MixRules
+        How soundscapes are drawn, where it is trained on such.
+    scaling : {"triple", "single", "standardize"}
+        Input scaling, see `train.scaling`.
     alpha : float
         Weight of the region loss (eq. 2).
     batch_size : int
         Clips per step.
     learning_rate : float
         Highest rate of the schedule: linear warm-up, then a cosine to a hundredth.
+    constant_rate : bool
+        Stay at the highest rate instead.
     weight_decay : float
         Of AdamW.
     warmup : float
         Part of the run, from 0 to 1, that the learning rate takes to rise.
     clip_norm : float
         Gradients longer than this are shortened to it.
-    ema_decay : float
+    ema_decay, ema_tail : float
         Weights are averaged over about 1 / (1 - ema_decay) steps; 0 averages nothing.
+        The tail: see `train.average`.
+    unlabelled : int
+        Clips of each batch without labels, where there are such; the rest of it is half
+        strong, half weak clips, where there are weak ones.
+    keep_average : bool
+        Validate, keep and export the averaged weights rather than the last ones.
+    augment : bool
+        Recolour frames and drop bands of soundscapes (see `train.augment`).
+    precision : {"fp32", "bf16", "fp16"}
+        Of the network's arithmetic; losses, weights and their updates stay float32.
     steps : int
         Length of the run, unless `minutes` says otherwise.
     minutes : float or None
@@ -52,15 +138,24 @@ class TrainConfig:
         A setting is out of range.
     """
 
-    width: int = 64
-    stem_pools: int = 1
+    system: str = "resnet"
+    frontend: FrontendConfig = field(default_factory=FrontendConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    mixing: MixRules = field(default_factory=MixRules)
+    scaling: str = "triple"
     alpha: float = 0.1
     batch_size: int = 16
     learning_rate: float = 1e-3
+    constant_rate: bool = False
     weight_decay: float = 0.01
     warmup: float = 0.03
     clip_norm: float = 5.0
     ema_decay: float = 0.999
+    ema_tail: float = 0.1
+    unlabelled: int = 0
+    keep_average: bool = True
+    augment: bool = True
+    precision: str = "fp32"
     steps: int = 20000
     minutes: float | None = None
     seed: int = 0
@@ -68,7 +163,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("width", "stem_pools", "batch_size", "steps", "threads"):
+        for name in ("batch_size", "steps", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
         for name in ("learning_rate", "clip_norm"):
@@ -80,6 +175,20 @@ class TrainConfig:
         for name in ("warmup", "ema_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be from 0 to 1")
+        for name, choices in (
+            ("system", SYSTEMS),
+            ("precision", PRECISIONS),
+            ("scaling", SCALINGS),
+        ):
+            if getattr(self, name) not in choices:
+                raise ValueError(
+                    f"{name}={getattr(self, name)} must be one of {', '.join(choices)}"
+                )
+        if not 0 <= self.unlabelled < self.batch_size - 1:
+            raise ValueError(
+                f"unlabelled={self.unlabelled} must leave two clips of "
+                f"batch_size={self.batch_size}"
+            )
         if self.minutes is not None and not self.minutes > 0:
             raise ValueError(f"minutes={self.minutes} must be positive")
 
@@ -92,14 +201,47 @@ class TrainConfig:
         >>> [round(config.rate_at(progress), 3) for progress in (0.05, 0.1, 0.55, 1.0)]
         [0.5, 1.0, 0.505, 0.01]
         """
+        if self.constant_rate:
+            return self.learning_rate
         if progress < self.warmup:
             return self.learning_rate * max(progress / self.warmup, 1e-3)
         done = (progress - self.warmup) / (1.0 - self.warmup)
         return self.learning_rate * (0.505 + 0.495 * math.cos(math.pi * done))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings as a dict that JSON can hold."""
+        """Return the settings as a dict that JSON can hold, tables nested."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> TrainConfig:
+        """Build from `to_dict`'s form, or from a part of it.
+
+        Raises
+        ------
+        ValueError
+            A setting is unknown or out of range.
+        """
+        _check_names(cls, settings)
+        parts = dict(settings)
+        for name, kind in _TABLES.items():
+            table = parts.get(name, {})
+            _check_names(kind, table)
+            parts[name] = kind(**table)
+        return cls(**parts)
+
+
+_TABLES: dict[str, type] = {
+    "network": NetworkConfig,
+    "mixing": MixRules,
+    "frontend": FrontendConfig,
+}
+
+
+def _check_names(kind: type, settings: Mapping[str, Any]) -> None:
+    known = [each.name for each in fields(kind)]
+    for key in settings:
+        if key not in known:
+            raise ValueError(f"{key!r} must be a setting: one of {', '.join(known)}")
 
 
 def preset_names() -> list[str]:
@@ -107,23 +249,68 @@ def preset_names() -> list[str]:
     return sorted(path.stem for path in PRESETS.glob("*.toml"))
 
 
-def load_preset(name: str, **changes: Any) -> TrainConfig:
+def load_preset(
+    name: str,
+    assignments: Sequence[str] = (),
+    *,
+    over: str | None = None,
+    width: int | None = None,
+    **changes: Any,
+) -> TrainConfig:
     """Read a preset and apply changes; those that are None are left out.
+
+    Parameters
+    ----------
+    name : str
+        One of `preset_names`.
+    assignments : sequence of str
+        Lines of TOML, such as `network.self_mask=false`, that go over the preset.
+    over : str or None
+        Another preset, whose settings go over the first before that.
+    width : int or None
+        `network.width`.
+    **changes
+        Settings of `TrainConfig`.
 
     Raises
     ------
     ValueError
-        There is no such preset, or it names an unknown setting.
+        There is no such preset, or it or a change names an unknown setting.
+
+    Examples
+    --------
+    >>> load_preset("nec_alpha_0.1", ["alpha=0.5", "network.self_mask=false"]).alpha
+    0.5
     """
-    if name not in preset_names():
-        raise ValueError(f"preset={name} must be one of {', '.join(preset_names())}")
-    text = (PRESETS / f"{name}.toml").read_text(encoding="utf-8")
-    settings = tomllib.loads(text)
+    settings = _read_preset(name)
+    if over is not None:
+        _update(settings, _read_preset(over))
+    for line in assignments:
+        try:
+            _update(settings, tomllib.loads(line))
+        except tomllib.TOMLDecodeError as error:
+            raise ValueError(
+                f"--set {line} must be KEY=VALUE in TOML ({error})"
+            ) from error
     if changes.get("steps") is not None:
         settings.pop("minutes", None)  # a number of steps replaces a time
     settings |= {key: value for key, value in changes.items() if value is not None}
-    known = [field.name for field in fields(TrainConfig)]
-    for key in settings:
-        if key not in known:
-            raise ValueError(f"{key!r} must be a setting: one of {', '.join(known)}")
-    return TrainConfig(**settings)
+    config = TrainConfig.from_dict(settings)
+    if width is not None:
+        config = replace(config, network=replace(config.network, width=width))
+    return config
+
+
+def _read_preset(name: str) -> dict[str, Any]:
+    if name not in preset_names():
+        raise ValueError(f"preset={name} must be one of {', '.join(preset_names())}")
+    return tomllib.loads((PRESETS / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def _update(settings: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    """Put changes over settings, tables entry by entry."""
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(settings.get(key), dict):
+            settings[key] |= value
+        else:
+            settings[key] = value

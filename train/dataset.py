@@ -15,11 +15,15 @@ from torch.utils.data import Dataset
 
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
-from streamsed.frontend import Frontend, normalize
+from streamsed.frontend import Frontend
 from train.augment import drop_bands, recolour
+from train.scaling import Scaling
 from train.soundscapes import Mixer
 
 Example = dict[str, Tensor]
+
+TURNOVER = 8000
+"""Examples after which every clip gets new variants."""
 
 
 def log_mel(
@@ -86,6 +90,8 @@ class SoundscapeDataset(Dataset[Example]):
         Draws the soundscapes.
     config : FrontendConfig
         The front-end.
+    scaling : Scaling
+        From decibels to the network's input.
     seed : int
         With the index, determines the soundscape.
     augment : bool
@@ -93,9 +99,16 @@ class SoundscapeDataset(Dataset[Example]):
     """
 
     def __init__(
-        self, mixer: Mixer, config: FrontendConfig, *, seed: int, augment: bool
+        self,
+        mixer: Mixer,
+        config: FrontendConfig,
+        scaling: Scaling,
+        *,
+        seed: int,
+        augment: bool,
     ) -> None:
         self.mixer = mixer
+        self.scaling = scaling
         self.config = config
         self.seed = seed
         self.augment = augment
@@ -113,11 +126,11 @@ class SoundscapeDataset(Dataset[Example]):
     def __getitem__(self, index: int) -> Example:
         """Return `x` float32 (1, T, n_mels), `y` float32 (H, K) and `strong` bool."""
         rng = np.random.default_rng([self.seed, index])
-        soundscape = self.mixer.mix(rng)
+        soundscape = self.mixer.mix(rng, generation=index // TURNOVER)
         frames = log_mel(soundscape.samples, self.config)
         if self.augment and rng.random() < 0.5:
             recolour(frames, rng)
-        segment = normalize(frames, top_db=self.config.top_db)
+        segment = self.scaling(frames)
         if self.augment and rng.random() < 0.3:
             drop_bands(segment, rng)
         target = score_targets(

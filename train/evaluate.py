@@ -6,80 +6,40 @@ segment, so what is measured here is what a listener gets.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
-from streamsed.frontend import normalize
 from streamsed.model import Model
 from streamsed.tracker import EventTracker
 from train.checkpoint import load_trained
-from train.dataset import log_mel
-from train.metrics import EventF1, event_f1, psds
-from train.network import Network
+from train.counts import F1
+from train.metrics import event_f1
+from train.psds import psds
+from train.recordings import Recordings
 from train.rules import PLAIN
-from train.soundbank import Soundbank
-from train.soundscapes import Mixer, Soundscape, isolated_soundscapes
 
 Scores = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class Recordings:
-    """Normalised segments, float32 (n, T, n_mels), and the events of each."""
-
-    segments: NDArray[np.float32]
-    reference: list[list[Event]]
-    labels: tuple[str, ...]
-
-
-def draw_recordings(
-    mixer: Mixer, config: FrontendConfig, *, n_soundscapes: int, seed: int
-) -> Recordings:
-    """Draw soundscapes once and keep their features: the same ones for equal seeds."""
-    generators = (np.random.default_rng([seed, i]) for i in range(n_soundscapes))
-    return _gather((mixer.mix(rng) for rng in generators), mixer.bank.labels, config)
-
-
-def isolated_recordings(bank: Soundbank, config: FrontendConfig) -> Recordings:
-    """Take every foreground clip of a bank once, alone, padded with digital silence."""
-    return _gather(isolated_soundscapes(bank), bank.labels, config)
-
-
-def noise_segments(config: FrontendConfig) -> NDArray[np.float32]:
-    """Make two segments of noise, float32 (2, T, n_mels), to compare networks on."""
-    rng = np.random.default_rng(0)
-    shape = (2, config.segment_frames, config.n_mels)
-    frames = rng.normal(-40.0, 15.0, shape).astype(np.float32)
-    return np.stack([normalize(each, top_db=config.top_db) for each in frames])
-
-
-def _gather(
-    soundscapes: Iterable[Soundscape], labels: tuple[str, ...], config: FrontendConfig
-) -> Recordings:
-    """Compute the features of soundscapes and keep their events."""
-    segments, reference = [], []
-    for soundscape in soundscapes:
-        frames = log_mel(soundscape.samples, config)
-        segments.append(normalize(frames, top_db=config.top_db))
-        reference.append(soundscape.events)
-    return Recordings(np.stack(segments), reference, labels)
-
-
 def network_scores(
-    network: Network, segments: NDArray[np.float32], *, batch_size: int = 8
+    network: nn.Module, segments: NDArray[np.float32], *, batch_size: int = 8
 ) -> Iterator[Scores]:
     """Score segments with a network in evaluation mode, one array (H, K) each."""
+    device = next(network.parameters()).device
     for first in range(0, len(segments), batch_size):
-        batch = torch.from_numpy(segments[first : first + batch_size])[:, None]
+        batch = torch.from_numpy(segments[first : first + batch_size])[:, None].to(
+            device
+        )
         with torch.inference_mode():
-            scores = network(batch).scores.numpy()
+            scores = network(batch).scores.float().cpu().numpy()
         yield from scores
 
 
@@ -123,7 +83,7 @@ def score_events(
     recordings: Recordings,
     post: PostConfig,
     config: FrontendConfig,
-) -> EventF1:
+) -> F1:
     """Compute event F1 of the scores of recordings."""
     labels = recordings.labels
     estimated = [scores_to_events(each, labels, post, config) for each in scores]

@@ -7,7 +7,7 @@ accepted only after it was read back and agreed with the network it came from.
 
 from __future__ import annotations
 
-import subprocess
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,8 +25,8 @@ from train.archive import Graphs, write_archive
 from train.checkpoint import TrainedNetwork
 from train.fold import fold
 from train.forms import FORMS
-from train.network import Network
 from train.onnx_graph import quantize, requantize_from_floats, to_onnx
+from train.provenance import current_commit
 
 ROUNDING = 0.01
 """Largest difference of a score that folding and 16-bit weights may make."""
@@ -72,9 +72,15 @@ def export_model(
     Raises
     ------
     ValueError
-        The file's scores differ from the network's by more than arithmetic explains, or
-        its name does not suit its form.
+        The file's scores differ from the network's by more than arithmetic explains, its
+        name does not suit its form, or the network is not one that the runtime has
+        features for.
     """
+    if trained.config.system == "crnn":
+        raise ValueError(
+            f"system={trained.config.system} must be the report's network: the runtime "
+            "has no other features"
+        )
     info = describe(trained, name, post or PostConfig(), scores or {}, provenance or {})
     suffix = FORMS[to].suffix if to != TORCHSCRIPT else output.suffix
     if output.suffix != suffix:
@@ -148,12 +154,12 @@ def describe(
     training: dict[str, Any] = {
         "steps": trained.step,
         "clips": trained.step * config.batch_size,
-        "commit": _commit(),
+        "commit": current_commit(),
         **config.to_dict(),
         **provenance,
     }
     training["steps"] = trained.step
-    return ModelInfo(
+    info = ModelInfo(
         name=name,
         labels=trained.labels,
         frontend=FrontendConfig(),
@@ -164,6 +170,8 @@ def describe(
         parameters=sum(p.numel() for p in trained.network.parameters()),
         gmac=count_gmac(trained.network),
     )
+    # As a file gives it back: JSON knows no tuples.
+    return ModelInfo.from_dict(json.loads(json.dumps(info.to_dict())))
 
 
 def largest_difference(network: nn.Module, other: nn.Module, segments: Tensor) -> float:
@@ -176,25 +184,10 @@ def largest_difference(network: nn.Module, other: nn.Module, segments: Tensor) -
     return largest
 
 
-def count_gmac(network: Network) -> float:
+def count_gmac(network: nn.Module) -> float:
     """Count the billions of multiplications that one segment takes."""
     frontend = FrontendConfig()
     x = torch.zeros(1, 1, frontend.segment_frames, frontend.n_mels)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(x)
     return round(float(counter.get_total_flops()) / 2e9, 3)
-
-
-def _commit() -> str:
-    """Name the commit that is checked out, or "unknown" outside a repository."""
-    try:
-        result = subprocess.run(
-            ["git", "rev-parse", "--short=12", "HEAD"],
-            capture_output=True,
-            text=True,
-            check=True,
-            cwd=Path(__file__).parent,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return result.stdout.strip()

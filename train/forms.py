@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from streamsed.artefact import INFO_NAME, ModelInfo
+from streamsed.engines.openvino import core
 from train.onnx_graph import INPUT, to_onnx
 
 KEY = "streamsed"
@@ -70,19 +71,15 @@ def _write_openvino(
     import openvino
 
     graph = to_onnx(network, example).SerializeToString()
-    model = openvino.Core().read_model(graph)
+    model = core().read_model(graph)
     model.set_rt_info(json.dumps(info.to_dict()), KEY)
     # Its weights are 16-bit numbers already; what is rounded here would be the biases.
     openvino.save_model(model, path, compress_to_fp16=False)
 
 
 def _load_openvino(path: Path) -> Loaded:
-    import openvino
-
-    model = openvino.Core().read_model(path)
-    compiled = openvino.Core().compile_model(
-        model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
-    )
+    model = core().read_model(path)
+    compiled = core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     info = ModelInfo.from_dict(json.loads(model.get_rt_info(KEY).astype(str)))
 
     def score(segment: Float32) -> Float32:

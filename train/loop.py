@@ -1,9 +1,9 @@
 """The training loop, to be read from top to bottom.
 
 A run lives in a folder: its checkpoints (see `train.checkpoint`), `log.csv` with the
-losses and `validation.csv` with the scores. A run that was
-interrupted goes on as if it had not been: example `i` of a data set is always the same,
-and the optimiser, the average and the clock are in the checkpoint.
+losses and `validation.csv` with the scores. A run that was interrupted goes on as if it
+had not been: example `i` of a data set is always the same, and the optimiser, the average,
+the clock and torch's generator are in the checkpoint.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +19,31 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from streamsed.config import FrontendConfig, PostConfig
+from streamsed.config import PostConfig
 from train.average import update_average
 from train.checkpoint import (
-    BEST,
     LAST,
-    append_row,
+    keep_best,
     make_network,
     read_checkpoint,
     save_atomically,
 )
 from train.config import TrainConfig
 from train.dataset import Example
-from train.evaluate import Recordings, network_scores, score_events
-from train.losses import Criterion, Losses
+from train.evaluate import network_scores, score_events
+from train.parallel import Parallel
+from train.recordings import Recordings
+from train.runlog import RunLog
+from train.scaling import Scaling, Triple
+
+Objective = Callable[[Any, Any, Example, float], dict[str, torch.Tensor]]
+"""`(network, average, batch, progress)` to scalars: `total` and its parts."""
 
 LOG_EVERY = 50
 """Steps between rows of `log.csv`."""
 MAX_EXAMPLES = 2**40
 """Examples in a set that never ends."""
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Trainer:
@@ -49,32 +55,59 @@ class Trainer:
         Settings.
     labels : tuple of str
         What the network learns to name.
-    criterion : Criterion
+    objective : Objective
         The loss.
     folder : Path
         Where the run lives; created if it is not there.
+    scaling : Scaling
+        What the inputs went through; kept with the weights.
+    device : str
+        See `train.parallel.Parallel`.
+    tensorboard : bool
+        See `train.runlog.RunLog`.
     """
 
     def __init__(
         self,
         config: TrainConfig,
         labels: tuple[str, ...],
-        criterion: Criterion,
+        objective: Objective,
         folder: Path,
+        *,
+        scaling: Scaling | None = None,
+        device: str = "auto",
+        tensorboard: bool = False,
     ) -> None:
         torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
-        self.config, self.labels, self.criterion = config, labels, criterion
+        self.config, self.labels, self.objective = config, labels, objective
         self.folder = folder
+        self.scaling = scaling or Triple(top_db=config.frontend.top_db)
         folder.mkdir(parents=True, exist_ok=True)
-        self.network = make_network(config, len(labels))
+        self.parallel = Parallel(device)
+        self.log = RunLog(folder, tensorboard=tensorboard and self.parallel.is_first)
+        if config.batch_size % self.parallel.n_processes:
+            raise ValueError(
+                f"batch_size={config.batch_size} must be a multiple of the "
+                f"{self.parallel.n_processes} processes"
+            )
+        self.network = make_network(config, len(labels)).to(self.parallel.device)
+        self.shared = self.parallel.share(self.network)
         self.average = copy.deepcopy(self.network).eval()
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=0.0, weight_decay=config.weight_decay
         )
+        needs_scaler = config.precision == "fp16"  # small gradients would vanish
+        self.scaler = torch.amp.GradScaler(
+            self.parallel.device.type, enabled=needs_scaler
+        )
         self.step = 0
         self.elapsed = 0.0
-        self.best_f1 = -1.0
+
+    @property
+    def kept(self) -> nn.Module:
+        """The network that is validated, kept and exported, in evaluation mode."""
+        return self.average if self.config.keep_average else self.network.eval()
 
     @property
     def progress(self) -> float:
@@ -88,119 +121,183 @@ class Trainer:
         dataset: Dataset[Example],
         validation: Recordings | None = None,
         *,
-        validate_every: float = 420.0,
+        validate_every: float = 0.05,
         save_every: float = 120.0,
         n_workers: int = 1,
     ) -> None:
-        """Train to the end; validate and save every so many seconds, and at the end."""
+        """Train to the end.
+
+        Parameters
+        ----------
+        dataset : Dataset
+            Endless; example `i` is always the same.
+        validation : Recordings, optional
+            What the network is measured on.
+        validate_every : float
+            Part of the run between two validations; there is one at the end as well.
+        save_every : float
+            Seconds between two checkpoints.
+        n_workers : int
+            Processes that make examples.
+
+        Raises
+        ------
+        FloatingPointError
+            A loss is not finite; the message names the examples.
+        """
         batches = self._batches(dataset, n_workers)
         start, offset = time.monotonic(), self.elapsed
-        validated = saved = self.elapsed
-        rows: list[list[float]] = []
+        saved, validated = self.elapsed, self.progress
+        rows: list[dict[str, float]] = []
         while self.progress < 1.0:
-            losses = self._train_step(next(batches))
-            self.elapsed = offset + time.monotonic() - start
-            rows.append([float(loss) for loss in losses])
+            asked = time.monotonic()
+            batch = next(batches)
+            waited = time.monotonic() - asked
+            losses = self._train_step(batch)
+            self.elapsed = self.parallel.agree(offset + time.monotonic() - start)
+            rows.append({**losses, "waited": waited})
             if self.step % LOG_EVERY == 0 or self.progress >= 1.0:
                 self._log(rows)
                 rows.clear()
-            if validation and self.elapsed - validated >= validate_every:
+            if validation and self.progress - validated >= validate_every:
                 self.validate(validation)
-                validated = self.elapsed
+                validated = self.progress
             if self.elapsed - saved >= save_every:
                 self.save()
                 saved = self.elapsed
-        if validation:
+        if validation and (validated < 1.0 or self.step == 0):
             self.validate(validation)
         self.save()
 
     def _batches(self, dataset: Dataset[Example], n_workers: int) -> Iterator[Example]:
         """Go on with the example after the last one that was trained on."""
-        first = self.step * self.config.batch_size
+        first = self.step * self.config.batch_size + self.parallel.rank
         loader = DataLoader(
             dataset,
-            batch_size=self.config.batch_size,
-            sampler=range(first, MAX_EXAMPLES),
+            batch_size=self.config.batch_size // self.parallel.n_processes,
+            sampler=range(first, MAX_EXAMPLES, self.parallel.n_processes),
             num_workers=n_workers,
             prefetch_factor=4 if n_workers else None,
+            pin_memory=self.parallel.device.type == "cuda",
         )
         return iter(loader)
 
-    def _train_step(self, batch: Example) -> Losses:
-        """Take one step of AdamW and move the average along."""
+    def _train_step(self, batch: Example) -> dict[str, float]:
+        """Take one step of AdamW and move the average along; return the losses."""
         rate = self.config.rate_at(self.progress)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.network.train()
-        x = batch["x"].contiguous(memory_format=torch.channels_last)
-        losses = self.criterion(x, self.network.logits(x), batch["y"], batch["strong"])
-        loss = float(losses.total.detach())
+        losses = self._losses(self.shared, batch)
+        loss = float(losses["total"].detach())
         if not math.isfinite(loss):
             first = self.step * self.config.batch_size
             raise FloatingPointError(
                 f"loss={loss} of step {self.step} (examples {first} to "
-                f"{first + x.shape[0] - 1}) must be finite"
+                f"{first + self.config.batch_size - 1}) must be finite"
             )
         self.optimizer.zero_grad()
-        losses.total.backward()  # type: ignore[no-untyped-call]
+        self.scaler.scale(losses["total"]).backward()  # type: ignore[no-untyped-call]
+        self.scaler.unscale_(self.optimizer)
         nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
-        self.optimizer.step()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         self.step += 1
         update_average(
-            self.average, self.network, decay=self.config.ema_decay, step=self.step
+            self.average,
+            self.network,
+            decay=self.config.ema_decay,
+            step=self.step,
+            tail=self.config.ema_tail,
         )
-        return Losses(*(loss.detach() for loss in losses))
+        return {name: float(value.detach()) for name, value in losses.items()}
+
+    def _losses(self, network: Any, batch: Example) -> dict[str, torch.Tensor]:
+        """Compute the losses of a batch on the device, in the precision of the run."""
+        device = self.parallel.device
+        batch = {k: v.to(device, non_blocking=True) for k, v in batch.items()}
+        batch["x"] = batch["x"].contiguous(memory_format=torch.channels_last)
+        with self._autocast():
+            return self.objective(network, self.average, batch, self.progress)
+
+    def _autocast(self) -> torch.autocast:
+        """Compute what follows in the precision of the run."""
+        dtype = DTYPES[self.config.precision]
+        device = self.parallel.device.type
+        return torch.autocast(device, dtype, enabled=dtype != torch.float32)
 
     def validate(self, data: Recordings) -> float:
-        """Score the averaged network, log it, and keep the best; return macro F1."""
-        frontend = FrontendConfig()
-        scores = list(network_scores(self.average, data.segments))
-        result = score_events(scores, data, PostConfig(), frontend)
+        """Score the averaged network, log it, keep it among the best; return its loss."""
+        if not self.parallel.is_first:
+            return math.nan
+        losses = [
+            {
+                name: float(value)
+                for name, value in self._validation_losses(batch).items()
+            }
+            for batch in data.batches(self.config.frontend, self.config.batch_size)
+        ]
+        loss = _means(losses)["total"]
+        with self._autocast():
+            scores = list(network_scores(self.kept, data.segments))
+        result = score_events(scores, data, PostConfig(), self.config.frontend)
         row: dict[str, Any] = {
             "step": self.step,
             "minutes": round(self.elapsed / 60, 2),
+            "loss": round(loss, 5),
             "macro": round(result.macro, 4),
             "micro": round(result.micro, 4),
         }
         row |= {label: round(f1, 4) for label, f1 in result.per_label.items()}
-        append_row(self.folder / "validation.csv", row)
+        self.log.add("validation", row)
         print(f"validation {row}", flush=True)
-        if result.macro > self.best_f1:
-            self.best_f1 = result.macro
-            save_atomically(self._state(resumable=False), self.folder / BEST)
-        return result.macro
+        keep_best(
+            {**self._state(), "loss": loss, "f1_per_label": dict(result.per_label)},
+            self.folder,
+        )
+        return loss
 
-    def _log(self, rows: list[list[float]]) -> None:
+    @torch.no_grad()
+    def _validation_losses(self, batch: Example) -> dict[str, torch.Tensor]:
+        return self._losses(self.kept, batch)
+
+    def _log(self, rows: list[dict[str, float]]) -> None:
         """Write the means of the last steps and say how long it will take."""
-        means = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
+        if not self.parallel.is_first:
+            return
         row: dict[str, Any] = {
             "step": self.step,
             "minutes": round(self.elapsed / 60, 2),
             "learning_rate": f"{self.config.rate_at(self.progress):.2e}",
         }
-        row |= {n: f"{m:.5f}" for n, m in zip(Losses._fields, means, strict=True)}
-        append_row(self.folder / "log.csv", row)
+        row |= {name: f"{mean:.5f}" for name, mean in _means(rows).items()}
+        self.log.add("log", row)
         left = self.elapsed / max(self.progress, 1e-9) * (1.0 - self.progress)
         print(f"{row} left {left / 60:.1f} min", flush=True)
 
-    def _state(self, *, resumable: bool) -> dict[str, Any]:
-        """Collect what a checkpoint holds."""
-        state: dict[str, Any] = {
+    def _state(self) -> dict[str, Any]:
+        """Collect what every checkpoint holds."""
+        return {
             "config": self.config.to_dict(),
             "labels": list(self.labels),
+            "scaling": self.scaling.to_dict(),
             "step": self.step,
             "elapsed": self.elapsed,
-            "best_f1": self.best_f1,
-            "average": self.average.state_dict(),
+            "kept": self.kept.state_dict(),
         }
-        if resumable:
-            state["network"] = self.network.state_dict()
-            state["optimizer"] = self.optimizer.state_dict()
-        return state
 
     def save(self) -> None:
         """Write `last.pt`."""
-        save_atomically(self._state(resumable=True), self.folder / LAST)
+        if not self.parallel.is_first:
+            return
+        resumable = {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "generator": torch.get_rng_state(),
+        }
+        save_atomically({**self._state(), **resumable}, self.folder / LAST)
 
     def resume(self) -> None:
         """Go on from `last.pt`.
@@ -217,5 +314,10 @@ class Trainer:
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        torch.set_rng_state(state["generator"])
         self.step, self.elapsed = state["step"], state["elapsed"]
-        self.best_f1 = state["best_f1"]
+
+
+def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}

@@ -12,14 +12,14 @@ input itself shows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from train.network import Outputs
+from train.network import Network, Outputs
 
 RAW_THRESHOLD = 0.5
 """Spectral intensity up to which the raw-event region is 0 (section 2.3)."""
@@ -147,7 +147,32 @@ class Criterion:
         self.weak_weights = class_weights(weak_counts)
         self.alpha = alpha
 
-    def __call__(self, x: Tensor, logits: Outputs, y: Tensor, strong: Tensor) -> Losses:
+    def __call__(
+        self,
+        network: Network,
+        _average: Network,
+        batch: Mapping[str, Tensor],
+        _progress: float,
+    ) -> dict[str, Tensor]:
+        """Compute the losses of a batch as the training loop asks for them.
+
+        Parameters
+        ----------
+        network : Network
+            What is trained, or validated.
+        batch : mapping
+            `x`, `y` and `strong`, see `losses`.
+
+        Returns
+        -------
+        dict
+            `total` and its parts.
+        """
+        logits = Outputs(*(each.float() for each in network.logits(batch["x"])))
+        losses = self.losses(batch["x"], logits, batch["y"], batch["strong"])
+        return losses._asdict()
+
+    def losses(self, x: Tensor, logits: Outputs, y: Tensor, strong: Tensor) -> Losses:
         """Compute the losses of one batch.
 
         Parameters
@@ -161,6 +186,8 @@ class Criterion:
         strong : bool (B,)
             Which clips have strong targets.
         """
+        self.strong_weights = self.strong_weights.to(y.device)
+        self.weak_weights = self.weak_weights.to(y.device)
         clip_logits, tags = logits.scores.amax(dim=1), y.amax(dim=1)
         weak = ~strong
         classification = class_loss(

@@ -62,12 +62,53 @@ def loop(
 
 
 def coloured_noise(length: int, rng: np.random.Generator) -> Samples:
-    """Make noise of RMS 1 whose spectrum falls by 0 to 9 dB an octave."""
+    """Make noise of RMS 1 whose spectrum rises by up to 3 or falls by up to 9 dB an octave.
+
+    One in four is white.
+    """
     n_fft = 1 << 17
     spectrum = rng.standard_normal((n_fft // 2 + 1, 2)) @ np.array([1.0, 1.0j])
-    spectrum /= np.maximum(np.arange(spectrum.size), 64.0) ** rng.uniform(0.0, 1.5)
+    spectrum /= np.maximum(np.arange(spectrum.size), 64.0) ** (
+        rng.uniform(-0.5, 1.5) * (rng.random() < 0.75)
+    )
     period = np.fft.irfft(spectrum).astype(np.float32)  # circular, so it has no seam
     return at_level(np.resize(period, length), 1.0)
+
+
+def chords(length: int, rng: np.random.Generator, *, sample_rate: int) -> Samples:
+    """Make held notes, alone or as chords that change, as music and appliances have.
+
+    A note is read from a table of one period, with harmonics that fall by 0 to 12 dB an
+    octave; one in four has none. One in four is held to the end.
+    """
+    n_table = 4096
+    phase = np.arange(n_table) / n_table
+    n_harmonics = 1 if rng.random() < 0.25 else int(rng.integers(2, 12))
+    slope = rng.uniform(0.0, 2.0)
+    table = np.zeros(n_table)
+    for harmonic in range(1, n_harmonics + 1):
+        table += np.sin(2 * np.pi * harmonic * phase) / harmonic**slope
+    period = table.astype(np.float32)
+    result = np.zeros(length, np.float32)
+    start = 0
+    while start < length:
+        held = min(int(rng.uniform(0.3, 5.0) * sample_rate), length - start)
+        if rng.random() < 0.25:
+            held = length - start
+        root = np.exp(rng.uniform(np.log(60.0), np.log(6000.0)))
+        notes = [0, *rng.choice([3, 4, 5, 7, 9, 12], int(rng.integers(0, 4)))]
+        for semitones in notes:
+            frequency = root * 2.0 ** (semitones / 12)
+            position = np.arange(held) * (frequency / sample_rate * n_table)
+            result[start : start + held] += period[position.astype(np.int64) % n_table]
+        start += held
+    return faded(result, sample_rate // 50)
+
+
+def clip_peaks(samples: Samples, rng: np.random.Generator) -> None:
+    """Clip in place at a fifth to nine tenths of the peak, as an overdriven input does."""
+    limit = float(np.abs(samples).max(initial=0.0)) * rng.uniform(0.2, 0.9)
+    np.clip(samples, -limit, limit, out=samples)
 
 
 def faded(samples: Samples, length: int) -> Samples:

@@ -10,9 +10,10 @@
         head            batch norm, ReLU, mean over frequency,
                         linear, sigmoid                             -> scores (B, 128, K)
 
-Every width is a multiple of one number, `width` (64 in the report). Time is the height,
-frequency the width of a map. The second output, the region probability, is the maximum
-of the mask over channels and frequency: where the network believes that anything sounds.
+Every width is a multiple of one number, `width` (64 in the report); `NetworkConfig` says
+what else may differ. Time is the height, frequency the width of a map. The second output,
+the region probability, is the maximum of the mask over channels and frequency: where the
+network believes that anything sounds.
 
 `logits` gives both outputs before the sigmoid, for losses that stay finite; `forward`
 gives probabilities. The sigmoid is monotone, so a maximum may be taken on either side.
@@ -25,14 +26,14 @@ class that makes it says so under "Decision".
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-SUBSAMPLING = 8
-"""Input frames per score frame: 1024 frames give H = 128 scores."""
+from train.config import NARROWEST, SUBSAMPLING, NetworkConfig
 
 
 class Outputs(NamedTuple):
@@ -111,7 +112,9 @@ class PreActivationUnit(nn.Module):
     (section 2.5).
     """
 
-    def __init__(self, n_in: int, n_out: int, stride: tuple[int, int]) -> None:
+    def __init__(
+        self, n_in: int, n_out: int, stride: tuple[int, int], *, excite: bool = True
+    ) -> None:
         super().__init__()
         self.body = nn.Sequential(
             nn.BatchNorm2d(n_in),
@@ -120,7 +123,7 @@ class PreActivationUnit(nn.Module):
             nn.BatchNorm2d(n_out),
             nn.ReLU(inplace=True),
             nn.Conv2d(n_out, n_out, 3, padding=1, bias=False),
-            SqueezeExcite(n_out),
+            SqueezeExcite(n_out) if excite else nn.Identity(),
         )
         self.shortcut: nn.Module = nn.Identity()
         if n_in != n_out or stride != (1, 1):
@@ -135,11 +138,38 @@ class PreActivationUnit(nn.Module):
         return output
 
 
-def base_block(n_in: int, n_out: int, stride: tuple[int, int]) -> nn.Sequential:
-    """Build one base block: two units, the first of which may stride (figure 3)."""
-    return nn.Sequential(
-        PreActivationUnit(n_in, n_out, stride), PreActivationUnit(n_out, n_out, (1, 1))
-    )
+def make_stem(width: int, n_pools: int) -> nn.Sequential:
+    """Build the conv layers (section 2.3); of two stages, the first has half the width.
+
+    Pooling before the ReLU gives the same maps for a quarter of the ReLU's work.
+    """
+    half = max(width // 2, NARROWEST)
+    widths = [1, width] if n_pools == 1 else [1, half, width]
+    layers: list[nn.Module] = []
+    for n_in, n_out in itertools.pairwise(widths):
+        layers += [
+            nn.Conv2d(n_in, n_out, 3, padding=1, bias=False),
+            nn.BatchNorm2d(n_out),
+            nn.MaxPool2d(2),
+            nn.ReLU(inplace=True),
+        ]
+    return nn.Sequential(*layers)
+
+
+def make_blocks(config: NetworkConfig) -> nn.Sequential:
+    """Build the residual block: base blocks of two units, the first of which may stride.
+
+    Figure 3 of the report.
+    """
+    blocks: list[nn.Module] = []
+    n_in = config.width
+    for multiple, stride in zip(config.multiples, config.strides, strict=True):
+        n_out = multiple * config.width
+        first = PreActivationUnit(n_in, n_out, stride, excite=config.squeeze_excite)
+        second = PreActivationUnit(n_out, n_out, (1, 1), excite=config.squeeze_excite)
+        blocks.append(nn.Sequential(first, second))
+        n_in = n_out
+    return nn.Sequential(*blocks)
 
 
 class Network(nn.Module):
@@ -149,18 +179,13 @@ class Network(nn.Module):
     ----------
     n_labels : int
         K, labels scored.
-    width : int
-        Channels of the stem, at least 4; the report's is 64. Cost grows with its square.
-    stem_pools : {1, 2}
-        1 is the report's network. 2 pools a second time in the stem, so the mask and
-        the first blocks work on maps of a quarter of the size; of the two later halvings
-        of time only the first is kept, so H stays 128. A deviation, for machines without
-        an accelerator: less than half the cost at the same width.
+    config : NetworkConfig
+        Widths and what else may differ from the report's network.
 
     Raises
     ------
     ValueError
-        A parameter is out of range.
+        There are no labels.
 
     References
     ----------
@@ -169,39 +194,24 @@ class Network(nn.Module):
 
     Examples
     --------
-    >>> network = Network(10, width=8, stem_pools=2).eval()
+    >>> network = Network(10, NetworkConfig(width=8)).eval()
     >>> scores, region = network(torch.zeros(1, 1, 1024, 128))
     >>> tuple(scores.shape), tuple(region.shape)
     ((1, 128, 10), (1, 128))
     """
 
-    def __init__(self, n_labels: int, *, width: int = 64, stem_pools: int = 1) -> None:
+    def __init__(self, n_labels: int, config: NetworkConfig | None = None) -> None:
         super().__init__()
         if n_labels < 1:
             raise ValueError(f"n_labels={n_labels} must be at least 1")
-        if width < 4:  # torch 2.13's backward pass crashed on two channels
-            raise ValueError(f"width={width} must be at least 4")
-        if stem_pools not in (1, 2):
-            raise ValueError(f"stem_pools={stem_pools} must be 1 or 2")
-        # Pooling before the ReLU gives the same maps for a quarter of the ReLU's work,
-        # and two small pools train in half the time of a large one on a CPU.
-        self.stem = nn.Sequential(
-            nn.Conv2d(1, width, 3, padding=1, bias=False),
-            nn.BatchNorm2d(width),
-            *[nn.MaxPool2d(2) for _ in range(stem_pools)],
-            nn.ReLU(inplace=True),
-        )
-        self.mask = SelfMask(width)
-        last = (2, 2) if stem_pools == 1 else (1, 2)
-        self.blocks = nn.Sequential(
-            base_block(width, width, (1, 1)),
-            base_block(width, 2 * width, (1, 1)),
-            base_block(2 * width, 4 * width, (2, 2)),
-            base_block(4 * width, 8 * width, last),
-        )
-        self.head = nn.Sequential(nn.BatchNorm2d(8 * width), nn.ReLU(inplace=True))
-        self.linear = nn.Linear(8 * width, n_labels)
-        self.region_pool = SUBSAMPLING // 2**stem_pools
+        config = config or NetworkConfig()
+        self.stem = make_stem(config.width, config.stem_pools)
+        self.mask = SelfMask(config.width) if config.self_mask else None
+        self.blocks = make_blocks(config)
+        n_deep = config.multiples[-1] * config.width
+        self.head = nn.Sequential(nn.BatchNorm2d(n_deep), nn.ReLU(inplace=True))
+        self.linear = nn.Linear(n_deep, n_labels)
+        self.region_pool = SUBSAMPLING // 2**config.stem_pools
 
     def logits(self, x: Tensor) -> Outputs:
         """Compute both outputs before the sigmoid.
@@ -214,12 +224,17 @@ class Network(nn.Module):
         Returns
         -------
         Outputs
-            Logits of scores (B, T / 8, K) and of region (B, T / 8).
+            Logits of scores (B, T / 8, K) and of region (B, T / 8). Without a self-mask,
+            the region is where any label scores.
         """
         maps = self.stem(x)
-        mask = self.mask(maps)
-        deep = self.head(self.blocks(maps * torch.sigmoid(mask)))
+        mask = None if self.mask is None else self.mask(maps)
+        if mask is not None:
+            maps = maps * torch.sigmoid(mask)
+        deep = self.head(self.blocks(maps))
         scores = self.linear(deep.mean(dim=3).transpose(1, 2))
+        if mask is None:
+            return Outputs(scores, scores.amax(dim=2))
         region = functional.max_pool1d(mask.amax(dim=(1, 3)), self.region_pool)
         return Outputs(scores, region)
 

@@ -27,7 +27,15 @@ class MixRules:
     short : float
         Probability that bed and events stop early and silence pads the rest.
     distractor : float
-        Probability of an unlabelled sound at the level of an event.
+        Probability of an unlabelled sound at the level of an event, and of another
+        after each.
+    tonal : float
+        Probability that such a sound is a chord instead of a background.
+    layout : float
+        Probability that a soundscape is built like a clip of a list, where lists are
+        given.
+    clipped : float
+        Probability of clipped peaks.
     gain : (float, float)
         dB, range of the level of the loudest sample.
 
@@ -45,20 +53,35 @@ class MixRules:
     empty: float = 0.04
     short: float = 0.1
     distractor: float = 0.3
+    tonal: float = 0.15
+    layout: float = 0.5
+    clipped: float = 0.05
     gain: tuple[float, float] = (-40.0, 0.0)
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """Check the ranges; lists, as TOML and JSON have them, become tuples."""
+        for name in ("event_to_background", "gain"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         if not self.duration > 0:
             raise ValueError(f"duration={self.duration} must be positive (in seconds)")
         if self.n_variants < 0:
             raise ValueError(f"n_variants={self.n_variants} must be at least 0")
         if self.max_events < 1:
             raise ValueError(f"max_events={self.max_events} must be at least 1")
-        for name in ("isolated", "empty", "short", "distractor"):
+        for name in (
+            "isolated",
+            "empty",
+            "short",
+            "distractor",
+            "tonal",
+            "layout",
+            "clipped",
+        ):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be from 0 to 1")
 
 
-PLAIN = MixRules(n_variants=0, isolated=0.0, short=0.0, distractor=0.1)
+PLAIN = MixRules(
+    n_variants=0, isolated=0.0, short=0.0, distractor=0.1, tonal=0.0, clipped=0.0
+)
 """Plain mixtures of unaltered clips, to measure with."""

@@ -13,6 +13,7 @@ A file of the bank may hold one sound several times, a dog that barks thrice, so
 from __future__ import annotations
 
 import csv
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -35,6 +36,20 @@ class Clip:
 
     samples: Samples
     regions: tuple[Region, ...]
+
+    @property
+    def active(self) -> Samples:
+        """The samples of all regions, joined."""
+        if len(self.regions) == 1:
+            start, end = self.regions[0]
+            return self.samples[start:end]
+        return np.concatenate([self.samples[start:end] for start, end in self.regions])
+
+    @property
+    def onsets(self) -> tuple[int, ...]:
+        """Where in `active` each region begins."""
+        lengths = [end - start for start, end in self.regions]
+        return tuple(itertools.accumulate(lengths[:-1], initial=0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ Everything follows from the random generator handed in: equal seeds, equal sound
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,22 +26,23 @@ import numpy as np
 import soundfile
 
 from streamsed.events import Event
-from train.augment import vary
+from train.annotations import write_strong
 from train.mixing import (
     add_at,
     at_level,
-    coloured_noise,
-    faded,
-    loop,
+    clip_peaks,
     merge_regions,
     rms,
     to_sixteen_bits,
 )
+from train.palette import Palette
 from train.rules import PLAIN, MixRules
-from train.soundbank import Clip, Region, Samples, Soundbank, active_regions
+from train.soundbank import Clip, Region, Samples, Soundbank
 
 Placed = tuple[str, Region]
 """A label and the samples in which it sounds."""
+Layout = Sequence[Event]
+"""What sounds when in one clip of a list: what a blueprint is made of."""
 
 MIN_GAP = 0.15
 """Seconds; events of one label closer than this are one event (DESED)."""
@@ -51,6 +52,7 @@ MIN_HEARD = 0.05
 """Seconds; less of a sound than this, at an end of the mixture, is no event."""
 DISTRACTOR_LEVEL = (0.0, 20.0)
 """dB over the bed."""
+MAX_DISTRACTORS = 3
 LONG_LABEL = 3.0
 """Seconds; a label whose median clip is longer than this is a long sound."""
 
@@ -72,6 +74,8 @@ class Mixer:
         What to mix; the labels of its foreground are the labels of the events.
     rules : MixRules
         How.
+    layouts : sequence of Layout
+        Clips of a list; some soundscapes are built like one of them.
 
     Examples
     --------
@@ -80,9 +84,16 @@ class Mixer:
     (441000,)
     """
 
-    def __init__(self, bank: Soundbank, rules: MixRules | None = None) -> None:
+    def __init__(
+        self,
+        bank: Soundbank,
+        rules: MixRules | None = None,
+        layouts: Sequence[Layout] = (),
+    ) -> None:
         self.bank = bank
         self.rules = rules or MixRules()
+        self.layouts = layouts
+        self.palette = Palette(bank, self.rules)
         self.n_samples = round(self.rules.duration * bank.sample_rate)
         self.long_labels = {
             label
@@ -90,10 +101,20 @@ class Mixer:
             if np.median([clip.samples.size for clip in clips])
             > LONG_LABEL * bank.sample_rate
         }
-        self._variants: dict[tuple[int, int], Clip] = {}
 
-    def mix(self, rng: np.random.Generator) -> Soundscape:
-        """Draw one soundscape of `rules.duration` seconds."""
+    def mix(self, rng: np.random.Generator, generation: int = 0) -> Soundscape:
+        """Draw one soundscape of `rules.duration` seconds.
+
+        Parameters
+        ----------
+        rng : numpy Generator
+            Source of chance.
+        generation : int
+            Of the clips' variants, see `train.palette`.
+        """
+        if self.layouts and rng.random() < self.rules.layout:
+            layout = self.layouts[int(rng.integers(len(self.layouts)))]
+            return self.rebuild(layout, rng, generation)
         rules = self.rules
         chance = rng.random()
         isolated = chance < rules.isolated
@@ -102,19 +123,71 @@ class Mixer:
         audible = mixture
         if not isolated and rng.random() < rules.short:
             audible = mixture[: int(rng.uniform(0.2, 1.0) * self.n_samples)]
-        if not isolated:
-            audible += self._bed(rng, audible.size)
+        if not isolated and not (empty and rng.random() < 0.05):  # or digital silence
+            audible += self.palette.bed(rng, audible.size, generation)
         placed: list[Placed] = []
         n_sounds = 0 if empty else min(1 + rng.poisson(0.9), rules.max_events)
         for _ in range(n_sounds):
-            placed += self._add_sound(rng, audible, isolated=isolated)
-        if self.bank.background and not isolated and rng.random() < rules.distractor:
-            self._add_distractor(rng, audible)
-        peak = max(float(mixture.max()), -float(mixture.min()), 1e-9)
-        mixture *= np.float32(_amplitude(rng, rules.gain) / peak)
-        if rng.random() < 0.5:
-            to_sixteen_bits(mixture)
+            placed += self._add_sound(rng, audible, generation, isolated=isolated)
+        if not isolated:
+            self._add_distractors(rng, audible, generation)
+        self._finish(rng, mixture)
         return Soundscape(mixture, self.to_events(placed, audible.size))
+
+    def rebuild(
+        self, layout: Layout, rng: np.random.Generator, generation: int = 0
+    ) -> Soundscape:
+        """Build a soundscape with the events of a clip of a list, of other sounds.
+
+        Every event gets a sound of its label, cut or looped to its length. Half of the
+        events of one label in one clip are of one recording, as one dog barks on.
+
+        Parameters
+        ----------
+        layout : Layout
+            Events; what lies beyond `rules.duration` is left out.
+        rng, generation
+            As for `mix`.
+
+        Raises
+        ------
+        ValueError
+            The bank has no sounds of a label.
+        """
+        rate = self.bank.sample_rate
+        mixture = self.palette.bed(rng, self.n_samples, generation)
+        placed: list[Placed] = []
+        for label in sorted({event.label for event in layout}):
+            if label not in self.bank.foreground:
+                raise ValueError(
+                    f"label={label} of the list must be a folder of the bank: one of "
+                    f"{', '.join(self.bank.labels)}"
+                )
+            level = rng.uniform(*self.rules.event_to_background)
+            usual = self.palette.clip(rng, label, generation)
+            for event in (event for event in layout if event.label == label):
+                first = round(event.onset * rate)
+                last = min(round(event.offset * rate), self.n_samples)
+                if last <= first:
+                    continue
+                again = rng.random() < 0.5
+                clip = usual if again else self.palette.clip(rng, label, generation)
+                sound = self.palette.cut(rng, clip, last - first)
+                own = np.clip(
+                    level + rng.uniform(-3.0, 3.0), *self.rules.event_to_background
+                )
+                add_at(mixture, _at_decibels(sound, float(own)), first)
+                placed.append((label, (first, last)))
+        self._add_distractors(rng, mixture, generation)
+        self._finish(rng, mixture)
+        events = [
+            Event.from_samples(label, first, last, score=1.0, sample_rate=rate)
+            for label in sorted({label for label, _ in placed})
+            for first, last in merge_regions(
+                [region for name, region in placed if name == label], 0, 1
+            )
+        ]
+        return Soundscape(mixture, sorted(events))
 
     def to_events(self, placed: list[Placed], n_samples: int) -> list[Event]:
         """Apply DESED's two rules to what was placed in so many samples, and sort."""
@@ -136,58 +209,27 @@ class Mixer:
                 )
         return sorted(events)
 
-    def _clip(self, rng: np.random.Generator, label: str) -> Clip:
-        """Draw a clip of a label, or one of its variants."""
-        clips = self.bank.foreground[label]
-        clip = clips[rng.integers(len(clips))]
-        variant = int(rng.integers(self.rules.n_variants + 1))
-        if variant == 0:
-            return clip
-        key = (id(clip), variant)
-        if key not in self._variants:
-            # Seeded by content: the same variant whatever was drawn before it.
-            seed = [variant, clip.samples.size, int(np.abs(clip.samples).sum() * 1e3)]
-            samples = vary(
-                clip.samples, np.random.default_rng(seed), self.bank.sample_rate
-            )
-            regions = active_regions(samples, self.bank.sample_rate)
-            self._variants[key] = Clip(samples, regions or clip.regions)
-        return self._variants[key]
-
-    def _background(self, rng: np.random.Generator) -> Samples:
-        """Draw a background recording, every kind as likely."""
-        kinds = sorted(self.bank.background)
-        clips = self.bank.background[kinds[rng.integers(len(kinds))]]
-        return clips[rng.integers(len(clips))].samples
-
-    def _bed(self, rng: np.random.Generator, length: int) -> Samples:
-        """Make a bed of RMS 1: a background, two at once, or noise."""
-        if not self.bank.background or rng.random() < 0.15:
-            return coloured_noise(length, rng)
-        bed = np.zeros(length, np.float32)
-        for _ in range(1 + int(rng.random() < 0.2)):
-            bed += at_level(self._loop(self._background(rng), length, rng), 1.0)
-        return at_level(bed, 1.0)
-
-    def _loop(self, samples: Samples, length: int, rng: np.random.Generator) -> Samples:
-        return loop(samples, length, rng, sample_rate=self.bank.sample_rate)
-
     def _add_sound(
-        self, rng: np.random.Generator, audible: Samples, *, isolated: bool
+        self,
+        rng: np.random.Generator,
+        audible: Samples,
+        generation: int,
+        *,
+        isolated: bool,
     ) -> list[Placed]:
         """Add one sound, long or perhaps repeated; return where it is active."""
         rate = self.bank.sample_rate
         label = self.bank.labels[rng.integers(len(self.bank.labels))]
-        clip = self._clip(rng, label)
+        clip = self.palette.clip(rng, label, generation)
         n_repeats = 1
         if label not in self.long_labels:
             n_repeats = int(rng.integers(2, 5)) if rng.random() < 0.35 else 1
         elif rng.random() < 0.6:
             length = int(rng.uniform(2.0, 12.0) * rate)
-            clip = Clip(self._loop(clip.samples, length, rng), ((0, length),))
-        active = np.concatenate([clip.samples[a:b] for a, b in clip.regions])
-        level = _amplitude(rng, self.rules.event_to_background) / max(rms(active), 1e-9)
-        samples = clip.samples * np.float32(level)
+            looped = self.palette.loop(rng, clip.samples, length)
+            clip = Clip(looped, ((0, length),))
+        level = _amplitude(rng, self.rules.event_to_background)
+        samples = clip.samples * np.float32(level / max(rms(clip.active), 1e-9))
         if isolated:
             latest = rng.choice([0.0, 1.0, 6.0])
             start = int(rng.uniform(0.0, latest) * rate)
@@ -200,21 +242,37 @@ class Mixer:
             start += samples.size + int(rng.exponential(0.8) * rate)
         return placed
 
-    def _add_distractor(self, rng: np.random.Generator, audible: Samples) -> None:
-        """Add a stretch of a background at the level of an event, unlabelled."""
-        rate = self.bank.sample_rate
-        background = self._background(rng)
-        longest = min(background.size, audible.size)
-        length = min(int(rng.uniform(0.3, 4.0) * rate), longest)
-        first = int(rng.integers(background.size - length + 1))
-        piece = faded(background[first : first + length], rate // 100)
-        piece = at_level(piece, _amplitude(rng, DISTRACTOR_LEVEL))
-        add_at(audible, piece, int(rng.integers(audible.size - length + 1)))
+    def _add_distractors(
+        self, rng: np.random.Generator, audible: Samples, generation: int
+    ) -> None:
+        """Add stretches of unlabelled sound at the level of an event, or none."""
+        for _ in range(MAX_DISTRACTORS):
+            if rng.random() >= self.rules.distractor:
+                return
+            sound = self.palette.distractor(rng, audible.size, generation)
+            if sound is None:
+                return
+            sound = _at_decibels(sound, rng.uniform(*DISTRACTOR_LEVEL))
+            add_at(audible, sound, int(rng.integers(audible.size - sound.size + 1)))
+
+    def _finish(self, rng: np.random.Generator, mixture: Samples) -> None:
+        """Set the level of a mixture, at times clip its peaks, often round to 16 bits."""
+        peak = max(float(mixture.max()), -float(mixture.min()), 1e-9)
+        mixture *= np.float32(_amplitude(rng, self.rules.gain) / peak)
+        if rng.random() < self.rules.clipped:
+            clip_peaks(mixture, rng)
+        if rng.random() < 0.5:
+            to_sixteen_bits(mixture)
 
 
 def _amplitude(rng: np.random.Generator, decibels: tuple[float, float]) -> float:
     """Draw from a range of levels in dB, as a factor."""
     return float(10.0 ** (rng.uniform(*decibels) / 20.0))
+
+
+def _at_decibels(samples: Samples, decibels: float) -> Samples:
+    """Scale to a level over a bed of RMS 1."""
+    return at_level(samples, 10.0 ** (decibels / 20.0))
 
 
 def _draw_start(rng: np.random.Generator, length: int, n_samples: int) -> int:
@@ -236,7 +294,7 @@ def isolated_soundscapes(bank: Soundbank) -> Iterator[Soundscape]:
 
 
 def write_soundscapes(
-    folder: Path, mixer: Mixer, *, n_soundscapes: int, seed: int
+    folder: Path, mixer: Mixer, *, layouts: Sequence[Layout] = (), n: int, seed: int
 ) -> Path:
     """Write soundscapes as 16-bit FLAC with a strong list beside them.
 
@@ -246,7 +304,9 @@ def write_soundscapes(
         Created if it is not there; `audio/*.flac` and `strong.tsv` go into it.
     mixer : Mixer
         Where they come from.
-    n_soundscapes, seed : int
+    layouts : sequence of Layout
+        Clips to build anew, in this order; if there are none, `n` are drawn freely.
+    n, seed : int
         How many, and which.
 
     Returns
@@ -257,15 +317,13 @@ def write_soundscapes(
     """
     audio = folder / "audio"
     audio.mkdir(parents=True, exist_ok=True)
-    lines = ["filename\tonset\toffset\tevent_label"]
-    for index in range(n_soundscapes):
-        soundscape = mixer.mix(np.random.default_rng([seed, index]))
+    events: dict[str, list[Event]] = {}
+    for index in range(len(layouts) or n):
+        rng = np.random.default_rng([seed, index])
+        soundscape = mixer.rebuild(layouts[index], rng) if layouts else mixer.mix(rng)
         name = f"soundscape_{index:05d}.flac"
         soundfile.write(audio / name, soundscape.samples, mixer.bank.sample_rate)
-        lines += [
-            f"{name}\t{event.onset:.3f}\t{event.offset:.3f}\t{event.label}"
-            for event in soundscape.events
-        ] or [f"{name}\t\t\t"]
+        events[name] = soundscape.events
     tsv = folder / "strong.tsv"
-    tsv.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_strong(tsv, events)
     return tsv

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,19 @@ from streamsed.processor import available_cores
 
 if TYPE_CHECKING:
     import openvino
+
+
+@cache
+def core() -> openvino.Core:
+    """Return the one core of this process, which is never destroyed.
+
+    On processors with AMX, OpenVINO (2026.4) gives the thread that makes a core another
+    stack for signal handlers, and frees it with the core while it is still in use: the
+    next signal would end the program.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 class OpenVino:
@@ -30,8 +44,6 @@ class OpenVino:
     place = "cpu"
 
     def __init__(self, path: Path, *, precision: str, threads: int) -> None:
-        import openvino
-
         self.threads = threads
         n_streams = max(1, available_cores() // threads)
         settings: dict[str, int | str | bool] = {
@@ -40,10 +52,9 @@ class OpenVino:
             "NUM_STREAMS": n_streams,  # each takes a segment of its own
             "ENABLE_CPU_PINNING": False,  # two programs would be pinned to one core
         }
-        core = openvino.Core()
         try:
-            network = core.read_model(read_graph(path, precision))
-            self._compiled = core.compile_model(network, "CPU", settings)
+            network = core().read_model(read_graph(path, precision))
+            self._compiled = core().compile_model(network, "CPU", settings)
         except RuntimeError as error:
             raise ValueError(f"OpenVINO must compile the network ({error})") from error
         self._own = threading.local()  # each thread has a request of its own

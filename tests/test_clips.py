@@ -1,0 +1,232 @@
+"""Features on disk and the data set on top: whole after a kill, true to the clips."""
+
+import fcntl
+import os
+import pickle
+import subprocess
+import sys
+from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+import torch
+from torch.utils.data import DataLoader
+
+from streamsed.config import FrontendConfig
+from streamsed.events import Event
+from streamsed.frontend import normalize
+from train import features
+from train.clips import ClipDataset
+from train.dataset import log_mel, score_targets
+from train.desed import Subset
+from train.features import build_features, features_key
+from train.scaling import Triple
+
+SMALL = FrontendConfig(
+    sample_rate=16000,
+    n_fft=512,
+    win_length=512,
+    hop_length=160,
+    n_mels=32,
+    fmax=8000.0,
+    segment_frames=64,
+)
+"""Segments of 0.64 s."""
+
+
+Usage = namedtuple("Usage", "total used free")
+
+
+def write_clips(folder, n_clips, *, duration=0.5, rate=16000):
+    """Clips of noise, each a little louder than the one before."""
+    rng = np.random.default_rng(0)
+    paths = {}
+    for index in range(n_clips):
+        noise = rng.uniform(-1, 1, int(duration * rate)) * (index + 1) / n_clips
+        paths[f"{index}.wav"] = folder / f"{index}.wav"
+        soundfile.write(folder / f"{index}.wav", noise, rate, "FLOAT")
+    return paths
+
+
+def samples_of(path):
+    return soundfile.read(path, dtype="float32")[0]
+
+
+@pytest.fixture
+def clips(tmp_path):
+    (tmp_path / "audio").mkdir()
+    return write_clips(tmp_path / "audio", 70)
+
+
+def test_features_are_those_of_the_front_end(clips, tmp_path):
+    built = build_features(tmp_path / "cache", "weak", clips, SMALL)
+    assert list(built.rows) == list(clips)
+    for name in ("0.wav", "35.wav", "69.wav"):
+        expected = log_mel(samples_of(clips[name]), SMALL)
+        np.testing.assert_allclose(built.read(name), expected, atol=0.032)
+
+
+def test_any_sampling_frequency_and_length_will_do(tmp_path):
+    (tmp_path / "audio").mkdir()
+    paths = write_clips(tmp_path / "audio", 1, rate=44100, duration=2.0)
+    built = build_features(tmp_path / "cache", "weak", paths, SMALL)
+    at_rate = soxr.resample(samples_of(paths["0.wav"]), 44100, 16000)
+    expected = log_mel(at_rate.astype(np.float32), SMALL)
+    np.testing.assert_allclose(built.read("0.wav"), expected, atol=0.05)
+
+
+def test_several_processes_build_what_one_builds(clips, tmp_path):
+    told = []
+    one = build_features(tmp_path / "one", "weak", clips, SMALL, on_clips=told.append)
+    two = build_features(tmp_path / "two", "weak", clips, SMALL, n_processes=2)
+    assert one.path.read_bytes() == two.path.read_bytes()
+    assert one.rows == two.rows
+    assert told == [0, 32, 64, 70]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from streamsed.config import FrontendConfig
+from train import features
+
+read, n_read = features._beginning, 0
+
+def dies(path, config):
+    global n_read
+    n_read += 1
+    if n_read == 50:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return read(path, config)
+
+features._beginning = dies
+clips = {f"{i}.wav": Path(sys.argv[1]) / f"{i}.wav" for i in range(70)}
+config = FrontendConfig.from_dict(eval(sys.argv[3]))
+features.build_features(Path(sys.argv[2]), "weak", clips, config)
+"""
+
+
+def test_a_killed_build_goes_on_where_it_was(clips, tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    arguments = [tmp_path / "audio", cache, repr(SMALL.to_dict())]
+    command = [sys.executable, "-c", KILLED, *map(str, arguments)]
+    killed = subprocess.run(command, check=False, timeout=120)
+    assert killed.returncode < 0
+    (done,) = cache.glob("*.done")
+    marks = list(done.read_bytes())
+    assert marks == [features.WHOLE] * 32 + [features.TO_DO] * 38
+    read = []
+    beginning = features._beginning
+    monkeypatch.setattr(
+        features,
+        "_beginning",
+        lambda path, config: read.append(path) or beginning(path, config),
+    )
+    resumed = build_features(cache, "weak", clips, SMALL)
+    assert read == list(clips.values())[32:]
+    whole = build_features(tmp_path / "other", "weak", clips, SMALL)
+    assert resumed.path.read_bytes() == whole.path.read_bytes()
+    assert build_features(cache, "weak", clips, SMALL) == resumed
+    assert len(read) == 38 + 70  # the last build had nothing to do
+
+
+def test_who_comes_second_waits_for_who_builds(clips, tmp_path):
+    key = features_key(clips, SMALL)
+    with (
+        (tmp_path / f"weak-{key}.lock").open("w") as held,
+        ThreadPoolExecutor() as pool,
+    ):
+        fcntl.flock(held, fcntl.LOCK_EX)
+        second = pool.submit(build_features, tmp_path, "weak", clips, SMALL)
+        with pytest.raises(NotYet):
+            second.result(timeout=0.3)
+        fcntl.flock(held, fcntl.LOCK_UN)
+        assert len(second.result(timeout=60).rows) == 70
+
+
+def test_a_clip_that_cannot_be_read_is_skipped_and_named(clips, tmp_path):
+    clips["3.wav"].write_bytes(b"RIFF")
+    built = build_features(tmp_path / "cache", "weak", clips, SMALL)
+    assert built.skipped == ("3.wav",)
+    assert list(built.rows) == [name for name in clips if name != "3.wav"]
+    expected = log_mel(samples_of(clips["4.wav"]), SMALL)
+    np.testing.assert_allclose(built.read("4.wav"), expected, atol=0.032)
+
+
+def test_other_settings_or_clips_make_another_key(clips):
+    key = features_key(clips, SMALL)
+    assert features_key(dict(clips), SMALL) == key
+    changed = SMALL.to_dict()
+    assert (
+        features_key(clips, FrontendConfig.from_dict(changed | {"n_mels": 40})) != key
+    )
+    assert (
+        features_key(clips, FrontendConfig.from_dict(changed | {"top_db": 60.0})) == key
+    )
+    assert features_key({"0.wav": clips["0.wav"]}, SMALL) != key
+    os.utime(clips["0.wav"], (1, 1))
+    assert features_key(clips, SMALL) != key
+
+
+def test_a_disk_that_is_too_small_is_told_beforehand(clips, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        features.shutil, "disk_usage", lambda _: Usage(2000, 1000, 1000)
+    )
+    with pytest.raises(OSError, match=r"cache=.* must have 0\.0 GB free .* has 0\.0"):
+        build_features(tmp_path / "cache", "weak", clips, SMALL)
+
+
+TRUTH = {
+    "0.wav": [Event("Dog", 0.1, 0.3, 1.0), Event("Cat", 0.7, 0.9, 1.0)],
+    "1.wav": ("Cat", "Dog"),
+    "2.wav": None,
+    "9.wav": [],
+}
+
+
+@pytest.fixture
+def dataset(clips, tmp_path):
+    paths = {name: Path(clips[name]) for name in ("0.wav", "1.wav", "2.wav")}
+    subset = Subset("mixed", TRUTH, paths)
+    built = build_features(tmp_path / "cache", "mixed", paths, SMALL)
+    return ClipDataset(subset, built, ("Cat", "Dog", "Cow"), SMALL, Triple())
+
+
+def test_an_example_holds_the_clip_and_its_truth(dataset, clips):
+    assert dataset.names == ["0.wav", "1.wav", "2.wav"]  # 9.wav is missing
+    strong, weak, unlabelled = (dataset[index] for index in range(3))
+    frames = dataset.features.read("0.wav")
+    assert torch.equal(strong["x"][0], torch.from_numpy(normalize(frames)))
+    assert strong["x"].shape == (1, 64, 32)
+    # Cat begins after the segment has ended.
+    expected = score_targets([TRUTH["0.wav"][0]], ("Cat", "Dog", "Cow"), 8, 0.08)
+    assert strong["y"].numpy().tolist() == expected.tolist()
+    assert weak["y"].amin(0).tolist() == weak["y"].amax(0).tolist() == [1, 1, 0]
+    assert not unlabelled["y"].any()
+    flags = [
+        (bool(e["strong"]), bool(e["labelled"])) for e in (strong, weak, unlabelled)
+    ]
+    assert flags == [(True, True), (False, True), (False, False)]
+
+
+def test_labels_are_counted_over_the_clips_that_are_there(dataset):
+    assert dataset.count_labels() == [2, 2, 0]
+
+
+def test_a_label_without_a_column_is_refused(dataset):
+    with pytest.raises(
+        ValueError, match=r"labels=Cat must hold those of mixed, .* Dog"
+    ):
+        ClipDataset(dataset.subset, dataset.features, ("Cat",), SMALL, Triple())
+
+
+def test_a_data_set_travels_to_workers_without_its_features(dataset):
+    assert len(pickle.dumps(dataset)) < 20_000
+    (batch,) = DataLoader(dataset, batch_size=3)
+    assert batch["x"].shape == (3, 1, 64, 32)
+    assert batch["labelled"].tolist() == [True, True, False]

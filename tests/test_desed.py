@@ -1,0 +1,162 @@
+"""DESED on disk: what is found of it, what is missing, and how that is told."""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from streamsed.events import Event
+from train import cli
+from train.annotations import merge_overlaps, read_strong, write_names, write_strong
+from train.annotations import write_weak as write_weak_list
+from train.desed import LAYOUT, Desed, NoDesedError, name_list
+
+STRONG = {
+    "1.wav": [Event("Dog", 1.0, 2.0, 1.0), Event("Dog", 3.0, 3.5, 1.0)],
+    "2.wav": [Event("Cat", 0.5, 4.0, 1.0)],
+    "3.wav": [],
+}
+WEAK = {"w1.wav": ("Dog",), "w2.wav": ("Cat", "Dog")}
+
+
+def write_clip(path, *, rate=44100, duration=1.0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(rate)
+    soundfile.write(path, 0.1 * rng.standard_normal(int(rate * duration)), rate)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A small DESED: a rate of its own for each clip, some missing, one damaged."""
+    root = tmp_path / "desed"
+    for path, _ in LAYOUT.values():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+    write_weak_list(root / LAYOUT["weak"][0], WEAK)
+    write_names(root / LAYOUT["unlabel_in_domain"][0], ["u1.wav", "u2.wav"])
+    write_strong(root / LAYOUT["synthetic"][0], STRONG)
+    write_strong(root / LAYOUT["validation"][0], STRONG)
+    write_clip(root / "audio/train/weak/w1.wav", rate=22050)
+    write_clip(root / "audio/train/synthetic/1.wav", duration=10)
+    write_clip(root / "audio/train/synthetic/2.wav", rate=48000, duration=3)
+    (root / "audio/train/synthetic/3.wav").write_bytes(b"RIFF")
+    write_clip(root / "audio/validation/1.wav")
+    write_clip(root / "audio/validation/validation/2.wav")
+    return root
+
+
+def test_each_subset_knows_its_clips(folder):
+    desed = Desed.load(folder)
+    assert list(desed.subsets) == [
+        "weak",
+        "unlabel_in_domain",
+        "synthetic",
+        "validation",
+    ]
+    assert desed.labels == ("Cat", "Dog")
+    weak, unlabelled = desed.subsets["weak"], desed.subsets["unlabel_in_domain"]
+    assert (weak.truth, weak.missing) == (WEAK, ["w2.wav"])
+    assert weak.count_labels() == {"Dog": 2, "Cat": 1}
+    assert weak.count_labels(["w1.wav"]) == {"Dog": 1}
+    assert unlabelled.truth == {"u1.wav": None, "u2.wav": None}
+    assert (list(unlabelled.paths), unlabelled.count_labels()) == ([], {})
+    assert desed.subsets["synthetic"].truth == STRONG
+
+
+def test_validation_clips_are_found_in_either_folder(folder):
+    validation = Desed.load(folder).subsets["validation"]
+    assert [path.parent.parent.name for path in validation.paths.values()] == [
+        "audio",
+        "validation",
+    ]
+    assert validation.missing == ["3.wav"]
+
+
+def test_without_any_list_one_message_says_how_to_get_it(tmp_path):
+    with pytest.raises(NoDesedError) as caught:
+        Desed.load(tmp_path)
+    message = str(caught.value)
+    for part in (
+        "apt install ffmpeg sox libsox-dev",
+        "pip install desed",
+        f'desed.download_real("{tmp_path}")',
+        "https://doi.org/10.5281/zenodo.2583796",
+        "GB",
+        "hours",
+        "python -m train --demo",
+        f"python -m train data check {tmp_path}",
+    ):
+        assert part in message
+
+
+@pytest.fixture
+def check(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        words = ["train", "data", "check", *map(str, arguments)]
+        monkeypatch.setattr(sys, "argv", words)
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        return caught.value.code, *capsys.readouterr()
+
+    return run
+
+
+def test_a_check_counts_what_is_there_and_what_the_loss_costs(check, folder, tmp_path):
+    code, out, err = check(folder)
+    assert (code, err) == (0, "")
+    rows = [line.split() for line in out.splitlines()]
+    assert ["weak", "2", "1", "1", "0.00"] in [row[:5] for row in rows]
+    assert ["synthetic", "3", "2", "1", "0.00"] in [row[:5] for row in rows]
+    assert any("48000" in row and "44100" in row for row in rows)
+    cat = next(" ".join(row) for row in rows if row[:1] == ["Cat"])
+    assert cat == "Cat 1 (100 % lost) 1 (0 % lost) 1 (0 % lost) 3.50"
+    missing = (tmp_path / "missing.tsv").read_text().splitlines()
+    assert missing[0] == "filename\tsubset\treason"
+    assert "w2.wav\tweak\tnot there" in missing
+    assert "3.wav\tvalidation\tnot there" in missing
+    damaged = next(row for row in missing if row.startswith("3.wav\tsynthetic\t"))
+    assert "must be audio" in damaged
+    assert len(missing) == 1 + 5
+
+
+def test_a_check_without_data_says_how_to_get_it(check, tmp_path):
+    code, out, err = check(tmp_path / "nowhere")
+    assert (code, out) == (2, "")
+    assert "pip install desed" in err
+    assert err.count("\n") > 10
+
+
+def test_a_damaged_list_is_refused_by_its_line(check, folder):
+    (folder / LAYOUT["weak"][0]).write_text("filename\tlabels\nw1.wav\tDog\n")
+    code, out, err = check(folder)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "weak.tsv, line 1: header=" in err
+
+
+@pytest.fixture(scope="session")
+def lists():
+    """The real validation list in its two versions."""
+    shared = Path(__file__).parents[2] / "shared"
+    folder = Path(os.environ.get("STREAMSED_METRICS", shared / "metrics"))
+    older = folder.parent / "metadata_2019" / "validation" / "validation.tsv"
+    younger = folder / "validation.tsv"
+    if not (older.is_file() and younger.is_file()):
+        pytest.skip("STREAMSED_METRICS must name a folder with the validation lists")
+    return read_strong(older), read_strong(younger)
+
+
+def test_both_versions_of_the_validation_list_are_known_by_their_content(lists):
+    older, younger = lists
+    assert "4251 rows" in name_list(older)
+    assert "4239 rows" in name_list(younger)
+    assert name_list(younger | {"another.wav": []}) is None
+
+
+def test_the_versions_of_the_validation_list_differ_in_overlaps_alone(lists):
+    older, younger = lists
+    joined = {name: merge_overlaps(events) for name, events in older.items()}
+    assert name_list(joined) == name_list(younger) != name_list(older)

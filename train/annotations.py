@@ -1,0 +1,206 @@
+"""Lists of annotations: what sounds in which file, as DESED and its systems write it.
+
+A strong list has a row per event, `filename onset offset event_label`; a row with only a
+file name is a clip without events. A weak list has a row per clip, `filename
+event_labels`, the labels joined by commas; a list of unlabelled clips has `filename`
+alone, a list of durations `filename duration`. Times are seconds.
+
+    filename      onset  offset  event_label
+    kitchen.wav   0.500  1.250   Dishes
+    kitchen.wav   1.000  9.871   Running_water
+    silence.wav
+
+Columns are found by their names (see `train.table`), so that their order and columns
+beyond these do not matter. A list is read as it is written: events of one label that overlap or repeat stay, and count one by one where
+events are matched. Where a label is on or off at any time, `merge_overlaps` joins them.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from streamsed.events import Event
+from streamsed.writers import FORMATS, lines, write
+from train.table import Row, read_rows
+
+
+def read_strong(path: Path) -> dict[str, list[Event]]:
+    """Read a strong list.
+
+    Parameters
+    ----------
+    path : Path
+        A column `score`, where there is one, becomes the score of the events, else 1.
+
+    Returns
+    -------
+    dict of str to list of Event
+        Clips and their events, both in the order of the list; none for a clip without
+        events.
+
+    Raises
+    ------
+    ValueError
+        A row is not as the module says; the message names the file and the line.
+    OSError
+        The file cannot be read.
+    """
+    clips: dict[str, list[Event]] = {}
+    silent: set[str] = set()
+    for row in read_rows(path, ("filename", "onset", "offset", "event_label")):
+        name = row.word("filename")
+        events = clips.setdefault(name, [])
+        if row["event_label"] or row["onset"] or row["offset"]:
+            events.append(_read_event(row))
+        else:
+            silent.add(name)
+        if events and name in silent:
+            row.refuse("filename", "have events or a row without any, and has both")
+    return clips
+
+
+def read_weak(path: Path) -> dict[str, tuple[str, ...]]:
+    """Read a weak list: clips and their labels, both in the order of the list.
+
+    See `read_strong` for the errors.
+    """
+    rows = read_rows(path, ("filename", "event_labels"))
+    return {
+        name: tuple(dict.fromkeys(filter(None, row["event_labels"].split(","))))
+        for name, row in _named_once(rows)
+    }
+
+
+def read_names(path: Path) -> list[str]:
+    """Read the file names of a list of unlabelled clips; see `read_strong`."""
+    return [name for name, _ in _named_once(read_rows(path, ("filename",)))]
+
+
+def read_durations(path: Path) -> dict[str, float]:
+    """Read how long clips are, in seconds; see `read_strong` for the errors."""
+    durations = {}
+    for name, row in _named_once(read_rows(path, ("filename", "duration"))):
+        durations[name] = row.number("duration")
+        if not durations[name] > 0:
+            row.refuse("duration", "be positive (in seconds)")
+    return durations
+
+
+def write_strong(path: Path, clips: Mapping[str, Sequence[Event]]) -> None:
+    """Write a strong list as the challenge wants it, tab-separated, to the millisecond.
+
+    See `streamsed.writers.write` for the errors.
+    """
+    write(path, lines(FORMATS["tsv"], clips.items()))
+
+
+def write_weak(path: Path, clips: Mapping[str, Iterable[str]]) -> None:
+    """Write a weak list, tab-separated; see `streamsed.writers.write` for the errors."""
+    rows = ((name, ",".join(labels)) for name, labels in clips.items())
+    _write(path, [("filename", "event_labels"), *rows])
+
+
+def write_names(path: Path, names: Iterable[str]) -> None:
+    """Write a list of clips; see `streamsed.writers.write` for the errors."""
+    _write(path, [("filename",), *((name,) for name in names)])
+
+
+def write_durations(path: Path, durations: Mapping[str, float]) -> None:
+    """Write how long clips are; see `streamsed.writers.write` for the errors."""
+    rows = ((name, f"{seconds:.6f}") for name, seconds in durations.items())
+    _write(path, [("filename", "duration"), *rows])
+
+
+def merge_overlaps(events: Iterable[Event]) -> list[Event]:
+    """Join events of one label that overlap or touch: a label is on or off at any time.
+
+    Parameters
+    ----------
+    events : iterable of Event
+        Of one clip.
+
+    Returns
+    -------
+    list of Event
+        By onset. A joined event has the highest score.
+
+    Examples
+    --------
+    >>> for event in merge_overlaps(
+    ...     [Event("Dog", 0.0, 2.0, 1.0), Event("Cat", 1.0, 3.0, 1.0),
+    ...      Event("Dog", 1.5, 2.5, 1.0), Event("Dog", 2.5, 4.0, 1.0)]):
+    ...     print(event.label, event.onset, event.offset)
+    Dog 0.0 4.0
+    Cat 1.0 3.0
+    """
+    merged: list[Event] = []
+    latest: dict[str, int] = {}  # label to the place of its last event in `merged`
+    for event in sorted(events):
+        place = latest.get(event.label)
+        if place is not None and event.onset <= merged[place].offset:
+            before = merged[place]
+            merged[place] = Event(
+                event.label,
+                before.onset,
+                max(before.offset, event.offset),
+                max(before.score, event.score),
+            )
+        else:
+            latest[event.label] = len(merged)
+            merged.append(event)
+    return merged
+
+
+def digest(clips: Mapping[str, Sequence[Event]]) -> str:
+    """Fingerprint the content of a strong list: 16 hexadecimal digits.
+
+    The order of rows and columns does not count, nor do digits beyond the millisecond.
+
+    Examples
+    --------
+    >>> digest({"a.wav": [Event("Dog", 0.5, 1.0, 1.0)], "b.wav": []})
+    'dc488ea476315a7b'
+    """
+    rows = sorted(
+        f"{name}\t{event.onset:.3f}\t{event.offset:.3f}\t{event.label}\n"
+        for name, events in clips.items()
+        for event in events
+    )
+    rows += sorted(f"{name}\n" for name, events in clips.items() if not events)
+    text = "".join(rows).encode("utf-8", "surrogateescape")
+    return hashlib.sha256(text).hexdigest()[:16]
+
+
+def _write(path: Path, rows: Iterable[Sequence[str]]) -> None:
+    """Write rows of values, tab-separated."""
+    text = io.StringIO()
+    csv.writer(text, delimiter="\t", lineterminator="\n").writerows(rows)
+    write(path, [text.getvalue()])
+
+
+def _read_event(row: Row) -> Event:
+    """Read an event and check its times."""
+    if not row["event_label"]:
+        row.refuse("event_label", "name what sounds, or the times be empty too")
+    onset, offset = row.number("onset"), row.number("offset")
+    if onset < 0:
+        row.refuse("onset", "be at least 0 (in seconds)")
+    if not offset > onset:
+        row.refuse("offset", f"be later than onset={row['onset']}")
+    score = row.number("score") if row["score"] else 1.0
+    return Event(row["event_label"], onset, offset, score)
+
+
+def _named_once(rows: Iterable[Row]) -> Iterator[tuple[str, Row]]:
+    """Yield rows with their file names, which must differ."""
+    seen: set[str] = set()
+    for row in rows:
+        name = row.word("filename")
+        if name in seen:
+            row.refuse("filename", "stand in the list once, and stands there twice")
+        seen.add(name)
+        yield name, row

@@ -1,0 +1,240 @@
+"""The numbers of a model card: what a model file does on recordings that it never heard.
+
+Everything is measured with the runtime's `Model` and `EventTracker` and the thresholds in
+the file, on soundscapes of one split of a bank, with fixed seeds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from streamsed.config import FrontendConfig, PostConfig
+from streamsed.events import Event
+from streamsed.model import Model
+from train.calibration import calibration_error, reliability
+from train.evaluate import Scores, score_psds, scores_to_events
+from train.metrics import event_counts, intersection_counts, segment_counts
+from train.mixing import chords
+from train.recordings import Recordings, draw_recordings, gather, rebuilt_recordings
+from train.rules import PLAIN
+from train.soundbank import Soundbank
+from train.soundscapes import Layout, Mixer, Soundscape, isolated_soundscapes
+
+REBUILT, BY_RATIO, ALONE, QUIET, GAIN = 5, 6, 7, 8, 9
+"""Seeds; those of tuning are others (see `train.finishing`)."""
+RATIOS = ((6.0, 10.0), (10.0, 20.0), (20.0, 30.0))
+"""dB, events over the bed."""
+GAINS = (0.0, -20.0, -40.0)
+"""dBFS, peaks."""
+N_SOME = 300
+"""Soundscapes of the smaller measurements."""
+N_QUIET = 360
+"""Soundscapes without events: an hour."""
+WITHOUT = PostConfig(min_gap=0.0, min_duration=0.0)
+"""A threshold of 0.5 and nothing else."""
+
+
+class Found(NamedTuple):
+    """Scores and events of recordings."""
+
+    scores: list[Scores]
+    events: list[list[Event]]
+
+
+class Card:
+    """Measure a model.
+
+    Parameters
+    ----------
+    model : Model
+        The file, loaded.
+    bank : Soundbank
+        Recordings that it was not trained on.
+    layouts : sequence of Layout
+        Clips of the list that is rebuilt.
+    """
+
+    def __init__(
+        self, model: Model, bank: Soundbank, layouts: Sequence[Layout]
+    ) -> None:
+        if model.info.labels != bank.labels:
+            raise ValueError(f"labels={bank.labels} of the bank must be the model's")
+        self.model, self.bank, self.layouts = model, bank, layouts
+        self.frontend: FrontendConfig = model.info.frontend
+
+    def measure(self) -> dict[str, Any]:
+        """Measure everything; a dict that JSON can hold."""
+        rebuilt = rebuilt_recordings(
+            Mixer(self.bank, PLAIN), self.layouts, self.frontend, seed=REBUILT
+        )
+        scores = self._score(rebuilt)
+        alone = self._alone()
+        return {
+            "n_clips": len(rebuilt.reference),
+            "rows": {
+                "as shipped": self._f1s(rebuilt, scores, self.model.info.post),
+                "plain thresholds of 0.5": self._f1s(rebuilt, scores, PostConfig()),
+                "the same without connect & cut": self._f1s(rebuilt, scores, WITHOUT),
+            },
+            "psds": score_psds(scores, rebuilt, self.frontend),
+            "n_recordings": {k: len(v) for k, v in self.bank.foreground.items()},
+            "by_ratio": {
+                f"{low:.0f} to {high:.0f} dB": self._f1_at(
+                    BY_RATIO, event_to_background=(low, high)
+                )
+                for low, high in RATIOS
+            },
+            "by_gain": {
+                f"{gain:.0f} dBFS": self._f1_at(GAIN, gain=(gain, gain))
+                for gain in GAINS
+            },
+            "alone": self._recognised(alone),
+            "confusions": self._confusions(alone),
+            "false_alarms": self._false_alarms(),
+            "artificial": self._artificial(),
+            **self._calibration(rebuilt, scores),
+            "milliseconds": self._time(rebuilt),
+            "parameters": self.model.info.parameters,
+            "gmac": self.model.info.gmac,
+        }
+
+    def _score(self, recordings: Recordings) -> list[Scores]:
+        return [self.model.score(segment).scores for segment in recordings.segments]
+
+    def _events(self, scores: Iterable[Scores], post: PostConfig) -> list[list[Event]]:
+        labels = self.model.info.labels
+        return [scores_to_events(each, labels, post, self.frontend) for each in scores]
+
+    def _find(self, recordings: Recordings) -> Found:
+        scores = self._score(recordings)
+        return Found(scores, self._events(scores, self.model.info.post))
+
+    def _f1s(
+        self, recordings: Recordings, scores: Sequence[Scores], post: PostConfig
+    ) -> dict[str, Any]:
+        """Compute every F1 with the intervals of the event-based ones."""
+        reference, labels = recordings.reference, recordings.labels
+        events = self._events(scores, post)
+        counts = event_counts(reference, events, labels)
+        spans = counts.bootstrap()
+        return {
+            **counts.f1().to_dict(),
+            "macro_interval": spans.macro,
+            "micro_interval": spans.micro,
+            **segment_counts(reference, events, labels).f1().to_dict("segment_f1"),
+            **intersection_counts(reference, events, labels)
+            .f1()
+            .to_dict("intersection_f1"),
+        }
+
+    def _f1_at(self, seed: int, **rules: tuple[float, float]) -> tuple[float, float]:
+        """Compute macro and micro event F1 under other rules of mixing."""
+        mixer = Mixer(self.bank, replace(PLAIN, **rules))  # type: ignore[arg-type]
+        layouts = self.layouts[:N_SOME]
+        recordings = rebuilt_recordings(mixer, layouts, self.frontend, seed=seed)
+        events = self._find(recordings).events
+        f1 = event_counts(recordings.reference, events, recordings.labels).f1()
+        return round(f1.macro, 4), round(f1.micro, 4)
+
+    def _alone(self) -> list[tuple[str, Found]]:
+        """Hear every recording of the bank by itself, peaks at -30 to 0 dBFS."""
+        rng = np.random.default_rng(ALONE)
+        heard = []
+        for soundscape in isolated_soundscapes(self.bank):
+            peak = max(float(np.abs(soundscape.samples).max()), 1e-9)
+            gain = 10.0 ** (rng.uniform(-30.0, 0.0) / 20.0) / peak
+            louder = Soundscape(
+                soundscape.samples * np.float32(gain), soundscape.events
+            )
+            found = self._find(gather([louder], self.bank.labels, self.frontend))
+            heard.append((soundscape.events[0].label, found))
+        return heard
+
+    def _recognised(self, alone: list[tuple[str, Found]]) -> dict[str, list[int]]:
+        """Count recordings that get their label, among others or not: right, all."""
+        counts = {label: [0, 0] for label in self.bank.labels}
+        for truth, found in alone:
+            counts[truth][1] += 1
+            counts[truth][0] += any(e.label == truth for e in found.events[0])
+        return counts
+
+    def _confusions(self, alone: list[tuple[str, Found]]) -> dict[str, dict[str, int]]:
+        """Count the label of highest score for recordings by themselves."""
+        counts = {
+            label: dict.fromkeys(self.bank.labels, 0) for label in self.bank.labels
+        }
+        for truth, found in alone:
+            guess = int(found.scores[0].max(axis=0).argmax())
+            counts[truth][self.bank.labels[guess]] += 1
+        return counts
+
+    def _false_alarms(self) -> dict[str, Any]:
+        """Count events in an hour of backgrounds alone."""
+        mixer = Mixer(self.bank, replace(PLAIN, empty=1.0))
+        quiet = draw_recordings(mixer, self.frontend, n_soundscapes=N_QUIET, seed=QUIET)
+        events = [event for each in self._find(quiet).events for event in each]
+        by_label = {
+            label: sum(event.label == label for event in events)
+            for label in self.bank.labels
+        }
+        hours = N_QUIET * PLAIN.duration / 3600
+        return {"per_hour": len(events) / hours, "by_label": by_label}
+
+    def _artificial(self) -> dict[str, int]:
+        """Count events in sounds that are none."""
+        return {
+            name: sum(
+                len(events)
+                for events in self._find(
+                    gather(soundscapes, self.bank.labels, self.frontend)
+                ).events
+            )
+            for name, soundscapes in artificial_sounds().items()
+        }
+
+    def _calibration(
+        self, rebuilt: Recordings, scores: Sequence[Scores]
+    ) -> Mapping[str, Any]:
+        rows = reliability(np.stack(scores), rebuilt.targets(self.frontend))
+        return {"reliability": rows, "calibration_error": calibration_error(rows)}
+
+    def _time(self, rebuilt: Recordings) -> float:
+        """Take the median time of a segment."""
+        times = []
+        for segment in rebuilt.segments[:40]:
+            start = time.perf_counter()
+            self.model.score(segment)
+            times.append(time.perf_counter() - start)
+        return round(1e3 * float(np.median(times[10:])), 1)
+
+
+def artificial_sounds() -> dict[str, list[Soundscape]]:
+    """Make silence, noise, tones and chords, 10 s each, in which nothing happens."""
+    rng, n = np.random.default_rng(0), 441000
+
+    def tone(frequency: float) -> Soundscape:
+        wave = 0.5 * np.sin(2 * np.pi * frequency * np.arange(n) / 44100)
+        return Soundscape(wave.astype(np.float32), [])
+
+    def noise(decibels: float) -> Soundscape:
+        samples = 10 ** (decibels / 20) * rng.standard_normal(n)
+        return Soundscape(samples.clip(-1, 1).astype(np.float32), [])
+
+    def music() -> Iterator[Soundscape]:
+        for _ in range(12):
+            samples = chords(n, rng, sample_rate=44100)
+            yield Soundscape(samples / np.float32(2 * np.abs(samples).max()), [])
+
+    return {
+        "digital silence": [Soundscape(np.zeros(n, np.float32), [])],
+        "white noise, 6 levels": [noise(level) for level in range(-70, -9, 12)],
+        "pure tones, 60 Hz to 12 kHz": [
+            tone(f) for f in (60, 120, 250, 440, 1000, 2000, 3000, 4000, 8000, 12000)
+        ],
+        "chords, 12 pieces": list(music()),
+    }

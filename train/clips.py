@@ -1,0 +1,99 @@
+"""Recorded clips as a data set: features from disk, targets from the list."""
+
+from __future__ import annotations
+
+import torch
+from torch.utils.data import Dataset
+
+from streamsed.config import FrontendConfig
+from streamsed.events import Event
+from train.dataset import Example, score_targets
+from train.desed import Subset, Truth
+from train.features import Features
+from train.scaling import Scaling
+
+
+class ClipDataset(Dataset[Example]):
+    """The clips of one list of which there are features, in the order of the list.
+
+    Parameters
+    ----------
+    subset : Subset
+        The list.
+    features : Features
+        Of its clips; those without are left out.
+    labels : tuple of str
+        Columns of the targets.
+    config : FrontendConfig
+        The front-end of the features.
+    scaling : Scaling
+        From decibels to the network's input.
+
+    Raises
+    ------
+    ValueError
+        The list names a label that is not among `labels`.
+    """
+
+    def __init__(
+        self,
+        subset: Subset,
+        features: Features,
+        labels: tuple[str, ...],
+        config: FrontendConfig,
+        scaling: Scaling,
+    ) -> None:
+        unknown = sorted(subset.count_labels().keys() - set(labels))
+        if unknown:
+            raise ValueError(
+                f"labels={', '.join(labels)} must hold those of {subset.name}, and lack "
+                f"{', '.join(unknown)}"
+            )
+        self.subset = subset
+        self.features = features
+        self.labels = labels
+        self.config = config
+        self.scaling = scaling
+        self.names = [name for name in subset.truth if name in features.rows]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def count_labels(self) -> list[int]:
+        """Count what each label has here, events or weak clips (`n_k` of eq. 3)."""
+        counts = self.subset.count_labels(self.names)
+        return [counts[label] for label in self.labels]
+
+    def __getitem__(self, index: int) -> Example:
+        """Return one clip.
+
+        Returns
+        -------
+        dict
+            `x` float32 (1, T, n_mels) scaled; `y` float32 (H, K), of a weak clip its
+            labels at every frame, of an unlabelled one zeros; `strong` and `labelled`
+            bool.
+        """
+        name = self.names[index]
+        truth = self.subset.truth[name]
+        frames = self.features.read(name)
+        target = score_targets(
+            _events(truth, self.config),
+            self.labels,
+            self.config.segment_score_frames,
+            self.config.score_frame_duration,
+        )
+        return {
+            "x": torch.from_numpy(self.scaling(frames))[None],
+            "y": torch.from_numpy(target),
+            "strong": torch.tensor(isinstance(truth, list)),
+            "labelled": torch.tensor(truth is not None),
+        }
+
+
+def _events(truth: Truth, config: FrontendConfig) -> list[Event]:
+    """Give the events that begin within the segment; a weak label sounds all the time."""
+    whole = config.segment_score_frames * config.score_frame_duration
+    if isinstance(truth, list):
+        return [event for event in truth if event.onset < whole]
+    return [Event(label, 0.0, whole, 1.0) for label in truth or ()]

@@ -1,0 +1,203 @@
+"""`python -m train evaluate`: score a system's events on a list, and print it all."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from streamsed.events import Event
+from streamsed.filejob import FileJob
+from streamsed.outputs import Outputs
+from streamsed.writers import write
+from train.annotations import read_durations, read_strong
+from train.desed import name_list
+from train.operating_points import operating_point_rocs
+from train.psds import PsdRoc, psd_rocs
+from train.score_files import find_scores, read_scores
+from train.scorecard import Scorecard, score_lists
+
+Clips = Mapping[str, Sequence[Event]]
+
+WIDTH = 100
+"""Columns of the table where a terminal has fewer."""
+
+
+def evaluate(
+    *,
+    reference: Annotated[
+        Path,
+        typer.Option(
+            metavar="R.tsv", help="The truth: filename onset offset event_label."
+        ),
+    ],
+    estimated: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="E.tsv",
+            help="What a system found, as tsv or csv; with --model, where to write it.",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Run this model file (or shipped name) with --audio, as `streamsed file` "
+            "does, instead of reading --estimated.",
+        ),
+    ] = None,
+    audio: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The clips of the reference, for --model."),
+    ] = None,
+    device: Annotated[
+        str, typer.Option(help="Where the model runs: auto, cpu, cuda.")
+    ] = "auto",
+    durations: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="D.tsv",
+            help="Lengths of the clips (filename duration), for PSDS; without it, the "
+            "scores say.",
+        ),
+    ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Score files of the clips (clip.scores.tsv or clip.tsv), for PSDS; with "
+            "--model, where to write them.",
+        ),
+    ] = None,
+    operating_points: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Lists of events (*.tsv), one for each threshold: PSDS by these points "
+            "in place of --scores.",
+        ),
+    ] = None,
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Write every number there too."),
+    ] = None,
+) -> None:
+    """Score events against a list: F1 by events, segments, intersections, and PSDS.
+
+    Every score comes with its definition, and every F1 with the interval in which it lies
+    when the clips are drawn anew. A label without output counts 0; a label that the
+    reference does not name is left out of the macro mean, and named.
+    """
+    truth: Clips = read_strong(reference)
+    if not truth:
+        raise ValueError(f"reference={reference} must list clips, and lists none")
+    notes = [f"{reference}: {name_list(truth) or 'a list of its own'}"]
+    with tempfile.TemporaryDirectory() as scratch:
+        if model is not None:
+            if audio is None:
+                raise ValueError(
+                    "--model must come with --audio DIR, the clips to hear"
+                )
+            estimated = estimated or Path(scratch) / "estimated.tsv"
+            scores = scores or Path(scratch)
+            there = {
+                name: clip for name, clip in truth.items() if (audio / name).is_file()
+            }
+            _run(model, device, audio, list(there), Outputs("tsv", estimated, scores))
+            if len(there) < len(truth):
+                notes.append(
+                    f"{len(truth) - len(there)} of {len(truth)} clips are not in {audio}"
+                    " and were left out"
+                )
+            truth = there
+        elif estimated is None:
+            raise ValueError(
+                "--estimated E.tsv must name what to score (or --model and --audio)"
+            )
+        card = score_lists(truth, read_strong(estimated))
+        if operating_points is not None:
+            notes.append(f"PSDS is that of the operating points in {operating_points}")
+        lengths = None if durations is None else read_durations(durations)
+        rocs = _rocs(truth, lengths, scores, operating_points)
+    card = replace(card, rocs=rocs, notes=notes + card.notes)
+    _show(card)
+    if json_file is not None:
+        write(json_file, [json.dumps(card.to_dict(), indent=1) + "\n"])
+
+
+def _run(
+    model: str, device: str, audio: Path, names: Sequence[str], outputs: Outputs
+) -> None:
+    """Run the detector over clips and write what it finds."""
+    if not names:
+        raise ValueError(
+            f"audio={audio} must hold clips of the reference, and holds none"
+        )
+    if outputs.scores is not None:
+        outputs.scores.mkdir(parents=True, exist_ok=True)
+    job = FileJob(
+        model=model,
+        engine={"device": device},
+        step=None,
+        latency=None,
+        post={},
+        only=(),
+        outputs=outputs,
+        check_stream=False,
+    )
+    code = job.run([audio / name for name in names], recursive=False)
+    if code == 130:
+        raise KeyboardInterrupt
+    if code != 0:
+        raise ValueError(f"audio={audio} must hold clips that can be heard, see above")
+
+
+def _rocs(
+    truth: Clips,
+    lengths: Mapping[str, float] | None,
+    scores: Path | None,
+    points: Path | None,
+) -> tuple[PsdRoc, ...]:
+    """Compute what PSDS needs, if there is anything to compute it from."""
+    if scores is None and points is None:
+        return ()
+    reference = list(truth.values())
+    labels = sorted({event.label for clip in reference for event in clip})
+    if points is not None:
+        if lengths is None:
+            raise ValueError("--operating-points must come with --durations D.tsv")
+        lists = [read_strong(path) for path in sorted(points.glob("*.tsv"))]
+        if not lists:
+            raise ValueError(
+                f"operating-points={points} must hold *.tsv, and holds none"
+            )
+        at_points = [[each.get(name, ()) for name in truth] for each in lists]
+        known = _lengths(truth, lengths)
+        return operating_point_rocs(reference, at_points, labels, durations=known)
+    if scores is None:
+        return ()
+    tables = [read_scores(path, labels) for path in find_scores(scores, list(truth))]
+    ends = [float(table.edges[-1]) for table in tables]
+    known = ends if lengths is None else _lengths(truth, lengths)
+    return psd_rocs(reference, tables, labels, durations=known)
+
+
+def _lengths(truth: Clips, lengths: Mapping[str, float]) -> list[float]:
+    missing = [name for name in truth if name not in lengths]
+    if missing:
+        raise ValueError(
+            f"durations must list every clip of the reference, and lacks {missing[0]}"
+        )
+    return [lengths[name] for name in truth]
+
+
+def _show(card: Scorecard) -> None:
+    console = Console()
+    console.width = max(console.width, WIDTH)
+    console.print(card.to_table())

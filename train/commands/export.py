@@ -1,0 +1,97 @@
+"""`python -m train export`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streamsed.config import FrontendConfig, PostConfig
+from train.agreement import Trial
+from train.checkpoint import BEST, LAST, load_trained
+from train.commands.options import Blueprints, Split, read_layouts
+from train.export import TORCHSCRIPT, export_model
+from train.finishing import finish
+from train.forms import FORMS
+from train.soundbank import Soundbank
+
+
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
+    *,
+    output: Annotated[Path, typer.Option(metavar="FILE", help="The model file.")],
+    soundbank: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Measure on soundscapes of this bank."),
+    ] = None,
+    split: Split = None,
+    blueprint: Blueprints = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="What the model is called. [default: FILE's stem]"),
+    ] = None,
+    n: Annotated[int, typer.Option("--n", min=1, help="Soundscapes measured.")] = 300,
+    tune: Annotated[
+        bool,
+        typer.Option("--tune", help="Calibrate scores, choose thresholds per label."),
+    ] = False,
+    last: Annotated[
+        bool, typer.Option("--last", help=f"Take {LAST} rather than the best {BEST}.")
+    ] = False,
+    data: Annotated[
+        str, typer.Option(help="What the model was trained on, in words.")
+    ] = "soundscapes mixed from a bank of isolated sounds",
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="FORM",
+            help=f"{TORCHSCRIPT} (the runtime's, with graphs for every engine), "
+            f"{', '.join(FORMS)}.",
+        ),
+    ] = TORCHSCRIPT,
+) -> None:
+    """Write a run's best network to a model file that describes itself, and check it.
+
+    Every engine is compared with the network, on the bank or on the example scene.
+
+    With --soundbank, its event F1 on soundscapes of seed 2 is written into it; with
+    --tune as well, scores are calibrated and thresholds and shortest durations chosen on
+    those of seed 3, such that an hour without events (seed 4) brings at most 6.
+    """
+    if to not in (TORCHSCRIPT, *FORMS):
+        raise ValueError(f"--to={to} must be {TORCHSCRIPT}, {', '.join(FORMS)}")
+    trained = load_trained(run, best=not last)
+    trial, post, scores = None, PostConfig(), {}
+    if soundbank is not None:
+        bank = Soundbank.load(soundbank, split=split)
+        layouts = read_layouts(blueprint)
+        finished = finish(trained, bank, layouts=layouts, n=n, tune=tune)
+        trial, post, scores = finished.trial, finished.post, finished.scores
+        for label, f1 in finished.f1.per_label.items():
+            print(f"{label:<30}{100 * f1:>6.1f}")
+        print(f"{'macro':<30}{100 * finished.f1.macro:>6.1f}")
+        print(f"{'micro':<30}{100 * finished.f1.micro:>6.1f}")
+    elif tune:
+        raise ValueError(
+            "--tune must come with --soundbank, whose sounds it listens to"
+        )
+    info = export_model(
+        trained,
+        output,
+        name=name or output.stem,
+        trial=trial or Trial.of_the_scene(FrontendConfig()),
+        to=to,
+        post=post,
+        scores=scores,
+        provenance={"data": data, "command": shlex.join(["train", *sys.argv[1:]])},
+    )
+    print(f"{output}: {info.parameters} parameters, {info.gmac} GMAC a segment")
+    for engine, record in info.engines.items():
+        accepted = "accepted" if record["accepted"] else "not accepted"
+        print(
+            f"{engine:<18} {accepted}: scores within {record['max_difference']:.2g}, "
+            f"{record['events_changed']:.1%} of the events changed"
+        )

@@ -1,0 +1,83 @@
+"""`python -m train fit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from train.commands.options import Blueprints, read_layouts
+from train.config import load_preset, preset_names
+from train.fitting import RunOptions, fit_on_soundbank
+
+
+def fit(
+    *,
+    run: Annotated[
+        Path,
+        typer.Option(metavar="DIR", help="Where the run lives: logs, checkpoints."),
+    ],
+    soundbank: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="Train on soundscapes of isolated sounds: DIR/foreground/<Label>/*, "
+            "DIR/background/**, DIR/manifest.csv (path, split) where splits are wanted.",
+        ),
+    ],
+    blueprint: Blueprints = None,
+    preset: Annotated[
+        str, typer.Option(help=f"Settings to start from: {', '.join(preset_names())}.")
+    ] = "small",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change a setting, in TOML: alpha=0.1, network.self_mask=false; may be "
+            "repeated.",
+        ),
+    ] = None,
+    width: Annotated[int | None, typer.Option(help="Channels of the stem.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Length of the run.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Length of the run, instead of --steps.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of weights and mixtures.")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes that make examples.")
+    ] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with --run.")] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write TensorBoard's files too.")
+    ] = False,
+    n_validation: Annotated[
+        int, typer.Option(help="Validation soundscapes; 0 validates nothing.")
+    ] = 200,
+) -> None:
+    """Train a network; its run resumes from any interruption.
+
+    With a manifest, split `train` is mixed and split `validation` measured now and then;
+    without one, every file is mixed and nothing is measured. For several GPUs, start it
+    as `torchrun --nproc-per-node N -m train fit ...`.
+    """
+    config = load_preset(
+        preset,
+        settings or (),
+        width=width,
+        steps=steps,
+        minutes=minutes,
+        seed=seed,
+        threads=threads,
+    )
+    options = RunOptions(run, resume, device, workers, tensorboard)
+    fit_on_soundbank(
+        config,
+        soundbank,
+        options,
+        layouts=read_layouts(blueprint),
+        n_validation=n_validation,
+    )

@@ -1,0 +1,36 @@
+"""`python -m train soundscapes`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from train.commands.options import Bank, Blueprints, Split, read_layouts
+from train.rules import PLAIN
+from train.soundbank import Soundbank
+from train.soundscapes import Mixer, write_soundscapes
+
+
+def soundscapes(
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write.")],
+    *,
+    soundbank: Bank,
+    split: Split = None,
+    blueprint: Blueprints = None,
+    n: Annotated[
+        int | None,
+        typer.Option(
+            "--n", min=1, help="How many; every clip of the lists, or else 300."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Which.")] = 1,
+) -> None:
+    """Write soundscapes: OUT/audio/*.flac, and OUT/strong.tsv with their events.
+
+    With --blueprint, each has the labels, onsets and offsets of a clip of the list.
+    """
+    layouts = read_layouts(blueprint)
+    mixer = Mixer(Soundbank.load(soundbank, split=split), PLAIN)
+    print(write_soundscapes(output, mixer, layouts=layouts[:n], n=n or 300, seed=seed))

@@ -1,0 +1,125 @@
+"""`python -m train` and `python -m train table1`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from train.desed import Desed, NoDesedError
+from train.imitation import Sizes, imitate
+from train.provenance import current_commit
+from train.report import write_report
+from train.soundbank import Soundbank
+from train.synthesis import write_bank
+from train.table1 import Experiment
+
+DEMO_SIZES = Sizes(synthetic=200, weak=100, unlabelled=100, validation=100)
+
+
+def table1(
+    *,
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="DESED 2019 on disk.")
+    ] = None,
+    demo: Annotated[
+        bool,
+        typer.Option("--demo", help="Minutes instead of days: few clips, width 8."),
+    ] = False,
+    soundbank: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Without DESED: mix the data from this bank's splits `train` and "
+            "`validation`. --demo alone makes its own sounds.",
+        ),
+    ] = None,
+    lists: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="With --soundbank: rebuild the clips of DESED's lists, "
+            "DIR/train/synthetic.tsv and DIR/validation/validation.tsv.",
+        ),
+    ] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where everything goes. [default: runs/table1, runs/demo]",
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change a setting of all three networks, in TOML: steps=2000, "
+            "network.width=16; may be repeated.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of data, weights and batches.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that make features and examples.")
+    ] = 1,
+) -> None:
+    """Train what is missing and write the report's table 1 beside the report's numbers.
+
+    Three networks are trained one after the other; whatever stops this, the same command
+    goes on. It ends with table1.md, table1.json and pictures in --run.
+    """
+    folder = run or Path("runs") / ("demo" if demo else "table1")
+    note = "Trained and measured on DESED 2019."
+    if data is None:
+        if soundbank is None and not demo:
+            try:
+                Desed.load(Path("DESED"))
+            except NoDesedError as error:
+                sys.stderr.write(str(error))
+                raise typer.Exit(2) from error
+        data, note = _mixed(folder, soundbank, lists, demo=demo, seed=seed)
+    desed = Desed.load(data)
+    experiment = Experiment(
+        desed,
+        folder,
+        settings=(*(settings or ()), f"seed={seed}"),
+        over="demo" if demo else None,
+        device=device,
+        n_workers=workers,
+    )
+    about = {
+        "command": shlex.join(["python", "-m", "train", *sys.argv[1:]]),
+        "commit": current_commit(),
+        "seed": seed,
+        "settings": ", ".join(settings or ()) or "those of the presets",
+    }
+    page = write_report(experiment.run(), desed, folder, about=about, note=note)
+    print(page.read_text(encoding="utf-8"))
+    print(f"{page}")
+
+
+def _mixed(
+    folder: Path, soundbank: Path | None, lists: Path | None, *, demo: bool, seed: int
+) -> tuple[Path, str]:
+    """Mix a data set, or find it where it was left; say what it is."""
+    data = folder / "data"
+    if soundbank is None:
+        soundbank = write_bank(folder / "soundbank", seed=seed)
+    if not (data / "metadata" / "validation" / "validation.tsv").is_file():
+        imitate(
+            data,
+            Soundbank.load(soundbank, split="train"),
+            Soundbank.load(soundbank, split="validation"),
+            sizes=DEMO_SIZES if demo else Sizes(),
+            lists=lists,
+            seed=seed,
+        )
+    what = "A demonstration: few clips, a small network. " * demo
+    return data, (
+        f"{what}Trained and measured on soundscapes mixed from a sound bank, not on DESED: "
+        "these are no DESED figures, and the report's stand beside them for comparison only."
+    )

@@ -1,0 +1,181 @@
+"""DESED 2019 on disk: its lists, its clips, and what of them is there.
+
+    DIR/metadata/train/weak.tsv                filename event_labels
+    DIR/metadata/train/unlabel_in_domain.tsv   filename
+    DIR/metadata/train/synthetic.tsv           filename onset offset event_label
+    DIR/metadata/validation/validation.tsv     filename onset offset event_label
+    DIR/metadata/eval/public.tsv               filename onset offset event_label
+    DIR/audio/train/weak/*.wav  ...            beside, under the names of the lists
+
+The validation clips lie in `audio/validation`, or in `audio/validation/validation`, where
+the `desed` package puts them. Most clips come from YouTube, from where some vanish every
+year: a list is always longer than what one has, so whatever is missing is counted and the
+rest is used.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from streamsed.events import Event
+from train.annotations import digest, read_names, read_strong, read_weak
+
+Truth = list[Event] | tuple[str, ...] | None
+"""Of one clip: its events (strong), its labels (weak) or nothing."""
+
+KNOWN_LISTS = {
+    "7040d141696a72f2": "DESED validation 2019 as in the DCASE 2019 repository (4251 rows)",
+    "165aa8de4da639f4": "DESED validation 2019 as in the DESED repository (4239 rows, "
+    "overlaps joined)",
+    "569c56f011e23ed5": "DESED synthetic 2019 (6032 rows)",
+    "5031a65f029709ac": "DESED public evaluation (2765 rows)",
+}
+"""Strong lists by the `digest` of their content."""
+
+
+LAYOUT = {
+    "weak": ("metadata/train/weak.tsv", ("audio/train/weak",)),
+    "unlabel_in_domain": (
+        "metadata/train/unlabel_in_domain.tsv",
+        ("audio/train/unlabel_in_domain",),
+    ),
+    "synthetic": ("metadata/train/synthetic.tsv", ("audio/train/synthetic",)),
+    "validation": (
+        "metadata/validation/validation.tsv",
+        ("audio/validation", "audio/validation/validation"),
+    ),
+    "public": ("metadata/eval/public.tsv", ("audio/eval/public",)),
+}
+"""Subset to its list and the folders that its clips may lie in."""
+
+HOW_TO_GET = """\
+There is no DESED 2019 in {folder}: it must hold {lists}.
+
+To get it (about 25 GB on disk, four hours or more; Python up to 3.13):
+
+  apt install ffmpeg sox libsox-dev
+  python -m venv desed && desed/bin/pip install desed
+  desed/bin/python -c 'import desed; desed.download_real("{folder}")'
+
+This fetches the lists, the weak, unlabelled and validation clips (from YouTube, by yt-dlp;
+what fails is in missing_files/: run it again) and the public evaluation set (from Zenodo).
+The synthetic clips (1.8 GB) are at https://doi.org/10.5281/zenodo.2583796: unpack them so
+that {folder}/metadata/train/synthetic.tsv and {folder}/audio/train/synthetic/*.wav are
+there. Then `python -m train data check {folder}` says what is there and what is missing.
+
+Without DESED, `python -m train --demo` shows everything on generated soundscapes.
+"""
+"""What to do without data; `folder` and `lists` are to be filled in."""
+
+
+class NoDesedError(FileNotFoundError):
+    """There is not one list of DESED; the message says how to get it, on many lines."""
+
+    def __init__(self, folder: Path) -> None:
+        lists = ", ".join(path for path, _ in LAYOUT.values())
+        super().__init__(HOW_TO_GET.format(folder=folder, lists=lists))
+
+
+@dataclass(frozen=True, slots=True)
+class Subset:
+    """The clips of one list.
+
+    Parameters
+    ----------
+    name : str
+        One of `LAYOUT`.
+    truth : dict of str to Truth
+        Every clip listed, in the order of the list, with what is known of it.
+    paths : dict of str to Path
+        The clips that are there.
+    version : str or None
+        Which of `KNOWN_LISTS` it is, where it is one.
+    """
+
+    name: str
+    truth: Mapping[str, Truth]
+    paths: Mapping[str, Path]
+    version: str | None = None
+
+    @property
+    def missing(self) -> list[str]:
+        """Clips that are listed and not there."""
+        return [name for name in self.truth if name not in self.paths]
+
+    def count_labels(self, names: Sequence[str] | None = None) -> Counter[str]:
+        """Count the events (or weak labels) of each label, in some clips or in all."""
+        counts: Counter[str] = Counter()
+        for name in self.truth if names is None else names:
+            for each in self.truth[name] or ():
+                counts[each.label if isinstance(each, Event) else each] += 1
+        return counts
+
+
+@dataclass(frozen=True, slots=True)
+class Desed:
+    """DESED 2019, or as much of it as is there.
+
+    Parameters
+    ----------
+    folder : Path
+        Where.
+    subsets : dict of str to Subset
+        Those whose list is there, in the order of `LAYOUT`.
+    """
+
+    folder: Path
+    subsets: Mapping[str, Subset]
+
+    @classmethod
+    def load(cls, folder: Path) -> Desed:
+        """Read the lists and look for the clips; nothing is decoded.
+
+        Raises
+        ------
+        NoDesedError
+            There is no list at all.
+        ValueError
+            A list is damaged; see `train.annotations`.
+        """
+        subsets = {
+            name: _load_subset(folder, name, folder / path, folders)
+            for name, (path, folders) in LAYOUT.items()
+            if (folder / path).is_file()
+        }
+        if not subsets:
+            raise NoDesedError(folder)
+        return cls(folder, subsets)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Every label that a list names, in alphabetical order."""
+        counts = (subset.count_labels() for subset in self.subsets.values())
+        return tuple(sorted({label for each in counts for label in each}))
+
+
+def name_list(clips: Mapping[str, Sequence[Event]]) -> str | None:
+    """Say which known list this is by its content, whatever its name; None if none."""
+    return KNOWN_LISTS.get(digest(clips))
+
+
+def _load_subset(folder: Path, name: str, path: Path, folders: Sequence[str]) -> Subset:
+    """Read one list and look for its clips."""
+    version = None
+    truth: dict[str, Truth]
+    if name == "weak":
+        truth = dict(read_weak(path))
+    elif name == "unlabel_in_domain":
+        truth = dict.fromkeys(read_names(path))
+    else:
+        events = read_strong(path)
+        version = name_list(events)
+        truth = dict(events)
+    there: dict[str, Path] = {}
+    for audio in (folder / each for each in folders):
+        if audio.is_dir():  # one look at the folder, not one for each of 14 412 clips
+            there |= {each.name: each for each in audio.iterdir()}
+    paths = {clip: there[clip] for clip in truth if clip in there}
+    return Subset(name, truth, paths, version)

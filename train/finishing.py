@@ -1,0 +1,102 @@
+"""Finishing: from a run's weights to a network that can be shipped.
+
+Scores are calibrated and thresholds tuned on soundscapes of recordings that were not
+trained on; the result is measured on other soundscapes of the same recordings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from streamsed.config import PostConfig
+from train.agreement import Trial
+from train.calibration import calibrate
+from train.checkpoint import TrainedNetwork
+from train.counts import F1
+from train.evaluate import network_scores, score_events
+from train.network import Network
+from train.recordings import draw_recordings
+from train.rules import PLAIN
+from train.soundbank import Soundbank
+from train.soundscapes import Layout, Mixer
+from train.tuning import tune_post
+
+MEASURED, TUNED, QUIET, RANGES = 2, 3, 4, 5
+"""Seeds of the soundscapes that are measured, tuned on, without events, and that 8-bit
+arithmetic learns its ranges from."""
+N_QUIET = 360
+"""Soundscapes without events: an hour."""
+N_RANGES = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A network to ship.
+
+    Parameters
+    ----------
+    post : PostConfig
+        Its thresholds and durations.
+    f1 : F1
+        Event F1 on the soundscapes measured.
+    trial : Trial
+        These, to check the exported file on.
+    scores : dict
+        What the file says of it.
+    """
+
+    post: PostConfig
+    f1: F1
+    trial: Trial
+    scores: dict[str, Any]
+
+
+def finish(
+    trained: TrainedNetwork,
+    bank: Soundbank,
+    *,
+    layouts: Sequence[Layout] = (),
+    n: int = 300,
+    tune: bool = False,
+) -> Finished:
+    """Measure a network on soundscapes of a bank, if asked calibrate and tune it before.
+
+    Parameters
+    ----------
+    trained : TrainedNetwork
+        Its last layer changes when it is calibrated.
+    bank : Soundbank
+        Recordings that it was not trained on.
+    layouts : sequence of Layout
+        Clips of lists that the soundscapes are like, if there are any.
+    n : int
+        Soundscapes measured, and twice as many tuned on.
+    tune : bool
+        Whether to calibrate scores and choose thresholds and durations per label.
+    """
+    frontend, post = trained.config.frontend, PostConfig()
+    mixer = Mixer(bank, replace(PLAIN, layout=1.0), layouts)
+    if tune:
+        tuning = draw_recordings(mixer, frontend, n_soundscapes=2 * n, seed=TUNED)
+        if isinstance(trained.network, Network):
+            heard = list(network_scores(trained.network, tuning.segments))
+            calibrate(trained.network, heard, tuning, frontend)
+        heard = list(network_scores(trained.network, tuning.segments))
+        empty = Mixer(bank, replace(PLAIN, empty=1.0))
+        quiet = draw_recordings(empty, frontend, n_soundscapes=N_QUIET, seed=QUIET)
+        silent = list(network_scores(trained.network, quiet.segments))
+        post = tune_post(heard, tuning, frontend, quiet=silent)
+    measured = draw_recordings(mixer, frontend, n_soundscapes=n, seed=MEASURED)
+    heard = list(network_scores(trained.network, measured.segments))
+    f1 = score_events(heard, measured, post, frontend)
+    scores = f1.to_dict()
+    scores["data"] = f"{n} soundscapes of seed {MEASURED} of a sound bank" + (
+        "; thresholds tuned on others of the same recordings" if tune else ""
+    )
+    ranges = draw_recordings(
+        mixer, frontend, n_soundscapes=min(n, N_RANGES), seed=RANGES
+    )
+    trial = Trial(measured.segments, ranges.segments, measured.reference)
+    return Finished(post, f1, trial, scores)

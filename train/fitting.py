@@ -1,0 +1,169 @@
+"""Fitting: what a run is trained and validated on, put together from its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from train.checkpoint import LAST
+from train.clipset import ClipSet
+from train.config import TrainConfig
+from train.dataset import SoundscapeDataset, log_mel
+from train.loop import Objective, Trainer
+from train.losses import Criterion
+from train.mean_teacher import MeanTeacher
+from train.memory import keep_freed_memory
+from train.recordings import draw_recordings
+from train.rules import PLAIN
+from train.scaling import fit_scaling
+from train.soundbank import Soundbank
+from train.soundscapes import Layout, Mixer
+
+N_COUNTED = 200
+"""Soundscapes drawn to count events by label (`n_k` of eq. 3)."""
+N_FITTED = 100
+"""Clips whose decibels a scaling is fitted to."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How a run goes, beside its settings: none of this changes what is learnt.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it lives.
+    resume : bool
+        Go on with what is there.
+    device : str
+        "auto", "cpu" or "cuda".
+    n_workers : int
+        Processes that make examples.
+    tensorboard : bool
+        See `train.runlog.RunLog`.
+    """
+
+    folder: Path
+    resume: bool = False
+    device: str = "auto"
+    n_workers: int = 1
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse to write over a run."""
+        if not self.resume and (self.folder / LAST).exists():
+            raise ValueError(f"run={self.folder} must be new, or go on with --resume")
+
+
+def fit_on_soundbank(
+    config: TrainConfig,
+    soundbank: Path,
+    options: RunOptions,
+    *,
+    layouts: Sequence[Layout] = (),
+    n_validation: int = 200,
+) -> None:
+    """Train on soundscapes of a bank, mixed as they are needed.
+
+    With a manifest, split `train` is mixed and split `validation` measured now and then;
+    without one, every file is mixed and nothing is measured.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        Settings.
+    soundbank : Path
+        See `train.soundbank`.
+    options : RunOptions
+        How the run goes.
+    layouts : sequence of Layout
+        Clips of lists; see `train.soundscapes.Mixer`.
+    n_validation : int
+        Validation soundscapes; 0 validates nothing.
+    """
+    _prepare()
+    has_splits = (soundbank / "manifest.csv").is_file()
+    bank = Soundbank.load(soundbank, split="train" if has_splits else None)
+    mixer = Mixer(bank, config.mixing, layouts)
+    drawn = (
+        mixer.mix(np.random.default_rng([config.seed, i])) for i in range(N_FITTED)
+    )
+    scaling = fit_scaling(
+        config.scaling,
+        (log_mel(each.samples, config.frontend) for each in drawn),
+        top_db=config.frontend.top_db,
+    )
+    dataset = SoundscapeDataset(
+        mixer, config.frontend, scaling, seed=config.seed, augment=config.augment
+    )
+    no_weak_clips = [0] * len(bank.labels)
+    objective = make_objective(config, dataset.count_events(N_COUNTED), no_weak_clips)
+    validation = None
+    if has_splits and n_validation:
+        unheard = Soundbank.load(soundbank, split="validation")
+        validation = draw_recordings(
+            Mixer(unheard, replace(PLAIN, layout=1.0), layouts),
+            config.frontend,
+            n_soundscapes=n_validation,
+            seed=1,
+            scaling=scaling,
+        )
+    trainer = Trainer(
+        config,
+        bank.labels,
+        objective,
+        options.folder,
+        scaling=scaling,
+        device=options.device,
+        tensorboard=options.tensorboard,
+    )
+    if options.resume:
+        trainer.resume()
+    trainer.fit(dataset, validation, n_workers=options.n_workers)
+
+
+def fit_on_clips(config: TrainConfig, clips: ClipSet, options: RunOptions) -> None:
+    """Train on recorded clips, or on others laid out like them.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        Settings; those that `clips` was loaded with.
+    clips : ClipSet
+        What is trained and measured on.
+    options : RunOptions
+        How the run goes.
+    """
+    _prepare()
+    objective = make_objective(config, clips.strong_counts, clips.weak_counts)
+    trainer = Trainer(
+        config,
+        clips.labels,
+        objective,
+        options.folder,
+        scaling=clips.scaling,
+        device=options.device,
+        tensorboard=options.tensorboard,
+    )
+    if options.resume:
+        trainer.resume()
+    trainer.fit(clips.training, clips.validation, n_workers=options.n_workers)
+
+
+def make_objective(
+    config: TrainConfig, strong_counts: Sequence[int], weak_counts: Sequence[int]
+) -> Objective:
+    """Make the loss of a system: the report's, or the baseline's."""
+    if config.system == "crnn":
+        return MeanTeacher()
+    return Criterion(strong_counts, weak_counts, alpha=config.alpha)
+
+
+def _prepare() -> None:
+    """Set what makes training faster in this process."""
+    keep_freed_memory()
+    torch.set_flush_denormal(True)

@@ -1,0 +1,94 @@
+"""Several processes that train one network, as `torchrun` starts them; or just one.
+
+Each process has its own device and its share of every batch. Process 0 keeps the clock,
+the logs and the checkpoints.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+
+class Parallel:
+    """One process among its peers.
+
+    Parameters
+    ----------
+    device : str
+        "cpu", "cuda", or "auto": CUDA where there is one.
+
+    Attributes
+    ----------
+    rank, n_processes : int
+        Which one of how many.
+    device : torch.device
+        Where this process computes.
+
+    Raises
+    ------
+    ValueError
+        The device is not there.
+    """
+
+    def __init__(self, device: str = "auto") -> None:
+        if device not in ("auto", "cpu", "cuda"):
+            raise ValueError(f"device={device} must be auto, cpu or cuda")
+        has_cuda = torch.cuda.is_available()
+        if device == "cuda" and not has_cuda:
+            raise ValueError(
+                "device=cuda must have a CUDA device, and torch finds none"
+            )
+        self.rank = int(os.environ.get("RANK", "0"))
+        self.n_processes = int(os.environ.get("WORLD_SIZE", "1"))
+        name = "cpu"
+        if device != "cpu" and has_cuda:
+            name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+        self.device = torch.device(name)
+        if self.n_processes > 1 and not distributed.is_initialized():
+            distributed.init_process_group("nccl" if name != "cpu" else "gloo")
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes what there is to write."""
+        return self.rank == 0
+
+    def share(self, network: nn.Module) -> Any:
+        """Return something whose `logits` also averages gradients over all processes."""
+        if self.n_processes == 1:
+            return network
+        return _Shared(network)
+
+    def agree(self, value: float) -> float:
+        """Return the first process's value in all of them."""
+        if self.n_processes == 1:
+            return value
+        box: Tensor = torch.tensor([value], dtype=torch.float64, device=self.device)
+        distributed.broadcast(box, 0)
+        return float(box)
+
+
+class _Shared:
+    """A network whose `logits` passes through DistributedDataParallel."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self._parallel = DistributedDataParallel(_Logits(network))
+
+    def logits(self, x: Tensor) -> Any:
+        return self._parallel(x)
+
+
+class _Logits(nn.Module):
+    """A network whose `forward` is its `logits`, for DistributedDataParallel wraps that."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Any:
+        """Compute the logits."""
+        return self.network.logits(x)  # type: ignore[operator]

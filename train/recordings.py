@@ -1,0 +1,117 @@
+"""Recordings with their truth: what a network is measured on.
+
+Their features are computed once and held in memory, half a megabyte for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from streamsed.config import FrontendConfig
+from streamsed.events import Event
+from streamsed.frontend import normalize
+from train.dataset import Example, log_mel, score_targets
+from train.scaling import Scaling, Triple
+from train.soundbank import Soundbank
+from train.soundscapes import Layout, Mixer, Soundscape, isolated_soundscapes
+
+
+@dataclass(frozen=True, slots=True)
+class Recordings:
+    """Scaled segments, float32 (n, T, n_mels), and the events of each."""
+
+    segments: NDArray[np.float32]
+    reference: list[list[Event]]
+    labels: tuple[str, ...]
+
+    def targets(self, config: FrontendConfig) -> NDArray[np.float32]:
+        """Return the truth on the score-frame grid, (n, H, K)."""
+        return np.stack(
+            [
+                score_targets(
+                    events,
+                    self.labels,
+                    config.segment_score_frames,
+                    config.score_frame_duration,
+                )
+                for events in self.reference
+            ]
+        )
+
+    def batches(self, config: FrontendConfig, batch_size: int) -> Iterator[Example]:
+        """Yield all of it as strongly labelled examples, in order."""
+        targets = torch.from_numpy(self.targets(config))
+        for first in range(0, len(self.segments), batch_size):
+            x = torch.from_numpy(self.segments[first : first + batch_size])[:, None]
+            y = targets[first : first + batch_size]
+            yield {"x": x, "y": y, "strong": torch.ones(len(y), dtype=torch.bool)}
+
+
+def gather(
+    soundscapes: Iterable[Soundscape],
+    labels: tuple[str, ...],
+    config: FrontendConfig,
+    scaling: Scaling | None = None,
+) -> Recordings:
+    """Compute the features of soundscapes and keep their events.
+
+    Parameters
+    ----------
+    soundscapes : iterable of Soundscape
+        At least one.
+    labels : tuple of str
+        What is scored.
+    config : FrontendConfig
+        The front-end.
+    scaling : Scaling, optional
+        From decibels to the network's input; the report's if left out.
+    """
+    scaling = scaling or Triple(top_db=config.top_db)
+    segments, reference = [], []
+    for soundscape in soundscapes:
+        segments.append(scaling(log_mel(soundscape.samples, config)))
+        reference.append(soundscape.events)
+    return Recordings(np.stack(segments), reference, labels)
+
+
+def draw_recordings(
+    mixer: Mixer,
+    config: FrontendConfig,
+    *,
+    n_soundscapes: int,
+    seed: int,
+    scaling: Scaling | None = None,
+) -> Recordings:
+    """Draw soundscapes: the same ones for equal seeds."""
+    generators = (np.random.default_rng([seed, i]) for i in range(n_soundscapes))
+    drawn = (mixer.mix(rng) for rng in generators)
+    return gather(drawn, mixer.bank.labels, config, scaling)
+
+
+def rebuilt_recordings(
+    mixer: Mixer, layouts: Sequence[Layout], config: FrontendConfig, *, seed: int
+) -> Recordings:
+    """Build every clip of a list anew, in its order: the same ones for equal seeds."""
+    rebuilt = (
+        mixer.rebuild(layout, np.random.default_rng([seed, i]))
+        for i, layout in enumerate(layouts)
+    )
+    return gather(rebuilt, mixer.bank.labels, config)
+
+
+def isolated_recordings(bank: Soundbank, config: FrontendConfig) -> Recordings:
+    """Take every foreground clip of a bank once, alone, padded with digital silence."""
+    return gather(isolated_soundscapes(bank), bank.labels, config)
+
+
+def noise_segments(config: FrontendConfig) -> NDArray[np.float32]:
+    """Make two segments of noise, float32 (2, T, n_mels), to compare networks on."""
+    rng = np.random.default_rng(0)
+    shape = (2, config.segment_frames, config.n_mels)
+    frames = rng.normal(-40.0, 15.0, shape).astype(np.float32)
+    return np.stack([normalize(each, top_db=config.top_db) for each in frames])

@@ -1,0 +1,51 @@
+"""What a run tells while it goes: CSV files, and TensorBoard's form of the same numbers."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+class RunLog:
+    """The log of one run.
+
+    Parameters
+    ----------
+    folder : Path
+        The run's folder.
+    tensorboard : bool
+        Write TensorBoard's files too, into `folder/tensorboard`.
+
+    Raises
+    ------
+    ValueError
+        TensorBoard is asked for and not installed.
+    """
+
+    def __init__(self, folder: Path, *, tensorboard: bool = False) -> None:
+        self._folder = folder
+        self._board: Any = None
+        if tensorboard:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError as error:
+                raise ValueError(
+                    "tensorboard=True must have TensorBoard: pip install tensorboard"
+                ) from error
+            self._board = SummaryWriter(str(folder / "tensorboard"))
+
+    def add(self, name: str, row: Mapping[str, Any]) -> None:
+        """Append a row to `name`.csv; the first row brings the header, `step` counts."""
+        path = self._folder / f"{name}.csv"
+        is_new = not path.exists()
+        with path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(row))
+            if is_new:
+                writer.writeheader()
+            writer.writerow(row)
+        if self._board is not None:
+            for key, value in row.items():
+                self._board.add_scalar(f"{name}/{key}", float(value), int(row["step"]))
+            self._board.flush()

@@ -1,0 +1,107 @@
+"""Tables in files: rows whose columns are found by name, and the refusal of a bad one.
+
+Values are separated by tabs, or by commas where the header is. A value can be quoted, as
+in CSV. Empty lines do not count. What is wrong with a row is said in one line, with the
+file and the number of the line.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row.
+
+    Parameters
+    ----------
+    path, line : Path, int
+        Where it stands.
+    values : mapping of str to str
+        Column to value; a value that is missing is empty.
+    """
+
+    path: Path
+    line: int
+    values: Mapping[str, str] = field(repr=False)
+
+    def __getitem__(self, column: str) -> str:
+        return self.values.get(column, "")
+
+    def word(self, column: str) -> str:
+        """Return a value that must not be empty."""
+        if not self[column]:
+            self.refuse(column, "not be empty")
+        return self[column]
+
+    def number(self, column: str) -> float:
+        """Return a value that must be a finite number."""
+        try:
+            value = float(self[column])
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            self.refuse(column, "be a number")
+        return value
+
+    def refuse(self, column: str, rule: str) -> NoReturn:
+        """Raise a ValueError that says where the row stands and what a value must do."""
+        raise ValueError(
+            f"{self.path}, line {self.line}: {column}={self[column]!r} must {rule}"
+        )
+
+
+def read_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
+    """Read the rows of a table.
+
+    Parameters
+    ----------
+    path : Path
+        UTF-8; file names that are not come back as Python writes such names.
+    columns : sequence of str
+        What the header must name, in any order; it can name more.
+
+    Yields
+    ------
+    Row
+        The rows after the header.
+
+    Raises
+    ------
+    ValueError
+        There is no such header, or a row has more values than it.
+    OSError
+        The file cannot be read.
+    """
+    text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
+    first = text.partition("\n")[0]
+    delimiter = "," if "," in first and "\t" not in first else "\t"
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
+    try:
+        names = [name.strip() for name in next(reader, [])]
+        missing = [column for column in columns if column not in names]
+        if missing:
+            raise ValueError(
+                f"{path}, line 1: header={' '.join(names)!r} must name the columns "
+                f"{', '.join(columns)}, and lacks {', '.join(missing)}"
+            )
+        for values in reader:
+            if len(values) > len(names):
+                raise ValueError(
+                    f"{path}, line {reader.line_num}: values={values} must be at most "
+                    f"as many as the columns of the header ({len(names)})"
+                )
+            row = {k: v.strip() for k, v in zip(names, values, strict=False)}
+            if any(row.values()):
+                yield Row(path, reader.line_num, row)
+    except csv.Error as error:
+        raise ValueError(
+            f"{path}, line {reader.line_num}: the row must be quoted as CSV is ({error})"
+        ) from error

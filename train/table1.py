@@ -1,0 +1,201 @@
+"""The report's table 1: five systems on one validation set, beside the report's numbers.
+
+Three networks are trained: the challenge's baseline, and the report's network with either
+weight of its region loss. The rows differ in what becomes of their scores: one checkpoint
+or an ensemble of the four of lowest validation loss, with or without connect & cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from streamsed.config import PostConfig
+from streamsed.events import Event
+from train.checkpoint import LAST, TrainedNetwork, load_best, read_checkpoint
+from train.clipset import ClipSet
+from train.config import TrainConfig, load_preset
+from train.counts import F1, Intervals
+from train.desed import Desed
+from train.ensemble import Ensemble, ensemble_weights
+from train.evaluate import Scores, network_scores, scores_to_events
+from train.fitting import RunOptions, fit_on_clips
+from train.median import median_events
+from train.metrics import event_counts
+from train.psds import PsdRoc, ScoreTable, psd_rocs
+from train.recordings import Recordings
+from train.tuning import tune_post
+
+BASELINE, STRONGER, WEAKER = "baseline_crnn", "nec_alpha_0.1", "nec_alpha_0.01"
+"""Presets."""
+PLAIN_POST = PostConfig(min_gap=0.0, min_duration=0.0)
+"""A threshold of 0.5 alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the table.
+
+    Parameters
+    ----------
+    name : str
+        What was scored.
+    reported : float or None
+        The report's event F1, %.
+    events : list of list of Event
+        What was found in each validation clip.
+    f1, intervals : F1, Intervals
+        What that scores.
+    """
+
+    name: str
+    reported: float | None
+    events: list[list[Event]]
+    f1: F1
+    intervals: Intervals
+
+
+@dataclass(frozen=True, slots=True)
+class Table1:
+    """The table, and what pictures are made of.
+
+    Parameters
+    ----------
+    rows : list of Row
+        The report's five, one with tuned thresholds, and chance.
+    recordings : Recordings
+        The validation clips.
+    scores : list of float32 (H, K)
+        Of the ensemble.
+    rocs : tuple of PsdRoc
+        Of the ensemble's scores.
+    runs : dict of str to Path
+        The runs, by preset.
+    """
+
+    rows: list[Row]
+    recordings: Recordings
+    scores: list[Scores]
+    rocs: tuple[PsdRoc, PsdRoc]
+    runs: dict[str, Path]
+
+
+@dataclass(slots=True)
+class Experiment:
+    """Train what is missing, and score it.
+
+    Parameters
+    ----------
+    desed : Desed
+        The data, or a set laid out like it.
+    folder : Path
+        Where runs and features go.
+    settings : sequence of str
+        Lines of TOML that go over every preset.
+    over : str or None
+        A preset whose settings go over every preset.
+    device : str
+        "auto", "cpu" or "cuda".
+    n_workers : int
+        Processes that make examples, and features.
+    """
+
+    desed: Desed
+    folder: Path
+    settings: Sequence[str] = ()
+    over: str | None = None
+    device: str = "auto"
+    n_workers: int = 1
+
+    def fit(self, preset: str) -> tuple[Path, ClipSet, TrainConfig]:
+        """Train a preset, or go on with it, or take it as it is if it is done."""
+        config = load_preset(preset, self.settings, over=self.over)
+        clips = ClipSet.load(
+            self.desed,
+            config,
+            cache=self.folder / "features",
+            n_processes=self.n_workers,
+        )
+        run = self.folder / preset
+        begun = (run / LAST).is_file()
+        if not begun or read_checkpoint(run / LAST)["step"] < config.steps:
+            options = RunOptions(
+                run, resume=begun, device=self.device, n_workers=self.n_workers
+            )
+            fit_on_clips(config, clips, options)
+        return run, clips, config
+
+    def run(self) -> Table1:
+        """Train the three networks and score the rows."""
+        base_run, base_clips, base_config = self.fit(BASELINE)
+        first_run, clips, config = self.fit(STRONGER)
+        second_run, _, _ = self.fit(WEAKER)
+        labels, frontend = clips.labels, config.frontend
+
+        def row(name: str, reported: float | None, events: list[list[Event]]) -> Row:
+            counts = event_counts(clips.validation.reference, events, labels)
+            return Row(name, reported, events, counts.f1(), counts.bootstrap())
+
+        def events(scores: Sequence[Scores], post: PostConfig) -> list[list[Event]]:
+            return [scores_to_events(each, labels, post, frontend) for each in scores]
+
+        baseline = _scores(load_best(base_run)[0].network, base_clips.validation)
+        medians = [
+            median_events(each, labels, base_config.frontend) for each in baseline
+        ]
+        stronger = _scores(load_best(first_run)[0].network, clips.validation)
+        best = load_best(second_run)
+        weaker = _scores(best[0].network, clips.validation)
+        together = _scores(make_ensemble(best), clips.validation)
+        tuned = tune_post(together, clips.validation, frontend)
+        last = events(together, PostConfig())
+        system = "ResNet18 + self-mask (α = {})"
+        rows = [
+            row("DCASE baseline (CRNN, mean teacher)", 23.70, medians),
+            row(system.format(0.1), 31.65, events(stronger, PLAIN_POST)),
+            row(
+                system.format(0.01) + " + connecting & cutting",
+                32.87,
+                events(weaker, PostConfig()),
+            ),
+            row(
+                system.format(0.01) + " + ensemble", 34.51, events(together, PLAIN_POST)
+            ),
+            row(
+                system.format(0.01) + " + ensemble + connecting & cutting", 36.09, last
+            ),
+            row(
+                "the last, thresholds and durations tuned on these very clips",
+                None,
+                events(together, tuned),
+            ),
+            row("chance: row 5's events, dealt to other clips", None, _dealt(last)),
+        ]
+        n_samples = frontend.segment_frames * frontend.hop_length
+        tables = [ScoreTable.on_grid(each, n_samples, frontend) for each in together]
+        rocs = psd_rocs(
+            clips.validation.reference,
+            tables,
+            labels,
+            durations=[n_samples / frontend.sample_rate] * len(tables),
+        )
+        runs = {BASELINE: base_run, STRONGER: first_run, WEAKER: second_run}
+        return Table1(rows, clips.validation, together, rocs, runs)
+
+
+def make_ensemble(best: Sequence[TrainedNetwork]) -> Ensemble:
+    """Join checkpoints, weighted by their event F1 on validation (section 3)."""
+    weights = ensemble_weights([each.f1_per_label for each in best], best[0].labels)
+    return Ensemble([each.network for each in best], weights).eval()
+
+
+def _scores(network: nn.Module, recordings: Recordings) -> list[Scores]:
+    return list(network_scores(network, recordings.segments))
+
+
+def _dealt(events: list[list[Event]]) -> list[list[Event]]:
+    """Give each clip the events found in the next one: right only by chance."""
+    return events[1:] + events[:1]
