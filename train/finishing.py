@@ -72,7 +72,8 @@ def finish(
     layouts : sequence of Layout
         Clips of lists that the soundscapes are like, if there are any.
     n : int
-        Soundscapes measured, and twice as many tuned on.
+        Soundscapes measured; twice as many are tuned on, and half as many with sounds
+        that nothing surrounds.
     tune : bool
         Whether to calibrate scores and choose thresholds and durations per label.
     """

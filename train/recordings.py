@@ -43,6 +43,11 @@ class Recordings:
             ]
         )
 
+    def joined(self, others: Recordings) -> Recordings:
+        """Return these and others of the same labels as one."""
+        segments = np.concatenate([self.segments, others.segments])
+        return Recordings(segments, self.reference + others.reference, self.labels)
+
     def batches(self, config: FrontendConfig, batch_size: int) -> Iterator[Example]:
         """Yield all of it as strongly labelled examples, in order."""
         targets = torch.from_numpy(self.targets(config))
