@@ -166,7 +166,8 @@ class Trainer:
             self._rows.append({**losses, "waited": waited})
             if self.step % LOG_EVERY == 0 or self.progress >= 1.0:
                 self._log()
-            if validation and self.progress - self._validated >= validate_every:
+            since = self.progress - self._validated + 1e-9  # a rounded sum of steps
+            if validation and since >= validate_every:
                 self.validate(validation)
             if self.elapsed - saved >= save_every:
                 self.save()
