@@ -10,7 +10,7 @@ from torch import nn
 
 from streamsed.model import Model
 from train.checkpoint import TrainedNetwork
-from train.config import TrainConfig
+from train.config import NetworkConfig, TrainConfig
 from train.crnn import Crnn
 from train.ensemble import Ensemble, ensemble_weights
 from train.export import export_model
@@ -34,7 +34,7 @@ class Constant(nn.Module):
 
 def two_networks(seed=0):
     torch.manual_seed(seed)
-    networks = [Network(3, width=4, stem_pools=2).eval() for _ in range(2)]
+    networks = [Network(3, NetworkConfig(width=8)).eval() for _ in range(2)]
     for network in networks:
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -143,7 +143,7 @@ def test_it_exports_to_one_file_that_the_runtime_runs(tmp_path):
     ensemble = Ensemble(two_networks(), weights).eval()
     labels = ("Cat", "Dog", "Speech")
     trained = TrainedNetwork(
-        ensemble, labels, TrainConfig(width=4, stem_pools=2), step=5
+        ensemble, labels, TrainConfig(network=NetworkConfig(width=8)), step=5
     )
     x = torch.rand(1, 1, 1024, 128)
     info = export_model(trained, tmp_path / "model.pt", name="two", segments=x)

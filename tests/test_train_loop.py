@@ -341,11 +341,11 @@ def test_resuming_with_other_settings_is_refused(tmp_path, changes, message):
 def test_a_run_may_be_made_longer_and_is_measured_at_its_new_end(tmp_path):
     segments = np.zeros((1, 1024, 128), np.float32)
     recordings = Recordings(segments, [[Event("low", 1.0, 2.0, 1.0)]], LABELS)
-    first = make_trainer(tmp_path, dataclasses.replace(CONFIG, steps=1))
+    first = make_trainer(tmp_path, dataclasses.replace(CONFIG, steps=1, validations=1))
     first.fit(Bars(), recordings, n_workers=0)
-    longer = make_trainer(tmp_path, dataclasses.replace(CONFIG, steps=2))
+    longer = make_trainer(tmp_path, dataclasses.replace(CONFIG, steps=2, validations=1))
     longer.resume()
-    longer.fit(Bars(), recordings, n_workers=0, validate_every=2.0)
+    longer.fit(Bars(), recordings, n_workers=0)
     rows = (tmp_path / "validation.csv").read_text().splitlines()
     assert [row.split(",")[0] for row in rows] == ["step", "1", "2"]
 

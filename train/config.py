@@ -129,6 +129,8 @@ class TrainConfig:
         Length of the run, unless `minutes` says otherwise.
     minutes : float or None
         Length of the run in minutes of wall time instead of `steps`.
+    validations : int
+        How often the network is measured, the last time at the end.
     seed : int
         Of the weights and of every mixture.
     threads : int
@@ -160,12 +162,13 @@ class TrainConfig:
     precision: str = "fp32"
     steps: int = 20000
     minutes: float | None = None
+    validations: int = 20
     seed: int = 0
     threads: int = 2
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("batch_size", "steps", "threads"):
+        for name in ("batch_size", "steps", "validations", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
         for name in ("learning_rate", "clip_norm"):

@@ -126,7 +126,6 @@ class Trainer:
         dataset: Dataset[Example],
         validation: Recordings | None = None,
         *,
-        validate_every: float = 0.05,
         save_every: float = 120.0,
         n_workers: int = 1,
     ) -> None:
@@ -138,8 +137,6 @@ class Trainer:
             Endless; example `i` is always the same.
         validation : Recordings, optional
             What the network is measured on.
-        validate_every : float
-            Part of the run between two validations; there is one at the end as well.
         save_every : float
             Seconds between two checkpoints.
         n_workers : int
@@ -152,7 +149,7 @@ class Trainer:
         """
         batches = self._batches(dataset, n_workers)
         start, offset = time.monotonic(), self.elapsed
-        saved = self.elapsed
+        saved, apart = self.elapsed, 1.0 / self.config.validations - 1e-9
         if self.parallel.is_first:
             self.log.rewind(self.step)
         if self.step == 0:
@@ -166,8 +163,7 @@ class Trainer:
             self._rows.append({**losses, "waited": waited})
             if self.step % LOG_EVERY == 0 or self.progress >= 1.0:
                 self._log()
-            since = self.progress - self._validated + 1e-9  # a rounded sum of steps
-            if validation and since >= validate_every:
+            if validation and self.progress - self._validated >= apart:
                 self.validate(validation)
             if self.elapsed - saved >= save_every:
                 self.save()
