@@ -75,7 +75,8 @@ def scores_to_events(
     """Threshold, connect and cut the scores of one clip (section 3)."""
     tracker = EventTracker(labels, post, config)
     n_samples = scores.shape[0] * config.score_frame_length
-    return sorted(tracker.push(scores) + tracker.flush(n_samples))
+    in_rows = np.ascontiguousarray(scores)  # as no network must return them
+    return sorted(tracker.push(in_rows) + tracker.flush(n_samples))
 
 
 def score_events(

@@ -159,7 +159,12 @@ def fit_on_clips(config: TrainConfig, clips: ClipSet, options: RunOptions) -> No
     )
     if options.resume:
         trainer.resume()
-    trainer.fit(clips.training, clips.validation, n_workers=options.n_workers)
+    trainer.fit(
+        clips.training,
+        clips.validation,
+        save_every=options.save_every,
+        n_workers=options.n_workers,
+    )
 
 
 def make_objective(
