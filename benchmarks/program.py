@@ -18,7 +18,7 @@ from streamsed.segmenter import Segment
 
 SCENE = Path(__file__).parent.parent / "examples" / "scene.flac"
 HOURS = 2
-PARTS_MINUTES = 20
+PARTS_MINUTES = 60
 Row = tuple[str, str, str]
 
 

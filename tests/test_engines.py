@@ -205,7 +205,7 @@ def test_what_was_not_accepted_at_export_is_passed_over(exported, amx):
         for c in candidates(info, exported, Wish(device="cpu"))
         if c.name == "openvino bf16"
     ]
-    assert said == "at export it changed 25.0% of the events"
+    assert said == "not accepted at export: 25.0% of the events changed"
     asked = Wish(device="cpu", precision="bf16")
     assert order(exported, asked, info)[0] == "openvino bf16"
 

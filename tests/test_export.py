@@ -145,11 +145,14 @@ def test_a_lower_precision_is_judged_by_the_events_it_changes():
     assert not shifted["accepted"]
 
 
-def test_where_the_truth_is_known_event_f1_decides():
+def test_where_the_truth_is_known_event_f1_must_not_fall(monkeypatch):
     truth = [[Event("Dog", 8.0, 9.0, 1.0)], []]
     same, other = judged(0.0, truth), judged(np.float32(-0.35), truth)
     assert same["event_f1_macro"] == other["event_f1_macro"] == 0
-    assert other["accepted"]  # nothing right was lost
+    assert same["accepted"]
+    assert not other["accepted"]  # nothing right was lost, but much changed
+    monkeypatch.setattr(agreement, "F1_DROP", -0.01)
+    assert not judged(0.0, truth)["accepted"]
 
 
 def test_pooling_twice_costs_less_than_half():

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
-from streamsed.frontend import normalize
 from train.dataset import Example, log_mel, score_targets
 from train.scaling import Scaling, Triple
 from train.soundbank import Soundbank
@@ -119,11 +118,3 @@ def rebuilt_recordings(
 def isolated_recordings(bank: Soundbank, config: FrontendConfig) -> Recordings:
     """Take every foreground clip of a bank once, alone, padded with digital silence."""
     return gather(isolated_soundscapes(bank), bank.labels, config)
-
-
-def noise_segments(config: FrontendConfig) -> NDArray[np.float32]:
-    """Make two segments of noise, float32 (2, T, n_mels), to compare networks on."""
-    rng = np.random.default_rng(0)
-    shape = (2, config.segment_frames, config.n_mels)
-    frames = rng.normal(-40.0, 15.0, shape).astype(np.float32)
-    return np.stack([normalize(each, top_db=config.top_db) for each in frames])

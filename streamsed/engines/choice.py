@@ -143,5 +143,7 @@ def _unproven(info: ModelInfo, name: str, wish: Wish) -> str:
     if record is None:
         return "not measured when the model was exported"
     if not record["accepted"]:
-        return f"at export it changed {record['events_changed']:.1%} of the events"
+        says = f"not accepted at export: {record['events_changed']:.1%} of the events"
+        f1 = record.get("event_f1_macro")
+        return f"{says} changed" + (f", event F1 {f1:.1%}" if f1 is not None else "")
     return ""
