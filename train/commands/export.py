@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +14,7 @@ from train.commands.options import Blueprints, Split, read_layouts
 from train.export import TORCHSCRIPT, export_model
 from train.finishing import finish
 from train.forms import FORMS
+from train.provenance import current_command
 from train.soundbank import Soundbank
 
 
@@ -94,7 +93,7 @@ def export(
         to=to,
         post=post,
         scores=scores,
-        provenance={"data": data, "command": shlex.join(["train", *sys.argv[1:]])},
+        provenance={"data": data, "command": current_command()},
     )
     print(f"{output}: {info.parameters} parameters, {info.gmac} GMAC a segment")
     for engine, record in info.engines.items():
