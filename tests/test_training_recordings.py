@@ -12,8 +12,6 @@ from train.recordings import (
     Recordings,
     draw_recordings,
     gather,
-    isolated_recordings,
-    noise_segments,
     rebuilt_recordings,
 )
 from train.rules import PLAIN
@@ -82,21 +80,6 @@ def test_a_list_is_rebuilt_clip_by_clip(bank):
     assert recordings.reference == layouts
     assert recordings.segments.shape == (3, 1024, 128)
     assert recordings.labels == bank.labels
-
-
-def test_every_clip_of_a_bank_is_heard_alone(bank):
-    recordings = isolated_recordings(bank, CONFIG)
-    heard = [events[0].label for events in recordings.reference]
-    assert heard == [label for label in bank.labels for _ in bank.foreground[label]]
-    # Nothing sounds after the end: silence scales to zero.
-    assert not recordings.segments[:, -1].any()
-
-
-def test_noise_to_compare_on_is_scaled_and_always_the_same():
-    segments = noise_segments(CONFIG)
-    assert segments.shape == (2, 1024, 128)
-    assert 0 <= segments.min() < segments.max() <= 1
-    np.testing.assert_array_equal(segments, noise_segments(CONFIG))
 
 
 def test_nothing_to_measure_on_is_refused(bank):

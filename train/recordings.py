@@ -16,8 +16,7 @@ from streamsed.config import FrontendConfig
 from streamsed.events import Event
 from train.dataset import Example, log_mel, score_targets
 from train.scaling import Scaling, Triple
-from train.soundbank import Soundbank
-from train.soundscapes import Layout, Mixer, Soundscape, isolated_soundscapes
+from train.soundscapes import Layout, Mixer, Soundscape
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +112,3 @@ def rebuilt_recordings(
         for i, layout in enumerate(layouts)
     )
     return gather(rebuilt, mixer.bank.labels, config)
-
-
-def isolated_recordings(bank: Soundbank, config: FrontendConfig) -> Recordings:
-    """Take every foreground clip of a bank once, alone, padded with digital silence."""
-    return gather(isolated_soundscapes(bank), bank.labels, config)
