@@ -116,8 +116,8 @@ class Hearing:
         yield from self.finish()
 
     def _cut(self, frames: Frames, *, hurry: bool = False) -> Iterator[Heard]:
+        yield frames  # even if there are none: an observer then knows their shape
         if len(frames):
-            yield frames
             yield from self._segmenter.push(frames, hurry=hurry)
         yield self._clock()
 
