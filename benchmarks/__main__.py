@@ -2,16 +2,17 @@
 
 import os
 import platform
+from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from benchmarks import frontend, live, program, scoring
+from benchmarks import engines, frontend, live, program, scoring
 from streamsed import _core
 
-PARTS = (frontend, program, live, scoring)
+PARTS = (frontend, engines, program, live, scoring)
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
 
@@ -34,7 +35,8 @@ Written by `make bench`. One run; peers in turns with ours; medians.
 | processor | {processor()}, {os.cpu_count()} cores; instruction sets used: {targets} |
 | load before the run | {os.getloadavg()[0]:.2f} |
 | system | {platform.system()} {platform.release()}, Python {platform.python_version()} |
-| packages | numpy {np.__version__}, torch {torch.__version__} |
+| packages | numpy {np.__version__}, torch {torch.__version__}, \
+openvino {version("openvino")}, onnxruntime {version("onnxruntime")} |
 """
 
 

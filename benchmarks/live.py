@@ -81,7 +81,7 @@ class Clocked:
     """A model that adds up the processor time of its scoring."""
 
     def __init__(self, model: Model) -> None:
-        self.info, self.device = model.info, model.device
+        self.info = model.info
         self.busy = 0.0
         self._model = model
 
@@ -97,7 +97,7 @@ class Remembering:
     """A model that scores no segment twice: latencies share their whole segments."""
 
     def __init__(self, model: Model) -> None:
-        self.info, self.device = model.info, model.device
+        self.info = model.info
         self._model = model
         self._scored: dict[bytes, Any] = {}
 

@@ -1,8 +1,9 @@
 """The artefact: one file that holds a network and everything needed to use it.
 
 A model file is a TorchScript archive with `streamsed.json` inside: labels, front-end,
-streaming and post-processing settings, the scores it reached when it was exported, and
-how it was trained. All of that is read here, without torch.
+streaming and post-processing settings, the scores it reached when it was exported, how
+other engines agreed with it, and how it was trained. All of that is read here, without
+torch; `streamsed.graph` reads the graphs for other engines that lie beside it.
 """
 
 from __future__ import annotations
@@ -41,6 +42,10 @@ class ModelInfo:
         What it scored on which data when it was exported.
     training : mapping
         How it was trained.
+    engines : mapping
+        How each engine with its precision ("openvino int8") answered at export:
+        `max_difference` of scores, `events_changed` (0 to 1), `probe_difference`,
+        `accepted`, and event F1 where it was measured. Empty in older files.
     parameters : int
         Trained numbers in the network.
     gmac : float
@@ -54,6 +59,7 @@ class ModelInfo:
     post: PostConfig
     scores_at_export: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
+    engines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     parameters: int = 0
     gmac: float = 0.0
 
@@ -77,6 +83,7 @@ class ModelInfo:
             "post": self.post.to_dict(),
             "scores_at_export": dict(self.scores_at_export),
             "training": dict(self.training),
+            "engines": {name: dict(record) for name, record in self.engines.items()},
             "parameters": self.parameters,
             "gmac": self.gmac,
         }
@@ -103,6 +110,7 @@ class ModelInfo:
             post=PostConfig.from_dict(info["post"]),
             scores_at_export=dict(info["scores_at_export"]),
             training=dict(info["training"]),
+            engines=dict(info.get("engines", {})),
             parameters=int(info["parameters"]),
             gmac=float(info["gmac"]),
         )

@@ -140,9 +140,8 @@ def _blocks(sound: soundfile.SoundFile, path: Path) -> Iterator[NDArray[np.float
             raise ValueError(_truncated(path, n_read, sound)) from error
         if not len(block):
             break
-        wrong = np.argwhere(~(np.abs(block) <= MAX_AMPLITUDE))  # NaN is wrong too
-        if len(wrong):
-            row, channel = wrong[0]
+        if not max(block.max(), -block.min()) <= MAX_AMPLITUDE:  # true for NaN as well
+            row, channel = np.argwhere(~(np.abs(block) <= MAX_AMPLITUDE))[0]
             raise ValueError(
                 f"{path} must hold finite samples of at most {MAX_AMPLITUDE:g} in size "
                 f"(full scale is 1), and holds {block[row, channel]:g} at "

@@ -13,13 +13,17 @@ import typer
 
 import streamsed
 from streamsed.options import (
+    EngineOption,
     LabelOption,
     LatencyOption,
     MinDurationOption,
     MinGapOption,
     ModelOption,
+    PrecisionOption,
     StepOption,
+    ThreadsOption,
     ThresholdOption,
+    engine_settings,
     post_settings,
 )
 
@@ -124,6 +128,9 @@ def file_command(
     device: Annotated[
         str, typer.Option(metavar="auto|cpu|cuda", help="Where the model runs.")
     ] = "auto",
+    engine: EngineOption = "auto",
+    precision: PrecisionOption = "auto",
+    threads: ThreadsOption = None,
     step: StepOption = None,
     latency: LatencyOption = None,
     threshold: ThresholdOption = None,
@@ -163,7 +170,7 @@ def file_command(
 
     job = FileJob(
         model=model,
-        device=device,
+        engine=engine_settings(engine, precision, threads, device),
         step=step,
         latency=latency,
         post=post_settings(threshold, min_gap, min_duration),
@@ -209,6 +216,9 @@ def listen(
         typer.Option(metavar="PATH", help="Play a recording at its pace instead."),
     ] = None,
     model: ModelOption = "default",
+    engine: EngineOption = "auto",
+    precision: PrecisionOption = "auto",
+    threads: ThreadsOption = None,
     step: Annotated[
         str, typer.Option(metavar="S|auto", help="Score a segment every S seconds.")
     ] = "auto",
@@ -262,6 +272,7 @@ def listen(
         pcm=(rate, channels, encoding) if stdin else None,
         file=file,
         model=model,
+        engine=engine_settings(engine, precision, threads),
         step=step,
         latency=latency,
         post=post_settings(threshold, min_gap, min_duration),
@@ -313,12 +324,45 @@ def info(
     model: Annotated[
         str, typer.Argument(metavar="[NAME|PATH]", help="A shipped model or a file.")
     ] = "default",
+    *,
+    engine: EngineOption = "auto",
+    precision: PrecisionOption = "auto",
+    threads: ThreadsOption = None,
 ) -> None:
-    """Say what a model detects, how it is set, how it scored and how it was trained."""
+    """Say what a model detects, how it is set, scored and trained, and what runs it."""
     from rich.console import Console
 
-    from streamsed.artefact import ModelInfo, find_model
-    from streamsed.display import info_table
+    from streamsed.artefact import find_model
+    from streamsed.display import engines_table, info_table
+    from streamsed.model import Model
 
-    path = find_model(model)
-    Console(soft_wrap=True).print(info_table(ModelInfo.read(path), path))
+    loaded = Model.load(model, **engine_settings(engine, precision, threads))
+    console = Console(soft_wrap=True)
+    console.print(info_table(loaded.info, find_model(model)))
+    console.print(engines_table(loaded))
+
+
+@app.command()
+def bench(
+    model: Annotated[
+        str, typer.Argument(metavar="[NAME|PATH]", help="A shipped model or a file.")
+    ] = "default",
+    *,
+    engine: EngineOption = "auto",
+    precision: PrecisionOption = "auto",
+    threads: ThreadsOption = None,
+    rounds: Annotated[
+        int, typer.Option(metavar="N", help="Segments that each of them scores.")
+    ] = 20,
+) -> None:
+    """Measure what this machine takes for a segment, by every engine and precision."""
+    from rich.console import Console
+
+    from streamsed.artefact import find_model
+    from streamsed.bench import measure
+    from streamsed.display import bench_table
+    from streamsed.engines.choice import Wish
+
+    wish = Wish("auto", engine, precision, threads)
+    rows = measure(find_model(model), wish, n_rounds=rounds)
+    Console(soft_wrap=True).print(bench_table(list(rows)))

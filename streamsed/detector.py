@@ -1,6 +1,7 @@
 """The whole path: samples in, events out.
 
     samples > Frontend > Segmenter > Model > Stitcher > EventTracker > Lives > changes
+              `---- Hearing ---´
 
 There is one path. A file, a microphone and a test push their chunks through the same
 stages, and the events do not depend, to the last bit, on where the chunks were cut.
@@ -11,17 +12,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamsed.config import PostConfig, StreamConfig
 from streamsed.events import Event
-from streamsed.frontend import Frontend
+from streamsed.hearing import Clock, Heard, Hearing
 from streamsed.lives import Change, Lives
-from streamsed.model import Model
-from streamsed.segmenter import Segment, Segmenter
+from streamsed.model import Model, SegmentScores
+from streamsed.segmenter import Segment
 from streamsed.stitcher import Stitcher
 from streamsed.tracker import EventTracker
 
@@ -108,40 +109,32 @@ class Detector:
         self.stream = stream or info.stream
         self.post = post or info.post
         self.observer: Observer | None = None
-        step, latency = self.stream.in_score_frames(frontend)
-        self._frontend = Frontend(frontend)
-        self._segmenter = Segmenter(
-            frontend, step=step, partial=latency < frontend.segment_score_frames
-        )
+        self._step, self._wait = self.stream.in_score_frames(frontend)
+        self._hearing = self.new_hearing()
         self._stitcher = Stitcher(
             n_columns=len(info.labels) + 1,  # the region travels with the scores
             segment_length=frontend.segment_score_frames,
-            latency=latency,
+            latency=self._wait,
         )
         self._tracker = EventTracker(info.labels, self.post, frontend)
         self._lives = Lives()
-        self._stages = (
-            self._frontend,
-            self._segmenter,
-            self._stitcher,
-            self._tracker,
-            self._lives,
-        )
+        self._stages = (self._hearing, self._stitcher, self._tracker, self._lives)
 
     @classmethod
     def load(
         cls,
         name_or_path: str | os.PathLike[str] = "default",
         *,
-        device: str = "auto",
         stream: StreamConfig | None = None,
         post: PostConfig | None = None,
+        **engine: Any,
     ) -> Detector:
         """Load a shipped model by name, or any model by path, and detect with it.
 
-        See `Model.load` for the errors, and the class for the other parameters.
+        See `Model.load` for the errors and for `engine`, which are its settings, and the
+        class for the other parameters.
         """
-        model = Model.load(name_or_path, device=device)
+        model = Model.load(name_or_path, **engine)
         return cls(model, stream=stream, post=post)
 
     @property
@@ -154,12 +147,12 @@ class Detector:
         """Samples from the end of a sound until its event leaves, beside the computing."""
         frames = self._stitcher.latency + self._tracker.latency
         length = self.model.info.frontend.score_frame_length
-        return self._frontend.latency + frames * length
+        return self._hearing.latency + frames * length
 
     @property
     def n_skipped(self) -> int:
         """Segments that were left out in a hurry since the recording began."""
-        return self._segmenter.n_skipped
+        return self._hearing.n_skipped
 
     @property
     def n_final(self) -> int:
@@ -206,22 +199,45 @@ class Detector:
         list of Change
             Events opened, updated, closed and withdrawn, in the order of it.
         """
-        changes: list[Change] = []
-        frontend = self._frontend
-        longest = frontend.config.segment_frames * frontend.config.hop_length
-        for start in range(0, max(1, len(chunk)), longest):  # bounds the memory
-            frames = frontend.push(chunk[start : start + longest])
-            changes += self._advance(frames, hurry=hurry)
-        return changes
+        return self._understand(self._hearing.hear(chunk, hurry=hurry))
 
     def finish(self) -> list[Change]:
         """End the recording as `flush` does; return every change that this brings."""
-        changes = self._advance(self._frontend.flush())
-        for segment in self._segmenter.flush():
-            changes += self._see(segment)
-        events = self._track(self._stitcher.flush())
-        events += self._tracker.flush(self._frontend.n_samples)
-        return changes + self._lives.close(events) + self._lives.finish()
+        return self._understand(self._hearing.finish())
+
+    def new_hearing(self) -> Hearing:
+        """Return a first half of this path, to run ahead of `take` in another thread."""
+        frontend = self.model.info.frontend
+        partial = self._wait < frontend.segment_score_frames
+        return Hearing(frontend, step=self._step, partial=partial)
+
+    def take(self, heard: Heard, scored: SegmentScores | None = None) -> list[Change]:
+        """Take what a `Hearing` heard, in its order, and return the changes it brings.
+
+        Parameters
+        ----------
+        heard : frames, Segment or Clock
+            The next thing.
+        scored : SegmentScores or None
+            The model's answer if that is a segment; None asks it now.
+
+        Returns
+        -------
+        list of Change
+            As of `follow`.
+        """
+        if isinstance(heard, Segment):
+            return self._see(heard, scored or self.model.score(heard.features))
+        if isinstance(heard, Clock):
+            if heard.ended:
+                events = self._track(self._stitcher.flush())
+                events += self._tracker.flush(heard.n_samples)
+                return self._lives.close(events) + self._lives.finish()
+            final = self._stitcher.advance(heard.n_score_frames)
+            return self._lives.close(self._track(final))
+        if self.observer is not None:
+            self.observer.add_frames(heard)
+        return []
 
     def pending(self) -> Float32:
         """Return what is known of the score frames that are not final.
@@ -261,22 +277,12 @@ class Detector:
             yield from self.push(chunk)
         yield from self.flush()
 
-    def _advance(self, frames: Float32, *, hurry: bool = False) -> list[Change]:
-        if self.observer is not None:
-            self.observer.add_frames(frames)
-        if not len(frames):
-            return []
-        changes: list[Change] = []
-        for segment in self._segmenter.push(frames, hurry=hurry):
-            changes += self._see(segment)
-        now = self._segmenter.n_score_frames
-        final = self._stitcher.advance(now)
-        return changes + self._lives.close(self._track(final))
+    def _understand(self, everything: Iterable[Heard]) -> list[Change]:
+        return [change for heard in everything for change in self.take(heard)]
 
-    def _see(self, segment: Segment) -> list[Change]:
-        """Score a segment: some frames become final by it, others provisional."""
-        scores, region = self.model.score(segment.features)
-        view = np.concatenate([scores, region[:, None]], axis=1)
+    def _see(self, segment: Segment, scored: SegmentScores) -> list[Change]:
+        """Take a segment's scores: some frames become final, others provisional."""
+        view = np.concatenate([scored.scores, scored.region[:, None]], axis=1)
         final = self._stitcher.push(view, segment.start, segment.end)
         changes = self._lives.close(self._track(final))
         pending = np.ascontiguousarray(self._stitcher.pending()[:, :-1])

@@ -14,8 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from streamsed.artefact import ModelInfo
+from streamsed.bench import Row
 from streamsed.devices import Device
 from streamsed.events import Event
+from streamsed.model import Model
 from streamsed.summary import Summary
 
 PATIENCE = 2.0
@@ -71,6 +73,48 @@ def info_table(info: ModelInfo, path: Path) -> RenderableType:
     for label, *values in zip(info.labels, *columns, strict=True):
         post.add_row(Text(label), *(f"{value:g}" for value in values))
     return Group(table, post)
+
+
+def engines_table(model: Model) -> RenderableType:
+    """Show what runs a model here, and what spoke against the others."""
+    table = Table(title="engine", title_justify="left", box=None)
+    table.add_column("", style="dim", no_wrap=True)
+    table.add_column("")
+    record = model.info.engines.get(model.chosen.name, {})
+    says = f"chosen, on {model.place}"
+    if "events_changed" in record:
+        says += (
+            f"; at export its scores were within {record['max_difference']:.2g} of the "
+            f"network's, and {record['events_changed']:.1%} of the events others"
+        )
+    table.add_row(model.chosen.name, Text(says))
+    for other in model.passed_over:
+        table.add_row(Text(other.name), Text(other.against))
+    return table
+
+
+def bench_table(rows: Sequence[Row]) -> RenderableType:
+    """Show what each engine takes for a segment, the fastest first."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("engine", "precision"):
+        table.add_column(column, no_wrap=True)
+    for column in (
+        *("threads", "start (s)", "ms a segment", "real-time factor"),
+        *("step (s)", "memory (MB)"),
+    ):
+        table.add_column(column, justify="right")
+    for row in sorted(rows, key=lambda row: row.segment):
+        table.add_row(
+            row.engine,
+            row.precision,
+            str(row.threads),
+            f"{row.load:.2f}",
+            f"{1000 * row.segment:.1f}",
+            f"{row.real_time_factor:.4f}",
+            f"{row.step:.2f}",
+            f"{row.memory:.0f}",
+        )
+    return table
 
 
 def devices_table(found: Sequence[tuple[Device, Sequence[int]]]) -> RenderableType:

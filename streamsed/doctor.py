@@ -123,7 +123,7 @@ def _examine_model(name: str, latency: float) -> Iterator[Finding]:
     yield Finding(
         "model",
         well=True,
-        says=f"{model.info.name}, {labels} labels, on {model.device}",
+        says=f"{model.info.name}, {labels} labels, on {model.place}",
     )
     cost = segment_cost(model)
     step = shortest_step(cost, model.info.frontend, latency=latency)

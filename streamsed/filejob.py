@@ -1,17 +1,22 @@
 """What `streamsed file` does, once its options are read.
 
 Everything that can be known to be wrong is said before the model is loaded. Then the
-recordings are done one by one; a bad one is reported and the rest go on. An interruption
-ends the work between chunks; what is done by then is delivered.
+recordings are done in their order, decoded and scored ahead in threads; a bad one is
+reported and the rest go on. An interruption ends the work between chunks; what is done by
+then is delivered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
+from streamsed.ahead import in_turn
 from streamsed.artefact import ModelInfo, find_model
 from streamsed.config import PerLabel, StreamConfig
 from streamsed.detector import Detector, Trace
@@ -22,10 +27,15 @@ from streamsed.plot import MAX_DURATION
 from streamsed.recordings import (
     Detection,
     Recording,
+    Scored,
     detect,
     differs_in_chunks,
     find_recordings,
+    hear,
 )
+
+AHEAD = 32
+"""Things heard that may wait, in each recording; a segment is half a megabyte."""
 
 CHECK_SEED = 1
 """Of the random chunks of `--check-stream`; any other must do as well."""
@@ -37,8 +47,10 @@ class FileJob:
 
     Parameters
     ----------
-    model, device : str
-        As `Model.load` takes them.
+    model : str
+        Name or path.
+    engine : mapping
+        Settings of `Model.load`.
     step, latency : float or None
         Seconds; None is the model's own, the step never above the latency.
     post : mapping
@@ -52,7 +64,7 @@ class FileJob:
     """
 
     model: str
-    device: str
+    engine: Mapping[str, Any]
     step: float | None
     latency: float | None
     post: Mapping[str, PerLabel]
@@ -91,30 +103,44 @@ class FileJob:
                 raise ValueError(
                     f"--label={label} must be one of {', '.join(info.labels)}"
                 )
-        model = Model.load(self.model, device=self.device)
+        model = Model.load(self.model, **self.engine)
         return Detector(model, stream=stream, post=post)
 
     def _detections(
         self, detector: Detector, recordings: Sequence[Recording]
     ) -> Iterator[Detection]:
         """Give the recordings that can be done; report the others and go on."""
-        with Waiting(sum(r.duration for r in recordings)) as waiting:
-            for recording in recordings:
-                try:
-                    found = self._one(detector, recording, waiting)
-                except KeyboardInterrupt:
-                    self._interrupted = True
-                    done = f"{self._n_done} of {len(recordings)} recordings"
-                    say(f"interrupted after {done}")
-                    return
-                except (OSError, ValueError) as error:
-                    self._failed(str(error))
-                    continue
-                self._n_done += 1
-                yield found
+        n_parallel = detector.model.n_parallel
+        scorers = ThreadPoolExecutor(n_parallel)
+        turns = in_turn(
+            recordings,
+            lambda recording: hear(detector, recording, scorers),
+            n_begun=n_parallel + 1,
+            length=AHEAD,
+        )
+        with Waiting(sum(r.duration for r in recordings)) as waiting, closing(turns):
+            try:
+                for recording, heard in turns:
+                    try:
+                        found = self._one(detector, recording, heard, waiting)
+                    except (OSError, ValueError) as error:
+                        self._failed(str(error))
+                        continue
+                    self._n_done += 1
+                    yield found
+            except KeyboardInterrupt:
+                self._interrupted = True
+                done = f"{self._n_done} of {len(recordings)} recordings"
+                say(f"interrupted after {done}")
+            finally:
+                scorers.shutdown(cancel_futures=True)
 
     def _one(
-        self, detector: Detector, recording: Recording, waiting: Waiting
+        self,
+        detector: Detector,
+        recording: Recording,
+        heard: Iterable[Scored],
+        waiting: Waiting,
     ) -> Detection:
         trace = None
         if self.outputs.needs_trace:
@@ -128,6 +154,7 @@ class FileJob:
         found = detect(
             detector,
             recording,
+            heard,
             trace=trace,
             on_samples=lambda n: waiting.advance(n / rate, recording.name),
         )

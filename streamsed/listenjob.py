@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -45,6 +46,8 @@ class ListenJob:
         Play a recording instead, as `FileSource` does.
     model : str
         Name or path.
+    engine : mapping
+        Settings of `Model.load`.
     step : str
         Seconds, or "auto" for the shortest that the machine sustains.
     latency : float
@@ -70,6 +73,7 @@ class ListenJob:
     pcm: tuple[int, int, str] | None
     file: Path | None
     model: str
+    engine: Mapping[str, Any]
     step: str
     latency: float
     post: Mapping[str, PerLabel]
@@ -98,7 +102,7 @@ class ListenJob:
         if self.file is None and self.pcm is None:
             find_device(self.device)  # before the model is loaded, which takes seconds
         sinks = self._sinks(info.frontend.sample_rate)
-        model = Model.load(self.model)
+        model = Model.load(self.model, **self.engine)
         detector = Detector(model, stream=self._stream(model), post=post)
         source = self._source(detector.sample_rate)
         if self._wants_view():

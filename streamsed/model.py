@@ -1,24 +1,37 @@
-"""The network at work: segments in, scores out.
+"""The network at work: segments in, scores out, by the fastest engine that is right.
 
-Torch is imported when a model is loaded, and in this file only, because that takes longer
-than everything else. The network always runs one segment at a time: a matrix product is
-not bit-stable when its row count changes, and the events of a stream must equal those of
-the file.
+One segment is scored per call: a matrix product is not bit-stable when its row count
+changes, and the events of a stream must equal those of the file.
 """
 
 from __future__ import annotations
 
 import os
-import warnings
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamsed.artefact import ModelInfo, find_model
+from streamsed.engines import Engine
+from streamsed.engines.choice import Candidate, Wish, candidates
+from streamsed.engines.onnx import Onnx
+from streamsed.engines.openvino import OpenVino
+from streamsed.engines.torchscript import TorchScript
+from streamsed.graph import Probe, read_probe
+from streamsed.processor import available_cores
 
-if TYPE_CHECKING:
-    import torch
+SHARED_GMAC = 10.0
+"""Cost of a segment from which threads share it; a smaller one gains little by that."""
+
+PROBE_SLACK = 2.0
+"""Times farther from the network than at export that an engine may be on a machine."""
+
+PROBE_FLOOR = 1e-4
+"""Mean difference of scores that is let pass in any case."""
 
 
 class SegmentScores(NamedTuple):
@@ -43,22 +56,35 @@ class Model:
     ----------
     info : ModelInfo
         What the file says of itself.
-    network : torch.jit.ScriptModule
-        Maps (1, 1, segment_frames, n_mels) to scores and region.
-    device : torch.device
-        Where it runs.
+    engine : Engine
+        What runs the network.
+    chosen : Candidate
+        Which engine that is.
+    passed_over : sequence of Candidate
+        Other engines, each with what spoke against it.
     """
 
     def __init__(
-        self, info: ModelInfo, network: torch.jit.ScriptModule, device: torch.device
+        self,
+        info: ModelInfo,
+        engine: Engine,
+        chosen: Candidate,
+        passed_over: Sequence[Candidate] = (),
     ) -> None:
         self.info = info
-        self.device = device
-        self._network = network
+        self.chosen = chosen
+        self.passed_over = passed_over
+        self._engine = engine
 
     @classmethod
     def load(
-        cls, name_or_path: str | os.PathLike[str], *, device: str = "auto"
+        cls,
+        name_or_path: str | os.PathLike[str],
+        *,
+        device: str = "auto",
+        engine: str = "auto",
+        precision: str = "auto",
+        threads: int | None = None,
     ) -> Model:
         """Load a shipped model by name or any model file by path.
 
@@ -66,41 +92,59 @@ class Model:
         ----------
         name_or_path : str or path
             A name from `shipped_models`, or a file.
-        device : str
-            "cpu", "cuda", or "auto": CUDA where there is one.
+        device, engine, precision, threads
+            See `streamsed.engines.choice.Wish`. "auto" takes the fastest engine that is
+            installed and answers as the network did when it was exported.
 
         Raises
         ------
         FileNotFoundError
             There is no such model.
         ValueError
-            The file is not a model or is damaged, or the device is not there.
+            The file is not a model or is damaged, or what is wished for is not there.
         """
+        wish = Wish(device, engine, precision, threads)
         path = find_model(name_or_path)
         info = ModelInfo.read(path)
-        # Threads that spin at barriers stall each other on a busy machine; they must be
-        # told before torch starts them.
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        target = _device(device)
-        import torch
-
-        try:
-            with warnings.catch_warnings():
-                # TorchScript is deprecated upstream; see docs/decisions.md.
-                warnings.filterwarnings("ignore", category=DeprecationWarning)
-                network = torch.jit.load(  # type: ignore[no-untyped-call]
-                    str(path), map_location=target
-                ).eval()
-        except RuntimeError as error:
-            reason = str(error).strip().splitlines()[0]
+        known = list(candidates(info, path, wish))
+        usable = [each for each in known if not each.against]
+        passed_over = [each for each in known if each.against]
+        if not usable:
+            reasons = "; ".join(f"{c.name}: {c.against}" for c in passed_over)
             raise ValueError(
-                f"model={path} must be an undamaged model file ({reason}); "
-                "copy or export it again"
-            ) from error
-        return cls(info, network, target)
+                f"engine={engine} with precision={precision} must be there "
+                f"({reasons or 'no engine has both'}); try --engine auto"
+            )
+        for i, candidate in enumerate(usable[:-1]):
+            slower = [replace(each, against="slower here") for each in usable[i + 1 :]]
+            try:
+                made = _make(candidate, path, info, threads)
+                model = cls(info, made, candidate, [*passed_over, *slower])
+                model._check_probe(path)
+            except ValueError as error:
+                passed_over.append(replace(candidate, against=str(error)))
+            else:
+                return model
+        return cls(
+            info, _make(usable[-1], path, info, threads), usable[-1], passed_over
+        )
+
+    @property
+    def place(self) -> str:
+        """Where the network runs and by what, for people."""
+        threads = self._engine.threads
+        shared = "" if self._engine.place == "cuda" else f", {threads} threads"
+        return f"{self._engine.place} ({self.chosen.name}{shared})"
+
+    @property
+    def n_parallel(self) -> int:
+        """Segments that are best scored at once, in threads of the caller."""
+        if self._engine.place == "cuda":
+            return 1
+        return max(1, available_cores() // self._engine.threads)
 
     def score(self, features: NDArray[np.float32]) -> SegmentScores:
-        """Score one segment.
+        """Score one segment; may be called from several threads.
 
         Parameters
         ----------
@@ -118,26 +162,20 @@ class Model:
             The network cannot run on such a segment, or gives scores of another shape
             than the model's labels and grid say.
         """
-        import torch
-
-        # The profiling executor runs a network's first calls in another form than its
-        # later ones; without it every call gives the same bits.
-        plainly = torch.jit.optimized_execution(False)  # type: ignore[attr-defined]
-        with torch.inference_mode(), plainly:
-            x = torch.from_numpy(features)[None, None].to(self.device)
-            try:
-                scores, region = self._network(x)
-            except (RuntimeError, TypeError, ValueError) as error:
-                reason = str(error).strip().splitlines()[-1]
-                raise ValueError(
-                    f"model={self.info.name} must run on a segment of {features.shape} "
-                    f"and give scores and region ({reason}); export it again, or try "
-                    "another device"
-                ) from error
-            result = SegmentScores(
-                scores[0].float().cpu().numpy(), region[0].float().cpu().numpy()
-            )
-        expected = self.info.frontend.segment_score_frames, len(self.info.labels)
+        frontend = self.info.frontend
+        shape = frontend.segment_frames, frontend.n_mels
+        if features.shape != shape:
+            raise ValueError(f"a segment of {features.shape} must be of {shape}")
+        try:
+            result = SegmentScores(*self._engine.run(features))
+        except ValueError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise ValueError(
+                f"model={self.info.name} must run on a segment of {features.shape} "
+                f"and give scores and region ({reason}); export it again, or try "
+                "another device"
+            ) from error
+        expected = frontend.segment_score_frames, len(self.info.labels)
         if result.scores.shape != expected or result.region.shape != expected[:1]:
             raise ValueError(
                 f"model={self.info.name} must give scores of shape {expected} (one for "
@@ -145,17 +183,33 @@ class Model:
             )
         return result
 
+    def probe_difference(self, probe: Probe) -> float:
+        """Return the mean difference from the scores that the network itself gave."""
+        scores = self.score(probe.features).scores
+        return float(np.abs(scores - probe.scores).mean())
 
-def _device(name: str) -> torch.device:
-    if name not in ("auto", "cpu", "cuda"):
-        raise ValueError(f"device={name} must be auto, cpu or cuda")
-    import torch
+    def _check_probe(self, path: Path) -> None:
+        """Raise ValueError if this engine answers otherwise here than at export."""
+        record = self.info.engines.get(self.chosen.name)
+        if record is None:  # from before models had probes
+            return
+        limit = PROBE_SLACK * record["probe_difference"] + PROBE_FLOOR
+        difference = self.probe_difference(read_probe(path))
+        if not difference <= limit:
+            raise ValueError(
+                f"its scores must be within {limit:.2g} of the network's here, and are "
+                f"{difference:.2g} away"
+            )
 
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError(
-            "device=cuda must have a CUDA device, and torch finds none; "
-            "use --device cpu, or install a CUDA build of torch"
-        )
-    return torch.device(name)
+
+def _make(
+    candidate: Candidate, path: Path, info: ModelInfo, threads: int | None
+) -> Engine:
+    precision = candidate.precision
+    if candidate.engine == "torchscript":  # its threads are those of the whole process
+        device = candidate.device
+        return TorchScript(path, precision=precision, threads=threads, device=device)
+    if threads is None:
+        threads = 1 if info.gmac < SHARED_GMAC else available_cores()
+    make = OpenVino if candidate.engine == "openvino" else Onnx
+    return make(path, precision=precision, threads=threads)

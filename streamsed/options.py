@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,22 @@ if TYPE_CHECKING:
 
 ModelOption = Annotated[
     str, typer.Option("--model", "-m", metavar="NAME|PATH", help="Which model to use.")
+]
+EngineOption = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|openvino|onnx|torchscript", help="What runs the model's network."
+    ),
+]
+PrecisionOption = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|fp32|bf16|int8",
+        help="Its arithmetic; auto is the fastest that gives the same events.",
+    ),
+]
+ThreadsOption = Annotated[
+    int | None, typer.Option(metavar="N", help="Threads for one segment.")
 ]
 StepOption = Annotated[
     float | None, typer.Option(metavar="S", help="Score a segment every S seconds.")
@@ -37,6 +53,18 @@ LabelOption = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME", help="Report this label only; repeatable."),
 ]
+
+
+def engine_settings(
+    engine: str, precision: str, threads: int | None, device: str = "auto"
+) -> dict[str, Any]:
+    """Return the settings of `Model.load`."""
+    return {
+        "engine": engine,
+        "precision": precision,
+        "threads": threads,
+        "device": device,
+    }
 
 
 def post_settings(

@@ -1,13 +1,16 @@
 """Detect in recordings: from paths on a command line to their events.
 
-`find_recordings` says which files are meant and what each is called in the output;
-`detect` runs one of them; `differs_in_chunks` shows that a stream gives the same events.
+`find_recordings` says which files are meant and what each is called in the output; `hear`
+and `detect` are the two halves of the work on one of them, so that decoding, front-end and
+network of this and the next ones run beside each other; `differs_in_chunks` shows that a
+stream gives the same events.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +20,10 @@ from numpy.typing import NDArray
 from streamsed.audio import audio_files, audio_info, file_chunks
 from streamsed.detector import Detector, Trace
 from streamsed.events import Event
+from streamsed.hearing import Clock, Heard
+from streamsed.lives import Change
+from streamsed.model import SegmentScores
+from streamsed.segmenter import Segment
 
 Chunks = Iterable[NDArray[np.float32]]
 
@@ -108,9 +115,38 @@ class Detection:
     trace: Trace | None = None
 
 
+Scored = tuple[Heard, "Future[SegmentScores] | None"]
+"""What was heard of a recording, with the promise of its scores where it is a segment."""
+
+
+def hear(
+    detector: Detector,
+    recording: Recording,
+    scorers: ThreadPoolExecutor | None = None,
+) -> Iterator[Scored]:
+    """Decode a recording, hear it and have its segments scored, ahead of `detect`.
+
+    Parameters
+    ----------
+    detector : Detector
+        Whose settings are taken; it may be at work on another recording meanwhile.
+    recording : Recording
+        See `streamsed.audio.file_chunks` for the errors that a bad file raises.
+    scorers : ThreadPoolExecutor or None
+        Who scores; None leaves that to `detect`.
+    """
+    chunks = file_chunks(recording.path, sample_rate=detector.sample_rate)
+    for heard in detector.new_hearing().whole(chunks):
+        if scorers is not None and isinstance(heard, Segment):
+            yield heard, scorers.submit(detector.model.score, heard.features)
+        else:
+            yield heard, None
+
+
 def detect(
     detector: Detector,
     recording: Recording,
+    heard: Iterable[Scored] | None = None,
     *,
     trace: Trace | None = None,
     on_samples: Callable[[int], None] = lambda _: None,
@@ -122,22 +158,24 @@ def detect(
     detector : Detector
         Is reset first.
     recording : Recording
-        See `streamsed.audio.file_chunks` for the errors that a bad file raises.
+        Which.
+    heard : iterable of Scored or None
+        What `hear` gives of it, in its order; None hears it here.
     trace : Trace or None
         Where to keep what passes between the stages.
     on_samples : callable
-        Told of the samples done after each chunk.
+        Told now and then of the samples done.
     """
+    detector.reset()
+    detector.observer = trace
     n_samples = 0
-
-    def counted() -> Iterator[NDArray[np.float32]]:
-        nonlocal n_samples
-        for chunk in file_chunks(recording.path, sample_rate=detector.sample_rate):
-            yield chunk
-            n_samples += len(chunk)
-            on_samples(len(chunk))
-
-    events = sorted(detector.events(counted(), observer=trace))
+    changes: list[Change] = []
+    for each, scored in hear(detector, recording) if heard is None else heard:
+        changes += detector.take(each, scored.result() if scored else None)
+        if isinstance(each, Clock):
+            on_samples(each.n_samples - n_samples)
+            n_samples = each.n_samples
+    events = sorted(change.event for change in changes if change.state == "closed")
     return Detection(recording, events, n_samples, trace)
 
 

@@ -118,3 +118,32 @@ def streamsed(model_path):
         return subprocess.run(command, check=False, **(defaults | options))
 
     return run
+
+
+@pytest.fixture(scope="session")
+def trained():
+    from networks import random_trained
+
+    return random_trained(seed=3, minutes=2.0)
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory, trained):
+    """A model file as the exporter writes it, with graphs for every engine."""
+    import torch
+    from networks import scene
+
+    from train.export import export_model
+
+    torch.set_num_threads(1)
+    path = tmp_path_factory.mktemp("exported") / "exported.pt"
+    export_model(
+        trained,
+        path,
+        name="exported",
+        trial=scene(),
+        post=PostConfig(onset_threshold={"Dog": 0.4}),
+        scores={"event_f1_macro": 0.25, "data": "noise"},
+        provenance={"command": "python -m train fit"},
+    )
+    return path

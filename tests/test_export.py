@@ -2,70 +2,65 @@
 
 import shlex
 import sys
+import zipfile
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from networks import LABELS, ONCE, TWICE, random_trained, scene
 
 from streamsed.artefact import ModelInfo
 from streamsed.config import FrontendConfig, PostConfig
+from streamsed.events import Event
 from streamsed.model import Model
-from train import cli, export, fitting
-from train.checkpoint import TrainedNetwork, make_network
-from train.config import NetworkConfig, TrainConfig
-from train.export import count_gmac, export_model
-from train.recordings import noise_segments
-
-LABELS = ("Cat", "Dog", "Speech")
+from train import agreement, cli, fitting
+from train.agreement import Trial, Yardstick, network_score
+from train.export import count_gmac, export_model, largest_difference
+from train.fold import fold
+from train.forms import FORMS
 
 
-TWICE = NetworkConfig(width=8, stem_pools=2, strides=((1, 1), (1, 1), (2, 2), (1, 2)))
+@pytest.fixture(scope="module")
+def segments():
+    return scene().segments
 
 
-def random_trained(network=NetworkConfig(width=8), **settings):  # noqa: B008 (frozen)
-    torch.manual_seed(0)
-    config = TrainConfig(network=network, **settings)
-    network = make_network(config, len(LABELS))
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_mean.uniform_(-0.1, 0.1)
-            module.running_var.uniform_(0.5, 2.0)
-    return TrainedNetwork(network.eval(), LABELS, config, step=5)
+@pytest.mark.parametrize("config", [ONCE, TWICE])
+def test_folding_changes_nothing_but_the_last_bits(config, segments):
+    network = random_trained(config).network
+    folded = fold(network)
+    x = torch.from_numpy(segments)[:, None]
+    assert largest_difference(network, folded, x) < 5e-3
+    weights = [p for p in folded.parameters() if p.dim() > 1]
+    assert all(torch.equal(p, p.half().float()) for p in weights)
+    norms = [m for m in folded.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert len(norms) == 9  # those before an activation, and the head's
 
 
-def segments(n):
-    return torch.from_numpy(noise_segments(FrontendConfig())[:n])[:, None]
+def test_a_weight_beyond_16_bits_is_refused():
+    network = random_trained().network
+    with torch.no_grad():
+        network.linear.weight[0, 0] = 1e6
+    with pytest.raises(ValueError, match=r"linear\.weight must be finite"):
+        fold(network)
 
 
-@pytest.mark.parametrize("network", [NetworkConfig(width=8), TWICE])
-def test_the_runtime_computes_what_the_network_does(tmp_path, network):
-    trained = random_trained(network)
-    x = segments(1)
-    export_model(trained, tmp_path / "model.pt", name="tiny", segments=x)
-    model = Model.load(tmp_path / "model.pt", device="cpu")
-    for segment in x:
-        answer = model.score(segment[0].numpy())
+def test_the_runtime_computes_what_the_network_does(exported, trained, segments):
+    model = Model.load(exported, device="cpu", engine="torchscript", precision="fp32")
+    folded = fold(trained.network)
+    for segment in segments:
+        answer = model.score(segment)
         with torch.no_grad():
-            scores, region = trained.network(segment[None])
+            scores, region = folded(torch.from_numpy(segment)[None, None])
         np.testing.assert_allclose(answer.scores, scores[0], atol=1e-5)
         np.testing.assert_allclose(answer.region, region[0], atol=1e-5)
 
 
-def test_the_file_describes_itself(tmp_path):
-    post = PostConfig(onset_threshold={"Dog": 0.4})
-    returned = export_model(
-        random_trained(seed=3, minutes=2.0),
-        tmp_path / "model.pt",
-        name="tiny",
-        segments=segments(1),
-        post=post,
-        scores={"event_f1_macro": 0.25, "data": "noise"},
-        provenance={"command": "python -m train fit"},
-    )
-    info = ModelInfo.read(tmp_path / "model.pt")
-    assert info == returned
-    assert (info.name, info.labels, info.post) == ("tiny", LABELS, post)
+def test_the_file_describes_itself(exported):
+    info = ModelInfo.read(exported)
+    assert (info.name, info.labels) == ("exported", LABELS)
+    assert info.post == PostConfig(onset_threshold={"Dog": 0.4})
     assert info.scores_at_export["event_f1_macro"] == 0.25
     training = info.training
     assert (training["seed"], training["steps"], training["clips"]) == (3, 5, 80)
@@ -75,20 +70,93 @@ def test_the_file_describes_itself(tmp_path):
     assert info.gmac > 0
 
 
-def test_a_file_that_differs_is_refused_and_the_old_one_stays(tmp_path, monkeypatch):
-    (tmp_path / "model.pt").write_text("the old one")
-    monkeypatch.setattr(export, "largest_difference", lambda *_: float("nan"))
-    with pytest.raises(ValueError, match="difference=nan"):
-        export_model(
-            random_trained(), tmp_path / "model.pt", name="tiny", segments=segments(1)
+def test_the_file_says_how_every_engine_agreed(exported):
+    engines = ModelInfo.read(exported).engines
+    assert {"torchscript fp32", "openvino fp32", "onnx fp32", "openvino int8"} <= set(
+        engines
+    )
+    for name, record in engines.items():
+        if name.endswith("fp32"):
+            assert record["max_difference"] < 1e-4
+            assert record["accepted"]
+        else:
+            assert 1e-6 < record["max_difference"] < 0.3
+        assert 0 <= record["events_changed"] <= 1
+
+
+def test_weights_are_stored_once_and_in_16_bits(exported):
+    n_numbers = ModelInfo.read(exported).parameters
+    with zipfile.ZipFile(exported) as archive:
+        sizes = {i.filename.split("/", 1)[1]: i.file_size for i in archive.infolist()}
+    weights = sum(size for name, size in sizes.items() if name.startswith("data/"))
+    assert weights < 3 * n_numbers
+    assert sizes["extra/fp32.onnx"] < 50_000
+
+
+@pytest.mark.parametrize("to", ["onnx", "openvino", "torch-export"])
+def test_other_forms_say_and_compute_the_same(to, trained, segments, tmp_path):
+    path = tmp_path / f"model{FORMS[to].suffix}"
+    info = export_model(trained, path, name="other", trial=scene(), to=to)
+    loaded = FORMS[to].load(path)
+    assert loaded.info == info
+    assert loaded.info.labels == LABELS
+    expected = network_score(fold(trained.network))
+    for segment in segments:
+        np.testing.assert_allclose(
+            loaded.score(segment), expected(segment), rtol=0, atol=1e-5
         )
+
+
+def test_a_form_whose_name_is_another_forms_is_refused(trained, tmp_path):
+    with pytest.raises(ValueError, match=r"model\.pt must end in \.onnx for --to onnx"):
+        export_model(trained, tmp_path / "model.pt", name="x", trial=scene(), to="onnx")
+
+
+def test_a_file_that_differs_is_refused_and_the_old_one_stays(
+    trained, tmp_path, monkeypatch
+):
+    (tmp_path / "model.pt").write_text("the old one")
+    monkeypatch.setattr(agreement, "TOLERANCE", -1.0)
+    with pytest.raises(ValueError, match=r"fp32: difference=.* must be at most"):
+        export_model(trained, tmp_path / "model.pt", name="tiny", trial=scene())
     assert [path.name for path in tmp_path.iterdir()] == ["model.pt"]
     assert (tmp_path / "model.pt").read_text() == "the old one"
 
 
+def judged(noise, reference=()):
+    """A yardstick's verdict on scores that stray by `noise` from a made-up network's."""
+
+    class Waves(torch.nn.Module):
+        def forward(self, x):
+            wave = 0.5 + 0.4 * torch.sin(torch.arange(128) / 10.0)
+            return wave[None, :, None].repeat(1, 1, 3), x
+
+    trial = Trial(scene().segments, scene().segments, reference)
+    yardstick = Yardstick(
+        Waves(), trial, labels=LABELS, post=PostConfig(), config=FrontendConfig()
+    )
+    return yardstick.judge(lambda _: yardstick.scores[0] + noise, exact=False)
+
+
+def test_a_lower_precision_is_judged_by_the_events_it_changes():
+    assert judged(0.0)["accepted"]
+    shifted = judged(np.float32(-0.35))
+    assert shifted["events_changed"] > 0.5
+    assert not shifted["accepted"]
+
+
+def test_where_the_truth_is_known_event_f1_must_not_fall(monkeypatch):
+    truth = [[Event("Dog", 8.0, 9.0, 1.0)], []]
+    same, other = judged(0.0, truth), judged(np.float32(-0.35), truth)
+    assert same["event_f1_macro"] == other["event_f1_macro"] == 0
+    assert same["accepted"]
+    assert not other["accepted"]  # nothing right was lost, but much changed
+    monkeypatch.setattr(agreement, "F1_DROP", -0.01)
+    assert not judged(0.0, truth)["accepted"]
+
+
 def test_pooling_twice_costs_less_than_half():
-    once = random_trained().network
-    twice = random_trained(TWICE).network
+    once, twice = (random_trained(config).network for config in (ONCE, TWICE))
     assert count_gmac(twice, FrontendConfig()) < 0.5 * count_gmac(
         once, FrontendConfig()
     )
@@ -144,6 +212,7 @@ def test_the_command_line_goes_from_bank_to_model(bank, tmp_path, monkeypatch, c
 @pytest.mark.parametrize(
     "command",
     [
+        "export RUN --output model.pt --to flac",
         "card nothing.pt --soundbank BANK --blueprint nothing.tsv",
         "export nowhere --output model.pt --soundbank BANK",
         "soundscapes out --soundbank nowhere",

@@ -272,7 +272,7 @@ def test_the_step_that_is_chosen_is_the_shortest_that_keeps_up(cost, latency):
 
 def test_load_is_the_share_of_time_that_detection_takes(model):
     class Slow:
-        info, device = model.info, model.device
+        info = model.info
 
         def score(self, features):
             time.sleep(0.05)

@@ -179,13 +179,13 @@ def test_the_view_shows_status_level_lanes_and_events(view, size):
     terminal.type(b"\x03")
     assert terminal.end() == 0
     assert terminal.restored
-    # The summary is on the main screen.
-    assert "heard" in terminal.text
-    assert "Speech" in terminal.text
-    assert "real-time factor" in terminal.text
-    # Nothing else was ever written to the main screen and what scrolls off it.
+    # The summary is on the main screen. (pyte has but one screen and no saved cursor:
+    # there the first word may stand where the view's last line ended.)
     before, _, rest = terminal.sent.partition(b"\x1b[?1049h")
     view, _, after = rest.partition(b"\x1b[?1049l")
+    for word in (b"heard", b"Speech", b"real-time factor"):
+        assert word in after
+    # Nothing else was ever written to the main screen and what scrolls off it.
     assert len(before) < 20
     assert len(after) < 1000
     assert after.count(b"\n") < 12

@@ -1,4 +1,5 @@
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,8 @@ import soundfile
 from numpy.testing import assert_array_equal
 from sounds import RATE, scene
 
+from streamsed.ahead import in_turn
+from streamsed.config import StreamConfig
 from streamsed.detector import Detector, Trace
 from streamsed.events import Event
 from streamsed.recordings import (
@@ -15,6 +18,7 @@ from streamsed.recordings import (
     detect,
     differs_in_chunks,
     find_recordings,
+    hear,
     recut,
 )
 
@@ -131,3 +135,19 @@ def test_a_bad_recording_is_named(model, tmp_path):
     path.write_text("no audio")
     with pytest.raises(ValueError, match=re.escape(str(path))):
         detect(Detector(model), Recording(Path(path), "a.wav"))
+
+
+def test_what_is_scored_ahead_gives_what_is_scored_in_its_turn(model, tmp_path):
+    recordings = []
+    for seed, seconds in enumerate((1, 12, 0.2, 25)):
+        path = tmp_path / f"{seed}.wav"
+        soundfile.write(path, scene(seconds, seed=seed), RATE)
+        recordings.append(Recording(path, path.name))
+    detector = Detector(model, stream=StreamConfig(step=0.5, latency=1.0))
+    expected = [detect(detector, recording) for recording in recordings]
+    assert any(found.events for found in expected)
+    with ThreadPoolExecutor(2) as scorers:
+        turns = in_turn(
+            recordings, lambda r: hear(detector, r, scorers), n_begun=3, length=4
+        )
+        assert [detect(detector, r, heard) for r, heard in turns] == expected

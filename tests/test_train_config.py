@@ -109,6 +109,7 @@ def test_a_number_of_steps_replaces_a_presets_time_however_it_is_given():
         ("scaling='none'", "scaling=none must be one of triple"),
         ("ema_tail=0.0", "ema_tail=0.0 must be above 0"),
         ("alpha=nan", "alpha=nan must be at least 0"),
+        ("unlabelled=4", "unlabelled=4 must be 0 for system=resnet"),
         ("unlabelled=15", "unlabelled=15 must leave two clips of batch_size=16"),
     ],
 )

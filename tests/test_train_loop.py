@@ -1,6 +1,8 @@
 """The training loop: resuming, the schedule, checkpoints, and that it learns."""
 
+import contextlib
 import csv
+import dataclasses
 import doctest
 import importlib
 import math
@@ -12,13 +14,16 @@ import torch
 from torch.utils.data import Dataset
 
 import train
+from streamsed.config import FrontendConfig
 from streamsed.events import Event
+from train import loop
 from train.average import update_average
 from train.checkpoint import LAST, load_best, load_trained, save_atomically
 from train.config import NetworkConfig, TrainConfig
 from train.evaluate import network_scores
 from train.loop import Trainer
 from train.losses import Criterion
+from train.mean_teacher import MeanTeacher
 from train.metrics import event_f1
 from train.recordings import Recordings
 
@@ -52,8 +57,9 @@ class Bars(Dataset):
         }
 
 
-def make_trainer(folder, config=CONFIG):
-    return Trainer(config, LABELS, Criterion([1, 1], [0, 0], alpha=0.01), folder)
+def make_trainer(folder, config=CONFIG, objective=None, **options):
+    objective = objective or Criterion([1, 1], [0, 0], alpha=0.01)
+    return Trainer(config, LABELS, objective, folder, **options)
 
 
 def curve(folder):
@@ -89,6 +95,126 @@ def test_equal_seeds_log_equal_curves(tmp_path):
         make_trainer(tmp_path / name).fit(Bars(), n_workers=0)
     assert len(curve(tmp_path / "one")) == 1
     assert curve(tmp_path / "one") == curve(tmp_path / "two")
+
+
+def states(trainer):
+    return {
+        "network": trainer.network.state_dict(),
+        "average": trainer.average.state_dict(),
+        "scaler": trainer.scaler.state_dict(),
+        "chance": dict(enumerate(trainer.parallel.chance())),
+    }
+
+
+SMALL_CRNN = dataclasses.replace(
+    CONFIG, system="crnn", frontend=FrontendConfig(n_mels=64), augment=False
+)
+
+
+class WideBars(Bars):
+    """The same, of as many mel bands as the baseline needs."""
+
+    def __getitem__(self, index):
+        example = super().__getitem__(index)
+        return {**example, "x": example["x"].repeat(1, 1, 2)}
+
+
+@pytest.mark.parametrize("n_workers", [0, 1])
+# Python 3.12 and later warn of a fork beside threads; the worker touches no thread.
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+def test_chance_goes_on_where_a_run_was_cut(tmp_path, n_workers):
+    # The mean teacher draws noise and dropout from torch's generator at every step.
+    trainers = []
+    for name, cuts in (("whole", ()), ("broken", (4, 5))):
+        for n_steps in (*cuts, 6):
+            trainer = make_trainer(tmp_path / name, SMALL_CRNN, MeanTeacher())
+            if trainer.folder.joinpath(LAST).exists():
+                trainer.resume()
+            with contextlib.suppress(InterruptedError):
+                cut = 4 * n_steps if n_steps < 6 else math.inf
+                trainer.fit(WideBars(cut), n_workers=n_workers, save_every=0)
+        trainers.append(trainer)
+    whole, broken = trainers
+    assert whole.step == broken.step == 6
+    for part, mine in states(whole).items():
+        theirs = states(broken)[part]
+        assert mine.keys() == theirs.keys()
+        for name, value in mine.items():
+            assert torch.equal(torch.as_tensor(value), torch.as_tensor(theirs[name])), (
+                f"{part}: {name}"
+            )
+    assert curve(tmp_path / "whole") == curve(tmp_path / "broken")
+
+
+def test_a_killed_run_tells_no_step_twice(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "LOG_EVERY", 1)
+    broken = make_trainer(tmp_path)
+    with pytest.raises(InterruptedError):
+        broken.fit(Bars(fails_at=16), n_workers=0)  # saved before the first step only
+    assert [row["step"] for row in curve(tmp_path)] == ["1", "2", "3", "4"]
+    before = curve(tmp_path)
+    resumed = make_trainer(tmp_path)
+    resumed.resume()
+    resumed.fit(Bars(), n_workers=0)
+    assert [row["step"] for row in curve(tmp_path)] == list("123456")
+    assert curve(tmp_path)[:4] == before
+
+
+def test_the_mean_of_a_log_row_spans_an_interruption(tmp_path):
+    parts = [make_trainer(tmp_path / name) for name in ("whole", "broken")]
+    parts[0].fit(Bars(), n_workers=0)
+    with pytest.raises(InterruptedError):
+        parts[1].fit(Bars(fails_at=12), n_workers=0, save_every=0)
+    resumed = make_trainer(tmp_path / "broken")
+    resumed.resume()
+    resumed.fit(Bars(), n_workers=0)
+    assert curve(tmp_path / "broken") == curve(tmp_path / "whole")
+
+
+def test_training_learns_in_sixteen_bits_too(tmp_path):
+    config = dataclasses.replace(
+        CONFIG, precision="bf16", steps=60, batch_size=8, ema_decay=0.8
+    )
+    trainer = make_trainer(tmp_path, config)
+    seen = []
+    hook = trainer.network.linear.register_forward_hook(
+        lambda _module, _input, output: seen.append(output.dtype)
+    )
+    trainer.fit(Bars(), n_workers=0)
+    hook.remove()
+    assert set(seen) == {torch.bfloat16}
+    assert {p.dtype for p in trainer.network.parameters()} == {torch.float32}
+    examples = [Bars()[index] for index in range(1000, 1020)]
+    segments = np.stack([example["x"][0].numpy() for example in examples])
+    truth = np.stack([example["y"].numpy() for example in examples])
+    scores = np.stack(list(network_scores(trainer.average, segments)))
+    assert ((scores > 0.5) == truth).mean() > 0.9
+
+
+def test_the_scale_of_fp16_gradients_survives_a_resume(tmp_path):
+    config = dataclasses.replace(CONFIG, precision="fp16", steps=2)
+    trainer = make_trainer(tmp_path, config)
+    trainer.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**7, growth_interval=2)
+    with pytest.raises(InterruptedError):
+        trainer.fit(Bars(fails_at=4), n_workers=0, save_every=0)
+    resumed = make_trainer(tmp_path, config)
+    assert resumed.scaler.get_scale() == 2.0**16
+    resumed.resume()
+    kept = resumed.scaler.state_dict()
+    assert (kept["scale"], kept["_growth_tracker"]) == (2.0**7, 1)
+    resumed.fit(Bars(), n_workers=0)
+    assert resumed.scaler.get_scale() == 2.0**8  # grew after the second step
+
+
+def test_an_overflow_of_fp16_gradients_skips_the_step(tmp_path):
+    trainer = make_trainer(tmp_path, dataclasses.replace(CONFIG, precision="fp16"))
+    trainer.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**60)
+    before = [p.detach().clone() for p in trainer.network.parameters()]
+    batch = torch.utils.data.default_collate([Bars()[index] for index in range(4)])
+    trainer._train_step(batch)
+    assert trainer.scaler.get_scale() == 2.0**59
+    for old, new in zip(before, trainer.network.parameters(), strict=True):
+        assert torch.equal(old, new)
 
 
 def test_training_learns_what_the_bars_mean(tmp_path):
@@ -195,6 +321,33 @@ def test_resuming_with_other_labels_is_refused(tmp_path):
     other = Trainer(CONFIG, ("cat", "dog"), criterion, tmp_path)
     with pytest.raises(ValueError, match="labels="):
         other.resume()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": 1}, "seed=1 must be 0, as .*last.pt began"),
+        ({"network": NetworkConfig(width=16)}, "network=.* must be "),
+        ({"precision": "bf16"}, "precision=bf16 must be fp32"),
+    ],
+)
+def test_resuming_with_other_settings_is_refused(tmp_path, changes, message):
+    make_trainer(tmp_path).save()
+    other = make_trainer(tmp_path, dataclasses.replace(CONFIG, **changes))
+    with pytest.raises(ValueError, match=message):
+        other.resume()
+
+
+def test_a_run_may_be_made_longer_and_is_measured_at_its_new_end(tmp_path):
+    segments = np.zeros((1, 1024, 128), np.float32)
+    recordings = Recordings(segments, [[Event("low", 1.0, 2.0, 1.0)]], LABELS)
+    first = make_trainer(tmp_path, dataclasses.replace(CONFIG, steps=1, validations=1))
+    first.fit(Bars(), recordings, n_workers=0)
+    longer = make_trainer(tmp_path, dataclasses.replace(CONFIG, steps=2, validations=1))
+    longer.resume()
+    longer.fit(Bars(), recordings, n_workers=0)
+    rows = (tmp_path / "validation.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["step", "1", "2"]
 
 
 def test_saving_leaves_a_whole_file_and_no_draft(tmp_path):

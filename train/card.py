@@ -6,7 +6,6 @@ the file, on soundscapes of one split of a bank, with fixed seeds.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -98,7 +97,6 @@ class Card:
             "false_alarms": self._false_alarms(),
             "artificial": self._artificial(),
             **self._calibration(rebuilt, scores),
-            "milliseconds": self._time(rebuilt),
             "parameters": self.model.info.parameters,
             "gmac": self.model.info.gmac,
         }
@@ -202,15 +200,6 @@ class Card:
     ) -> Mapping[str, Any]:
         rows = reliability(np.stack(scores), rebuilt.targets(self.frontend))
         return {"reliability": rows, "calibration_error": calibration_error(rows)}
-
-    def _time(self, rebuilt: Recordings) -> float:
-        """Take the median time of a segment."""
-        times = []
-        for segment in rebuilt.segments[:40]:
-            start = time.perf_counter()
-            self.model.score(segment)
-            times.append(time.perf_counter() - start)
-        return round(1e3 * float(np.median(times[len(times) // 4 :])), 1)
 
 
 def artificial_sounds() -> dict[str, list[Soundscape]]:

@@ -198,6 +198,11 @@ class TrainConfig:
                 f"unlabelled={self.unlabelled} must leave two clips of "
                 f"batch_size={self.batch_size}"
             )
+        if self.unlabelled and self.system != "crnn":
+            raise ValueError(
+                f"unlabelled={self.unlabelled} must be 0 for system={self.system}, whose "
+                "loss needs labels"
+            )
         if self.minutes is not None and not self.minutes > 0:
             raise ValueError(f"minutes={self.minutes} must be positive")
 

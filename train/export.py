@@ -1,30 +1,38 @@
-"""Export: a trained run to one model file that describes itself.
+"""Export: a trained run to one file that describes itself, checked before it counts.
 
-The file is a TorchScript archive whose extra file `streamsed.json` holds the labels, the
-front-end's settings, thresholds, scores and provenance (see `streamsed.model.ModelInfo`).
-It is accepted only after it was read back and agreed with the network it came from.
+The runtime's form is a TorchScript archive with graphs for other engines inside (see
+`train.archive`, `streamsed.graph`); `train.forms` has forms for other programs. A file is
+accepted only after it was read back and agreed with the network it came from.
 """
 
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from streamsed.artefact import INFO_NAME, ModelInfo
+from streamsed.artefact import ModelInfo
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
+from train.agreement import Trial, Yardstick, choose_probe, judge_engines
+from train.archive import Graphs, write_archive
 from train.checkpoint import TrainedNetwork
+from train.fold import fold
+from train.forms import FORMS
+from train.onnx_graph import quantize, requantize_from_floats, to_onnx
 from train.provenance import current_commit
 from train.scaling import Triple
 
-TOLERANCE = 1e-5
-"""Largest difference between the file's scores and the network's."""
+ROUNDING = 0.01
+"""Largest difference of a score that folding and 16-bit weights may make."""
+
+TORCHSCRIPT = "torchscript"
 
 
 def export_model(
@@ -32,12 +40,13 @@ def export_model(
     output: Path,
     *,
     name: str,
-    segments: Tensor,
+    trial: Trial,
+    to: str = TORCHSCRIPT,
     post: PostConfig | None = None,
     scores: Mapping[str, Any] | None = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> ModelInfo:
-    """Write a model file and check it.
+    """Write a network in one of its forms and check it.
 
     Parameters
     ----------
@@ -47,8 +56,10 @@ def export_model(
         The file; replaced only by one that passed the check.
     name : str
         What the model is called.
-    segments : float32 (n, 1, T, n_mels)
-        Normalised segments that the file is checked on.
+    trial : Trial
+        What the file is checked on.
+    to : str
+        "torchscript", which the runtime reads, or one of `train.forms.FORMS`.
     post : PostConfig, optional
         Thresholds to ship.
     scores, provenance : mapping, optional
@@ -62,32 +73,72 @@ def export_model(
     Raises
     ------
     ValueError
-        The file's scores differ from the network's by more than `TOLERANCE`, or its input
-        is scaled as the runtime cannot.
+        The file's scores differ from the network's by more than arithmetic explains, its
+        name does not suit its form, or its input is scaled as the runtime cannot.
     """
     if trained.scaling.name != Triple.name:
         raise ValueError(
             f"scaling={trained.scaling.name} must be triple, which is the runtime's"
         )
     info = describe(trained, name, post or PostConfig(), scores or {}, provenance or {})
+    suffix = FORMS[to].suffix if to != TORCHSCRIPT else output.suffix
+    if output.suffix != suffix:
+        raise ValueError(f"output={output} must end in {suffix} for --to {to}")
+    network = fold(trained.network)
+    x = torch.from_numpy(trial.segments)[:, None]
+    difference = largest_difference(trained.network, network, x)
+    if not difference <= ROUNDING:
+        raise ValueError(
+            f"difference={difference} of a score by 16-bit weights must be at most "
+            f"{ROUNDING}"
+        )
+    yardstick = Yardstick(
+        network, trial, labels=info.labels, post=info.post, config=info.frontend
+    )
     output.parent.mkdir(parents=True, exist_ok=True)
-    draft = output.with_suffix(".part")
-    example = segments[:1].contiguous()
-    with warnings.catch_warnings():
-        # TorchScript is deprecated upstream, and is what the runtime loads.
-        warnings.filterwarnings("ignore", category=DeprecationWarning)
-        # Unchecked here, because the reloaded file is compared below.
-        traced = torch.jit.trace(trained.network, example, check_trace=False)  # type: ignore[no-untyped-call]
-        frozen = torch.jit.freeze(traced.eval())
-        extra = {INFO_NAME: json.dumps(info.to_dict(), indent=1)}
-        torch.jit.save(frozen, str(draft), _extra_files=extra)
-        reloaded = torch.jit.load(str(draft))  # type: ignore[no-untyped-call]
-    difference = largest_difference(trained.network, reloaded, segments)
-    if not difference <= TOLERANCE:
-        draft.unlink()
-        raise ValueError(f"difference={difference} must be at most {TOLERANCE}")
-    draft.replace(output)
-    return ModelInfo.read(output)
+    with TemporaryDirectory(dir=output.parent) as folder:
+        draft = Path(folder) / output.name
+        if to == TORCHSCRIPT:
+            info = _write_model(draft, network, info, trial, yardstick)
+        else:
+            _write_form(to, draft, network, info, x[:1], yardstick)
+        for part in draft.parent.iterdir():  # OpenVINO writes two files
+            part.replace(output.parent / part.name)
+    return info
+
+
+def _write_model(
+    path: Path, network: nn.Module, info: ModelInfo, trial: Trial, yardstick: Yardstick
+) -> ModelInfo:
+    """Write the runtime's form, try it with every engine, write it with the findings."""
+    example = torch.from_numpy(trial.segments[:1])[:, None]
+    model = to_onnx(network, example)
+    quantized = requantize_from_floats(quantize(model, trial.calibration), model)
+    probe = choose_probe(network, trial.segments)
+    graphs = Graphs({"fp32": model, "int8": quantized}, probe)
+    write_archive(path, network, info, example, graphs)
+    info = replace(info, engines=dict(judge_engines(path, yardstick)))
+    write_archive(path, network, info, example, graphs)
+    return ModelInfo.read(path)
+
+
+def _write_form(
+    to: str,
+    path: Path,
+    network: nn.Module,
+    info: ModelInfo,
+    example: Tensor,
+    yardstick: Yardstick,
+) -> None:
+    form = FORMS[to]
+    form.write(path, network, info, example)
+    loaded = form.load(path)
+    record = yardstick.judge(loaded.score, exact=True)
+    if not record["accepted"] or loaded.info != info:
+        raise ValueError(
+            f"difference={record['max_difference']} of a score in the form {to} must be "
+            f"smaller, or its description is another"
+        )
 
 
 def describe(
@@ -107,7 +158,7 @@ def describe(
         **provenance,
     }
     training["steps"] = trained.step
-    return ModelInfo(
+    info = ModelInfo(
         name=name,
         labels=trained.labels,
         frontend=config.frontend,
@@ -118,16 +169,16 @@ def describe(
         parameters=sum(p.numel() for p in trained.network.parameters()),
         gmac=count_gmac(trained.network, config.frontend),
     )
+    # As a file gives it back: JSON knows no tuples.
+    return ModelInfo.from_dict(json.loads(json.dumps(info.to_dict())))
 
 
-def largest_difference(
-    network: nn.Module, reloaded: torch.jit.ScriptModule, segments: Tensor
-) -> float:
-    """Compare both outputs of a network and its file, segment by segment."""
+def largest_difference(network: nn.Module, other: nn.Module, segments: Tensor) -> float:
+    """Compare both outputs of two networks, segment by segment."""
     largest = 0.0
     with torch.inference_mode():
         for segment in torch.split(segments, 1):
-            pairs = zip(network(segment), reloaded(segment), strict=True)
+            pairs = zip(network(segment), other(segment), strict=True)
             largest = max(largest, *(float((a - b).abs().max()) for a, b in pairs))
     return largest
 

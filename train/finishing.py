@@ -10,10 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from streamsed.config import PostConfig
+from train.agreement import Trial
 from train.calibration import calibrate
 from train.checkpoint import TrainedNetwork
 from train.counts import F1
@@ -25,10 +23,12 @@ from train.soundbank import Soundbank
 from train.soundscapes import Layout, Mixer
 from train.tuning import tune_post
 
-MEASURED, TUNED, QUIET = 2, 3, 4
-"""Seeds of the soundscapes that are measured, tuned on, and without events."""
+MEASURED, TUNED, QUIET, RANGES = 2, 3, 4, 5
+"""Seeds of the soundscapes that are measured, tuned on, without events, and that 8-bit
+arithmetic learns its ranges from."""
 N_QUIET = 360
 """Soundscapes without events: an hour."""
+N_RANGES = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +41,15 @@ class Finished:
         Its thresholds and durations.
     f1 : F1
         Event F1 on the soundscapes measured.
-    segments : float32 (n, T, n_mels)
-        Some of these, to check the exported file on.
+    trial : Trial
+        These, to check the exported file on.
     scores : dict
         What the file says of it.
     """
 
     post: PostConfig
     f1: F1
-    segments: NDArray[np.float32]
+    trial: Trial
     scores: dict[str, Any]
 
 
@@ -72,7 +72,8 @@ def finish(
     layouts : sequence of Layout
         Clips of lists that the soundscapes are like, if there are any.
     n : int
-        Soundscapes measured, and twice as many tuned on.
+        Soundscapes measured; twice as many are tuned on, and half as many with sounds
+        that nothing surrounds.
     tune : bool
         Whether to calibrate scores and choose thresholds and durations per label.
     """
@@ -104,4 +105,8 @@ def finish(
     scores["data"] = f"{n} soundscapes of seed {MEASURED} of a sound bank" + (
         "; thresholds tuned on others of the same recordings" if tune else ""
     )
-    return Finished(post, f1, measured.segments[:8], scores)
+    ranges = draw_recordings(
+        mixer, frontend, n_soundscapes=min(n, N_RANGES), seed=RANGES
+    )
+    trial = Trial(measured.segments, ranges.segments, measured.reference)
+    return Finished(post, f1, trial, scores)

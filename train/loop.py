@@ -355,7 +355,8 @@ class Trainer:
         self.scaler.load_state_dict(state["scaler"])
         self.parallel.set_chance(state["chance"])
         self.step, self.elapsed = state["step"], state["elapsed"]
-        self._validated, self._rows = state["validated"], state["rows"]
+        self._validated = min(state["validated"], self.progress)  # it may be longer now
+        self._rows = state["rows"]
 
 
 def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:

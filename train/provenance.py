@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 PACKED = Path(__file__).parent / "COMMIT"
@@ -24,3 +27,19 @@ def current_commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return result.stdout.strip()
+
+
+def current_command() -> str:
+    """Say which command this is; folders lose the paths that lead to them.
+
+    Examples
+    --------
+    >>> without_paths("train export runs/mine --soundbank ../banks/home")
+    'train export mine --soundbank home'
+    """
+    return without_paths(shlex.join(["python", "-m", "train", *sys.argv[1:]]))
+
+
+def without_paths(command: str) -> str:
+    """Keep the names at the ends of all paths in a command."""
+    return re.sub(r"[^\s']*/([^\s'])", r"\1", command)

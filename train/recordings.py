@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
-from streamsed.frontend import normalize
 from train.dataset import Example, log_mel, score_targets
 from train.scaling import Scaling, Triple
-from train.soundbank import Soundbank
-from train.soundscapes import Layout, Mixer, Soundscape, isolated_soundscapes
+from train.soundscapes import Layout, Mixer, Soundscape
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +40,11 @@ class Recordings:
                 for events in self.reference
             ]
         )
+
+    def joined(self, others: Recordings) -> Recordings:
+        """Return these and others of the same labels as one."""
+        segments = np.concatenate([self.segments, others.segments])
+        return Recordings(segments, self.reference + others.reference, self.labels)
 
     def batches(self, config: FrontendConfig, batch_size: int) -> Iterator[Example]:
         """Yield all of it as strongly labelled examples, in order."""
@@ -109,16 +112,3 @@ def rebuilt_recordings(
         for i, layout in enumerate(layouts)
     )
     return gather(rebuilt, mixer.bank.labels, config)
-
-
-def isolated_recordings(bank: Soundbank, config: FrontendConfig) -> Recordings:
-    """Take every foreground clip of a bank once, alone, padded with digital silence."""
-    return gather(isolated_soundscapes(bank), bank.labels, config)
-
-
-def noise_segments(config: FrontendConfig) -> NDArray[np.float32]:
-    """Make two segments of noise, float32 (2, T, n_mels), to compare networks on."""
-    rng = np.random.default_rng(0)
-    shape = (2, config.segment_frames, config.n_mels)
-    frames = rng.normal(-40.0, 15.0, shape).astype(np.float32)
-    return np.stack([normalize(each, top_db=config.top_db) for each in frames])

@@ -23,12 +23,12 @@ from streamsed.config import FrontendConfig, PostConfig
 from train.evaluate import Scores, score_events, scores_to_events
 from train.recordings import Recordings
 
-ONSETS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+ONSETS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.96)
 OFFSET_RATIOS = (1.0, 0.7, 0.4, 0.2)
 """Offset threshold per onset threshold."""
 DURATIONS = (0.2, 0.5, 1.0)
 """Seconds, of `min_duration`."""
-PRICES = (0.0, 0.001, 0.002, 0.004, 0.008, 0.016)
+PRICES = (0.0, 0.001, 0.0015, 0.002, 0.003, 0.004, 0.006, 0.008, 0.011, 0.016)
 """F1 that one false alarm an hour costs."""
 
 

@@ -144,7 +144,7 @@ def _run(
         outputs.scores.mkdir(parents=True, exist_ok=True)
     job = FileJob(
         model=model,
-        device=device,
+        engine={"device": device},
         step=None,
         latency=None,
         post={},

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 
 from streamsed.config import PostConfig
+from train.agreement import Trial
 from train.checkpoint import BEST, LAST, load_ensemble, load_trained
 from train.commands.options import Blueprints, Split, read_layouts
-from train.export import export_model
+from train.export import TORCHSCRIPT, export_model
 from train.finishing import finish
-from train.recordings import noise_segments
+from train.forms import FORMS
+from train.provenance import current_command
 from train.soundbank import Soundbank
 
 
@@ -50,23 +49,34 @@ def export(
     data: Annotated[
         str, typer.Option(help="What the model was trained on, in words.")
     ] = "soundscapes mixed from a bank of isolated sounds",
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="FORM",
+            help=f"{TORCHSCRIPT} (the runtime's, with graphs for every engine), "
+            f"{', '.join(FORMS)}.",
+        ),
+    ] = TORCHSCRIPT,
 ) -> None:
     """Write a run's best network to a model file that describes itself, and check it.
+
+    Every engine is compared with the network, on the bank or on the example scene.
 
     With --soundbank, its event F1 on soundscapes of seed 2 is written into it; with
     --tune as well, scores are calibrated and thresholds and shortest durations chosen on
     those of seed 3, such that an hour without events (seed 4) brings at most 6.
     """
+    if to not in (TORCHSCRIPT, *FORMS):
+        raise ValueError(f"--to={to} must be {TORCHSCRIPT}, {', '.join(FORMS)}")
     if ensemble and last:
         raise ValueError("--ensemble must not come with --last: it joins the best")
     trained = load_ensemble(run) if ensemble else load_trained(run, best=not last)
-    frontend = trained.config.frontend
-    segments, post, scores = noise_segments(frontend), PostConfig(), {}
+    trial, post, scores = None, PostConfig(), {}
     if soundbank is not None:
         bank = Soundbank.load(soundbank, split=split)
         layouts = read_layouts(blueprint)
         finished = finish(trained, bank, layouts=layouts, n=n, tune=tune)
-        segments, post, scores = finished.segments, finished.post, finished.scores
+        trial, post, scores = finished.trial, finished.post, finished.scores
         for label, f1 in finished.f1.per_label.items():
             print(f"{label:<30}{100 * f1:>6.1f}")
         print(f"{'macro':<30}{100 * finished.f1.macro:>6.1f}")
@@ -79,9 +89,16 @@ def export(
         trained,
         output,
         name=name or output.stem,
-        segments=torch.from_numpy(segments)[:, None],
+        trial=trial or Trial.of_the_scene(trained.config.frontend),
+        to=to,
         post=post,
         scores=scores,
-        provenance={"data": data, "command": shlex.join(["train", *sys.argv[1:]])},
+        provenance={"data": data, "command": current_command()},
     )
     print(f"{output}: {info.parameters} parameters, {info.gmac} GMAC a segment")
+    for engine, record in info.engines.items():
+        accepted = "accepted" if record["accepted"] else "not accepted"
+        print(
+            f"{engine:<18} {accepted}: scores within {record['max_difference']:.2g}, "
+            f"{record['events_changed']:.1%} of the events changed"
+        )

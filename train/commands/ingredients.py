@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +10,7 @@ import typer
 from streamsed.writers import write
 from train.desed import Desed
 from train.ingredients import VARIATIONS, Outcome, measure, to_markdown
-from train.provenance import current_commit
+from train.provenance import current_command, current_commit
 
 
 def ingredients(
@@ -57,7 +55,7 @@ def ingredients(
     goes on after an interruption.
     """
     outcomes: dict[str, list[Outcome]] = {}
-    command = shlex.join(["python", "-m", "train", *sys.argv[1:]])
+    command = current_command()
     run.mkdir(parents=True, exist_ok=True)
     for name, seed, outcome in measure(
         Desed.load(data),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +10,7 @@ import typer
 
 from train.desed import Desed, NoDesedError
 from train.imitation import Sizes, imitate
-from train.provenance import current_commit
+from train.provenance import current_command, current_commit
 from train.report import write_report
 from train.soundbank import Soundbank
 from train.synthesis import write_bank
@@ -107,7 +106,7 @@ def table1(
         save_every=save_every,
     )
     about = {
-        "command": shlex.join(["python", "-m", "train", *sys.argv[1:]]),
+        "command": current_command(),
         "commit": current_commit(),
         "seed": seed,
         "settings": ", ".join(settings or ()) or "those of the presets",

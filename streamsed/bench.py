@@ -1,0 +1,252 @@
+"""What `streamsed bench` measures: engines, precisions and threads on this machine.
+
+Each combination loads the model in a process of its own, which shows its memory and its
+start-up; then they score a segment each in turns, so that a busy moment hits all alike.
+Run as a program, this module is such a process.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from streamsed.artefact import ModelInfo
+from streamsed.engines import PRECISIONS
+from streamsed.engines.choice import Wish, candidates
+from streamsed.frontend import normalize
+from streamsed.listener import shortest_step
+from streamsed.model import Model
+from streamsed.processor import available_cores
+
+
+@dataclass(slots=True)
+class Contender:
+    """A process that has a model loaded by one engine.
+
+    Parameters
+    ----------
+    path : Path
+        The model file.
+    wish : Wish
+        Engine, precision and threads.
+
+    Raises
+    ------
+    ValueError
+        The engine does not run here; the message is its own.
+    """
+
+    path: Path
+    wish: Wish
+    load: float = field(init=False)
+    seconds: list[float] = field(default_factory=list, init=False)
+    _process: subprocess.Popen[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Start the process and wait until it has scored a first segment."""
+        settings = {name: getattr(self.wish, name) for name in Wish.__slots__}
+        command = [sys.executable, "-m", "streamsed.bench", str(self.path)]
+        self._process = subprocess.Popen(
+            [*command, json.dumps(settings)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        ready = self._hear()
+        if "error" in ready:
+            self.close()
+            raise ValueError(ready["error"])
+        self.load = ready["load"]
+
+    def score(self) -> None:
+        """Score a segment and note the seconds."""
+        self.seconds.append(self._ask("score")["seconds"])
+
+    def memory(self) -> float:
+        """Return the most memory that the process had so far, in MB."""
+        return float(self._ask("memory")["memory"])
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate()
+
+    @property
+    def median(self) -> float:
+        """Seconds for a segment."""
+        return statistics.median(self.seconds)
+
+    def _ask(self, what: str) -> dict[str, Any]:
+        if self._process.poll() is None and self._process.stdin is not None:
+            self._process.stdin.write(what + "\n")
+            self._process.stdin.flush()
+        return self._hear()
+
+    def _hear(self) -> dict[str, Any]:
+        out = self._process.stdout
+        line = "" if out is None or out.closed else out.readline()
+        if not line:
+            raise ValueError(f"{self.wish} must stay alive, and its process ended")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What was measured of one combination.
+
+    Parameters
+    ----------
+    engine, precision, threads
+        Which.
+    load : float
+        Seconds to load the model and score a first segment, imports included.
+    segment : float
+        Seconds for a segment, the median.
+    real_time_factor : float
+        Share of the time that scoring takes at the model's own step.
+    step : float
+        Seconds; the shortest step that `listen` would choose.
+    memory : float
+        MB at most.
+    """
+
+    engine: str
+    precision: str
+    threads: int
+    load: float
+    segment: float
+    real_time_factor: float
+    step: float
+    memory: float
+
+
+def wishes(info: ModelInfo, path: Path, wish: Wish) -> list[Wish]:
+    """Return the combinations that can run here, within a wish.
+
+    An engine need not have been accepted at export to be measured.
+    """
+    cores = available_cores()
+    counts = [1, cores] if wish.threads is None else [wish.threads]
+    precisions = PRECISIONS if wish.precision == "auto" else (wish.precision,)
+    return [
+        Wish(found.device, found.engine, precision, threads)
+        for precision in precisions
+        for found in candidates(
+            info, path, Wish(wish.device, wish.engine, precision, wish.threads)
+        )
+        if not found.against
+        for threads in sorted(set(counts))
+    ]
+
+
+def measure(path: Path, wish: Wish, *, n_rounds: int) -> Iterator[Row]:
+    """Measure all combinations in turns.
+
+    Parameters
+    ----------
+    path : Path
+        A model file.
+    wish : Wish
+        What to measure; "auto" and None are everything.
+    n_rounds : int
+        Segments that each scores.
+
+    Raises
+    ------
+    ValueError
+        Nothing of what is wished for runs here.
+    """
+    if n_rounds < 1:
+        raise ValueError(f"rounds={n_rounds} must be at least 1")
+    info = ModelInfo.read(path)
+    found = wishes(info, path, wish)
+    if not found:
+        raise ValueError(
+            f"engine={wish.engine} with precision={wish.precision} must run here; "
+            "`streamsed info` says what does"
+        )
+    with ExitStack() as stack:
+        contenders = []
+        for each in found:
+            contenders.append(Contender(path, each))
+            stack.callback(contenders[-1].close)
+        in_turns(contenders, n_rounds)
+        for contender in contenders:
+            yield _row(contender, info)
+
+
+def in_turns(contenders: Sequence[Contender], n_rounds: int) -> None:
+    """Let all score a segment, again and again."""
+    for _ in range(n_rounds):
+        for contender in contenders:
+            contender.score()
+
+
+def _row(contender: Contender, info: ModelInfo) -> Row:
+    wish, segment = contender.wish, contender.median
+    whole = info.frontend.segment_score_frames * info.frontend.score_frame_duration
+    return Row(
+        engine=wish.engine if wish.device == "cpu" else f"{wish.engine} {wish.device}",
+        precision=wish.precision,
+        threads=wish.threads or 0,
+        load=contender.load,
+        segment=segment,
+        real_time_factor=segment / info.stream.step,
+        step=shortest_step(segment, info.frontend, latency=whole),
+        memory=contender.memory(),
+    )
+
+
+def peak_memory() -> float:
+    """Return the most memory that this process had so far, in MB."""
+    status = Path("/proc/self/status")
+    if status.is_file():  # what getrusage says there includes the parent's at the fork
+        peak = re.search(r"^VmHWM:\s*(\d+) kB$", status.read_text(), re.MULTILINE)
+        if peak is not None:
+            return int(peak[1]) * 1024 / 1e6
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def _contend(path: str, settings: dict[str, Any]) -> None:
+    """Load a model, then do what standard input says, line by line."""
+    start = time.perf_counter()
+    try:
+        model = Model.load(path, **settings)
+        config = model.info.frontend
+        shape = config.segment_frames, config.n_mels
+        frames = np.random.default_rng(0).normal(-40, 15, shape).astype(np.float32)
+        features = normalize(frames, top_db=config.top_db)
+        model.score(features)
+    except (OSError, ValueError) as error:
+        _tell({"error": str(error)})
+        return
+    _tell({"load": time.perf_counter() - start})
+    for line in sys.stdin:
+        if line.strip() == "memory":
+            _tell({"memory": peak_memory()})
+            continue
+        start = time.perf_counter()
+        model.score(features)
+        _tell({"seconds": time.perf_counter() - start})
+
+
+def _tell(answer: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    _contend(sys.argv[1], json.loads(sys.argv[2]))

@@ -1,0 +1,48 @@
+"""Engines: ways to run a model file's network. `streamsed.model` chooses among them.
+
+Every engine runs one segment per call, in a fixed shape and with a fixed number of
+threads, so that equal features give equal bits; and may be called from several threads.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float32 = NDArray[np.float32]
+
+NAMES = ("openvino", "onnx", "torchscript")
+PRECISIONS = ("fp32", "bf16", "int8")
+
+
+class Engine(Protocol):
+    """A network, ready to run."""
+
+    @property
+    def place(self) -> str:
+        """Where it runs: "cpu" or "cuda"."""
+
+    @property
+    def threads(self) -> int:
+        """Threads that share the work of one segment."""
+
+    def run(self, features: Float32) -> tuple[Float32, Float32]:
+        """Score a segment.
+
+        Parameters
+        ----------
+        features : float32 (segment_frames, n_mels)
+            Normalised.
+
+        Returns
+        -------
+        scores : float32 (n_score_frames, n_labels)
+        region : float32 (n_score_frames,)
+
+        Raises
+        ------
+        ValueError
+            The network cannot run on such features; the message is the engine's own.
+        """

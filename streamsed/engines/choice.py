@@ -1,0 +1,149 @@
+"""Which engine runs a model: those that could, in the order of their speed, and why not.
+
+The order is fixed and not timed at each start, so that a machine gives the same events
+every time; benchmarks/RESULTS.md has the times. An engine is taken by itself only if its
+precision was accepted when the model was exported (see `ModelInfo.engines`), and if it
+answers the probe here as it did there: `streamsed.model` asks it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from streamsed.artefact import ModelInfo
+from streamsed.engines import NAMES, PRECISIONS
+from streamsed.graph import has_graph
+from streamsed.processor import has_bf16, has_bf16_tiles, may_have_cuda
+
+_PACKAGES = {"openvino": "openvino", "onnx": "onnxruntime", "torchscript": "torch"}
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user asks for.
+
+    Parameters
+    ----------
+    device : {"auto", "cpu", "cuda"}
+    engine : {"auto", "torchscript", "openvino", "onnx"}
+    precision : {"auto", "fp32", "bf16", "int8"}
+    threads : int or None
+        For one segment; None is the engine's own choice.
+
+    Raises
+    ------
+    ValueError
+        A value is none of these.
+    """
+
+    device: str = "auto"
+    engine: str = "auto"
+    precision: str = "auto"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the values, each and together."""
+        for name, known in (
+            ("device", ("cpu", "cuda")),
+            ("engine", NAMES),
+            ("precision", PRECISIONS),
+        ):
+            value = getattr(self, name)
+            if value not in ("auto", *known):
+                choices = ", ".join(known[:-1])
+                raise ValueError(
+                    f"{name}={value} must be auto, {choices} or {known[-1]}"
+                )
+        if self.threads is not None and self.threads < 1:
+            raise ValueError(f"threads={self.threads} must be at least 1")
+        if self.device == "cuda" and self.engine not in ("auto", "torchscript"):
+            raise ValueError(
+                f"engine={self.engine} must be torchscript on --device cuda"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An engine with a precision, and what speaks against it ("" if nothing does)."""
+
+    engine: str
+    precision: str
+    device: str = "cpu"
+    against: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called in files and tables, such as "openvino int8"."""
+        return f"{self.engine} {self.precision}"
+
+
+def ranking() -> tuple[tuple[str, str], ...]:
+    """Return engines with precisions for this processor, the fastest first.
+
+    Where a processor has a matrix for bf16, that is as fast as int8 and nearer to fp32.
+    """
+    bf16, int8 = ("openvino", "bf16"), ("openvino", "int8")
+    first = (bf16, int8) if has_bf16_tiles() else (int8, bf16)
+    rest = (("openvino", "fp32"), ("torchscript", "bf16"), ("onnx", "fp32"))
+    return (*first, *rest, ("torchscript", "fp32"), ("onnx", "int8"))
+
+
+def candidates(info: ModelInfo, path: Path, wish: Wish) -> Iterator[Candidate]:
+    """Give the engines that a wish admits, the fastest first.
+
+    Parameters
+    ----------
+    info, path : ModelInfo, Path
+        A model file.
+    wish : Wish
+        An engine or precision that is named need not have been accepted at export.
+
+    Yields
+    ------
+    Candidate
+        Also those that cannot run or are not to be taken, with the reason.
+    """
+    if wish.engine in ("auto", "torchscript") and (
+        wish.device == "cuda" or (wish.device == "auto" and may_have_cuda())
+    ):
+        for precision in ("bf16", "fp32"):
+            if wish.precision in ("auto", precision):
+                against = _unproven(info, f"torchscript {precision}", wish)
+                yield Candidate("torchscript", precision, "cuda", against)
+    if wish.device == "cuda":
+        return
+    for engine, precision in ranking():
+        if wish.engine in ("auto", engine) and wish.precision in ("auto", precision):
+            against = _missing(path, engine, precision)
+            against = against or _unproven(info, f"{engine} {precision}", wish)
+            yield Candidate(engine, precision, "cpu", against)
+
+
+def _missing(path: Path, engine: str, precision: str) -> str:
+    """Say what is missing to run an engine at all."""
+    if find_spec(_PACKAGES[engine]) is None:
+        return f"not installed (pip install 'streamsed[{engine}]')"
+    if (engine, precision) != ("torchscript", "fp32") and not has_graph(
+        path, precision
+    ):
+        return "the model file is of an older kind, without graphs; export it again"
+    if precision == "bf16" and not has_bf16():
+        return "this processor has no instructions for it"
+    return ""
+
+
+def _unproven(info: ModelInfo, name: str, wish: Wish) -> str:
+    """Say why an engine that could run is not to be taken without being asked for."""
+    if name.endswith("fp32") or wish.precision != "auto":
+        return ""
+    record = info.engines.get(name)
+    if record is None:
+        return "not measured when the model was exported"
+    if not record["accepted"]:
+        says = f"not accepted at export: {record['events_changed']:.1%} of the events"
+        f1 = record.get("event_f1_macro")
+        return f"{says} changed" + (f", event F1 {f1:.1%}" if f1 is not None else "")
+    return ""

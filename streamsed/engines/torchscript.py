@@ -1,0 +1,162 @@
+"""TorchScript, on the processor or on a CUDA device: the engine that is always there.
+
+Torch is imported here and nowhere else in the runtime, when an engine is made, because
+that takes longer than everything else. TorchScript is deprecated upstream; see
+docs/decisions.md.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streamsed.engines import Float32
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+class TorchScript:
+    """A network loaded by torch.
+
+    Parameters
+    ----------
+    path : Path
+        A model file.
+    precision : {"fp32", "bf16"}
+        Of the weights and of what passes between the layers.
+    threads : int or None
+        Of the whole process; None leaves them as they are.
+    device : {"cpu", "cuda"}
+        Where it runs.
+
+    Raises
+    ------
+    ValueError
+        The file is damaged, or the device is not there.
+    """
+
+    def __init__(
+        self, path: Path, *, precision: str, threads: int | None, device: str
+    ) -> None:
+        # Threads that spin at barriers stall each other on a busy machine; they must be
+        # told before torch starts them.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        import torch
+
+        if device == "cuda" and not torch.cuda.is_available():
+            raise ValueError(
+                "device=cuda must have a CUDA device, and torch finds none; "
+                "use --device cpu, or install a CUDA build of torch"
+            )
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self.place = device
+        self._dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        self._network = _load(path, device, self._dtype)
+        self._replay: CudaGraph | None = None
+        self._lock = threading.Lock()  # a CUDA graph has one set of buffers
+
+    @property
+    def threads(self) -> int:
+        """Threads that share the work of one segment."""
+        import torch
+
+        return torch.get_num_threads()
+
+    def run(self, features: Float32) -> tuple[Float32, Float32]:
+        """Score a segment, see `Engine.run`."""
+        import torch
+
+        # The profiling executor runs a network's first calls in another form than its
+        # later ones; without it every call gives the same bits.
+        plainly = torch.jit.optimized_execution(False)  # type: ignore[attr-defined]
+        x = torch.from_numpy(features)[None, None]
+        try:
+            with torch.inference_mode(), plainly:
+                if self.place == "cuda":
+                    with self._lock:
+                        if self._replay is None:
+                            self._replay = CudaGraph(self._network, x, self._dtype)
+                        scores, region = self._replay(x)
+                else:
+                    scores, region = self._network(x.to(self._dtype))
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise ValueError(str(error)) from error
+        return scores[0].float().numpy(), region[0].float().numpy()
+
+
+class CudaGraph:
+    """A network on a CUDA device, recorded once and replayed for every segment.
+
+    A small network is a hundred small kernels, and starting them one by one takes longer
+    than they do. Copies go through pinned memory, in the order of one stream.
+
+    Parameters
+    ----------
+    network : torch.jit.ScriptModule
+        On the device.
+    x : float32 (1, 1, segment_frames, n_mels)
+        A segment of the shape of all; on the host.
+    dtype : torch.dtype
+        That the network works in.
+    """
+
+    def __init__(
+        self, network: torch.jit.ScriptModule, x: Tensor, dtype: torch.dtype
+    ) -> None:
+        import torch
+
+        self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        self._graph = torch.cuda.CUDAGraph()
+        self._x = x.pin_memory()
+        on_device = torch.empty_like(x, device="cuda")
+
+        def step() -> list[Tensor]:
+            on_device.copy_(self._x, non_blocking=True)
+            return [y.float() for y in network(on_device.to(dtype))]
+
+        with torch.cuda.stream(self._stream):
+            for _ in range(3):  # kernels are chosen and memory is set aside
+                warm = step()
+        self._stream.synchronize()
+        self._answers = [torch.empty_like(y, device="cpu").pin_memory() for y in warm]
+        with torch.cuda.graph(self._graph, stream=self._stream):
+            for answer, y in zip(self._answers, step(), strict=True):
+                answer.copy_(y, non_blocking=True)
+
+    def __call__(self, x: Tensor) -> list[Tensor]:
+        """Score a segment (1, 1, segment_frames, n_mels); return copies on the host."""
+        import torch
+
+        self._x.copy_(x)
+        with torch.cuda.stream(self._stream):
+            self._graph.replay()
+        self._stream.synchronize()
+        return [answer.clone() for answer in self._answers]
+
+
+def _load(path: Path, device: str, dtype: torch.dtype) -> torch.jit.ScriptModule:
+    """Read a network, with weights of 16 bits or, from an older export, of 32."""
+    import torch
+
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=DeprecationWarning)
+            network = torch.jit.load(  # type: ignore[no-untyped-call]
+                str(path), map_location=device
+            ).eval()
+            if any(True for _ in network.parameters()):  # else it is frozen already
+                network.to(dtype=dtype, memory_format=torch.channels_last)
+                network = torch.jit.freeze(network)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(
+            f"model={path} must be an undamaged model file ({reason}); "
+            "copy or export it again"
+        ) from error
+    return network  # type: ignore[no-any-return]

@@ -1,0 +1,125 @@
+"""The first half of the path: samples in, segments to be scored out.
+
+    samples > Frontend > Segmenter > what was heard
+
+What was heard comes as a row of three kinds of things, which the second half (see
+`streamsed.detector`) takes in this order: new frames, for those who watch; segments, to be
+scored; and the time, whenever it is known that no segment before it is missing. The halves
+share nothing else, so that the first may run ahead in another thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsed.config import FrontendConfig
+from streamsed.frontend import Frontend
+from streamsed.segmenter import Segment, Segmenter
+
+Frames = NDArray[np.float32]
+
+
+class Clock(NamedTuple):
+    """How much of the recording was heard.
+
+    Parameters
+    ----------
+    n_samples : int
+        Samples.
+    n_score_frames : int
+        Whole score frames.
+    ended : bool
+        Whether that was all.
+    """
+
+    n_samples: int
+    n_score_frames: int
+    ended: bool = False
+
+
+Heard = Frames | Segment | Clock
+
+
+class Hearing:
+    """Turn samples into what is to be scored.
+
+    Parameters
+    ----------
+    config : FrontendConfig
+        Frames and segments.
+    step : int
+        Score frames from one segment to the next.
+    partial : bool
+        Whether to give segments before the first whole one is complete.
+    """
+
+    def __init__(self, config: FrontendConfig, *, step: int, partial: bool) -> None:
+        self._frontend = Frontend(config)
+        self._segmenter = Segmenter(config, step=step, partial=partial)
+
+    @property
+    def latency(self) -> int:
+        """Samples after a frame's centre that must arrive before the frame leaves."""
+        return self._frontend.latency
+
+    @property
+    def n_skipped(self) -> int:
+        """Segments that were left out in a hurry since the recording began."""
+        return self._segmenter.n_skipped
+
+    def reset(self) -> None:
+        """Forget everything, as if newly made."""
+        self._frontend.reset()
+        self._segmenter.reset()
+
+    def hear(self, chunk: Frames, *, hurry: bool = False) -> Iterator[Heard]:
+        """Take the next samples and give what they bring, as it is asked for.
+
+        Parameters
+        ----------
+        chunk : float32 (n_samples,)
+            Any length.
+        hurry : bool
+            See `Segmenter.push`.
+
+        Yields
+        ------
+        frames, Segment or Clock
+            To be exhausted before the next call.
+
+        Raises
+        ------
+        TypeError, ValueError, RuntimeError
+            As `Frontend.push`.
+        """
+        config = self._frontend.config
+        longest = config.segment_frames * config.hop_length
+        for start in range(0, max(1, len(chunk)), longest):  # bounds the memory
+            frames = self._frontend.push(chunk[start : start + longest])
+            yield from self._cut(frames, hurry=hurry)
+
+    def finish(self) -> Iterator[Heard]:
+        """End the recording and give what remained."""
+        yield from self._cut(self._frontend.flush())
+        yield from self._segmenter.flush()
+        yield self._clock()._replace(ended=True)
+
+    def whole(self, chunks: Iterable[Frames]) -> Iterator[Heard]:
+        """Take a whole recording, from its first chunk to its end."""
+        self.reset()
+        for chunk in chunks:
+            yield from self.hear(chunk)
+        yield from self.finish()
+
+    def _cut(self, frames: Frames, *, hurry: bool = False) -> Iterator[Heard]:
+        yield frames  # even if there are none: an observer then knows their shape
+        if len(frames):
+            yield from self._segmenter.push(frames, hurry=hurry)
+        yield self._clock()
+
+    def _clock(self) -> Clock:
+        return Clock(self._frontend.n_samples, self._segmenter.n_score_frames)

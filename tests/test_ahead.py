@@ -1,0 +1,107 @@
+"""Work ahead: in order, bounded, stopped with its reader, errors where they belong."""
+
+import itertools
+import threading
+import time
+
+import pytest
+
+from streamsed.ahead import Ahead, in_turn
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def counting(seen, items):
+    for item in items:
+        seen.append(item)
+        yield item
+
+
+@pytest.mark.parametrize("length", [1, 3, 100])
+def test_items_come_in_their_order(length):
+    with Ahead(range(50), length=length) as ahead:
+        assert list(ahead) == list(range(50))
+
+
+def test_it_runs_ahead_as_far_as_it_may_and_no_farther():
+    seen = []
+    with Ahead(counting(seen, itertools.count()), length=4) as ahead:
+        wait_until(lambda: len(seen) == 5)  # four wait, and one is in hand
+        time.sleep(0.05)
+        assert len(seen) == 5
+        taken = list(itertools.islice(ahead, 3))
+        assert taken == [0, 1, 2]
+        wait_until(lambda: len(seen) == 7)  # the third is not done with yet
+
+
+def test_an_error_comes_where_its_item_would_have():
+    def items():
+        yield 1
+        yield 2
+        raise ValueError("the third")
+
+    with Ahead(items(), length=9) as ahead:
+        reading = iter(ahead)
+        assert [next(reading), next(reading)] == [1, 2]
+        with pytest.raises(ValueError, match="the third"):
+            next(reading)
+
+
+def test_closing_ends_the_thread_though_items_remain():
+    before = threading.active_count()
+    ahead = Ahead(itertools.count(), length=2)
+    assert next(iter(ahead)) == 0
+    ahead.close()
+    assert threading.active_count() == before
+
+
+def test_several_are_begun_and_given_one_after_another():
+    begun, lock = [], threading.Lock()
+
+    def iterate(source):
+        with lock:
+            begun.append(source)
+        yield from range(source)
+
+    turns = in_turn(range(5), iterate, n_begun=3, length=8)
+    source, items = next(turns)
+    wait_until(lambda: sorted(begun) == [0, 1, 2])
+    found = {source: list(items)}
+    for source, items in turns:
+        found[source] = list(items)
+    assert found == {n: list(range(n)) for n in range(5)}
+    assert sorted(begun) == list(range(5))
+
+
+def test_a_source_that_fails_costs_only_itself():
+    def iterate(source):
+        if source == 1:
+            raise OSError("no such file")
+        yield source
+
+    found = []
+    for _, items in in_turn(range(3), iterate, n_begun=2, length=2):
+        try:
+            found += list(items)
+        except OSError as error:
+            found.append(str(error))
+    assert found == [0, "no such file", 2]
+
+
+def test_leaving_the_turns_ends_all_threads():
+    before = threading.active_count()
+    turns = in_turn(range(9), lambda _: itertools.count(), n_begun=4, length=2)
+    next(turns)
+    assert threading.active_count() == before + 4
+    turns.close()
+    assert threading.active_count() == before
+
+
+def test_an_item_left_unread_does_not_hold_up_the_next_source():
+    turns = in_turn("ab", lambda s: itertools.repeat(s), n_begun=2, length=2)
+    assert [next(iter(items)) for _, items in turns] == ["a", "b"]

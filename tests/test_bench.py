@@ -1,0 +1,80 @@
+"""The bench: every engine that runs here, each in a process of its own, in turns."""
+
+import numpy as np
+import pytest
+
+from streamsed.artefact import ModelInfo
+from streamsed.bench import Contender, in_turns, measure, wishes
+from streamsed.engines.choice import Wish
+from streamsed.listener import MAX_LOAD
+from streamsed.processor import available_cores
+
+
+def test_what_is_measured_is_what_can_run(exported, model_path):
+    cores = available_cores()
+    found = wishes(ModelInfo.read(exported), exported, Wish("cpu"))
+    assert {w.engine for w in found} == {"openvino", "onnx", "torchscript"}
+    assert {w.threads for w in found} == {1, cores}
+    assert len(set(found)) == len(found)
+    one = wishes(ModelInfo.read(exported), exported, Wish("cpu", "onnx", "fp32", 3))
+    assert one == [Wish("cpu", "onnx", "fp32", 3)]
+    old = wishes(ModelInfo.read(model_path), model_path, Wish("cpu"))
+    assert {(w.engine, w.precision) for w in old} == {("torchscript", "fp32")}
+
+
+def test_a_row_says_what_its_engine_takes(exported):
+    (row,) = measure(exported, Wish("cpu", "onnx", "fp32", 1), n_rounds=3)
+    assert (row.engine, row.precision, row.threads) == ("onnx", "fp32", 1)
+    assert 0 < row.segment < row.load < 60
+    assert row.real_time_factor == pytest.approx(row.segment / 5.0)
+    assert row.segment / row.step <= MAX_LOAD or row.step == pytest.approx(10, abs=0.1)
+    assert 20 < row.memory < 2000
+
+
+def test_memory_is_that_of_the_engine_and_not_of_who_asks(exported):
+    ballast = np.ones(100_000_000)  # 800 MB here must not be counted there
+    (row,) = measure(exported, Wish("cpu", "onnx", "fp32", 1), n_rounds=1)
+    assert row.memory < 500
+    assert ballast.sum() > 0
+
+
+def test_contenders_take_turns_and_end(exported):
+    contenders = [Contender(exported, Wish("cpu", "onnx", "fp32", 1)) for _ in "ab"]
+    in_turns(contenders, 2)
+    assert [len(contender.seconds) for contender in contenders] == [2, 2]
+    for contender in contenders:
+        contender.close()
+        with pytest.raises(ValueError, match="must stay alive"):
+            contender.score()
+
+
+def test_an_engine_that_cannot_run_says_why(model_path):
+    with pytest.raises(ValueError, match="of an older kind"):
+        Contender(model_path, Wish("cpu", "onnx", "fp32", 1))
+
+
+def test_the_command_prints_a_line_for_each(streamsed, exported):
+    run = streamsed(
+        *("bench", exported, "--engine", "onnx", "--precision", "fp32"),
+        *("--threads", 1, "--rounds", 1),
+    )
+    heading, *lines = run.stdout.splitlines()
+    assert heading.split()[:3] == ["engine", "precision", "threads"]
+    (line,) = lines
+    assert line.split()[:3] == ["onnx", "fp32", "1"]
+    assert (run.stderr, run.returncode) == ("", 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--rounds", "0"], "rounds=0 must be at least 1"),
+        (["--engine", "openvino"], "engine=openvino with precision=auto must run here"),
+        (["--engine", "tvm"], "engine=tvm must be auto"),
+    ],
+)
+def test_what_is_wrong_is_one_line(streamsed, model_path, arguments, words):
+    run = streamsed("bench", model_path, *arguments)
+    (line,) = run.stderr.splitlines()
+    assert line.startswith(f"streamsed: error: {words}")
+    assert run.returncode == 2

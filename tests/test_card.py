@@ -1,0 +1,214 @@
+"""The model card's numbers: counted by hand on models that hear all, or nothing."""
+
+import json
+import re
+import shlex
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from streamsed.config import PostConfig
+from streamsed.events import Event
+from streamsed.model import Model
+from train import card as card_module
+from train import cli
+from train.annotations import write_strong
+from train.card import Card, artificial_sounds
+from train.commands.card import BEGIN, END, to_markdown
+from train.evaluate import score_events
+from train.recordings import rebuilt_recordings
+from train.rules import PLAIN
+from train.soundbank import Clip, Soundbank
+from train.soundscapes import Mixer
+from train.synthesis import write_bank
+
+LABELS = ("Beeping", "Chirping", "Hissing", "Humming")
+LAYOUTS = [
+    [Event("Beeping", 1.0, 2.0, 1.0), Event("Humming", 0.0, 10.0, 1.0)],
+    [Event("Chirping", 4.0, 4.5, 1.0)],
+    [Event("Hissing", 2.0, 9.0, 1.0)],
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = write_bank(tmp_path_factory.mktemp("bank"), n_recordings=5)
+    for path in (folder / "foreground/Knocking").iterdir():
+        path.unlink()  # the tests' model has one band of the spectrum for each of four
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bank(folder):
+    return Soundbank.load(folder, split="validation")
+
+
+@pytest.fixture(scope="module")
+def path(make_model, tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "four.pt"
+    return make_model(path, labels=LABELS, n_outputs=4)
+
+
+@pytest.fixture(autouse=True)
+def _few_soundscapes(monkeypatch):
+    monkeypatch.setattr(card_module, "N_QUIET", 3)
+    monkeypatch.setattr(card_module, "N_SOME", 1)
+
+
+def deaf_or_sure(path, score):
+    """A model that gives every label the same score at all times."""
+    scores = np.full((128, len(LABELS)), score, np.float32)
+    return SimpleNamespace(
+        info=Model.load(path, device="cpu").info,
+        score=lambda _segment: SimpleNamespace(scores=scores),
+    )
+
+
+@pytest.fixture(scope="module")
+def measured(path, bank):
+    model = Model.load(path, device="cpu")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(card_module, "N_QUIET", 3)
+        patch.setattr(card_module, "N_SOME", 1)
+        return Card(model, bank, LAYOUTS).measure()
+
+
+def test_every_number_is_one_that_json_can_hold(measured):
+    assert json.loads(json.dumps(measured, allow_nan=False))["n_clips"] == 3
+
+
+def test_the_first_row_is_the_files_own_thresholds_on_the_rebuilt_list(
+    measured, path, bank
+):
+    model = Model.load(path, device="cpu")
+    frontend = model.info.frontend
+    recordings = rebuilt_recordings(
+        Mixer(bank, PLAIN), LAYOUTS, frontend, seed=card_module.REBUILT
+    )
+    scores = [model.score(segment).scores for segment in recordings.segments]
+    for name, post in (
+        ("as shipped", model.info.post),
+        ("the same without connect & cut", PostConfig(min_gap=0.0, min_duration=0.0)),
+    ):
+        f1 = score_events(scores, recordings, post, frontend)
+        assert measured["rows"][name]["event_f1_macro"] == round(f1.macro, 4)
+        low, high = measured["rows"][name]["micro_interval"]
+        assert low <= f1.micro <= high
+
+
+def test_a_model_that_hears_nothing_is_never_right_and_never_wrong(path, bank):
+    card = Card(deaf_or_sure(path, 0.0), bank, LAYOUTS).measure()
+    assert card["false_alarms"]["per_hour"] == 0
+    assert set(card["artificial"].values()) == {0}
+    assert card["rows"]["as shipped"]["event_f1_micro"] == 0
+    assert card["alone"] == {label: [0, 1] for label in LABELS}
+    # All scores are 0 and right as often as something sounds: that is the error.
+    n_frames = 3 * 128 * 4
+    assert card["reliability"][0][0] == n_frames
+    assert card["calibration_error"] == card["reliability"][0][2] > 0
+
+
+def test_a_model_that_hears_everything_is_wrong_in_every_silence(path, bank):
+    card = Card(deaf_or_sure(path, 1.0), bank, LAYOUTS).measure()
+    # One event of each label in each of three clips of ten seconds.
+    assert card["false_alarms"]["by_label"] == dict.fromkeys(LABELS, 3)
+    assert card["false_alarms"]["per_hour"] == pytest.approx(4 * 3 * 3600 / 30)
+    assert card["artificial"]["digital silence"] == 4
+    assert card["artificial"]["pure tones, 60 Hz to 12 kHz"] == 40
+    assert card["alone"] == {label: [1, 1] for label in LABELS}
+    # Each clip of the list is claimed whole: Humming, 0 to 10 s, is the one hit.
+    assert card["rows"]["as shipped"]["event_f1_per_label"]["Humming"] == 0.5
+    assert card["rows"]["as shipped"]["event_f1_per_label"]["Beeping"] == 0
+
+
+def test_every_recording_is_confused_with_exactly_one_label(measured, bank):
+    for label, guesses in measured["confusions"].items():
+        assert sum(guesses.values()) == len(bank.foreground[label])
+        assert measured["n_recordings"][label] == len(bank.foreground[label])
+
+
+def test_a_click_alone_is_an_event_too(path):
+    click = np.zeros(44100, np.float32)
+    click[1000:1400] = 0.5  # 9 ms
+    foreground = {label: (Clip(click, ((882, 1764),)),) for label in LABELS}
+    bank = Soundbank(foreground, {}, 44100)
+    card = Card(deaf_or_sure(path, 1.0), bank, LAYOUTS).measure()
+    assert card["alone"] == {label: [1, 1] for label in LABELS}
+
+
+def test_another_banks_labels_are_refused(path, bank):
+    few = Soundbank({"Beeping": bank.foreground["Beeping"]}, {}, 44100)
+    with pytest.raises(ValueError, match=r"labels=.*Beeping.* must be the model's"):
+        Card(Model.load(path, device="cpu"), few, LAYOUTS)
+
+
+def test_sounds_that_are_none_are_ten_seconds_within_full_scale():
+    sounds = artificial_sounds()
+    assert sum(len(each) for each in sounds.values()) == 1 + 6 + 10 + 12
+    for soundscapes in sounds.values():
+        for soundscape in soundscapes:
+            assert soundscape.samples.shape == (441000,)
+            assert soundscape.samples.dtype == np.float32
+            assert np.abs(soundscape.samples).max() <= 1.0
+            assert soundscape.events == []
+
+
+def test_the_page_has_whole_tables_and_its_command(measured):
+    text = to_markdown(measured, "python -m train card m.pt --soundbank bank")
+    assert "`python -m train card m.pt --soundbank bank`" in text
+    assert "nan" not in text.lower()
+    tables = re.findall(r"(?:^\|.*\n)+", text + "\n", re.MULTILINE)
+    assert len(tables) == 6
+    for table in tables:
+        rows = table.splitlines()
+        assert len(rows) > 2
+        assert len({row.count("|") for row in rows}) == 1
+    for label in LABELS:
+        assert f"| {label} | 1 |" in text
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Run the command in a folder of its own; give its code and its errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(command):
+        monkeypatch.setattr(sys, "argv", ["train", *shlex.split(command)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        return caught.value.code, capsys.readouterr().err
+
+    return run
+
+
+def test_the_command_writes_between_its_marks_and_nowhere_else(
+    run, path, folder, tmp_path
+):
+    write_strong(tmp_path / "list.tsv", {str(i): c for i, c in enumerate(LAYOUTS)})
+    page = tmp_path / "card.md"
+    page.write_text(f"# A model\n\n{BEGIN}\nold numbers\n{END}\n\nWritten by hand.\n")
+    command = (
+        f"card {path} --soundbank {folder} --blueprint list.tsv --output card.md "
+        "--json card.json"
+    )
+    assert run(command) == (0, "")
+    text = page.read_text()
+    assert text.startswith(f"# A model\n\n{BEGIN}\n\nWritten by")
+    assert text.endswith(f"\n{END}\n\nWritten by hand.\n")
+    assert "old numbers" not in text
+    assert json.loads((tmp_path / "card.json").read_text())["n_clips"] == 3
+
+
+@pytest.mark.parametrize("text", ["# A card", f"{END} {BEGIN}", BEGIN])
+def test_a_page_without_marks_is_refused_before_anything_is_measured(
+    run, text, tmp_path
+):
+    (tmp_path / "card.md").write_text(text)
+    code, error = run(
+        "card no.pt --soundbank nowhere --blueprint no.tsv --output card.md"
+    )
+    assert code == 2
+    assert error.startswith("train: error: output=card.md must hold the lines")
+    assert (tmp_path / "card.md").read_text() == text

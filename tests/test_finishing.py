@@ -1,0 +1,111 @@
+"""Finishing a network: what is measured, and what calibration and tuning may touch."""
+
+import copy
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from streamsed.config import PostConfig
+from train import finishing
+from train.checkpoint import TrainedNetwork, make_network
+from train.config import NetworkConfig, TrainConfig, load_preset
+from train.evaluate import network_scores, score_events
+from train.finishing import MEASURED, TUNED, finish
+from train.recordings import draw_recordings
+from train.rules import PLAIN
+from train.scaling import Single
+from train.soundbank import Soundbank
+from train.soundscapes import Mixer
+from train.synthesis import write_bank
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory):
+    folder = write_bank(tmp_path_factory.mktemp("bank"), n_recordings=5)
+    return Soundbank.load(folder, split="validation")
+
+
+@pytest.fixture(autouse=True)
+def _few_quiet_soundscapes(monkeypatch):
+    monkeypatch.setattr(finishing, "N_QUIET", 2)
+
+
+def untrained(bank, config=None, **fields):
+    torch.manual_seed(0)
+    config = config or TrainConfig(network=NetworkConfig(width=8, stem_pools=2,
+        multiples=(1,), strides=((2, 2),)))  # fmt: skip
+    network = make_network(config, len(bank.labels)).eval()
+    with torch.no_grad():
+        network.linear.weight *= 30  # scores that differ from frame to frame
+    return TrainedNetwork(network, bank.labels, config, 1, **fields)
+
+
+def measured(bank, trained, n, **options):
+    mixer = Mixer(bank, dataclasses.replace(PLAIN, layout=1.0))
+    return draw_recordings(
+        mixer, trained.config.frontend, n_soundscapes=n, seed=MEASURED, **options
+    )
+
+
+def test_without_tuning_the_network_is_measured_as_it_is(bank):
+    trained = untrained(bank)
+    before = copy.deepcopy(trained.network.state_dict())
+    finished = finish(trained, bank, n=3)
+    after = trained.network.state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+    assert finished.post == PostConfig()
+    recordings = measured(bank, trained, 3)
+    np.testing.assert_array_equal(finished.trial.segments, recordings.segments)
+    scores = list(network_scores(trained.network, recordings.segments))
+    frontend = trained.config.frontend
+    assert finished.f1 == score_events(scores, recordings, PostConfig(), frontend)
+    assert finished.scores["event_f1_macro"] == round(finished.f1.macro, 4)
+    assert finished.scores["data"] == "3 soundscapes of seed 2 of a sound bank"
+
+
+def test_tuning_gives_every_label_its_settings_and_calibrated_scores(bank):
+    trained = untrained(bank)
+    before = copy.deepcopy(trained.network)
+    finished = finish(trained, bank, n=3, tune=True)
+    for name in ("onset_threshold", "offset_threshold", "min_duration"):
+        assert set(getattr(finished.post, name)) == set(bank.labels)
+    changed = [
+        name
+        for name, value in before.state_dict().items()
+        if not torch.equal(value, trained.network.state_dict()[name])
+    ]
+    assert changed == ["linear.weight", "linear.bias"]
+    recordings = measured(bank, trained, 3)
+    scores = list(network_scores(trained.network, recordings.segments))
+    frontend = trained.config.frontend
+    assert finished.f1 == score_events(scores, recordings, finished.post, frontend)
+    assert finished.scores["data"].endswith("others of the same recordings")
+
+
+def test_what_is_tuned_on_is_not_what_is_measured(bank):
+    trained = untrained(bank)
+    mixer = Mixer(bank, dataclasses.replace(PLAIN, layout=1.0))
+    tuned = draw_recordings(mixer, trained.config.frontend, n_soundscapes=3, seed=TUNED)
+    recordings = measured(bank, trained, 3)
+    for one in tuned.segments:
+        assert not any(np.array_equal(one, other) for other in recordings.segments)
+
+
+def test_a_network_hears_the_scaling_that_it_was_trained_on(bank):
+    trained = untrained(bank, scaling=Single())
+    finished = finish(trained, bank, n=2)
+    wanted = measured(bank, trained, 2, scaling=Single()).segments
+    np.testing.assert_array_equal(finished.trial.segments, wanted)
+    assert not np.array_equal(wanted, measured(bank, trained, 2).segments)
+
+
+def test_the_baseline_is_tuned_and_stays_uncalibrated(bank):
+    config = load_preset("baseline_crnn", width=8)
+    trained = untrained(bank, config)
+    before = copy.deepcopy(trained.network.state_dict())
+    finished = finish(trained, bank, n=1, tune=True)
+    after = trained.network.state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+    assert set(finished.post.onset_threshold) == set(bank.labels)

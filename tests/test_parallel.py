@@ -1,0 +1,122 @@
+"""Several processes that train one network, and what is refused."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from train.parallel import Parallel
+
+SCRIPT = """
+import sys, torch
+from pathlib import Path
+from test_train_loop import Bars, CONFIG, make_trainer
+from train.parallel import Parallel
+
+run = Path(sys.argv[1])
+trainer = make_trainer(run, device="cpu")
+seen = []
+step = trainer._train_step
+trainer._train_step = lambda batch: seen.append(batch["x"]) or step(batch)
+trainer.fit(Bars(), n_workers=0)
+rank = trainer.parallel.rank
+torch.save({"network": trainer.network.state_dict(), "seen": seen,
+            "agreed": trainer.parallel.agree(float(rank) + 7.0)}, run / f"rank-{rank}.pt")
+torch.distributed.destroy_process_group()
+"""
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory):
+    """Train under torchrun in two processes; what each of them ended with."""
+    folder = tmp_path_factory.mktemp("parallel")
+    (folder / "script.py").write_text(SCRIPT)
+    tests = Path(__file__).parent
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+            *("--nproc-per-node", "2", str(folder / "script.py"), str(folder / "run")),
+        ],
+        check=True,
+        timeout=300,
+        env={
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": os.pathsep.join([str(tests), str(tests.parent)]),
+        },
+    )
+    return folder / "run", [
+        torch.load(folder / "run" / f"rank-{rank}.pt", weights_only=True)
+        for rank in (0, 1)
+    ]
+
+
+def test_two_processes_end_with_equal_weights(ranks):
+    _, (first, second) = ranks
+    weights = [name for name in first["network"] if "running" not in name]
+    assert weights
+    for name in weights:
+        assert torch.equal(first["network"][name], second["network"][name]), name
+
+
+def test_they_share_the_examples_of_a_batch(ranks):
+    from test_train_loop import CONFIG, Bars
+
+    _, both = ranks
+    for step in range(CONFIG.steps):
+        together = torch.stack([each["seen"][step] for each in both], dim=1).flatten(
+            0, 1
+        )
+        wanted = torch.stack([Bars()[4 * step + place]["x"] for place in range(4)])
+        assert torch.equal(together, wanted)
+
+
+def test_they_agree_on_what_the_first_one_says(ranks):
+    assert [each["agreed"] for each in ranks[1]] == [7.0, 7.0]
+
+
+def test_only_the_first_one_writes(ranks):
+    run, _ = ranks
+    assert (run / "log.csv").read_text().count("\n") == 2
+    written = {path.name for path in run.iterdir()}
+    assert written == {"log.csv", "last.pt", "rank-0.pt", "rank-1.pt"}
+
+
+def test_one_process_shares_with_nobody(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    alone = Parallel("cpu")
+    network = torch.nn.Linear(1, 1)
+    assert alone.share(network) is network
+    assert (alone.rank, alone.n_processes, alone.is_first) == (0, 1, True)
+    assert alone.agree(0.1) == 0.1
+
+
+def test_chance_goes_on_from_where_it_was_kept():
+    parallel = Parallel("cpu")
+    kept = parallel.chance()
+    drawn = torch.rand(3)
+    assert not torch.equal(torch.rand(3), drawn)
+    parallel.set_chance(kept)
+    assert torch.equal(torch.rand(3), drawn)
+
+
+def test_devices_that_are_not_there_are_named(monkeypatch):
+    with pytest.raises(ValueError, match="device=tpu must be auto, cpu or cuda"):
+        Parallel("tpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match="device=cuda must have a CUDA device"):
+        Parallel("cuda")
+    assert Parallel("auto").device.type == "cpu"
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(tmp_path, monkeypatch):
+    from test_train_loop import make_trainer
+
+    # Three processes, said to be there already.
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    with pytest.raises(ValueError, match="batch_size=4 must be a multiple of the 3"):
+        make_trainer(tmp_path)

@@ -1,0 +1,209 @@
+"""Whether another engine or precision gives the events that the network gives.
+
+What is compared: the largest difference of a score, and the share of events changed,
+which is 1 - F1 (micro, the challenge's collars) of the engine's events against the
+network's. Where the truth is known, event F1 must not fall either; alone it would not do,
+for by luck it may rise while many events change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from streamsed.audio import file_chunks
+from streamsed.config import FrontendConfig, PostConfig
+from streamsed.engines.choice import ranking
+from streamsed.events import Event
+from streamsed.frontend import normalize
+from streamsed.graph import Probe, read_probe
+from streamsed.model import Model
+from train.dataset import log_mel
+from train.evaluate import scores_to_events
+from train.metrics import event_f1
+
+TOLERANCE = 1e-3
+"""Largest difference of a score in 32 bits: sums in another order."""
+
+F1_DROP = 0.005
+"""Macro event F1 that a lower precision may cost, where the truth is known."""
+
+CHANGED = 0.05
+"""Share of the events that it may change."""
+
+SCENE = Path(__file__).parent.parent / "examples" / "scene.flac"
+SCENE_STEP = 2.5
+"""Seconds between the segments of the scene."""
+
+Float32 = NDArray[np.float32]
+Scores = Callable[[Float32], Float32]
+"""A segment (T, n_mels) to its scores (H, K)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a network is tried on.
+
+    Parameters
+    ----------
+    segments : float32 (n, T, n_mels)
+        Normalised.
+    calibration : float32 (m, T, n_mels)
+        Others, from which 8-bit arithmetic learns its ranges.
+    reference : list of list of Event
+        The true events of `segments`, where they are known; else empty.
+    """
+
+    segments: Float32
+    calibration: Float32
+    reference: Sequence[Sequence[Event]] = field(default_factory=list)
+
+    @classmethod
+    def of_the_scene(cls, config: FrontendConfig) -> Trial:
+        """Take the example scene: real sound that is always at hand."""
+        samples = np.concatenate(
+            list(file_chunks(SCENE, sample_rate=config.sample_rate))
+        )
+        length = config.segment_frames * config.hop_length
+        step = round(SCENE_STEP * config.sample_rate)
+        starts = range(0, len(samples) - length // 2, step)
+        frames = [log_mel(samples[start : start + length], config) for start in starts]
+        segments = np.stack([normalize(each, top_db=config.top_db) for each in frames])
+        return cls(segments, segments)
+
+
+class Yardstick:
+    """The network's own answers to a trial.
+
+    Parameters
+    ----------
+    network : nn.Module
+        In 32 bits, evaluation mode.
+    trial : Trial
+        What it is asked.
+    labels, post, config
+        How scores become events.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        trial: Trial,
+        *,
+        labels: Sequence[str],
+        post: PostConfig,
+        config: FrontendConfig,
+    ) -> None:
+        self.scores = [network_score(network)(each) for each in trial.segments]
+        self._trial = trial
+        self._labels, self._post, self._config = labels, post, config
+        self._events = [self._to_events(scores) for scores in self.scores]
+        self._f1 = self._macro_f1(self._events)
+
+    def judge(self, score: Scores, *, exact: bool) -> dict[str, Any]:
+        """Compare an engine with the network.
+
+        Parameters
+        ----------
+        score : callable
+            The engine.
+        exact : bool
+            Whether it works in 32 bits: then its scores decide, not its events.
+
+        Returns
+        -------
+        dict
+            As in `ModelInfo.engines`, without the probe's difference.
+        """
+        found = [score(segment) for segment in self._trial.segments]
+        events = [self._to_events(scores) for scores in found]
+        pairs = zip(found, self.scores, strict=True)
+        difference = float(np.max([np.abs(a - b).max() for a, b in pairs]))
+        record: dict[str, Any] = {
+            "max_difference": difference,
+            "events_changed": self._changed(events),
+        }
+        record["accepted"] = bool(
+            difference <= TOLERANCE if exact else record["events_changed"] <= CHANGED
+        )
+        if self._trial.reference:
+            record["event_f1_macro"] = self._macro_f1(events)
+            if not exact:
+                lost = self._f1 - record["event_f1_macro"]
+                record["accepted"] &= bool(lost <= F1_DROP)
+        return record
+
+    def _to_events(self, scores: Float32) -> list[Event]:
+        return scores_to_events(scores, self._labels, self._post, self._config)
+
+    def _changed(self, events: Sequence[Sequence[Event]]) -> float:
+        if not any(events) and not any(self._events):
+            return 0.0
+        return 1.0 - event_f1(self._events, events, self._labels).micro
+
+    def _macro_f1(self, events: Sequence[Sequence[Event]]) -> float:
+        if not self._trial.reference:
+            return 0.0
+        return event_f1(self._trial.reference, events, self._labels).macro
+
+
+def network_score(network: nn.Module) -> Scores:
+    """Return what scores one segment with a network."""
+
+    def score(segment: Float32) -> Float32:
+        with torch.inference_mode():
+            scores: Float32 = network(torch.from_numpy(segment)[None, None])[0][
+                0
+            ].numpy()
+        return scores
+
+    return score
+
+
+def choose_probe(network: nn.Module, segments: Float32) -> Probe:
+    """Take the segment whose scores vary most, and the network's answer to it."""
+    score = network_score(network)
+    liveliest = max(segments, key=lambda segment: float(score(segment).std()))
+    features = np.rint(liveliest * 255).astype(np.float32) / np.float32(255)
+    return Probe(features, score(features))
+
+
+def judge_engines(
+    path: Path, yardstick: Yardstick
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Try a model file with every engine and precision that runs here.
+
+    Yields
+    ------
+    name : str
+        Such as "openvino int8".
+    record : dict
+        As in `ModelInfo.engines`.
+
+    Raises
+    ------
+    ValueError
+        An engine in 32 bits is not within `TOLERANCE` of the network.
+    """
+    probe = read_probe(path)
+    for engine, precision in sorted(ranking()):
+        try:
+            model = Model.load(path, device="cpu", engine=engine, precision=precision)
+        except ValueError:  # not on this machine
+            continue
+        exact = precision == "fp32"
+        record = yardstick.judge(lambda x, m=model: m.score(x).scores, exact=exact)  # type: ignore[misc]
+        if exact and not record["accepted"]:
+            raise ValueError(
+                f"{engine} in fp32: difference={record['max_difference']:.2g} of a score "
+                f"must be at most {TOLERANCE}"
+            )
+        record["probe_difference"] = model.probe_difference(probe)
+        yield f"{engine} {precision}", record

@@ -1,0 +1,92 @@
+"""The model file: a TorchScript archive with the graphs for other engines inside."""
+
+from __future__ import annotations
+
+import copy
+import json
+import warnings
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from streamsed.artefact import INFO_NAME, ModelInfo
+from streamsed.graph import PROBE, WEIGHTS, Probe, graph_name
+from train.onnx_graph import without_weights
+
+if TYPE_CHECKING:
+    import onnx
+
+
+@dataclass(frozen=True, slots=True)
+class Graphs:
+    """What other engines need.
+
+    Parameters
+    ----------
+    models : mapping
+        The network as ONNX, by precision.
+    probe : Probe
+        A segment with the network's answer.
+    """
+
+    models: Mapping[str, onnx.ModelProto]
+    probe: Probe
+
+
+def write_archive(
+    path: Path, network: nn.Module, info: ModelInfo, example: Tensor, graphs: Graphs
+) -> None:
+    """Write a model file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    network : nn.Module
+        From `train.fold`.
+    info : ModelInfo
+        What the file says of itself.
+    example : float32 (1, 1, T, n_mels)
+        A segment.
+    graphs : Graphs
+        For the other engines.
+    """
+    copied = copy.deepcopy(network)  # its weights are halved below
+    extra: dict[str, str | bytes] = {INFO_NAME: json.dumps(info.to_dict(), indent=1)}
+    with warnings.catch_warnings():
+        # TorchScript is deprecated upstream, and is what the runtime loads.
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        # Unchecked here, because the written file is compared with the network.
+        traced = torch.jit.trace(copied, example, check_trace=False)  # type: ignore[no-untyped-call]
+        for parameter in traced.parameters():
+            if parameter.dim() > 1:  # the runtime makes them float32 again
+                parameter.data = parameter.data.half()
+        torch.jit.save(traced, str(path))
+        records = _records(path)
+        weights: dict[str, NDArray[np.float16]] = {}
+        for precision, model in graphs.models.items():
+            extra[graph_name(precision)], own = without_weights(model, records)
+            weights |= own
+        extra[WEIGHTS] = json.dumps(
+            [
+                {"name": name, "record": records[w.tobytes()], "shape": list(w.shape)}
+                for name, w in weights.items()
+            ]
+        )
+        extra[PROBE] = graphs.probe.to_bytes()
+        torch.jit.save(traced, str(path), _extra_files=extra)
+
+
+def _records(path: Path) -> dict[bytes, str]:
+    """Return the records of an archive by what they hold."""
+    with zipfile.ZipFile(path) as archive:
+        return {
+            archive.read(name): name.split("/", 1)[1] for name in archive.namelist()
+        }

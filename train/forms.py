@@ -1,0 +1,129 @@
+"""Other forms of a network, for other programs: an ONNX file, OpenVINO's, torch.export's.
+
+The runtime needs none of them: its own form, the TorchScript archive, holds graphs for
+every engine. TorchScript is deprecated upstream; `torch.export` is its heir, and written
+here so that it is ready. In every form the description (`ModelInfo`) travels inside.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from streamsed.artefact import INFO_NAME, ModelInfo
+from streamsed.engines.openvino import core
+from train.onnx_graph import INPUT, to_onnx
+
+KEY = "streamsed"
+"""Under which a form without files inside keeps the description."""
+
+Float32 = NDArray[np.float32]
+
+
+class Loaded(NamedTuple):
+    """A form read back: its description, and what scores a segment (T, n_mels)."""
+
+    info: ModelInfo
+    score: Callable[[Float32], Float32]
+
+
+class Form(NamedTuple):
+    """How a form is written and read back."""
+
+    suffix: str
+    write: Callable[[Path, nn.Module, ModelInfo, Tensor], None]
+    load: Callable[[Path], Loaded]
+
+
+def _write_onnx(
+    path: Path, network: nn.Module, info: ModelInfo, example: Tensor
+) -> None:
+    import onnx
+
+    model = to_onnx(network, example)
+    model.metadata_props.add(key=KEY, value=json.dumps(info.to_dict()))
+    onnx.save(model, str(path))
+
+
+def _load_onnx(path: Path) -> Loaded:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    text = session.get_modelmeta().custom_metadata_map[KEY]
+
+    def score(segment: Float32) -> Float32:
+        scores: Float32 = session.run(None, {INPUT: segment[None, None]})[0][0]
+        return scores
+
+    return Loaded(ModelInfo.from_dict(json.loads(text)), score)
+
+
+def _write_openvino(
+    path: Path, network: nn.Module, info: ModelInfo, example: Tensor
+) -> None:
+    import openvino
+
+    graph = to_onnx(network, example).SerializeToString()
+    model = core().read_model(graph)
+    model.set_rt_info(json.dumps(info.to_dict()), KEY)
+    # Its weights are 16-bit numbers already; what is rounded here would be the biases.
+    openvino.save_model(model, path, compress_to_fp16=False)
+
+
+def _load_openvino(path: Path) -> Loaded:
+    model = core().read_model(path)
+    compiled = core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    info = ModelInfo.from_dict(json.loads(model.get_rt_info(KEY).astype(str)))
+
+    def score(segment: Float32) -> Float32:
+        scores: Float32 = compiled([segment[None, None]])[0][0]
+        return scores
+
+    return Loaded(info, score)
+
+
+class _Plain(nn.Module):
+    """Answer with a plain tuple: torch.export cannot save a named one."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        scores, region = self.network(x)
+        return scores, region
+
+
+def _write_torch_export(
+    path: Path, network: nn.Module, info: ModelInfo, example: Tensor
+) -> None:
+    program = torch.export.export(_Plain(network), (example,))
+    text = json.dumps(info.to_dict())
+    torch.export.save(program, path, extra_files={INFO_NAME: text})
+
+
+def _load_torch_export(path: Path) -> Loaded:
+    extra = {INFO_NAME: ""}
+    network = torch.export.load(path, extra_files=extra).module()
+
+    def score(segment: Float32) -> Float32:
+        with torch.no_grad():
+            scores, _ = network(torch.from_numpy(segment)[None, None])
+        answer: Float32 = scores[0].numpy()
+        return answer
+
+    return Loaded(ModelInfo.from_dict(json.loads(extra[INFO_NAME])), score)
+
+
+FORMS = {
+    "onnx": Form(".onnx", _write_onnx, _load_onnx),
+    "openvino": Form(".xml", _write_openvino, _load_openvino),
+    "torch-export": Form(".pt2", _write_torch_export, _load_torch_export),
+}
