@@ -29,7 +29,7 @@ AGAIN = 75
 GRACE = 20.0
 """Seconds for an interrupted command to end before it is killed."""
 GPU_TESTS = ("tests/test_cuda.py", "tests/test_model.py", "tests/test_crnn.py")
-RESULTS = ("*.log", "*.md", "full.pt", "table1/*.md", "table1/*.json", "table1/*.png")
+RESULTS = ("*.log", "*.md", "table1/*.md", "table1/*.json", "table1/*.png")
 CURVES = ("log.csv", "validation.csv")
 LARGEST = 16_000_000
 """Bytes of a file to take home."""
@@ -46,7 +46,7 @@ def stages(settings: Mapping[str, Any], out: Path) -> dict[str, list[str]]:
         Where everything goes.
     """
     device, workers = settings["device"], str(settings["workers"])
-    data, full, model = out / "data", out / "full", out / "full.pt"
+    data, full = out / "data", out / "full"
     lists = [f"--blueprint=lists/{each}" for each in settings["full"]["lists"]]
     fit = ["train", "fit", "--soundbank=bank", *lists, f"--run={full}"]
     fit += [f"--preset={settings['full']['preset']}", f"--device={device}"]
@@ -68,15 +68,6 @@ def stages(settings: Mapping[str, Any], out: Path) -> dict[str, list[str]]:
             *_sets("--set-baseline", settings["table1"]["set_baseline"]),
         ],
         "full": fit,
-        "export": [
-            *("train", "export", str(full), f"--output={model}", "--soundbank=bank"),
-            *("--split=validation", "--tune", f"--n={settings['full']['n_measured']}"),
-        ],
-        "evaluate": [
-            *("train", "evaluate", f"--model={model}", f"--device={device}"),
-            f"--reference={data}/metadata/validation/validation.tsv",
-            f"--audio={data}/audio/validation",
-        ],
         "weights": [
             *("scripts.parts", "split", str(out / "results")),
             *(str(out / each) for each in settings["take_home"]),
@@ -137,13 +128,24 @@ def take_home(out: Path) -> list[Path]:
     return sorted(results.iterdir())
 
 
-def do_job(settings: Mapping[str, Any], out: Path) -> int:
-    """Run what is not done until time is up; return the exit code."""
+def do_job(settings: Mapping[str, Any], out: Path, *, only: str | None = None) -> int:
+    """Run what is not done until time is up, or one stage; return the exit code.
+
+    Raises
+    ------
+    ValueError
+        There is no such stage.
+    """
+    plan = stages(settings, out)
+    if only is not None:
+        if only not in plan:
+            raise ValueError(f"--only {only} must be one of {', '.join(plan)}")
+        plan = {only: plan[only]}
     begun = time.monotonic()
     (out / "done").mkdir(parents=True, exist_ok=True)
     code = 0
-    for name, arguments in stages(settings, out).items():
-        if (out / "done" / name).is_file():
+    for name, arguments in plan.items():
+        if only is None and (out / "done" / name).is_file():
             continue
         left = settings["limit"] - (time.monotonic() - begun)
         started = time.monotonic()
@@ -170,11 +172,12 @@ def main() -> None:
     parser = argparse.ArgumentParser("python3 -m scripts.job")
     parser.add_argument("settings", type=Path, metavar="SETTINGS.toml")
     parser.add_argument("--out", type=Path, default=ROOT / "out", metavar="DIR")
+    parser.add_argument("--only", metavar="STAGE", help="this one, done or not")
     options = parser.parse_args()
     try:
         settings = tomllib.loads(options.settings.read_text(encoding="utf-8"))
-        sys.exit(do_job(settings, options.out.resolve()))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+        sys.exit(do_job(settings, options.out.resolve(), only=options.only))
+    except (OSError, ValueError) as error:
         print(f"job: error: {error}", file=sys.stderr)
     except KeyError as error:
         print(f"job: error: {options.settings} must set {error}", file=sys.stderr)

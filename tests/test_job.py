@@ -196,6 +196,15 @@ def test_results_are_small_and_flat(tmp_path):
     (tmp_path / "table1" / "run").mkdir(parents=True)
     (tmp_path / "table1" / "run" / "log.csv").write_text("step\n")
     (tmp_path / "table1" / "table1.json").write_text(json.dumps({}))
-    (tmp_path / "full.pt").write_bytes(bytes(job.LARGEST + 1))
+    (tmp_path / "large.md").write_bytes(bytes(job.LARGEST + 1))
     names = [path.name for path in job.take_home(tmp_path)]
     assert names == ["table1-run-log.csv", "table1-table1.json"]
+
+
+def test_one_stage_is_done_alone_and_again(plan, tmp_path, capsys):
+    plan |= {"first": ["no_such_module"], "second": ["platform"]}
+    for _ in range(2):
+        assert job.do_job({"limit": 60}, tmp_path, only="second") == 0
+    assert capsys.readouterr().out.count("second: exit code 0") == 2
+    with pytest.raises(ValueError, match="--only third must be one of first, second"):
+        job.do_job({"limit": 60}, tmp_path, only="third")

@@ -25,6 +25,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,12 +33,6 @@ from numpy.typing import NDArray
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
 from train.annotations import merge_overlaps
-
-with warnings.catch_warnings():
-    # dcase_util, under it, imports pkg_resources, which warns that it is deprecated.
-    warnings.simplefilter("ignore")
-    from sed_scores_eval import intersection_based
-    from sed_scores_eval.base_modules.scores import create_score_dataframe
 
 Floats = NDArray[np.float64]
 Clips = Sequence[Sequence[Event]]
@@ -118,6 +113,27 @@ class ScoreTable:
         return cls(scores[held], kept)
 
 
+class NoPsdsError(ValueError):
+    """The package that computes PSDS from scores is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__("PSDS must have sed_scores_eval: pip install '.[train]'")
+
+
+def _sed_scores_eval() -> tuple[Any, Any]:
+    """Import what computes curves, and what it wants scores made into."""
+    try:
+        with warnings.catch_warnings():
+            # dcase_util, under it, imports pkg_resources, which warns that it is
+            # deprecated.
+            warnings.simplefilter("ignore")
+            from sed_scores_eval import intersection_based
+            from sed_scores_eval.base_modules.scores import create_score_dataframe
+    except ModuleNotFoundError as error:
+        raise NoPsdsError from error
+    return intersection_based, create_score_dataframe
+
+
 def psds(
     reference: Clips,
     scores: Sequence[NDArray[np.float32]],
@@ -160,7 +176,10 @@ def psd_rocs(
     ------
     ValueError
         The reference names none of the labels.
+    NoPsdsError
+        `sed_scores_eval` is not installed.
     """
+    intersection_based, create_score_dataframe = _sed_scores_eval()
     columns = named_columns(reference, labels)
     chosen = [labels[column] for column in columns]
     frames, truth, lengths = {}, {}, {}

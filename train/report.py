@@ -74,7 +74,8 @@ def write_report(
     write(folder / "table1.json", [json.dumps(numbers, indent=1) + "\n"])
     draw_curves(folder / "curves.png", table.runs)
     draw_labels(folder / "labels.png", table.rows)
-    draw_rocs(folder / "psd-roc.png", table.rocs)
+    if table.rocs:
+        draw_rocs(folder / "psd-roc.png", table.rocs)
     draw_clips(folder / "clips.png", table)
     page = folder / "table1.md"
     write(page, [to_markdown(table, facts, note)])
@@ -95,17 +96,25 @@ def to_markdown(table: Table1, facts: Mapping[str, Any], note: str) -> str:
         DEFINITIONS["event"],
         "Draws: 1000 times as many clips, with replacement.",
         "",
-        f"Ensemble: PSDS 1 {table.rocs[0].area:.3f}, PSDS 2 {table.rocs[1].area:.3f}.",
+        f"Ensemble: {_areas(table)}",
         *PSDS_DEFINITIONS.values(),
         "",
         "![losses](curves.png) ![F1 of each label](labels.png)",
-        "![PSD-ROC](psd-roc.png) ![clips](clips.png)",
+        "![PSD-ROC](psd-roc.png) " * bool(table.rocs) + "![clips](clips.png)",
         "",
         "| | |",
         "| --- | --- |",
         *(f"| {key} | {_cell(value)} |" for key, value in facts.items()),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _areas(table: Table1) -> str:
+    if not table.rocs:
+        return "PSDS was not computed, as sed_scores_eval is not installed."
+    return (
+        ", ".join(f"PSDS {n} {r.area:.3f}" for n, r in enumerate(table.rocs, 1)) + "."
+    )
 
 
 def _line(row: Row) -> str:

@@ -8,6 +8,7 @@ or an ensemble of the four of lowest validation loss, with or without connect & 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from train.fitting import RunOptions, fit_on_clips
 from train.median import median_events
 from train.metrics import event_counts
 from train.parallel import Parallel
-from train.psds import PsdRoc, ScoreTable, psd_rocs
+from train.psds import NoPsdsError, PsdRoc, ScoreTable, psd_rocs
 from train.recordings import Recordings
 from train.tuning import tune_post
 
@@ -71,7 +72,7 @@ class Table1:
     scores : list of float32 (H, K)
         Of the ensemble.
     rocs : tuple of PsdRoc
-        Of the ensemble's scores.
+        Of the ensemble's scores; empty where nothing is installed to compute them.
     runs : dict of str to Path
         The runs, by preset.
     """
@@ -79,7 +80,7 @@ class Table1:
     rows: list[Row]
     recordings: Recordings
     scores: list[Scores]
-    rocs: tuple[PsdRoc, PsdRoc]
+    rocs: tuple[PsdRoc, ...]
     runs: dict[str, Path]
 
 
@@ -197,12 +198,12 @@ class Experiment:
         ]
         n_samples = frontend.segment_frames * frontend.hop_length
         tables = [ScoreTable.on_grid(each, n_samples, frontend) for each in together]
-        rocs = psd_rocs(
-            clips.validation.reference,
-            tables,
-            labels,
-            durations=[n_samples / frontend.sample_rate] * len(tables),
-        )
+        durations = [n_samples / frontend.sample_rate] * len(tables)
+        rocs: tuple[PsdRoc, ...] = ()
+        with suppress(NoPsdsError):
+            rocs = psd_rocs(
+                clips.validation.reference, tables, labels, durations=durations
+            )
         runs = {BASELINE: base_run, STRONGER: first_run, WEAKER: second_run}
         return Table1(rows, clips.validation, together, rocs, runs)
 
