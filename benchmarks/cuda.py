@@ -36,11 +36,15 @@ PRECISIONS = {
 }
 FRAMES = (FrontendConfig().segment_frames, FrontendConfig().n_mels)
 N_LABELS = 10
+LONG = 2.0
 Run = Callable[[Tensor], tuple[Tensor, ...]]
 
 
 def seconds(function: Callable[[], object], device: str, repeats: int = 10) -> float:
-    """Time a function, its work on the device included; the median after two calls."""
+    """Time a function, its work on the device included; the median after two calls.
+
+    A slow one is called less often: three times, or until it took `LONG` seconds.
+    """
 
     def synchronise() -> None:
         if device == "cuda":
@@ -53,6 +57,8 @@ def seconds(function: Callable[[], object], device: str, repeats: int = 10) -> f
         function()
         synchronise()
         times.append(time.perf_counter() - start)
+        if len(times) >= 5 and sum(times[2:]) > LONG:
+            break
     return statistics.median(times[2:])
 
 
@@ -262,7 +268,8 @@ def _training(
     yield "| --- | ---: | ---: | ---: |"
     for precision, rate in rates.items():
         for batch in options.batches:
-            for compiled in (False, True) if options.compile else (False,):
+            compiling = _compiles(options, precision, batch)
+            for compiled in (False, True) if compiling else (False,):
                 name = f"{precision}{', compiled' * compiled}"
                 try:
                     clips = training_rate(
@@ -276,6 +283,13 @@ def _training(
                 yield f"| {name} | {batch} | {clips:.4g} | {100 * share:.1f} % |"
 
 
+def _compiles(options: argparse.Namespace, precision: str, batch: int) -> bool:
+    """Compile for few cases only, as each takes up to a minute."""
+    return (
+        options.compile and precision == "bf16" and batch in (1, max(options.batches))
+    )
+
+
 def _inference(
     options: argparse.Namespace, rates: dict[str, float], copied: float
 ) -> Iterator[str]:
@@ -287,10 +301,10 @@ def _inference(
         for form in FORMS:
             if form == "CUDA graph" and options.device != "cuda":
                 continue
-            if form == "torch.compile" and not options.compile:
-                continue
             for batch in (1, *options.batches):
                 if batch > 1 and form not in ("as it is", "torch.compile"):
+                    continue
+                if form == "torch.compile" and not _compiles(options, precision, batch):
                     continue
                 key = f"| {precision}, {form} | {batch}"
                 try:
