@@ -245,10 +245,9 @@ def report(options: argparse.Namespace) -> Iterator[str]:
     yield f"# {card}, torch {torch.__version__}, width {width}\n"
     yield "| products of matrices | TFLOP/s |\n| --- | ---: |"
     rates = {}
-    for precision in PRECISIONS:
-        if device == "cuda" or precision != "tf32":
-            rates[precision] = matrix_rate(precision, device, options.size)
-            yield f"| {precision} | {rates[precision] / 1e12:.4g} |"
+    for precision in options.precisions:
+        rates[precision] = matrix_rate(precision, device, options.size)
+        yield f"| {precision} | {rates[precision] / 1e12:.4g} |"
     copied = copy_rate(device, options.megabytes * 10**6)
     yield f"\nA copy moves {copied / 1e9:.4g} GB/s, read and written.\n"
     n_training = operations(width, training=True)
@@ -327,6 +326,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--batches",
         type=lambda text: [int(each) for each in text.split(",")],
         default=[16, 32, 64, 128],
+    )
+    parser.add_argument(
+        "--precisions", nargs="+", choices=list(PRECISIONS), default=list(PRECISIONS)
     )
     parser.add_argument("--size", type=int, default=8192, help="of the matrices")
     parser.add_argument("--megabytes", type=int, default=1000, help="of the copy")

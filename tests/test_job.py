@@ -208,3 +208,10 @@ def test_one_stage_is_done_alone_and_again(plan, tmp_path, capsys):
     assert capsys.readouterr().out.count("second: exit code 0") == 2
     with pytest.raises(ValueError, match="--only third must be one of first, second"):
         job.do_job({"limit": 60}, tmp_path, only="third")
+
+
+def test_a_stage_that_cannot_go_on_is_not_begun_again(plan, tmp_path, monkeypatch):
+    monkeypatch.setattr(job, "GRACE", 0.5)
+    plan |= {"speed": ["http.server", "0", "--bind", "127.0.0.1"], "next": ["platform"]}
+    assert job.do_job({"limit": 2.0}, tmp_path) == job.AGAIN
+    assert job.do_job({"limit": 60.0}, tmp_path) == 0
