@@ -6,17 +6,17 @@ progress is interrupted and the exit code is 75: the same line goes on. The stan
 library is enough for this file, because its first stage makes the rest importable.
 
     OUT/job.log, OUT/NAME.log      what ran, how long, and what it printed
-    OUT/results/                   few files, none larger than 16 MB: all there is to take home
+    OUT/results/                   all there is to take home: notes.tar.gz, parts of weights
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 import tomllib
 from collections.abc import Mapping
@@ -118,15 +118,15 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def take_home(out: Path) -> list[Path]:
-    """Copy what is small and worth keeping to OUT/results, flat."""
+    """Put what is small and worth keeping into one archive beside the weights' parts."""
     results = out / "results"
     results.mkdir(exist_ok=True)
     found = [path for pattern in RESULTS for path in out.glob(pattern)]
     found += [path for name in CURVES for path in out.glob(f"**/{name}")]
-    for path in found:
-        name = "-".join(path.relative_to(out).parts)
-        if path.stat().st_size <= LARGEST:
-            shutil.copyfile(path, results / name)
+    with tarfile.open(results / "notes.tar.gz", "w:gz") as archive:
+        for path in found:
+            if path.stat().st_size <= LARGEST:
+                archive.add(path, path.relative_to(out).as_posix())
     return sorted(results.iterdir())
 
 

@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
@@ -170,7 +171,7 @@ def test_what_is_done_is_not_done_again_and_what_failed_is(plan, tmp_path, capsy
     assert printed.count("version: exit code 0") == 1
     assert printed.count("missing: exit code 1") == 2
     assert "never:" not in printed
-    assert "no_such_module" in (tmp_path / "results" / "missing.log").read_text()
+    assert "no_such_module" in (tmp_path / "missing.log").read_text()
 
 
 def test_a_stage_is_interrupted_when_time_is_up(plan, tmp_path, monkeypatch, capsys):
@@ -192,13 +193,17 @@ def test_a_setting_that_is_missing_is_named(tmp_path):
     assert ended.stderr == f"job: error: {settings} must set 'workers'\n"
 
 
-def test_results_are_small_and_flat(tmp_path):
+def test_results_are_small_and_in_one_archive(tmp_path):
     (tmp_path / "table1" / "run").mkdir(parents=True)
     (tmp_path / "table1" / "run" / "log.csv").write_text("step\n")
     (tmp_path / "table1" / "table1.json").write_text(json.dumps({}))
     (tmp_path / "large.md").write_bytes(bytes(job.LARGEST + 1))
-    names = [path.name for path in job.take_home(tmp_path)]
-    assert names == ["table1-run-log.csv", "table1-table1.json"]
+    (notes,) = job.take_home(tmp_path)
+    with tarfile.open(notes) as archive:
+        assert sorted(archive.getnames()) == [
+            "table1/run/log.csv",
+            "table1/table1.json",
+        ]
 
 
 def test_one_stage_is_done_alone_and_again(plan, tmp_path, capsys):
