@@ -48,7 +48,8 @@ def stages(settings: Mapping[str, Any], out: Path) -> dict[str, list[str]]:
         Where everything goes.
     """
     device, workers = settings["device"], str(settings["workers"])
-    data, full = out / "data", out / "full"
+    table, full = out / "table1", out / "full"
+    sounds = ["--soundbank=bank", "--lists=lists"]
     lists = [f"--blueprint=lists/{each}" for each in settings["full"]["lists"]]
     fit = ["train", "fit", "--soundbank=bank", *lists, f"--run={full}"]
     fit += [f"--preset={settings['full']['preset']}", f"--device={device}"]
@@ -60,11 +61,11 @@ def stages(settings: Mapping[str, Any], out: Path) -> dict[str, list[str]]:
         "tests": ["pytest", "-m", "gpu", "-p", "no:cacheprovider", *GPU_TESTS],
         "speed": ["benchmarks.cuda", f"--device={device}", f"--output={out}/cuda.md"],
         "data": [
-            *("train", "data", "imitate", str(data), "--soundbank=bank"),
-            *("--lists=lists", f"--workers={workers}", *sizes),
+            *("train", "data", "imitate", str(table / "data"), *sounds),
+            *(f"--workers={workers}", *sizes),
         ],
         "table1": [
-            *("train", "table1", f"--data={data}", f"--run={out / 'table1'}"),
+            *("train", "table1", f"--run={table}", *sounds),  # finds the data there
             *(f"--device={device}", f"--workers={workers}", "--save-every=30"),
             *_sets("--set", settings["table1"]["set"]),
             *_sets("--set-baseline", settings["table1"]["set_baseline"]),

@@ -146,6 +146,14 @@ def test_the_settings_of_every_stage_are_settings(path, tmp_path):
     load_preset(settings["full"]["preset"], settings["full"]["set"])
 
 
+def test_the_table_does_not_pass_mixed_clips_off_as_desed(tmp_path):
+    plan = job.stages(tomllib.loads(SETTINGS[0].read_text()), tmp_path)
+    assert str(tmp_path / "table1" / "data") in plan["data"]
+    assert f"--run={tmp_path / 'table1'}" in plan["table1"]
+    assert {"--soundbank=bank", "--lists=lists"} <= set(plan["table1"])
+    assert not any(each.startswith("--data") for each in plan["table1"])
+
+
 def test_a_run_that_has_begun_goes_on(tmp_path):
     settings = tomllib.loads(SETTINGS[0].read_text())
     assert "--resume" not in job.stages(settings, tmp_path)["full"]
