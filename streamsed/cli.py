@@ -1,4 +1,4 @@
-"""The command line: options to settings, settings to work, errors to one line each."""
+"""The command line: which commands there are, and what an error looks like."""
 
 from __future__ import annotations
 
@@ -6,26 +6,14 @@ import io
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
 import streamsed
-from streamsed.options import (
-    EngineOption,
-    LabelOption,
-    LatencyOption,
-    MinDurationOption,
-    MinGapOption,
-    ModelOption,
-    PrecisionOption,
-    StepOption,
-    ThreadsOption,
-    ThresholdOption,
-    engine_settings,
-    post_settings,
-)
+from streamsed.commands.file import file
+from streamsed.commands.listen import listen
+from streamsed.commands.machine import bench, devices, doctor, info
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # typer brings its own or click's
 
@@ -36,6 +24,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+for command in (file, listen, devices, doctor, info, bench):
+    app.command()(command)
 
 
 def main() -> NoReturn:
@@ -96,273 +87,3 @@ def _options(
     """Detect sound events: named, with exact onsets and offsets."""
     if context.invoked_subcommand is None:
         print(context.get_help())
-
-
-@app.command("file")
-def file_command(
-    paths: Annotated[
-        list[Path],
-        typer.Argument(help="Recordings, or folders of them.", show_default=False),
-    ],
-    *,
-    format_name: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            "-f",
-            metavar="FORMAT",
-            help="table, tsv (the challenge's), csv, jsonl, audacity or raven. "
-            "[default: table on a terminal, tsv into a pipe or file]",
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE|DIR",
-            help="Write there instead of printing; in a folder, a file per recording.",
-        ),
-    ] = None,
-    model: ModelOption = "default",
-    device: Annotated[
-        str, typer.Option(metavar="auto|cpu|cuda", help="Where the model runs.")
-    ] = "auto",
-    engine: EngineOption = "auto",
-    precision: PrecisionOption = "auto",
-    threads: ThreadsOption = None,
-    step: StepOption = None,
-    latency: LatencyOption = None,
-    threshold: ThresholdOption = None,
-    min_gap: MinGapOption = None,
-    min_duration: MinDurationOption = None,
-    label: LabelOption = None,
-    scores: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE|DIR",
-            help="Write the frame scores too (sed_scores_eval's TSV).",
-        ),
-    ] = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE|DIR", help="Draw the detection too (PNG)."),
-    ] = None,
-    check_stream: Annotated[
-        bool,
-        typer.Option(
-            "--check-stream",
-            help="Push each recording again in random chunks; compare.",
-        ),
-    ] = False,
-    recursive: Annotated[
-        bool, typer.Option("--recursive", "-r", help="Look in folders inside folders.")
-    ] = False,
-) -> int:
-    """Detect the events of recordings and print or write them.
-
-    Exit code 0: all recordings done. 1: some failed, or a stream check found a
-    difference. 2: none done, or an option is wrong. 130: interrupted; what was done by
-    then is written.
-    """
-    from streamsed.filejob import FileJob
-    from streamsed.outputs import Outputs
-
-    job = FileJob(
-        model=model,
-        engine=engine_settings(engine, precision, threads, device),
-        step=step,
-        latency=latency,
-        post=post_settings(threshold, min_gap, min_duration),
-        only=label or [],
-        outputs=Outputs(
-            format_name=format_name, events=output, scores=scores, plot=plot
-        ),
-        check_stream=check_stream,
-    )
-    return job.run(paths, recursive=recursive)
-
-
-@app.command()
-def listen(
-    *,
-    device: Annotated[
-        str | None,
-        typer.Option(
-            "--device",
-            "-d",
-            metavar="INDEX|NAME",
-            help="Microphone, by index or part of its name. [default: the system's]",
-        ),
-    ] = None,
-    channel: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Listen to channel N only, counted from 1."),
-    ] = None,
-    stdin: Annotated[
-        bool, typer.Option("--stdin", help="Read raw PCM from standard input instead.")
-    ] = False,
-    rate: Annotated[
-        int, typer.Option(metavar="HZ", help="Sampling frequency of --stdin.")
-    ] = 44100,
-    channels: Annotated[
-        int, typer.Option(metavar="N", help="Interleaved channels of --stdin.")
-    ] = 1,
-    encoding: Annotated[
-        str, typer.Option(metavar="s16|f32", help="Samples of --stdin.")
-    ] = "s16",
-    file: Annotated[
-        Path | None,
-        typer.Option(metavar="PATH", help="Play a recording at its pace instead."),
-    ] = None,
-    model: ModelOption = "default",
-    engine: EngineOption = "auto",
-    precision: PrecisionOption = "auto",
-    threads: ThreadsOption = None,
-    step: Annotated[
-        str, typer.Option(metavar="S|auto", help="Score a segment every S seconds.")
-    ] = "auto",
-    latency: Annotated[
-        float,
-        typer.Option(metavar="S", help="An event is final S seconds after its end."),
-    ] = 1.0,
-    threshold: ThresholdOption = None,
-    min_gap: MinGapOption = None,
-    min_duration: MinDurationOption = None,
-    label: LabelOption = None,
-    duration: Annotated[
-        float | None, typer.Option(metavar="S", help="Stop after S seconds.")
-    ] = None,
-    format_name: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            "-f",
-            metavar="view|jsonl",
-            help="[default: view on a terminal, jsonl into a pipe]",
-        ),
-    ] = None,
-    log: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Append JSON lines there too.")
-    ] = None,
-    command: Annotated[
-        str | None,
-        typer.Option(
-            "--exec", metavar="CMD", help="Run CMD for each event, its JSON on stdin."
-        ),
-    ] = None,
-    save_clips: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Save each event's sound there as FLAC."),
-    ] = None,
-    clips_limit: Annotated[
-        float, typer.Option(metavar="MB", help="Delete the oldest clips above this.")
-    ] = 1000.0,
-) -> int:
-    """Show the events of the room as they happen.
-
-    Ctrl-C, SIGTERM, --duration or the end of input closes what is open and prints a
-    summary. Sound is never stored unless --save-clips asks for it.
-    """
-    from streamsed.listenjob import ListenJob
-
-    job = ListenJob(
-        device=device,
-        channel=channel,
-        pcm=(rate, channels, encoding) if stdin else None,
-        file=file,
-        model=model,
-        engine=engine_settings(engine, precision, threads),
-        step=step,
-        latency=latency,
-        post=post_settings(threshold, min_gap, min_duration),
-        only=label or [],
-        duration=duration,
-        format_name=format_name,
-        log=log,
-        command=command,
-        save_clips=save_clips,
-        clips_limit=clips_limit,
-    )
-    return job.run()
-
-
-@app.command()
-def devices() -> None:
-    """List the microphones, with the rates at which they really open."""
-    from rich.console import Console
-
-    from streamsed.devices import input_devices, working_rates
-    from streamsed.display import devices_table
-
-    found = [(device, working_rates(device)) for device in input_devices()]
-    Console(soft_wrap=True).print(devices_table(found))
-
-
-@app.command()
-def doctor(
-    *,
-    device: Annotated[
-        str | None, typer.Option("--device", "-d", metavar="INDEX|NAME")
-    ] = None,
-    model: ModelOption = "default",
-    latency: Annotated[float, typer.Option(metavar="S")] = 1.0,
-) -> int:
-    """Check what is needed to listen; every failure ends with its remedy."""
-    from streamsed.doctor import examine
-
-    ill = 0
-    for finding in examine(model=model, device=device, latency=latency):
-        mark = "ok  " if finding.well else "FAIL"
-        print(f"{mark}  {finding.what}: {' '.join(finding.says.split())}", flush=True)
-        ill += not finding.well
-    return min(1, ill)
-
-
-@app.command()
-def info(
-    model: Annotated[
-        str, typer.Argument(metavar="[NAME|PATH]", help="A shipped model or a file.")
-    ] = "default",
-    *,
-    engine: EngineOption = "auto",
-    precision: PrecisionOption = "auto",
-    threads: ThreadsOption = None,
-) -> None:
-    """Say what a model detects, how it is set, scored and trained, and what runs it."""
-    from rich.console import Console
-
-    from streamsed.artefact import find_model
-    from streamsed.display import engines_table, info_table
-    from streamsed.model import Model
-
-    loaded = Model.load(model, **engine_settings(engine, precision, threads))
-    console = Console(soft_wrap=True)
-    console.print(info_table(loaded.info, find_model(model)))
-    console.print(engines_table(loaded))
-
-
-@app.command()
-def bench(
-    model: Annotated[
-        str, typer.Argument(metavar="[NAME|PATH]", help="A shipped model or a file.")
-    ] = "default",
-    *,
-    engine: EngineOption = "auto",
-    precision: PrecisionOption = "auto",
-    threads: ThreadsOption = None,
-    rounds: Annotated[
-        int, typer.Option(metavar="N", help="Segments that each of them scores.")
-    ] = 20,
-) -> None:
-    """Measure what this machine takes for a segment, by every engine and precision."""
-    from rich.console import Console
-
-    from streamsed.artefact import find_model
-    from streamsed.bench import measure
-    from streamsed.display import bench_table
-    from streamsed.engines.choice import Wish
-
-    wish = Wish("auto", engine, precision, threads)
-    rows = measure(find_model(model), wish, n_rounds=rounds)
-    Console(soft_wrap=True).print(bench_table(list(rows)))

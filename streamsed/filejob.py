@@ -76,7 +76,7 @@ class FileJob:
     _interrupted: bool = field(default=False, init=False)
 
     def run(self, paths: Sequence[Path], *, recursive: bool) -> int:
-        """Do it all and return the exit code (see `streamsed.cli.file_command`)."""
+        """Do it all and return the exit code (see `streamsed.commands.file`)."""
         recordings, errors = find_recordings(paths, recursive=recursive)
         for error in errors:
             self._failed(error)

@@ -1,0 +1,107 @@
+"""`streamsed file`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streamsed.commands.options import (
+    EngineOption,
+    LabelOption,
+    LatencyOption,
+    MinDurationOption,
+    MinGapOption,
+    ModelOption,
+    PrecisionOption,
+    StepOption,
+    ThreadsOption,
+    ThresholdOption,
+    engine_settings,
+    post_settings,
+)
+
+
+def file(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Recordings, or folders of them.", show_default=False),
+    ],
+    *,
+    format_name: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="FORMAT",
+            help="table, tsv (the challenge's), csv, jsonl, audacity or raven. "
+            "[default: table on a terminal, tsv into a pipe or file]",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE|DIR",
+            help="Write there instead of printing; in a folder, a file per recording.",
+        ),
+    ] = None,
+    model: ModelOption = "default",
+    device: Annotated[
+        str, typer.Option(metavar="auto|cpu|cuda", help="Where the model runs.")
+    ] = "auto",
+    engine: EngineOption = "auto",
+    precision: PrecisionOption = "auto",
+    threads: ThreadsOption = None,
+    step: StepOption = None,
+    latency: LatencyOption = None,
+    threshold: ThresholdOption = None,
+    min_gap: MinGapOption = None,
+    min_duration: MinDurationOption = None,
+    label: LabelOption = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE|DIR",
+            help="Write the frame scores too (sed_scores_eval's TSV).",
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE|DIR", help="Draw the detection too (PNG)."),
+    ] = None,
+    check_stream: Annotated[
+        bool,
+        typer.Option(
+            "--check-stream",
+            help="Push each recording again in random chunks; compare.",
+        ),
+    ] = False,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Look in folders inside folders.")
+    ] = False,
+) -> int:
+    """Detect the events of recordings and print or write them.
+
+    Exit code 0: all recordings done. 1: some failed, or a stream check found a
+    difference. 2: none done, or an option is wrong. 130: interrupted; what was done by
+    then is written.
+    """
+    from streamsed.filejob import FileJob
+    from streamsed.outputs import Outputs
+
+    job = FileJob(
+        model=model,
+        engine=engine_settings(engine, precision, threads, device),
+        step=step,
+        latency=latency,
+        post=post_settings(threshold, min_gap, min_duration),
+        only=label or [],
+        outputs=Outputs(
+            format_name=format_name, events=output, scores=scores, plot=plot
+        ),
+        check_stream=check_stream,
+    )
+    return job.run(paths, recursive=recursive)

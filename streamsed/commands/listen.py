@@ -1,0 +1,124 @@
+"""`streamsed listen`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streamsed.commands.options import (
+    EngineOption,
+    LabelOption,
+    MinDurationOption,
+    MinGapOption,
+    ModelOption,
+    PrecisionOption,
+    ThreadsOption,
+    ThresholdOption,
+    engine_settings,
+    post_settings,
+)
+
+
+def listen(
+    *,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            "--device",
+            "-d",
+            metavar="INDEX|NAME",
+            help="Microphone, by index or part of its name. [default: the system's]",
+        ),
+    ] = None,
+    channel: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Listen to channel N only, counted from 1."),
+    ] = None,
+    stdin: Annotated[
+        bool, typer.Option("--stdin", help="Read raw PCM from standard input instead.")
+    ] = False,
+    rate: Annotated[
+        int, typer.Option(metavar="HZ", help="Sampling frequency of --stdin.")
+    ] = 44100,
+    channels: Annotated[
+        int, typer.Option(metavar="N", help="Interleaved channels of --stdin.")
+    ] = 1,
+    encoding: Annotated[
+        str, typer.Option(metavar="s16|f32", help="Samples of --stdin.")
+    ] = "s16",
+    file: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Play a recording at its pace instead."),
+    ] = None,
+    model: ModelOption = "default",
+    engine: EngineOption = "auto",
+    precision: PrecisionOption = "auto",
+    threads: ThreadsOption = None,
+    step: Annotated[
+        str, typer.Option(metavar="S|auto", help="Score a segment every S seconds.")
+    ] = "auto",
+    latency: Annotated[
+        float,
+        typer.Option(metavar="S", help="An event is final S seconds after its end."),
+    ] = 1.0,
+    threshold: ThresholdOption = None,
+    min_gap: MinGapOption = None,
+    min_duration: MinDurationOption = None,
+    label: LabelOption = None,
+    duration: Annotated[
+        float | None, typer.Option(metavar="S", help="Stop after S seconds.")
+    ] = None,
+    format_name: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="view|jsonl",
+            help="[default: view on a terminal, jsonl into a pipe]",
+        ),
+    ] = None,
+    log: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Append JSON lines there too.")
+    ] = None,
+    command: Annotated[
+        str | None,
+        typer.Option(
+            "--exec", metavar="CMD", help="Run CMD for each event, its JSON on stdin."
+        ),
+    ] = None,
+    save_clips: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Save each event's sound there as FLAC."),
+    ] = None,
+    clips_limit: Annotated[
+        float, typer.Option(metavar="MB", help="Delete the oldest clips above this.")
+    ] = 1000.0,
+) -> int:
+    """Show the events of the room as they happen.
+
+    Ctrl-C, SIGTERM, --duration or the end of input closes what is open and prints a
+    summary. Sound is never stored unless --save-clips asks for it.
+    """
+    from streamsed.listenjob import ListenJob
+
+    job = ListenJob(
+        device=device,
+        channel=channel,
+        pcm=(rate, channels, encoding) if stdin else None,
+        file=file,
+        model=model,
+        engine=engine_settings(engine, precision, threads),
+        step=step,
+        latency=latency,
+        post=post_settings(threshold, min_gap, min_duration),
+        only=label or [],
+        duration=duration,
+        format_name=format_name,
+        log=log,
+        command=command,
+        save_clips=save_clips,
+        clips_limit=clips_limit,
+    )
+    return job.run()
