@@ -4,9 +4,16 @@ Everything runs on one thread and in turns, so that a busy moment hits all alike
 is measured is the processor time of that thread, of which the table shows medians.
 """
 
+import math
+import os
+import re
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from shutil import which
 
 import kaldi_native_fbank as knf
 import librosa
@@ -24,23 +31,18 @@ N_FRAMES = 1 + 10 * RATE // HOP
 CHUNK = 64  # frames at a time, where a peer is best so: its arrays stay in the cache
 HANN = librosa.filters.get_window("hann", N_FFT).astype(np.float32)
 MEL = librosa.filters.mel(sr=RATE, n_fft=N_FFT, n_mels=N_MELS)
+SETTINGS = {
+    name: value
+    for name, value in asdict(FrontendConfig()).items()
+    if name not in ("segment_frames", "top_db")
+}
+"""Of the log-mel."""
 
 Measured = Callable[[], object]
 
 
 def make_log_mel(simd: str = "auto") -> _core.LogMel:
-    config = FrontendConfig()
-    return _core.LogMel(
-        sample_rate=config.sample_rate,
-        n_fft=config.n_fft,
-        win_length=config.win_length,
-        hop_length=config.hop_length,
-        n_mels=config.n_mels,
-        fmin=config.fmin,
-        fmax=config.fmax,
-        amin=config.amin,
-        simd=simd,
-    )
+    return _core.LogMel(**SETTINGS, simd=simd)
 
 
 def ours(samples: np.ndarray, simd: str = "auto", step: int | None = None) -> Measured:
@@ -260,6 +262,66 @@ def difference_table() -> str:
     return "\n".join(lines)
 
 
+def n_operations() -> int:
+    """Count what a frame takes by the book: a real FFT is half of 5 N log2 N."""
+    fft = int(2.5 * N_FFT * math.log2(N_FFT))
+    window, powers, mel = N_FFT, 3 * (N_FFT // 2 + 1), 2 * np.count_nonzero(MEL)
+    return fft + window + powers + int(mel) + 2 * N_MELS  # a maximum and a logarithm
+
+
+def n_instructions(simd: str) -> float:
+    """Count the instructions of a frame: a program with ten clips, less one without."""
+    program = (
+        "import sys, numpy as np; from streamsed import _core; "
+        f"log_mel = _core.LogMel(**{SETTINGS}, simd={simd!r}); "
+        f"clip = np.ones({10 * RATE}, np.float32); "
+        "[log_mel.push(clip) for _ in range(int(sys.argv[1]))]"
+    )
+    callgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
+    counts = []
+    for n_clips in ("0", "10"):
+        told = subprocess.run(
+            [*callgrind, sys.executable, "-c", program, n_clips],
+            env={**os.environ, "PYTHONHASHSEED": "0"},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stderr
+        found = re.search(r"Collected : (\d+)", told)
+        assert found is not None
+        counts.append(int(found[1]))
+    return (counts[1] - counts[0]) / (10 * 10 * RATE / HOP)
+
+
+def peak_table(samples: np.ndarray) -> str:
+    """Hold the log-mel against the processor's fastest float32 program, a product."""
+    fastest = _core.simd_targets()[-1]
+    a = torch.rand(1024, 1024)
+    product = torch.empty(1024, 1024)
+    times = medians(
+        {
+            "log-mel": ours(samples, fastest),
+            "product": lambda: torch.mm(a, a, out=product),
+        },
+        repeats=40,
+    )
+    rate = n_operations() * N_FRAMES / times["log-mel"] / 1e6
+    peak = 2 * 1024**3 / times["product"] / 1e6
+    lines = [
+        "| of one thread | |",
+        "|---|---:|",
+        f"| float32 operations of a frame, by the book | {n_operations()} |",
+        f"| log-mel, {fastest} | {rate:.0f} GFLOP/s |",
+        f"| a product of two 1024 x 1024 matrices, MKL | {peak:.0f} GFLOP/s |",
+        f"| the log-mel's share of that | {rate / peak:.0%} |",
+    ]
+    for simd in _core.simd_targets():
+        if simd != "avx512" and which("valgrind"):  # which does not know AVX-512
+            count = f"{n_instructions(simd):.0f}"
+            lines.append(f"| instructions of a frame, {simd} (callgrind) | {count} |")
+    return "\n".join(lines)
+
+
 def sections() -> Iterator[str]:
     samples = sounds()["a voice-like glide of harmonics"]
     yield "\n\n".join(
@@ -268,6 +330,7 @@ def sections() -> Iterator[str]:
             "Processor time of one thread, medians, all in turns in one run.",
             log_mel_table(samples),
             norm_table(samples),
+            peak_table(samples),
             "Where librosa is within 70 dB of the maximum, whatever the instruction set:",
             difference_table(),
         ]

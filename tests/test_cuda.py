@@ -90,14 +90,14 @@ def test_a_recorded_graph_scores_as_the_network_does():
 @pytest.mark.parametrize(("room", "fits"), [(5, 4), (1, 1), (0, 0)])
 def test_a_batch_too_large_names_one_that_fits(tmp_path, monkeypatch, room, fits):
     trainer = make_trainer(tmp_path, batch_size=16, device="cpu")
-    losses = trainer._losses
+    losses = trainer.learner.losses
 
-    def within_room(network, batch):
+    def within_room(network, batch, progress):
         if len(batch["x"]) > room:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return losses(network, batch)
+        return losses(network, batch, progress)
 
-    monkeypatch.setattr(trainer, "_losses", within_room)
+    monkeypatch.setattr(trainer.learner, "losses", within_room)
     answer = f"{fits} does" if fits else "not even one clip does"
     with pytest.raises(ValueError, match=f"batch_size=16 must .* cpu: {answer}; "):
         trainer.fit(Clips(), n_workers=0)

@@ -10,9 +10,10 @@ import torch
 from streamsed.config import PostConfig
 from train import finishing
 from train.checkpoint import TrainedNetwork, make_network
-from train.config import NetworkConfig, TrainConfig, load_preset
+from train.config import NetworkConfig, TrainConfig
 from train.evaluate import network_scores, score_events
 from train.finishing import MEASURED, TUNED, finish
+from train.preset import load_preset
 from train.recordings import draw_recordings
 from train.rules import PLAIN
 from train.scaling import Single

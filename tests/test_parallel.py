@@ -19,11 +19,11 @@ from train.parallel import Parallel
 run = Path(sys.argv[1])
 trainer = make_trainer(run, device="cpu")
 seen = []
-step = trainer._train_step
-trainer._train_step = lambda batch: seen.append(batch["x"]) or step(batch)
+learn = trainer.learner.learn
+trainer.learner.learn = lambda batch, **at: seen.append(batch["x"]) or learn(batch, **at)
 trainer.fit(Bars(), n_workers=0)
 rank = trainer.parallel.rank
-torch.save({"network": trainer.network.state_dict(), "seen": seen,
+torch.save({"network": trainer.learner.network.state_dict(), "seen": seen,
             "agreed": trainer.parallel.agree(float(rank) + 7.0)}, run / f"rank-{rank}.pt")
 torch.distributed.destroy_process_group()
 """

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from train.config import PRESETS, NetworkConfig, TrainConfig, load_preset, preset_names
+from train.config import NetworkConfig, TrainConfig
+from train.preset import PRESETS, load_preset, preset_names
 from train.rules import MixRules
 
 

@@ -83,8 +83,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
     resumed.fit(Bars(), n_workers=0)
     assert resumed.step == whole.step == 6
     for first, second in [
-        (whole.network, resumed.network),
-        (whole.average, resumed.average),
+        (whole.learner.network, resumed.learner.network),
+        (whole.learner.average, resumed.learner.average),
     ]:
         theirs = second.state_dict()
         assert all(torch.equal(v, theirs[k]) for k, v in first.state_dict().items())
@@ -99,9 +99,9 @@ def test_equal_seeds_log_equal_curves(tmp_path):
 
 def states(trainer):
     return {
-        "network": trainer.network.state_dict(),
-        "average": trainer.average.state_dict(),
-        "scaler": trainer.scaler.state_dict(),
+        "network": trainer.learner.network.state_dict(),
+        "average": trainer.learner.average.state_dict(),
+        "scaler": trainer.learner.scaler.state_dict(),
         "chance": dict(enumerate(trainer.parallel.chance())),
     }
 
@@ -177,43 +177,45 @@ def test_training_learns_in_sixteen_bits_too(tmp_path):
     )
     trainer = make_trainer(tmp_path, config)
     seen = []
-    hook = trainer.network.linear.register_forward_hook(
+    hook = trainer.learner.network.linear.register_forward_hook(
         lambda _module, _input, output: seen.append(output.dtype)
     )
     trainer.fit(Bars(), n_workers=0)
     hook.remove()
     assert set(seen) == {torch.bfloat16}
-    assert {p.dtype for p in trainer.network.parameters()} == {torch.float32}
+    assert {p.dtype for p in trainer.learner.network.parameters()} == {torch.float32}
     examples = [Bars()[index] for index in range(1000, 1020)]
     segments = np.stack([example["x"][0].numpy() for example in examples])
     truth = np.stack([example["y"].numpy() for example in examples])
-    scores = np.stack(list(network_scores(trainer.average, segments)))
+    scores = np.stack(list(network_scores(trainer.learner.average, segments)))
     assert ((scores > 0.5) == truth).mean() > 0.9
 
 
 def test_the_scale_of_fp16_gradients_survives_a_resume(tmp_path):
     config = dataclasses.replace(CONFIG, precision="fp16", steps=2)
     trainer = make_trainer(tmp_path, config)
-    trainer.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**7, growth_interval=2)
+    trainer.learner.scaler = torch.amp.GradScaler(
+        "cpu", init_scale=2.0**7, growth_interval=2
+    )
     with pytest.raises(InterruptedError):
         trainer.fit(Bars(fails_at=4), n_workers=0, save_every=0)
     resumed = make_trainer(tmp_path, config)
-    assert resumed.scaler.get_scale() == 2.0**16
+    assert resumed.learner.scaler.get_scale() == 2.0**16
     resumed.resume()
-    kept = resumed.scaler.state_dict()
+    kept = resumed.learner.scaler.state_dict()
     assert (kept["scale"], kept["_growth_tracker"]) == (2.0**7, 1)
     resumed.fit(Bars(), n_workers=0)
-    assert resumed.scaler.get_scale() == 2.0**8  # grew after the second step
+    assert resumed.learner.scaler.get_scale() == 2.0**8  # grew after the second step
 
 
 def test_an_overflow_of_fp16_gradients_skips_the_step(tmp_path):
     trainer = make_trainer(tmp_path, dataclasses.replace(CONFIG, precision="fp16"))
-    trainer.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**60)
-    before = [p.detach().clone() for p in trainer.network.parameters()]
+    trainer.learner.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**60)
+    before = [p.detach().clone() for p in trainer.learner.network.parameters()]
     batch = torch.utils.data.default_collate([Bars()[index] for index in range(4)])
-    trainer._train_step(batch)
-    assert trainer.scaler.get_scale() == 2.0**59
-    for old, new in zip(before, trainer.network.parameters(), strict=True):
+    trainer.learner.learn(batch, step=0, progress=0.0)
+    assert trainer.learner.scaler.get_scale() == 2.0**59
+    for old, new in zip(before, trainer.learner.network.parameters(), strict=True):
         assert torch.equal(old, new)
 
 
@@ -231,7 +233,7 @@ def test_training_learns_what_the_bars_mean(tmp_path):
     examples = [Bars()[index] for index in range(1000, 1020)]
     segments = np.stack([example["x"][0].numpy() for example in examples])
     truth = np.stack([example["y"].numpy() for example in examples])
-    scores = np.stack(list(network_scores(trainer.average, segments)))
+    scores = np.stack(list(network_scores(trainer.learner.average, segments)))
     assert ((scores > 0.5) == truth).mean() > 0.95
 
 
@@ -267,7 +269,7 @@ def test_a_run_gives_its_averaged_network_back(tmp_path):
     assert (trained.labels, trained.config, trained.step) == (LABELS, CONFIG, 6)
     x = torch.rand(1, 1, 64, 32)
     with torch.no_grad():
-        assert torch.equal(trained.network(x).scores, trainer.average(x).scores)
+        assert torch.equal(trained.network(x).scores, trainer.learner.average(x).scores)
 
 
 def test_validation_is_logged_and_the_four_of_lowest_loss_are_kept(
@@ -301,7 +303,11 @@ def test_validation_loss_is_the_objective_on_all_clips(tmp_path):
     halves = [{k: v[a:b] for k, v in batch.items()} for a, b in ((0, 4), (4, 6))]
     with torch.no_grad():
         parts = [
-            float(trainer.objective(trainer.average, None, half, 0.0)["total"])
+            float(
+                trainer.learner.objective(trainer.learner.average, None, half, 0.0)[
+                    "total"
+                ]
+            )
             for half in halves
         ]
     assert loss == pytest.approx(sum(parts) / 2, rel=1e-5)

@@ -1,24 +1,16 @@
-"""The settings of a training run, and the named presets that change some of them.
-
-A preset is a TOML file in `train/presets` that states only its differences from the
-defaults, with reasons; `load_preset("default")` reads one. Its tables `[network]`,
-`[mixing]` and `[frontend]` are `NetworkConfig`, `MixRules` and `FrontendConfig`.
-"""
+"""The settings of a training run; `train.preset` has named ones."""
 
 from __future__ import annotations
 
 import math
-import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from streamsed.config import FrontendConfig
 from train.rules import MixRules
 from train.scaling import SCALINGS
 
-PRESETS = Path(__file__).parent / "presets"
 SUBSAMPLING = 8
 """Input frames per score frame: 1024 frames give H = 128 scores."""
 NARROWEST = 8
@@ -280,77 +272,3 @@ def _is_like(value: object, default: object) -> bool:
             default, bool
         )
     return isinstance(value, type(default))
-
-
-def preset_names() -> list[str]:
-    """List the presets."""
-    return sorted(path.stem for path in PRESETS.glob("*.toml"))
-
-
-def load_preset(
-    name: str,
-    assignments: Sequence[str] = (),
-    *,
-    overlay: str | None = None,
-    width: int | None = None,
-    **changes: Any,
-) -> TrainConfig:
-    """Read a preset and apply changes; those that are None are left out.
-
-    Parameters
-    ----------
-    name : str
-        One of `preset_names`.
-    assignments : sequence of str
-        Lines of TOML, such as `network.self_mask=false`, that go over the preset.
-    overlay : str or None
-        Another preset, whose settings go over the first before that.
-    width : int or None
-        `network.width`.
-    **changes
-        Settings of `TrainConfig`.
-
-    Raises
-    ------
-    ValueError
-        There is no such preset, or it or a change names an unknown setting.
-
-    Examples
-    --------
-    >>> load_preset("nec_alpha_0.1", ["alpha=0.5", "network.self_mask=false"]).alpha
-    0.5
-    """
-    settings = _read_preset(name)
-    if overlay is not None:
-        _update(settings, _read_preset(overlay))
-    over: dict[str, Any] = {}
-    for line in assignments:
-        try:
-            _update(over, tomllib.loads(line))
-        except tomllib.TOMLDecodeError as error:
-            raise ValueError(
-                f"--set {line} must be KEY=VALUE in TOML ({error})"
-            ) from error
-    over |= {key: value for key, value in changes.items() if value is not None}
-    if "steps" in over:
-        settings.pop("minutes", None)  # a number of steps replaces a time
-    _update(settings, over)
-    config = TrainConfig.from_dict(settings)
-    if width is not None:
-        config = replace(config, network=replace(config.network, width=width))
-    return config
-
-
-def _read_preset(name: str) -> dict[str, Any]:
-    if name not in preset_names():
-        raise ValueError(f"preset={name} must be one of {', '.join(preset_names())}")
-    return tomllib.loads((PRESETS / f"{name}.toml").read_text(encoding="utf-8"))
-
-
-def _update(settings: dict[str, Any], changes: Mapping[str, Any]) -> None:
-    """Put changes over settings, tables entry by entry."""
-    for key, value in changes.items():
-        if isinstance(value, dict) and isinstance(settings.get(key), dict):
-            settings[key] |= value
-        else:
-            settings[key] = value

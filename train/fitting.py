@@ -13,7 +13,8 @@ from train.checkpoint import LAST
 from train.clipset import ClipSet
 from train.config import TrainConfig
 from train.dataset import SoundscapeDataset, log_mel
-from train.loop import Objective, Trainer
+from train.learner import Objective
+from train.loop import Trainer
 from train.losses import Criterion
 from train.mean_teacher import MeanTeacher
 from train.memory import keep_freed_memory

@@ -9,37 +9,25 @@ logged after it is told anew.
 
 from __future__ import annotations
 
-import copy
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from streamsed.config import PostConfig
-from train.average import update_average
-from train.checkpoint import (
-    LAST,
-    keep_best,
-    make_network,
-    read_checkpoint,
-    save_atomically,
-)
+from train.checkpoint import LAST, keep_best, read_checkpoint, save_atomically
 from train.config import TrainConfig
 from train.dataset import Example
 from train.evaluate import network_scores, score_events
-from train.memory import largest_fit
+from train.learner import Learner, Objective
 from train.parallel import Parallel
 from train.recordings import Recordings
 from train.runlog import RunLog
 from train.scaling import Scaling, Triple
-
-Objective = Callable[[Any, Any, Example, float], dict[str, torch.Tensor]]
-"""`(network, average, batch, progress)` to scalars: `total` and its parts."""
 
 LOG_EVERY = 50
 """Steps between rows of `log.csv`."""
@@ -47,11 +35,10 @@ MAY_CHANGE = ("steps", "minutes", "threads")
 """Settings with which a run may go on that it did not begin with."""
 MAX_EXAMPLES = 2**40
 """Examples in a set that never ends."""
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Trainer:
-    """One run: its network, its average, its optimiser and how far they are.
+    """One run: what learns, and how far it is.
 
     Parameters
     ----------
@@ -84,7 +71,7 @@ class Trainer:
     ) -> None:
         torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
-        self.config, self.labels, self.objective = config, labels, objective
+        self.config, self.labels = config, labels
         self.folder = folder
         self.scaling = scaling or Triple(top_db=config.frontend.top_db)
         folder.mkdir(parents=True, exist_ok=True)
@@ -95,25 +82,11 @@ class Trainer:
                 f"batch_size={config.batch_size} must be a multiple of the "
                 f"{self.parallel.n_processes} processes"
             )
-        self.network = make_network(config, len(labels)).to(self.parallel.device)
-        self.shared = self.parallel.share(self.network)
-        self.average = copy.deepcopy(self.network).eval()
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=0.0, weight_decay=config.weight_decay
-        )
-        needs_scaler = config.precision == "fp16"  # small gradients would vanish
-        self.scaler = torch.amp.GradScaler(
-            self.parallel.device.type, enabled=needs_scaler
-        )
+        self.learner = Learner(config, len(labels), objective, self.parallel)
         self.step = 0
         self.elapsed = 0.0
         self._validated = 0.0  # progress at the last validation
         self._rows: list[dict[str, float]] = []  # losses since the last row of the log
-
-    @property
-    def kept(self) -> nn.Module:
-        """The network that is validated, kept and exported, in evaluation mode."""
-        return self.average if self.config.keep_average else self.network.eval()
 
     @property
     def progress(self) -> float:
@@ -159,7 +132,8 @@ class Trainer:
             asked = time.monotonic()
             batch = next(batches)
             waited = time.monotonic() - asked
-            losses = self._fitting_step(batch)
+            losses = self.learner.learn(batch, step=self.step, progress=self.progress)
+            self.step += 1
             self.elapsed = self.parallel.agree(offset + time.monotonic() - start)
             self._rows.append({**losses, "waited": waited})
             if self.step % LOG_EVERY == 0 or self.progress >= 1.0:
@@ -187,71 +161,6 @@ class Trainer:
         )
         return iter(loader)
 
-    def _fitting_step(self, batch: Example) -> dict[str, float]:
-        """Take a step; where memory is too small for it, say which batch fits."""
-        try:
-            return self._train_step(batch)
-        except torch.OutOfMemoryError:
-            pass  # only after this is what the step held free again
-
-        def attempt(n_clips: int) -> None:
-            part = {name: value[:n_clips] for name, value in batch.items()}
-            self._losses(self.network, part)["total"].backward()  # type: ignore[no-untyped-call]
-
-        n_clips, n_processes = len(batch["x"]), self.parallel.n_processes
-        self.optimizer.zero_grad()
-        fits = n_processes * largest_fit(attempt, n_clips // 2)
-        raise ValueError(
-            f"batch_size={self.config.batch_size} must fit into the memory of "
-            f"{self.parallel.device}: "
-            + (f"{fits} does" if fits else "not even one clip does")
-            + f"; begin anew with --set batch_size={max(fits, 1)} or a smaller width"
-        )
-
-    def _train_step(self, batch: Example) -> dict[str, float]:
-        """Take one step of AdamW and move the average along; return the losses."""
-        rate = self.config.rate_at(self.progress)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.network.train()
-        losses = self._losses(self.shared, batch)
-        loss = float(losses["total"].detach())
-        if not math.isfinite(loss):
-            first = self.step * self.config.batch_size
-            raise FloatingPointError(
-                f"loss={loss} of step {self.step} (examples {first} to "
-                f"{first + self.config.batch_size - 1}) must be finite"
-            )
-        self.optimizer.zero_grad()
-        self.scaler.scale(losses["total"]).backward()  # type: ignore[no-untyped-call]
-        self.scaler.unscale_(self.optimizer)
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        self.step += 1
-        update_average(
-            self.average,
-            self.network,
-            decay=self.config.ema_decay,
-            step=self.step,
-            tail=self.config.ema_tail,
-        )
-        return {name: float(value.detach()) for name, value in losses.items()}
-
-    def _losses(self, network: Any, batch: Example) -> dict[str, torch.Tensor]:
-        """Compute the losses of a batch on the device, in the precision of the run."""
-        device = self.parallel.device
-        batch = {k: v.to(device, non_blocking=True) for k, v in batch.items()}
-        batch["x"] = batch["x"].contiguous(memory_format=torch.channels_last)
-        with self._autocast():
-            return self.objective(network, self.average, batch, self.progress)
-
-    def _autocast(self) -> torch.autocast:
-        """Compute what follows in the precision of the run."""
-        dtype = DTYPES[self.config.precision]
-        device = self.parallel.device.type
-        return torch.autocast(device, dtype, enabled=dtype != torch.float32)
-
     def validate(self, data: Recordings) -> float:
         """Score the averaged network, log it, keep it among the best; return its loss."""
         self._validated = self.progress
@@ -265,8 +174,8 @@ class Trainer:
             for batch in data.batches(self.config.frontend, self.config.batch_size)
         ]
         loss = _means(losses)["total"]
-        with self._autocast():
-            scores = list(network_scores(self.kept, data.segments))
+        with self.learner.autocast():
+            scores = list(network_scores(self.learner.kept, data.segments))
         result = score_events(scores, data, PostConfig(), self.config.frontend)
         row: dict[str, Any] = {
             "step": self.step,
@@ -286,7 +195,7 @@ class Trainer:
 
     @torch.no_grad()
     def _validation_losses(self, batch: Example) -> dict[str, torch.Tensor]:
-        return self._losses(self.kept, batch)
+        return self.learner.losses(self.learner.kept, batch, self.progress)
 
     def _log(self) -> None:
         """Write the means of the last steps and say how long it will take."""
@@ -312,7 +221,7 @@ class Trainer:
             "scaling": self.scaling.to_dict(),
             "step": self.step,
             "elapsed": self.elapsed,
-            "kept": self.kept.state_dict(),
+            "kept": self.learner.kept.state_dict(),
         }
 
     def save(self) -> None:
@@ -320,15 +229,12 @@ class Trainer:
         if not self.parallel.is_first:
             return
         resumable = {
-            "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scaler": self.scaler.state_dict(),
             "chance": self.parallel.chance(),
             "validated": self._validated,
             "rows": self._rows,
         }
-        save_atomically({**self._state(), **resumable}, self.folder / LAST)
+        state = {**self._state(), **self.learner.state(), **resumable}
+        save_atomically(state, self.folder / LAST)
 
     def resume(self) -> None:
         """Go on from `last.pt`.
@@ -349,10 +255,7 @@ class Trainer:
                 raise ValueError(
                     f"{name}={value} must be {before[name]}, as {path} began"
                 )
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scaler.load_state_dict(state["scaler"])
+        self.learner.load(state)
         self.parallel.set_chance(state["chance"])
         self.step, self.elapsed = state["step"], state["elapsed"]
         self._validated = min(state["validated"], self.progress)  # it may be longer now

@@ -26,7 +26,9 @@ def table1(
     ] = None,
     demo: Annotated[
         bool,
-        typer.Option("--demo", help="Minutes instead of days: few clips, width 8."),
+        typer.Option(
+            "--demo", help="Ten minutes: few clips, width 16."
+        ),
     ] = False,
     soundbank: Annotated[
         Path | None,

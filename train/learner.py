@@ -1,0 +1,164 @@
+"""One step of learning: a network, its average, its optimiser and their arithmetic."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from train.average import update_average
+from train.checkpoint import make_network
+from train.config import TrainConfig
+from train.dataset import Example
+from train.memory import largest_fit
+from train.parallel import Parallel
+
+Objective = Callable[[Any, Any, Example, float], dict[str, torch.Tensor]]
+"""`(network, average, batch, progress)` to scalars: `total` and its parts."""
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Learner:
+    """What learns, and how.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        Settings.
+    n_labels : int
+        What the network learns to name.
+    objective : Objective
+        The loss.
+    parallel : Parallel
+        The device, and the other processes.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        n_labels: int,
+        objective: Objective,
+        parallel: Parallel,
+    ) -> None:
+        self.config, self.objective, self.parallel = config, objective, parallel
+        self.network = make_network(config, n_labels).to(parallel.device)
+        self._shared = parallel.share(self.network)  # first: it levels the processes
+        self.average = copy.deepcopy(self.network).eval()
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=0.0, weight_decay=config.weight_decay
+        )
+        needs_scaler = config.precision == "fp16"  # small gradients would vanish
+        self.scaler = torch.amp.GradScaler(parallel.device.type, enabled=needs_scaler)
+
+    @property
+    def kept(self) -> nn.Module:
+        """The network that is validated, kept and exported, in evaluation mode."""
+        return self.average if self.config.keep_average else self.network.eval()
+
+    def learn(self, batch: Example, *, step: int, progress: float) -> dict[str, float]:
+        """Take a step of AdamW and move the average along.
+
+        Parameters
+        ----------
+        batch : Example
+            Clips.
+        step : int
+            Steps taken before.
+        progress : float
+            How much of the run is over, from 0 to 1.
+
+        Returns
+        -------
+        dict of str to float
+            The losses.
+
+        Raises
+        ------
+        FloatingPointError
+            A loss is not finite; the message names the examples.
+        ValueError
+            Memory is too small for the batch; the message says which would fit.
+        """
+        try:
+            return self._learn(batch, step, progress)
+        except torch.OutOfMemoryError:
+            pass  # only after this is what the step held free again
+
+        def attempt(n_clips: int) -> None:
+            part = {name: value[:n_clips] for name, value in batch.items()}
+            losses = self.losses(self.network, part, progress)
+            losses["total"].backward()  # type: ignore[no-untyped-call]
+
+        n_clips, n_processes = len(batch["x"]), self.parallel.n_processes
+        self.optimizer.zero_grad()
+        fits = n_processes * largest_fit(attempt, n_clips // 2)
+        raise ValueError(
+            f"batch_size={self.config.batch_size} must fit into the memory of "
+            f"{self.parallel.device}: "
+            + (f"{fits} does" if fits else "not even one clip does")
+            + f"; begin anew with --set batch_size={max(fits, 1)} or a smaller width"
+        )
+
+    def _learn(self, batch: Example, step: int, progress: float) -> dict[str, float]:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.rate_at(progress)
+        self.network.train()
+        losses = self.losses(self._shared, batch, progress)
+        loss = float(losses["total"].detach())
+        if not math.isfinite(loss):
+            first = step * self.config.batch_size
+            raise FloatingPointError(
+                f"loss={loss} of step {step} (examples {first} to "
+                f"{first + self.config.batch_size - 1}) must be finite"
+            )
+        self.optimizer.zero_grad()
+        self.scaler.scale(losses["total"]).backward()  # type: ignore[no-untyped-call]
+        self.scaler.unscale_(self.optimizer)
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        update_average(
+            self.average,
+            self.network,
+            decay=self.config.ema_decay,
+            step=step + 1,
+            tail=self.config.ema_tail,
+        )
+        return {name: float(value.detach()) for name, value in losses.items()}
+
+    def losses(
+        self, network: Any, batch: Example, progress: float
+    ) -> dict[str, torch.Tensor]:
+        """Compute the losses of a batch on the device, in the precision of the run."""
+        device = self.parallel.device
+        batch = {k: v.to(device, non_blocking=True) for k, v in batch.items()}
+        batch["x"] = batch["x"].contiguous(memory_format=torch.channels_last)
+        with self.autocast():
+            return self.objective(network, self.average, batch, progress)
+
+    def autocast(self) -> torch.autocast:
+        """Compute what follows in the precision of the run."""
+        dtype = DTYPES[self.config.precision]
+        device = self.parallel.device.type
+        return torch.autocast(device, dtype, enabled=dtype != torch.float32)
+
+    def state(self) -> dict[str, Any]:
+        """Return all that a resumed run needs to learn on as before."""
+        return {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take up a state, which may hold more."""
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
