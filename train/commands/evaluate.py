@@ -17,6 +17,7 @@ from streamsed.filejob import FileJob
 from streamsed.outputs import Outputs
 from streamsed.writers import write
 from train.annotations import digest, read_durations, read_strong
+from train.commands.options import Device
 from train.desed import name_list
 from train.operating_points import operating_point_rocs
 from train.psds import PsdRoc, psd_rocs
@@ -56,9 +57,7 @@ def evaluate(
         Path | None,
         typer.Option(metavar="DIR", help="The clips of the reference, for --model."),
     ] = None,
-    device: Annotated[
-        str, typer.Option(help="Where the model runs: auto, cpu, cuda.")
-    ] = "auto",
+    device: Device = "auto",
     durations: Annotated[
         Path | None,
         typer.Option(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from train.clipset import ClipSet
-from train.commands.options import Blueprints, read_layouts
+from train.commands.options import Blueprints, Device, SaveEvery, read_layouts
 from train.desed import Desed
 from train.fitting import RunOptions, fit_on_clips, fit_on_soundbank
 from train.preset import load_preset, preset_names
@@ -58,7 +58,7 @@ def fit(
     workers: Annotated[
         int, typer.Option(min=0, help="Processes that make examples.")
     ] = 1,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with --run.")] = False,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write TensorBoard's files too.")
@@ -66,9 +66,7 @@ def fit(
     n_validation: Annotated[
         int, typer.Option(min=0, help="Validation soundscapes; 0 validates nothing.")
     ] = 200,
-    save_every: Annotated[
-        float, typer.Option(min=0, help="Seconds between two checkpoints.")
-    ] = 120.0,
+    save_every: SaveEvery = 120.0,
 ) -> None:
     """Train a network; its run resumes from any interruption.
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from streamsed.writers import write
+from train.commands.options import Device, Workers
 from train.desed import Desed
 from train.ingredients import VARIATIONS, Outcome, measure, to_markdown
 from train.provenance import current_command, current_commit
@@ -44,10 +45,8 @@ def ingredients(
         ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each.")] = 1,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    workers: Annotated[
-        int, typer.Option(min=1, help="Processes that make features and examples.")
-    ] = 1,
+    device: Device = "auto",
+    workers: Workers = 1,
 ) -> None:
     """Measure what each ingredient of the report's system brings: ingredients.md.
 

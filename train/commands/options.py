@@ -32,6 +32,13 @@ Blueprints = Annotated[
         "anew from the bank's sounds; may be repeated.",
     ),
 ]
+Device = Annotated[str, typer.Option(help="Where it computes: auto, cpu or cuda.")]
+Workers = Annotated[
+    int, typer.Option(min=1, help="Processes that make features and examples.")
+]
+SaveEvery = Annotated[
+    float, typer.Option(min=0, help="Seconds between two checkpoints.")
+]
 
 
 def read_layouts(blueprints: Sequence[Path] | None) -> list[Layout]:

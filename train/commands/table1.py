@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from train.commands.options import Device, SaveEvery, Workers
 from train.desed import Desed, NoDesedError
 from train.imitation import Sizes, imitate
 from train.provenance import current_command, current_commit
@@ -26,9 +27,7 @@ def table1(
     ] = None,
     demo: Annotated[
         bool,
-        typer.Option(
-            "--demo", help="Ten minutes: few clips, width 16."
-        ),
+        typer.Option("--demo", help="Ten minutes: few clips, width 16."),
     ] = False,
     soundbank: Annotated[
         Path | None,
@@ -71,13 +70,9 @@ def table1(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of data, weights and batches.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    workers: Annotated[
-        int, typer.Option(min=1, help="Processes that make features and examples.")
-    ] = 1,
-    save_every: Annotated[
-        float, typer.Option(min=0, help="Seconds between two checkpoints.")
-    ] = 120.0,
+    device: Device = "auto",
+    workers: Workers = 1,
+    save_every: SaveEvery = 120.0,
 ) -> None:
     """Train what is missing and write the report's table 1 beside the report's numbers.
 
