@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from train.config import NetworkConfig
-from train.network import Network
+from train.network import Network, PointConv2d
 
 TWICE = {"stem_pools": 2, "strides": ((1, 1), (1, 1), (2, 2), (1, 2))}
 
@@ -119,10 +119,39 @@ def test_without_a_mask_the_region_is_where_any_label_scores():
     network = make(self_mask=False)
     with torch.no_grad():
         scores, region = network(torch.rand(1, 1, 128, 128))
-    assert torch.equal(region, scores.amax(dim=2))
+    torch.testing.assert_close(region, scores.amax(dim=2), atol=1e-6, rtol=0)
 
 
 def test_without_excitation_no_channel_is_gated():
     names = [name for name, _ in make(squeeze_excite=False).named_parameters()]
     assert not any("gate" in name for name in names)
     assert any("gate" in name for name, _ in make().named_parameters())
+
+
+@pytest.mark.parametrize("channels", [4, 8, 12, 16])
+@pytest.mark.parametrize("stride", [(1, 2), (2, 1), (2, 2), (3, 2)])
+def test_a_strided_point_convolution_trains_as_torchs_own(channels, stride):
+    own = torch.nn.Conv2d(channels, 7, 1, stride=stride, bias=False).double()
+    ours = PointConv2d(channels, 7, 1, stride=stride, bias=False).double()
+    ours.load_state_dict(own.state_dict())
+    maps = torch.randn(2, channels, 13, 10, dtype=torch.float64)
+    gradients = []
+    for conv in (own, ours.train()):
+        x = maps.clone().requires_grad_()
+        out = conv(x)
+        (out * torch.arange(out.numel()).view_as(out)).sum().backward()
+        gradients.append((out, x.grad, conv.weight.grad))
+    for theirs, mine in zip(*gradients, strict=True):
+        torch.testing.assert_close(mine, theirs)
+    assert torch.equal(ours.eval()(maps), own(maps))
+
+
+@pytest.mark.parametrize("width", [4, 8, 12])
+def test_narrow_networks_train_without_writing_beyond_their_memory(width):
+    """It ended this very process, on processors with AVX-512, by strides of oneDNN."""
+    network = Network(3, NetworkConfig(width=width)).train()
+    segments = torch.rand(4, 1, 256, 128).contiguous(memory_format=torch.channels_last)
+    for _ in range(3):
+        scores, region = network(segments)
+        (scores.mean() + region.mean()).backward()
+    assert all(weight.grad.isfinite().all() for weight in network.parameters())

@@ -86,7 +86,7 @@ def test_a_number_of_steps_replaces_a_presets_time_however_it_is_given():
         ("alhpa=0.1", "'alhpa' must be a setting: one of system, .*alpha"),
         ("network.depth=3", "'depth' must be a setting: one of width"),
         ("network=3", "network=3 must be a table"),
-        ("network.width=4", "width=4 must be at least 8"),
+        ("network.width=3", "width=3 must be at least 4"),
         ("network.width=16.0", "width=16.0 must be like its default, 64"),
         ("network.self_mask='no'", "self_mask='no' must be like its default, True"),
         ("network.self_mask=1", "self_mask=1 must be like its default, True"),

@@ -13,8 +13,6 @@ from train.scaling import SCALINGS
 
 SUBSAMPLING = 8
 """Input frames per score frame: 1024 frames give H = 128 scores."""
-NARROWEST = 8
-"""Channels; of fewer, torch 2.13's backward pass corrupts memory on some processors."""
 PRECISIONS = ("fp32", "bf16", "fp16")
 SYSTEMS = ("resnet", "crnn")
 
@@ -26,7 +24,7 @@ class NetworkConfig:
     Parameters
     ----------
     width : int
-        Channels of the stem, at least 8. Cost grows with its square.
+        Channels of the stem, at least 4. Cost grows with its square.
     stem_pools : {1, 2}
         Stages of the stem, each of which halves time and frequency; the first of two has
         half the width. 2 is a deviation for machines without an accelerator: the mask
@@ -59,8 +57,8 @@ class NetworkConfig:
             raise ValueError(f"strides={self.strides} must be pairs of at least 1")
         strides = tuple((time, frequency) for time, frequency in self.strides)
         object.__setattr__(self, "strides", strides)
-        if self.width < NARROWEST:
-            raise ValueError(f"width={self.width} must be at least {NARROWEST}")
+        if self.width < 4:
+            raise ValueError(f"width={self.width} must be at least 4")
         if self.stem_pools not in (1, 2):
             raise ValueError(f"stem_pools={self.stem_pools} must be 1 or 2")
         if min(self.multiples, default=0) < 1 or len(strides) != len(self.multiples):

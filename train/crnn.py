@@ -186,7 +186,7 @@ class Crnn(nn.Module):
             raise ValueError(f"n_labels={n_labels} must be at least 1")
         if n_mels < 1 or n_mels % BANDS:
             raise ValueError(f"n_mels={n_mels} must be a positive multiple of {BANDS}")
-        if n_filters < 4:  # as for `train.network.Network`
+        if n_filters < 4:  # as for `NetworkConfig`
             raise ValueError(f"n_filters={n_filters} must be at least 4")
         if n_cells < 1:
             raise ValueError(f"n_cells={n_cells} must be at least 1")

@@ -15,6 +15,7 @@ rest is used.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -104,6 +105,19 @@ class Subset:
     def missing(self) -> list[str]:
         """Clips that are listed and not there."""
         return [name for name in self.truth if name not in self.paths]
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells data from other data: a hash of list, clips there and their sizes."""
+        rows = (
+            f"{name}\t{truth}\t{self._size(name)}\n"
+            for name, truth in self.truth.items()
+        )
+        text = "".join(rows).encode("utf-8", "surrogateescape")
+        return hashlib.sha256(text).hexdigest()[:16]
+
+    def _size(self, name: str) -> int | None:
+        return self.paths[name].stat().st_size if name in self.paths else None
 
     def count_labels(self, names: Sequence[str] | None = None) -> Counter[str]:
         """Count the events (or weak labels) of each label, in some clips or in all."""

@@ -33,7 +33,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from train.config import NARROWEST, SUBSAMPLING, NetworkConfig
+from train.config import SUBSAMPLING, NetworkConfig
 
 
 class Outputs(NamedTuple):
@@ -105,6 +105,24 @@ class SqueezeExcite(nn.Module):
         return maps * gate[:, :, None, None]
 
 
+class PointConv2d(nn.Conv2d):
+    """A 1x1 convolution with a stride that, in training, first takes every n-th element.
+
+    That is the same; but the backward pass of oneDNN, on maps in channels-last order with
+    fewer channels than a register has numbers, writes beyond its memory if the stride is
+    left to it (torch 2.13; oneDNN's issue 6035).
+    """
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Map (B, n_in, T, F) to (B, n_out, T / stride[0], F / stride[1])."""
+        if not self.training:
+            return super().forward(maps)
+        time, frequency = self.stride
+        return functional.conv2d(
+            maps[:, :, ::time, ::frequency], self.weight, self.bias
+        )
+
+
 class PreActivationUnit(nn.Module):
     """BN, ReLU, conv, BN, ReLU, conv, squeeze-and-excite, plus a shortcut.
 
@@ -128,7 +146,7 @@ class PreActivationUnit(nn.Module):
         self.shortcut: nn.Module = nn.Identity()
         if n_in != n_out or stride != (1, 1):
             self.shortcut = nn.Sequential(
-                nn.Conv2d(n_in, n_out, 1, stride=stride, bias=False),
+                PointConv2d(n_in, n_out, 1, stride=stride, bias=False),
                 nn.BatchNorm2d(n_out),
             )
 
@@ -143,8 +161,7 @@ def make_stem(width: int, n_pools: int) -> nn.Sequential:
 
     Pooling before the ReLU gives the same maps for a quarter of the ReLU's work.
     """
-    half = max(width // 2, NARROWEST)
-    widths = [1, width] if n_pools == 1 else [1, half, width]
+    widths = [1, width] if n_pools == 1 else [1, width // 2, width]
     layers: list[nn.Module] = []
     for n_in, n_out in itertools.pairwise(widths):
         layers += [

@@ -52,6 +52,7 @@ def write_report(
                 "listed": len(subset.truth),
                 "present": len(subset.paths),
                 "list": subset.version or "a list of its own",
+                "fingerprint": subset.fingerprint,
             }
             for name, subset in desed.subsets.items()
         },
@@ -131,7 +132,8 @@ def _cell(value: object) -> str:
     if not isinstance(value, dict):
         return str(value)
     parts = (
-        f"{name}: {each['present']} of {each['listed']} clips ({each['list']})"
+        f"{name}: {each['present']} of {each['listed']} clips ({each['list']}; "
+        f"{each['fingerprint']})"
         for name, each in value.items()
     )
     return "; ".join(parts)
