@@ -12,7 +12,7 @@ import torch
 from benchmarks import engines, frontend, live, program, scoring
 from streamsed import _core
 
-PARTS = (frontend, engines, program, live, scoring)
+PARTS = (frontend, program, live, engines, scoring)
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
 

@@ -97,7 +97,7 @@ def copy_rate(device: str, n_bytes: int) -> float:
 def make(width: int, device: str) -> Network:
     torch.manual_seed(0)
     network = Network(N_LABELS, NetworkConfig(width=width)).to(device).eval()
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def operations(width: int, *, training: bool) -> float:

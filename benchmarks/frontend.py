@@ -13,6 +13,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
+from functools import partial
+from importlib.metadata import version
 from shutil import which
 
 import kaldi_native_fbank as knf
@@ -194,10 +196,11 @@ def sounds() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     seconds = np.arange(10 * RATE) / RATE
     noise = 0.1 * rng.standard_normal(len(seconds))
-    tones = sum(0.2 * np.sin(2 * np.pi * hz * seconds) for hz in (50, 997, 5000, 12345))
+    hertz = np.array([50, 997, 5000, 12345])[:, None]
+    tones = 0.2 * np.sin(2 * np.pi * hertz * seconds).sum(axis=0)
     pitch = 120 + 30 * np.sin(2 * np.pi * seconds)
     phase = 2 * np.pi * np.cumsum(pitch) / RATE
-    voice = sum(np.sin(k * phase) / k for k in range(1, 60))
+    voice = np.sum([np.sin(k * phase) / k for k in range(1, 60)], axis=0)
     syllables = np.maximum(0, np.sin(2 * np.pi * 3 * seconds))
     impulses = np.zeros(len(seconds))
     impulses[rng.integers(0, len(seconds), 20)] = 1
@@ -235,8 +238,10 @@ def log_mel_table(samples: np.ndarray) -> str:
         f"streamsed, {fastest}, pushed 1 s at a time": ours(samples, step=RATE),
         f"torch {torch.__version__}, in chunks": by_torch(samples),
         f"numpy {np.__version__} and scipy.fft, in chunks": by_scipy(samples),
-        f"librosa {librosa.__version__}": lambda: by_librosa(samples),
-        f"kaldi-native-fbank {knf.__version__}": lambda: by_kaldi(samples),
+        f"librosa {version('librosa')}": lambda: by_librosa(samples),
+        f"kaldi-native-fbank {version('kaldi-native-fbank')}": lambda: by_kaldi(
+            samples
+        ),
         "*only* the 1024 real FFTs, torch (MKL)": bare_ffts(),
     }
     times = medians(contenders, repeats=40)
@@ -246,7 +251,7 @@ def log_mel_table(samples: np.ndarray) -> str:
 def norm_table(samples: np.ndarray) -> str:
     frames = make_log_mel().push(samples)
     contenders: dict[str, Measured] = {
-        f"streamsed, {simd}": lambda simd=simd: _core.triple_norm(frames, 80.0, simd)
+        f"streamsed, {simd}": partial(_core.triple_norm, frames, 80.0, simd)
         for simd in reversed(_core.simd_targets())
     }
     contenders["numpy"] = lambda: norm_by_numpy(frames)

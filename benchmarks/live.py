@@ -181,7 +181,7 @@ def at_any_pace(model: Model) -> Iterator[Row]:
 def figures() -> str:
     model = Model.load("default", device="cpu")
     lines = ["## Listening", "", "| measure | here | aim |", "|---|---|---|"]
-    for row in (*at_real_pace(model), *at_speed(model), *at_any_pace(model)):
+    for row in (*at_real_pace(model), *at_any_pace(model), *at_speed(model)):
         lines.append("| " + " | ".join(row) + " |")
     return "\n".join(lines)
 

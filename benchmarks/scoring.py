@@ -22,6 +22,7 @@ from train.dataset import log_mel
 from train.desed import Subset
 from train.features import build_features
 from train.metrics import event_counts, event_f1
+from train.scaling import Triple
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # dcase_util, under it, imports pkg_resources
@@ -100,7 +101,13 @@ def clips() -> str:
             soundfile.write(path, 0.1 * rng.standard_normal(441_000), 44_100)
         built = build_features(folder / "cache", "clips", paths, config)
         truth = {name: [Event("a", 1.0, 2.0, 1.0)] for name in paths}
-        dataset = ClipDataset(Subset("clips", truth, paths), built, LABELS, config)
+        dataset = ClipDataset(
+            Subset("clips", truth, paths),
+            built,
+            LABELS,
+            config,
+            Triple(top_db=config.top_db),
+        )
 
         def from_audio(path: Path) -> object:
             samples, _ = soundfile.read(path, dtype="float32")

@@ -88,12 +88,13 @@ def header_folders() -> list[Path]:
         There are none.
     """
     found = []
-    for header, folders in {
+    places: dict[str, list[Path]] = {
         "Python.h": [Path(sysconfig.get_path("include")), ROOT / "headers"],
         "pybind11/pybind11.h": [
-            *(Path(each) / "pybind11" / "include" for each in [SITE, *sys.path]),
+            *(Path(each) / "pybind11" / "include" for each in [str(SITE), *sys.path]),
         ],
-    }.items():
+    }
+    for header, folders in places.items():
         place = next((each for each in folders if (each / header).is_file()), None)
         if place is None:
             raise FileNotFoundError(

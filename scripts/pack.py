@@ -39,7 +39,8 @@ COMPRESSION = 0.3
 def download_wheels(folder: Path, python: str) -> None:
     """Download wheels for a version of Python on x86-64 Linux."""
     platforms = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux2014")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--dest", folder]
+    command: list[str | Path] = [sys.executable, "-m", "pip", "download", "--quiet"]
+    command += ["--dest", folder]
     command += ["--only-binary=:all:", "--disable-pip-version-check"]
     command += ["--constraint", ROOT / "constraints.txt", "--python-version", python]
     command += [f"--platform={each}_x86_64" for each in platforms]

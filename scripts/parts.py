@@ -81,7 +81,8 @@ def split(runs: Mapping[str, Path], folder: Path, *, size: int = PART) -> list[P
                     slim.unlink()
         for old in folder.glob("parts.*"):
             old.unlink()
-        sums, paths = {}, []
+        sums: dict[str, str] = {}
+        paths: list[Path] = []
         total = hashlib.sha256()
         with whole.open("rb") as file:
             while block := file.read(size):
