@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 from streamsed.config import FrontendConfig
 from train import cli, ingredients, table1
@@ -30,6 +31,12 @@ SETTINGS = (
 )
 BASELINE = ("steps=2", "batch_size=6", "unlabelled=2", "network.width=8", "threads=1")
 PICTURES = ("curves.png", "labels.png", "psd-roc.png", "clips.png")
+
+
+@pytest.fixture(autouse=True)
+def denormals(monkeypatch):
+    """Training flushes them for the whole process, which Hypothesis would mind."""
+    monkeypatch.setattr(torch, "set_flush_denormal", lambda _: True)
 
 
 @pytest.fixture(scope="module")
