@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import resource
+import signal
 import statistics
 import subprocess
 import sys
@@ -222,6 +223,7 @@ def peak_memory() -> float:
 
 def _contend(path: str, settings: dict[str, Any]) -> None:
     """Load a model, then do what standard input says, line by line."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the end of its input ends it
     start = time.perf_counter()
     try:
         model = Model.load(path, **settings)

@@ -12,6 +12,7 @@ import typer
 
 import streamsed
 from streamsed.commands.file import file
+from streamsed.commands.interruption import Interruptible, Interruption
 from streamsed.commands.listen import listen
 from streamsed.commands.machine import bench, devices, doctor, info
 
@@ -19,6 +20,7 @@ UsageError: Any = typer.BadParameter.__mro__[1]  # typer brings its own or click
 
 app = typer.Typer(
     name="streamsed",
+    cls=Interruptible,
     help=streamsed.__doc__,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -40,7 +42,7 @@ def main() -> NoReturn:
     except UsageError as error:
         command = error.ctx.command_path if error.ctx else "streamsed"
         code = _fail(f"{error.format_message().rstrip('.')}; see `{command} --help`")
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Interruption):
         code = 130
         print("streamsed: interrupted", file=sys.stderr)
     except BrokenPipeError:

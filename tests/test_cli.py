@@ -498,6 +498,18 @@ def test_an_interruption_leaves_the_old_output_and_nothing_else(
     assert list(tmp_path.iterdir()) == [output]
 
 
+def test_an_interruption_of_any_command_is_told(monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("streamsed.artefact.find_model", interrupted)
+    monkeypatch.setattr(sys, "argv", ["streamsed", "bench"])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 130
+    assert capsys.readouterr() == ("", "streamsed: interrupted\n")
+
+
 def test_an_interruption_delivers_what_was_done(
     model_path, recordings, long_recording, tmp_path
 ):

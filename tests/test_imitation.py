@@ -1,8 +1,11 @@
 """A data set made of other sounds: what was written is what DESED's reader finds."""
 
 import hashlib
+import os
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -214,3 +217,25 @@ def test_several_processes_write_the_same_set(tmp_path):
         command += [tmp_path / workers, f"--soundbank={bank}", f"--workers={workers}"]
         subprocess.run([*command, *sizes], check=True, capture_output=True)
     assert fingerprint(tmp_path / "1") == fingerprint(tmp_path / "2")
+
+
+def test_an_interruption_of_all_processes_is_one_line(tmp_path):
+    bank = write_bank(tmp_path / "bank", n_recordings=5)
+    command = [sys.executable, "-m", "train", "data", "imitate", tmp_path / "set"]
+    process = subprocess.Popen(
+        [*command, f"--soundbank={bank}", "--workers=2"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "set").glob("audio/**/*.wav")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.startswith("train: interrupted; to go on, give the same command")
+    assert errors.count("\n") == 1

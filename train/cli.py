@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 import typer
 
+from streamsed.commands.interruption import Interruptible, Interruption
 from train.commands import data
 from train.commands.card import card
 from train.commands.evaluate import evaluate
@@ -20,6 +21,7 @@ UsageError: Any = typer.BadParameter.__mro__[1]  # typer brings its own or click
 
 app = typer.Typer(
     name="python -m train",
+    cls=Interruptible,
     help="Train a sound event detector, measure it and export it to a model file. "
     "Without a command: table1.",
     add_completion=False,
@@ -41,9 +43,12 @@ def main() -> NoReturn:
         code = app(arguments, standalone_mode=False) or 0
     except UsageError as error:
         code = _fail(error.format_message())
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Interruption):
         code = 130
-        print("train: interrupted; `fit --resume` goes on", file=sys.stderr)
+        print(
+            "train: interrupted; to go on, give the same command (`fit` with --resume)",
+            file=sys.stderr,
+        )
     except (OSError, ValueError, FloatingPointError) as error:
         code = _fail(str(error))
     sys.exit(code)

@@ -17,6 +17,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -169,7 +170,12 @@ def _work(jobs: Sequence[_Job], n_processes: int) -> Iterator[int]:
     if n_processes == 1 or len(jobs) < 2:
         yield from map(_do, jobs)
         return
-    pool = ProcessPoolExecutor(min(n_processes, len(jobs)), get_context("spawn"))
+    pool = ProcessPoolExecutor(
+        min(n_processes, len(jobs)),
+        get_context("spawn"),
+        initializer=signal.signal,  # who begins these processes ends them
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+    )
     try:
         yield from pool.map(_do, jobs)
     finally:

@@ -13,6 +13,7 @@ it is no DESED figure.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -152,6 +153,7 @@ _clips: _Clips
 
 def _begin(clips: _Clips) -> None:
     global _clips
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who began this process ends it
     _clips = clips
 
 
