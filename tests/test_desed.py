@@ -130,6 +130,28 @@ def test_a_check_without_data_says_how_to_get_it(check, tmp_path):
     assert err.count("\n") > 10
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ingredients", "--data=nowhere", "--run=run"],
+        ["fit", "--data=nowhere", "--run=run"],
+        ["--data=nowhere"],
+        [],
+    ],
+)
+def test_every_command_without_data_says_how_to_get_it(
+    arguments, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["train", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    out, err = capsys.readouterr()
+    assert (caught.value.code, out) == (2, "")
+    assert err.startswith("There is no DESED 2019 in ")
+    assert err.count("\n") > 10
+
+
 def test_a_damaged_list_is_refused_by_its_line(check, folder):
     (folder / LAYOUT["weak"][0]).write_text("filename\tlabels\nw1.wav\tDog\n")
     code, out, err = check(folder)

@@ -364,3 +364,19 @@ def test_written_soundscapes_come_with_their_list(bank, tmp_path):
 def test_rules_that_cannot_be_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         MixRules(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "must hold sounds that are not silent: foreground/<Label>/"),
+        (b"no sound", "a.wav must be audio"),
+        (b"", "a.wav must be an audio file, and is empty"),
+    ],
+)
+def test_a_bank_without_sounds_is_refused_by_the_file(tmp_path, content, says):
+    (tmp_path / "foreground" / "Door").mkdir(parents=True)
+    if content is not None:
+        (tmp_path / "foreground" / "Door" / "a.wav").write_bytes(content)
+    with pytest.raises(ValueError, match=says):
+        Soundbank.load(tmp_path)

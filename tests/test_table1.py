@@ -91,6 +91,21 @@ def test_the_table_is_the_same_for_a_seed_and_nothing_is_trained_twice(
     assert [run.stat().st_mtime_ns for run in runs] == before
 
 
+def test_without_options_the_data_are_what_lies_in_desed(
+    data, tmp_path, monkeypatch, capsys
+):
+    desed = tmp_path / "DESED" / "metadata" / "train"
+    desed.mkdir(parents=True)
+    shutil.copy(data / "metadata" / "train" / "weak.tsv", desed)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["train"])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 2
+    assert "data=DESED must hold synthetic clips" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("soundbank"))  # nothing was mixed in their place
+
+
 def test_another_seed_trains_other_networks(make_table, tmp_path):
     make_table(tmp_path / "a", "--seed", "0")
     make_table(tmp_path / "b", "--seed", "1")

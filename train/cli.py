@@ -16,6 +16,7 @@ from train.commands.fit import fit
 from train.commands.ingredients import ingredients
 from train.commands.soundscapes import soundscapes
 from train.commands.table1 import table1
+from train.desed import NoDesedError
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # typer brings its own or click's
 
@@ -49,6 +50,9 @@ def main() -> NoReturn:
             "train: interrupted; to go on, give the same command (`fit` with --resume)",
             file=sys.stderr,
         )
+    except NoDesedError as error:
+        code = 2
+        print(error, end="", file=sys.stderr)  # how to get it takes many lines
     except (OSError, ValueError, FloatingPointError) as error:
         code = _fail(str(error))
     sys.exit(code)

@@ -16,12 +16,11 @@ import csv
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
-import soundfile
-import soxr
 from numpy.typing import NDArray
+
+from streamsed.audio import file_chunks
 
 SUFFIXES = (".flac", ".wav", ".ogg", ".mp3", ".aif", ".aiff")
 
@@ -99,7 +98,7 @@ class Soundbank:
         ------
         ValueError
             The folder has no bank in it, no manifest although a split is asked for, or
-            nothing in that split.
+            nothing in that split; or a file is damaged (see `streamsed.audio`).
         """
         if not (folder / "foreground").is_dir():
             raise ValueError(
@@ -109,7 +108,11 @@ class Soundbank:
         foreground = _read_tree(folder, "foreground", chosen, sample_rate)
         background = _read_tree(folder, "background", chosen, sample_rate)
         if not foreground:
-            raise ValueError(f"split={split} must be a split with foreground files")
+            part = "" if split is None else f" in split={split}"
+            raise ValueError(
+                f"soundbank={folder} must hold sounds that are not silent{part}: "
+                f"foreground/<Label>/* ({', '.join(SUFFIXES)})"
+            )
         return cls(foreground, background, sample_rate)
 
 
@@ -181,8 +184,4 @@ def _read_tree(
 
 def _read_samples(path: Path, sample_rate: int) -> Samples:
     """Read one file as mono float32 at `sample_rate`."""
-    audio, file_rate = soundfile.read(path, dtype="float32", always_2d=True)
-    samples = audio.mean(axis=1)
-    if file_rate != sample_rate:
-        samples = soxr.resample(samples, file_rate, sample_rate)
-    return cast(Samples, np.ascontiguousarray(samples, dtype=np.float32))
+    return np.concatenate(list(file_chunks(path, sample_rate=sample_rate)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from streamsed.audio import audio_info
 from streamsed.events import Event
 from streamsed.writers import write
 from train.commands.options import Bank
-from train.desed import Desed, NoDesedError, Subset
+from train.desed import Desed, Subset
 from train.imitation import Sizes, imitate
 from train.soundbank import Soundbank
 
@@ -82,11 +81,7 @@ def check(
     The header of every clip is read. What is missing or cannot be opened is listed in
     FILE (filename, subset, reason). Without any list, say how to get the data.
     """
-    try:
-        desed = Desed.load(folder)
-    except NoDesedError as error:
-        sys.stderr.write(str(error))
-        raise typer.Exit(2) from error
+    desed = Desed.load(folder)
     surveys = [survey(subset) for subset in desed.subsets.values()]
     console = Console()
     console.width = max(console.width, 100)

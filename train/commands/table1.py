@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from train.commands.options import Device, SaveEvery, Workers
-from train.desed import Desed, NoDesedError
+from train.desed import Desed
 from train.imitation import Sizes, imitate
 from train.provenance import current_command, current_commit
 from train.report import write_report
@@ -23,7 +22,8 @@ DEMO_SIZES = Sizes(synthetic=200, weak=100, unlabelled=100, validation=100)
 def table1(
     *,
     data: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="DESED 2019 on disk.")
+        Path | None,
+        typer.Option(metavar="DIR", help="DESED 2019 on disk. [default: DESED]"),
     ] = None,
     demo: Annotated[
         bool,
@@ -81,13 +81,9 @@ def table1(
     """
     folder = run or Path("runs") / ("demo" if demo else "table1")
     note = "Trained and measured on DESED 2019."
+    if data is None and soundbank is None and not demo:
+        data = Path("DESED")
     if data is None:
-        if soundbank is None and not demo:
-            try:
-                Desed.load(Path("DESED"))
-            except NoDesedError as error:
-                sys.stderr.write(str(error))
-                raise typer.Exit(2) from error
         data, note = _mixed(folder, soundbank, lists, demo=demo, seed=seed)
     desed = Desed.load(data)
     experiment = Experiment(
