@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -84,10 +85,9 @@ class Learner:
         ValueError
             Memory is too small for the batch; the message says which would fit.
         """
-        try:
+        with suppress(torch.OutOfMemoryError):
             return self._learn(batch, step, progress)
-        except torch.OutOfMemoryError:
-            pass  # only after this is what the step held free again
+        # Only here, with the error gone, is what the step held free again.
 
         def attempt(n_clips: int) -> None:
             part = {name: value[:n_clips] for name, value in batch.items()}
