@@ -14,11 +14,11 @@ from train.mixing import chords, clip_peaks, loop, merge_regions, rms
 from train.palette import Palette
 from train.rules import PLAIN, MixRules
 from train.soundbank import Clip, Soundbank, active_regions
+from train.soundscape_files import write_soundscapes
 from train.soundscapes import (
     Mixer,
     Soundscape,
     isolated_soundscapes,
-    write_soundscapes,
 )
 
 RATE = 44100

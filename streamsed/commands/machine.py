@@ -8,6 +8,7 @@ import typer
 
 from streamsed.commands.options import (
     EngineOption,
+    ModelArgument,
     ModelOption,
     PrecisionOption,
     ThreadsOption,
@@ -46,9 +47,7 @@ def doctor(
 
 
 def info(
-    model: Annotated[
-        str, typer.Argument(metavar="[NAME|PATH]", help="A shipped model or a file.")
-    ] = "default",
+    model: ModelArgument = "default",
     *,
     engine: EngineOption = "auto",
     precision: PrecisionOption = "auto",
@@ -68,9 +67,7 @@ def info(
 
 
 def bench(
-    model: Annotated[
-        str, typer.Argument(metavar="[NAME|PATH]", help="A shipped model or a file.")
-    ] = "default",
+    model: ModelArgument = "default",
     *,
     engine: EngineOption = "auto",
     precision: PrecisionOption = "auto",

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 ModelOption = Annotated[
     str, typer.Option("--model", "-m", metavar="NAME|PATH", help="Which model to use.")
 ]
+ModelArgument = Annotated[
+    str, typer.Argument(metavar="[NAME|PATH]", help="A shipped model or a file.")
+]
 EngineOption = Annotated[
     str,
     typer.Option(

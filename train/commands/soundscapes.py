@@ -10,7 +10,8 @@ import typer
 from train.commands.options import Bank, Blueprints, Split, read_layouts
 from train.rules import PLAIN
 from train.soundbank import Soundbank
-from train.soundscapes import Mixer, write_soundscapes
+from train.soundscape_files import write_soundscapes
+from train.soundscapes import Mixer
 
 
 def soundscapes(
