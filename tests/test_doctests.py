@@ -2,31 +2,31 @@
 
 import doctest
 import importlib
-import pkgutil
 
 import pytest
+from modules import modules_of
 
 import streamsed
+import train
 
-MODULES = [
-    name
-    for _, name, _ in pkgutil.iter_modules(streamsed.__path__)
-    if name != "__main__"
-]
+RUNTIME, TRAINING = modules_of(streamsed), modules_of(train)
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", [*RUNTIME, *TRAINING])
 def test_examples_are_true(name):
-    module = importlib.import_module(f"streamsed.{name}")
-    assert doctest.testmod(module).failed == 0
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
-def test_there_are_examples():
+@pytest.mark.parametrize(
+    ("names", "n_modules", "n_examples"), [(RUNTIME, 40, 6), (TRAINING, 60, 10)]
+)
+def test_there_are_examples(names, n_modules, n_examples):
     finder = doctest.DocTestFinder(exclude_empty=True)
     examples = [
         test
-        for name in ("config", "events", "frontend", "stitcher", "writers")
-        for test in finder.find(importlib.import_module(f"streamsed.{name}"))
+        for name in names
+        for test in finder.find(importlib.import_module(name))
         if test.examples
     ]
-    assert len(examples) > 5
+    assert len(names) >= n_modules
+    assert len(examples) >= n_examples

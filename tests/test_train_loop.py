@@ -3,17 +3,13 @@
 import contextlib
 import csv
 import dataclasses
-import doctest
-import importlib
 import math
-import pkgutil
 
 import numpy as np
 import pytest
 import torch
 from torch.utils.data import Dataset
 
-import train
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
 from train import loop
@@ -359,15 +355,6 @@ def test_a_run_may_be_made_longer_and_is_measured_at_its_new_end(tmp_path):
 def test_saving_leaves_a_whole_file_and_no_draft(tmp_path):
     save_atomically({"step": 1}, tmp_path / "last.pt")
     assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
-
-
-@pytest.mark.parametrize(
-    "name", [module.name for module in pkgutil.iter_modules(train.__path__)]
-)
-def test_examples_are_true(name):
-    if name != "__main__":
-        module = importlib.import_module(f"train.{name}")
-        assert doctest.testmod(module).failed == 0
 
 
 def test_event_f1_counts_hits_within_the_collars():
