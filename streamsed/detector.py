@@ -15,18 +15,16 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamsed.config import PostConfig, StreamConfig
 from streamsed.events import Event
 from streamsed.hearing import Clock, Heard, Hearing
 from streamsed.lives import Change, Lives
 from streamsed.model import Model, SegmentScores
+from streamsed.samples import Float32
 from streamsed.segmenter import Segment
 from streamsed.stitcher import Stitcher
 from streamsed.tracker import EventTracker
-
-Float32 = NDArray[np.float32]
 
 
 class Observer(Protocol):

@@ -20,7 +20,6 @@ from streamsed.ahead import in_turn
 from streamsed.artefact import ModelInfo, find_model
 from streamsed.config import PerLabel, StreamConfig
 from streamsed.detector import Detector, Trace
-from streamsed.display import Waiting, say
 from streamsed.model import Model
 from streamsed.outputs import Outputs
 from streamsed.plot import MAX_DURATION
@@ -33,6 +32,7 @@ from streamsed.recordings import (
     find_recordings,
     hear,
 )
+from streamsed.terminal import Waiting, say
 
 AHEAD = 32
 """Things heard that may wait, in each recording; a segment is half a megabyte."""

@@ -20,9 +20,7 @@ from numpy.typing import NDArray
 
 from streamsed import _core
 from streamsed.config import FrontendConfig
-
-MAX_AMPLITUDE = 1e6
-"""Samples beyond this cannot be audio (full scale is 1); squared, they would overflow."""
+from streamsed.samples import MAX_AMPLITUDE
 
 
 class Frontend:

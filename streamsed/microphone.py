@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from streamsed.capture import SILENCE_LIMIT, Capture
 from streamsed.devices import Device, find_again, find_device, rescan
 from streamsed.pace import Pace
+from streamsed.samples import peak_of
 from streamsed.source import Mixer, Piece
 
 RETRIES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -155,7 +156,7 @@ class Microphone:
         return pieces
 
     def _heard(self, block: NDArray[np.float32]) -> Piece:
-        peak = float(np.abs(block).max()) if block.size else 0.0
+        peak = peak_of(block)
         limit = ZEROS_LIMIT * self.capture_rate
         if peak > 0:
             if self._zeros > limit:

@@ -11,11 +11,12 @@ from pathlib import Path
 from rich.console import Console
 
 from streamsed.artefact import ModelInfo
+from streamsed.atomic_write import is_device, write
 from streamsed.display import events_table
 from streamsed.events import Event
 from streamsed.plot import plot_detection
 from streamsed.recordings import Detection, Recording
-from streamsed.writers import FORMATS, Format, is_device, lines, score_lines, write
+from streamsed.writers import FORMATS, Format, lines, score_lines
 
 SCORES_SUFFIX = ".scores.tsv"
 PLOT_SUFFIX = ".png"

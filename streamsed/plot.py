@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsed.artefact import ModelInfo
+from streamsed.atomic_write import replacing
 from streamsed.recordings import Detection
-from streamsed.writers import replacing
 
 MAX_DURATION = 3600.0
 """Seconds; a longer recording shows nothing in one picture and fills the memory."""

@@ -21,7 +21,7 @@ import soxr
 from numpy.typing import NDArray
 
 from streamsed.audio import file_chunks
-from streamsed.frontend import MAX_AMPLITUDE
+from streamsed.samples import MAX_AMPLITUDE, peak_of
 
 PCM_FORMATS: dict[str, tuple[np.dtype[Any], float]] = {
     "s16": (np.dtype("<i2"), 1 / 32768),
@@ -175,7 +175,7 @@ class PcmSource:
         self._rest = data[whole:]
         values = np.frombuffer(data[:whole], self._dtype).astype(np.float32)
         block = (values * np.float32(self._scale)).reshape(-1, self._n_channels)
-        peak = _peak(block)
+        peak = peak_of(block)
         if not peak <= MAX_AMPLITUDE:  # true for NaN as well
             raise ValueError(
                 f"standard input must be raw PCM of finite samples, and holds {peak:g}; "
@@ -222,7 +222,7 @@ class FileSource:
         due = (time.monotonic() - self._started) * self._rate
         pieces = []
         while self._next is not None and self._n_given + len(self._next) <= due:
-            pieces.append(Piece(self._next, peak=_peak(self._next)))
+            pieces.append(Piece(self._next, peak=peak_of(self._next)))
             self._n_given += len(self._next)
             self._next = next(self._pieces, None)
             if self._rate == float("inf"):
@@ -245,7 +245,3 @@ class FileSource:
         for chunk in chunks:
             for start in range(0, len(chunk), length):
                 yield chunk[start : start + length]
-
-
-def _peak(block: NDArray[np.float32]) -> float:
-    return float(np.abs(block).max()) if block.size else 0.0

@@ -6,8 +6,9 @@ from rich.console import Console
 
 from streamsed import display
 from streamsed.artefact import ModelInfo
-from streamsed.display import Waiting, events_table, info_table, say
+from streamsed.display import events_table, info_table
 from streamsed.events import Event
+from streamsed.terminal import Waiting, say
 
 
 def shown(renderable):

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from streamsed.atomic_write import write
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
-from streamsed.writers import score_lines, write
+from streamsed.writers import score_lines
 from train import cli
 from train.annotations import read_strong, write_durations, write_strong
 from train.score_files import read_scores

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from streamsed.atomic_write import replacing, write
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
-from streamsed.writers import FORMATS, lines, replacing, score_lines, write
+from streamsed.writers import FORMATS, lines, score_lines
 
 RESULTS = [
     (

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from streamsed.audio import file_chunks
@@ -25,6 +24,7 @@ from streamsed.events import Event
 from streamsed.frontend import normalize
 from streamsed.graph import Probe, read_probe
 from streamsed.model import Model
+from streamsed.samples import Float32
 from train.dataset import log_mel
 from train.evaluate import scores_to_events
 from train.metrics import event_f1
@@ -42,7 +42,6 @@ SCENE = Path(__file__).parent.parent / "examples" / "scene.flac"
 SCENE_STEP = 2.5
 """Seconds between the segments of the scene."""
 
-Float32 = NDArray[np.float32]
 Scores = Callable[[Float32], Float32]
 """A segment (T, n_mels) to its scores (H, K)."""
 

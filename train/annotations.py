@@ -23,8 +23,9 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from streamsed.atomic_write import write
 from streamsed.events import Event
-from streamsed.writers import FORMATS, lines, write
+from streamsed.writers import FORMATS, lines
 from train.table import Row, read_rows
 
 
@@ -93,24 +94,24 @@ def read_durations(path: Path) -> dict[str, float]:
 def write_strong(path: Path, clips: Mapping[str, Sequence[Event]]) -> None:
     """Write a strong list as the challenge wants it, tab-separated, to the millisecond.
 
-    See `streamsed.writers.write` for the errors.
+    See `streamsed.atomic_write.write` for the errors.
     """
     write(path, lines(FORMATS["tsv"], clips.items()))
 
 
 def write_weak(path: Path, clips: Mapping[str, Iterable[str]]) -> None:
-    """Write a weak list, tab-separated; see `streamsed.writers.write` for the errors."""
+    """Write a weak list, tab-separated; see `streamsed.atomic_write.write` for the errors."""
     rows = ((name, ",".join(labels)) for name, labels in clips.items())
     _write(path, [("filename", "event_labels"), *rows])
 
 
 def write_names(path: Path, names: Iterable[str]) -> None:
-    """Write a list of clips; see `streamsed.writers.write` for the errors."""
+    """Write a list of clips; see `streamsed.atomic_write.write` for the errors."""
     _write(path, [("filename",), *((name,) for name in names)])
 
 
 def write_durations(path: Path, durations: Mapping[str, float]) -> None:
-    """Write how long clips are; see `streamsed.writers.write` for the errors."""
+    """Write how long clips are; see `streamsed.atomic_write.write` for the errors."""
     rows = ((name, f"{seconds:.6f}") for name, seconds in durations.items())
     _write(path, [("filename", "duration"), *rows])
 

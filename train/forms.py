@@ -12,19 +12,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from streamsed.artefact import INFO_NAME, ModelInfo
 from streamsed.engines.openvino import core
+from streamsed.samples import Float32
 from train.onnx_graph import INPUT, to_onnx
 
 KEY = "streamsed"
 """Under which a form without files inside keeps the description."""
-
-Float32 = NDArray[np.float32]
 
 
 class Loaded(NamedTuple):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from streamsed.writers import replacing
+from streamsed.atomic_write import replacing
 from train.psds import PsdRoc
 from train.table1 import Row, Table1
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from streamsed.writers import write
+from streamsed.atomic_write import write
 from train.desed import Desed
 from train.metrics import DEFINITIONS
 from train.pictures import draw_clips, draw_curves, draw_labels, draw_rocs

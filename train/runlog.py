@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from streamsed.writers import write
+from streamsed.atomic_write import write
 
 NAMES = ("log", "validation")
 """The files, less `.csv`."""

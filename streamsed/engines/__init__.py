@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-Float32 = NDArray[np.float32]
+from streamsed.samples import Float32
 
 NAMES = ("openvino", "onnx", "torchscript")
 PRECISIONS = ("fp32", "bf16", "int8")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from streamsed.engines import Float32
 from streamsed.graph import read_graph
+from streamsed.samples import Float32
 
 _ERRORS_ONLY = 3
 

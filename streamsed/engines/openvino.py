@@ -7,9 +7,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from streamsed.engines import Float32
 from streamsed.graph import read_graph
 from streamsed.processor import available_cores
+from streamsed.samples import Float32
 
 if TYPE_CHECKING:
     import openvino

@@ -13,7 +13,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from streamsed.engines import Float32
+from streamsed.samples import Float32
 
 if TYPE_CHECKING:
     import torch

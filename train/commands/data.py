@@ -16,9 +16,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from streamsed.atomic_write import write
 from streamsed.audio import audio_info
 from streamsed.events import Event
-from streamsed.writers import write
 from train.commands.options import Bank
 from train.desed import Desed, Subset
 from train.imitation import Sizes, imitate

@@ -12,10 +12,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from streamsed.atomic_write import write
 from streamsed.events import Event
 from streamsed.filejob import FileJob
 from streamsed.outputs import Outputs
-from streamsed.writers import write
 from train.annotations import digest, read_durations, read_strong
 from train.commands.options import Device
 from train.desed import name_list

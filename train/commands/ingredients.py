@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from streamsed.writers import write
+from streamsed.atomic_write import write
 from train.commands.options import Device, Workers
 from train.desed import Desed
 from train.ingredients import VARIATIONS, Outcome, measure, to_markdown

@@ -1,0 +1,87 @@
+"""Files that appear whole or not at all.
+
+What is written goes to a scratch file beside its place, which is renamed in the end: a
+reader never sees half of a file, and an interruption leaves what was there before.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a scratch file beside `path` that takes its name once all is written.
+
+    An error or an interruption leaves what was at `path` before, and nothing else. A link
+    stays, and what it points to is replaced; a device or pipe is given as it is.
+
+    Raises
+    ------
+    OSError
+        The folder is missing, not writable or full, or `path` is a folder.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} must be a file, and is a folder")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"{path} must be in a folder that exists; make {path.parent} first"
+        )
+    try:
+        if is_device(path):
+            yield path
+        else:
+            with _scratch(path.resolve()) as scratch:
+                yield scratch
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(
+            f"{path} must have room for all that is written to it ({error.strerror}); "
+            "make room or name another place"
+        ) from error
+
+
+def is_device(path: Path) -> bool:
+    """Return whether `path` is a device or a pipe: written to, never replaced."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+@contextmanager
+def _scratch(path: Path) -> Iterator[Path]:
+    start = path.name[
+        :32
+    ]  # a name has a longest length, and the scratch file's is longer
+    handle, name = tempfile.mkstemp(prefix=f".{start}.", dir=path.parent)
+    os.close(handle)
+    scratch = Path(name)
+    try:
+        yield scratch
+        scratch.chmod(0o666 & ~_umask())  # mkstemp makes it private
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def write(path: Path, content: Iterable[str]) -> None:
+    """Write lines to a file that appears whole or not at all; see `replacing`.
+
+    A file name that is not UTF-8 is written as the bytes that it is.
+    """
+    with (
+        replacing(path) as scratch,
+        scratch.open("w", encoding="utf-8", errors="surrogateescape") as stream,
+    ):
+        stream.writelines(content)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
