@@ -21,11 +21,12 @@ from rich.console import Console
 from benchmarks.engines import full_width
 from streamsed.audio import file_chunks
 from streamsed.config import StreamConfig
-from streamsed.detector import Detector, Trace
+from streamsed.detector import Detector
 from streamsed.events import Event
 from streamsed.listener import Listener, segment_cost
 from streamsed.live import LiveView
 from streamsed.model import Model
+from streamsed.pipeline.trace import Trace
 from streamsed.sinks import JsonLines
 from streamsed.source import FileSource, Piece
 from streamsed.summary import Summary

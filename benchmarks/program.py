@@ -14,7 +14,7 @@ import soundfile
 
 from streamsed.audio import file_chunks
 from streamsed.detector import Detector
-from streamsed.segmenter import Segment
+from streamsed.pipeline.segmenter import Segment
 
 SCENE = Path(__file__).parent.parent / "examples" / "scene.flac"
 HOURS = 2

@@ -16,7 +16,7 @@ import soundfile
 
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
-from streamsed.frontend import normalize
+from streamsed.pipeline.frontend import normalize
 from train.clips import ClipDataset
 from train.dataset import log_mel
 from train.desed import Subset

@@ -12,7 +12,7 @@ def simd_targets() -> list[str]:
     """Instruction sets this machine runs, slowest first: baseline, avx2, avx512."""
 
 class LogMel:
-    """Samples to decibel mel frames, incrementally; see `streamsed.frontend`."""
+    """Samples to decibel mel frames, incrementally; see `streamsed.pipeline.frontend`."""
 
     def __init__(
         self,

@@ -26,9 +26,9 @@ import numpy as np
 from streamsed.artefact import ModelInfo
 from streamsed.engines import PRECISIONS
 from streamsed.engines.choice import Wish, candidates
-from streamsed.frontend import normalize
 from streamsed.listener import shortest_step
 from streamsed.model import Model
+from streamsed.pipeline.frontend import normalize
 from streamsed.processor import available_cores
 
 

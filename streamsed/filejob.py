@@ -19,9 +19,10 @@ from typing import Any
 from streamsed.ahead import in_turn
 from streamsed.artefact import ModelInfo, find_model
 from streamsed.config import PerLabel, StreamConfig
-from streamsed.detector import Detector, Trace
+from streamsed.detector import Detector
 from streamsed.model import Model
 from streamsed.outputs import Outputs
+from streamsed.pipeline.trace import Trace
 from streamsed.plot import MAX_DURATION
 from streamsed.recordings import (
     Detection,

@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 
 from streamsed.config import FrontendConfig
 from streamsed.detector import Detector
-from streamsed.lives import Change
 from streamsed.model import Model
+from streamsed.pipeline.lifecycle import Change
 from streamsed.sinks import Sink
 from streamsed.source import Piece, Source
 from streamsed.summary import Summary

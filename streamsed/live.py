@@ -28,7 +28,7 @@ from rich.text import Text
 
 from streamsed.events import Event
 from streamsed.listener import Listener
-from streamsed.lives import Change
+from streamsed.pipeline.lifecycle import Change
 
 REFRESH = 0.25
 """Seconds between two pictures."""

@@ -149,7 +149,7 @@ class Model:
         Parameters
         ----------
         features : float32 (segment_frames, n_mels)
-            From `streamsed.frontend.normalize`.
+            From `streamsed.pipeline.frontend.normalize`.
 
         Returns
         -------

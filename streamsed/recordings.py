@@ -18,12 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsed.audio import audio_files, audio_info, file_chunks
-from streamsed.detector import Detector, Trace
+from streamsed.detector import Detector
 from streamsed.events import Event
-from streamsed.hearing import Clock, Heard
-from streamsed.lives import Change
 from streamsed.model import SegmentScores
-from streamsed.segmenter import Segment
+from streamsed.pipeline.extractor import Clock, Heard
+from streamsed.pipeline.lifecycle import Change
+from streamsed.pipeline.segmenter import Segment
+from streamsed.pipeline.trace import Trace
 
 Chunks = Iterable[NDArray[np.float32]]
 

@@ -19,7 +19,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from streamsed.lives import Change
+from streamsed.pipeline.lifecycle import Change
 from streamsed.worker import Worker
 
 RECORDS_LENGTH = 10_000

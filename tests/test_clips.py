@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
-from streamsed.frontend import normalize
+from streamsed.pipeline.frontend import normalize
 from train import features
 from train.clips import ClipDataset
 from train.dataset import log_mel, score_targets

@@ -10,8 +10,9 @@ from numpy.testing import assert_array_equal
 from sounds import RATE, cut, scene, silence, tone
 
 from streamsed.config import PostConfig, StreamConfig
-from streamsed.detector import Detector, Trace
-from streamsed.frontend import Frontend, normalize
+from streamsed.detector import Detector
+from streamsed.pipeline.frontend import Frontend, normalize
+from streamsed.pipeline.trace import Trace
 
 FAST = StreamConfig(step=0.5, latency=1.0)
 SIZES = st.lists(

@@ -6,7 +6,7 @@ from numpy.testing import assert_array_equal
 from sounds import cut, scene, silence, tone
 
 from streamsed.config import FrontendConfig
-from streamsed.frontend import Frontend, normalize
+from streamsed.pipeline.frontend import Frontend, normalize
 
 SMALL = FrontendConfig(n_mels=4, segment_frames=64)  # 8 score frames a segment
 

@@ -40,7 +40,7 @@ def test_settings_events_and_writers_need_numpy_at_most():
 
 
 def test_the_front_end_loads_no_torch():
-    assert loaded_by("import streamsed.frontend") == {"numpy"}
+    assert loaded_by("import streamsed.pipeline.frontend") == {"numpy"}
 
 
 def test_audio_loads_its_readers_and_no_torch():

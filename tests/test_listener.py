@@ -12,10 +12,10 @@ from sounds import RATE, cut, scene, silence
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
 from streamsed.detector import Detector
 from streamsed.listener import MAX_LOAD, Listener, shortest_step
+from streamsed.pipeline.tracker import EventTracker
 from streamsed.sinks import JsonLines
 from streamsed.source import FileSource
 from streamsed.summary import Summary
-from streamsed.tracker import EventTracker
 
 FULL = Path("/dev/full")
 

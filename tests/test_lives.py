@@ -9,7 +9,7 @@ from sounds import cut, scene
 from streamsed.config import StreamConfig
 from streamsed.detector import Detector
 from streamsed.events import Event
-from streamsed.lives import Change, Lives
+from streamsed.pipeline.lifecycle import Change, Lives
 
 DOG, LONGER, LATER = (
     Event("Dog", 1, 2, 0.8),

@@ -14,8 +14,8 @@ from sounds import scene
 
 from streamsed.artefact import ModelInfo, find_model, shipped_models
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
-from streamsed.frontend import Frontend, normalize
 from streamsed.model import Model
+from streamsed.pipeline.frontend import Frontend, normalize
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamsed.detector import Trace
 from streamsed.events import Event
 from streamsed.outputs import Outputs
+from streamsed.pipeline.trace import Trace
 from streamsed.recordings import Detection, Recording
 from streamsed.writers import FORMATS
 

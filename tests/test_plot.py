@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sounds import RATE, scene, silence
 
-from streamsed.detector import Detector, Trace
+from streamsed.detector import Detector
+from streamsed.pipeline.trace import Trace
 from streamsed.plot import plot_detection
 from streamsed.recordings import Detection, Recording
 

@@ -10,8 +10,9 @@ from sounds import RATE, scene
 
 from streamsed.ahead import in_turn
 from streamsed.config import StreamConfig
-from streamsed.detector import Detector, Trace
+from streamsed.detector import Detector
 from streamsed.events import Event
+from streamsed.pipeline.trace import Trace
 from streamsed.recordings import (
     Detection,
     Recording,

@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sounds import scene
 
 from streamsed.config import FrontendConfig, StreamConfig
-from streamsed.frontend import normalize
+from streamsed.pipeline.frontend import normalize
 from train.dataset import log_mel
 from train.scaling import (
     SCALINGS,

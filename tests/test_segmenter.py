@@ -9,8 +9,8 @@ from numpy.testing import assert_array_equal
 from sounds import cut, scene, silence
 
 from streamsed.config import FrontendConfig
-from streamsed.frontend import Frontend, normalize
-from streamsed.segmenter import Segmenter
+from streamsed.pipeline.frontend import Frontend, normalize
+from streamsed.pipeline.segmenter import Segmenter
 
 SMALL = FrontendConfig(n_mels=4, segment_frames=64)  # 8 score frames a segment
 SIZES = st.lists(

@@ -11,7 +11,7 @@ import soundfile
 from sounds import RATE, scene
 
 from streamsed.events import Event
-from streamsed.lives import Change
+from streamsed.pipeline.lifecycle import Change
 from streamsed.sinks import Clips, Commands, JsonLines, Unhurried
 from streamsed.worker import Worker
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from streamsed.stitcher import Stitcher
+from streamsed.pipeline.stitcher import Stitcher
 
 LENGTH = 8  # score frames in a segment
 

@@ -6,7 +6,7 @@ from sounds import cut
 
 from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
-from streamsed.tracker import EventTracker
+from streamsed.pipeline.tracker import EventTracker
 
 LABELS = ("Speech", "Dog")
 GRID = FrontendConfig()

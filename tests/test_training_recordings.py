@@ -6,7 +6,7 @@ import torch
 
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
-from streamsed.frontend import normalize
+from streamsed.pipeline.frontend import normalize
 from train.dataset import log_mel
 from train.recordings import (
     Recordings,

@@ -21,9 +21,9 @@ from streamsed.audio import file_chunks
 from streamsed.config import FrontendConfig, PostConfig
 from streamsed.engines.choice import ranking
 from streamsed.events import Event
-from streamsed.frontend import normalize
 from streamsed.graph import Probe, read_probe
 from streamsed.model import Model
+from streamsed.pipeline.frontend import normalize
 from streamsed.samples import Float32
 from train.dataset import log_mel
 from train.evaluate import scores_to_events

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
-from streamsed.frontend import Frontend
+from streamsed.pipeline.frontend import Frontend
 from train.augment import drop_bands, recolour
 from train.scaling import Scaling
 from train.soundscapes import Mixer

@@ -15,7 +15,7 @@ from torch import nn
 
 from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
-from streamsed.tracker import EventTracker
+from streamsed.pipeline.tracker import EventTracker
 from train.counts import F1
 from train.metrics import event_f1
 from train.psds import psds

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
-from streamsed.tracker import EventTracker
+from streamsed.pipeline.tracker import EventTracker
 
 
 def median_filter(

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsed.config import FrontendConfig
-from streamsed.frontend import normalize
+from streamsed.pipeline.frontend import normalize
 
 Frames = NDArray[np.float32]
 
@@ -73,7 +73,7 @@ class Triple(Scaling):
     name: ClassVar[str] = "triple"
 
     def __call__(self, frames: Frames) -> Frames:
-        """Scale one segment; see `streamsed.frontend.normalize`."""
+        """Scale one segment; see `streamsed.pipeline.frontend.normalize`."""
         return normalize(frames, top_db=self.top_db)
 
 

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsed.config import FrontendConfig
-from streamsed.frontend import normalize
+from streamsed.pipeline.frontend import normalize
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsed.config import FrontendConfig
-from streamsed.frontend import Frontend
-from streamsed.segmenter import Segment, Segmenter
+from streamsed.pipeline.frontend import Frontend
+from streamsed.pipeline.segmenter import Segment, Segmenter
 
 Frames = NDArray[np.float32]
 
