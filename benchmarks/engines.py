@@ -14,12 +14,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from streamsed.artefact import ModelInfo, find_model
 from streamsed.bench import Contender, wishes
 from streamsed.config import FrontendConfig
-from streamsed.engines.choice import Wish
-from streamsed.model import Model
-from streamsed.processor import available_cores
+from streamsed.inference.cpu import available_cores
+from streamsed.inference.model import Model
+from streamsed.inference.model_file import ModelInfo, find_model
+from streamsed.inference.selection import Wish
 from train.agreement import Trial
 from train.checkpoint import TrainedNetwork, make_network
 from train.config import TrainConfig

@@ -23,9 +23,9 @@ from streamsed.audio import file_chunks
 from streamsed.config import StreamConfig
 from streamsed.detector import Detector
 from streamsed.events import Event
+from streamsed.inference.model import Model
 from streamsed.listener import Listener, segment_cost
 from streamsed.live import LiveView
-from streamsed.model import Model
 from streamsed.pipeline.trace import Trace
 from streamsed.sinks import JsonLines
 from streamsed.source import FileSource, Piece

@@ -23,13 +23,13 @@ from typing import Any
 
 import numpy as np
 
-from streamsed.artefact import ModelInfo
-from streamsed.engines import PRECISIONS
-from streamsed.engines.choice import Wish, candidates
+from streamsed.inference.cpu import available_cores
+from streamsed.inference.engine import PRECISIONS
+from streamsed.inference.model import Model
+from streamsed.inference.model_file import ModelInfo
+from streamsed.inference.selection import Wish, candidates
 from streamsed.listener import shortest_step
-from streamsed.model import Model
 from streamsed.pipeline.frontend import normalize
-from streamsed.processor import available_cores
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ import numpy as np
 
 from streamsed.config import PostConfig, StreamConfig
 from streamsed.events import Event
-from streamsed.model import Model, SegmentScores
+from streamsed.inference.model import Model, SegmentScores
 from streamsed.pipeline.extractor import Clock, Heard, Hearing
 from streamsed.pipeline.lifecycle import Change, Lives
 from streamsed.pipeline.segmenter import Segment

@@ -9,11 +9,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from streamsed.artefact import ModelInfo
 from streamsed.bench import Row
 from streamsed.devices import Device
 from streamsed.events import Event
-from streamsed.model import Model
+from streamsed.inference.model import Model
+from streamsed.inference.model_file import ModelInfo
 from streamsed.summary import Summary
 
 

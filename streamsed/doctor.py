@@ -14,9 +14,9 @@ from streamsed.devices import (
     portaudio,
     working_rates,
 )
+from streamsed.inference.model import Model
 from streamsed.listener import MAX_LOAD, segment_cost, shortest_step
 from streamsed.microphone import Microphone
-from streamsed.model import Model
 
 LISTENING = 2.0
 """Seconds of sound that the microphone is asked for."""

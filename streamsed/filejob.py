@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from streamsed.ahead import in_turn
-from streamsed.artefact import ModelInfo, find_model
 from streamsed.config import PerLabel, StreamConfig
 from streamsed.detector import Detector
-from streamsed.model import Model
+from streamsed.inference.model import Model
+from streamsed.inference.model_file import ModelInfo, find_model
 from streamsed.outputs import Outputs
 from streamsed.pipeline.trace import Trace
 from streamsed.plot import MAX_DURATION

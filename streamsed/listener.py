@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from streamsed.config import FrontendConfig
 from streamsed.detector import Detector
-from streamsed.model import Model
+from streamsed.inference.model import Model
 from streamsed.pipeline.lifecycle import Change
 from streamsed.sinks import Sink
 from streamsed.source import Piece, Source

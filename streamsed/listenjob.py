@@ -19,15 +19,15 @@ from typing import Any
 
 from rich.console import Console
 
-from streamsed.artefact import ModelInfo, find_model
 from streamsed.config import PerLabel, StreamConfig
 from streamsed.detector import Detector
 from streamsed.devices import find_device, quiet
 from streamsed.display import summary_table
+from streamsed.inference.model import Model
+from streamsed.inference.model_file import ModelInfo, find_model
 from streamsed.listener import MAX_LOAD, Listener, segment_cost, shortest_step
 from streamsed.live import LiveView
 from streamsed.microphone import Microphone
-from streamsed.model import Model
 from streamsed.sinks import Clips, Commands, JsonLines, Sink, Unhurried
 from streamsed.source import FileSource, PcmSource, Source
 from streamsed.terminal import say

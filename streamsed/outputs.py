@@ -10,10 +10,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from streamsed.artefact import ModelInfo
 from streamsed.atomic_write import is_device, write
 from streamsed.display import events_table
 from streamsed.events import Event
+from streamsed.inference.model_file import ModelInfo
 from streamsed.plot import plot_detection
 from streamsed.recordings import Detection, Recording
 from streamsed.writers import FORMATS, Format, lines, score_lines

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsed.artefact import ModelInfo
 from streamsed.atomic_write import replacing
+from streamsed.inference.model_file import ModelInfo
 from streamsed.recordings import Detection
 
 MAX_DURATION = 3600.0

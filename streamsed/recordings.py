@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from streamsed.audio import audio_files, audio_info, file_chunks
 from streamsed.detector import Detector
 from streamsed.events import Event
-from streamsed.model import SegmentScores
+from streamsed.inference.model import SegmentScores
 from streamsed.pipeline.extractor import Clock, Heard
 from streamsed.pipeline.lifecycle import Change
 from streamsed.pipeline.segmenter import Segment

@@ -32,7 +32,7 @@ def build_model(path, *, labels=LABELS, n_outputs=2, extra="streamsed.json", **i
     """
     import torch
 
-    from streamsed.artefact import ModelInfo
+    from streamsed.inference.model_file import ModelInfo
 
     class Network(torch.nn.Module):
         def __init__(self):
@@ -89,7 +89,7 @@ def model_path(tmp_path_factory):
 def model(model_path):
     import torch
 
-    from streamsed.model import Model
+    from streamsed.inference.model import Model
 
     torch.set_num_threads(1)  # the network is small, and threads would only wait
     return Model.load(model_path, device="cpu")

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from streamsed.artefact import ModelInfo
 from streamsed.bench import Contender, in_turns, measure, wishes
-from streamsed.engines.choice import Wish
+from streamsed.inference.cpu import available_cores
+from streamsed.inference.model_file import ModelInfo
+from streamsed.inference.selection import Wish
 from streamsed.listener import MAX_LOAD
-from streamsed.processor import available_cores
 
 
 def test_what_is_measured_is_what_can_run(exported, model_path):

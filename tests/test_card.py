@@ -11,7 +11,7 @@ import pytest
 
 from streamsed.config import PostConfig
 from streamsed.events import Event
-from streamsed.model import Model
+from streamsed.inference.model import Model
 from train import card as card_module
 from train import cli
 from train.annotations import write_strong

@@ -502,7 +502,7 @@ def test_an_interruption_of_any_command_is_told(monkeypatch, capsys):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("streamsed.artefact.find_model", interrupted)
+    monkeypatch.setattr("streamsed.inference.model_file.find_model", interrupted)
     monkeypatch.setattr(sys, "argv", ["streamsed", "bench"])
     with pytest.raises(SystemExit) as caught:
         main()

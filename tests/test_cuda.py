@@ -8,7 +8,7 @@ import torch
 from benchmarks import cuda
 from streamsed.audio import file_chunks
 from streamsed.detector import Detector
-from streamsed.model import Model
+from streamsed.inference.model import Model
 from train.config import NetworkConfig, TrainConfig
 from train.dataset import Example
 from train.loop import Trainer

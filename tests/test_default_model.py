@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamsed.artefact import find_model
 from streamsed.audio import file_chunks
 from streamsed.config import StreamConfig
 from streamsed.detector import Detector
 from streamsed.events import Event
+from streamsed.inference.model_file import find_model
 from streamsed.recordings import recut
 
 ROOT = Path(__file__).parent.parent

@@ -5,9 +5,9 @@ import pytest
 from rich.console import Console
 
 from streamsed import display
-from streamsed.artefact import ModelInfo
 from streamsed.display import events_table, info_table
 from streamsed.events import Event
+from streamsed.inference.model_file import ModelInfo
 from streamsed.terminal import Waiting, say
 
 

@@ -16,15 +16,15 @@ from numpy.testing import assert_array_equal
 from sounds import RATE
 from sounds import scene as some_sound
 
-from streamsed import processor
-from streamsed.artefact import ModelInfo
 from streamsed.config import StreamConfig
 from streamsed.detector import Detector
-from streamsed.engines import choice
-from streamsed.engines.choice import Candidate, Wish, candidates
-from streamsed.graph import Probe, read_graph, read_probe
-from streamsed.model import Model
-from streamsed.processor import has_bf16
+from streamsed.inference import cpu as processor
+from streamsed.inference import selection as choice
+from streamsed.inference.cpu import has_bf16
+from streamsed.inference.model import Model
+from streamsed.inference.model_file import ModelInfo
+from streamsed.inference.onnx_weights import Probe, read_graph, read_probe
+from streamsed.inference.selection import Candidate, Wish, candidates
 from streamsed.recordings import recut
 
 ENGINES = [
@@ -101,7 +101,7 @@ def test_the_stream_gives_what_the_file_gives_by_every_engine(engine):
 
 def test_a_signal_may_come_after_a_model_is_gone(exported):
     code = (
-        "import os, signal; from streamsed.model import Model\n"
+        "import os, signal; from streamsed.inference.model import Model\n"
         "signal.signal(signal.SIGUSR1, lambda *_: print('heard'))\n"
         f"model = Model.load({str(exported)!r}, engine='openvino', precision='fp32')\n"
         "del model\n"

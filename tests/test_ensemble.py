@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from streamsed.model import Model
+from streamsed.inference.model import Model
 from train.agreement import Trial
 from train.checkpoint import TrainedNetwork
 from train.config import NetworkConfig, TrainConfig

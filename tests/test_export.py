@@ -10,10 +10,10 @@ import soundfile
 import torch
 from networks import LABELS, ONCE, TWICE, random_trained, scene
 
-from streamsed.artefact import ModelInfo
 from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
-from streamsed.model import Model
+from streamsed.inference.model import Model
+from streamsed.inference.model_file import ModelInfo
 from train import agreement, cli, fitting
 from train.agreement import Trial, Yardstick, network_score
 from train.export import count_gmac, export_model, largest_difference

@@ -12,9 +12,9 @@ import pytest
 from numpy.testing import assert_array_equal
 from sounds import scene
 
-from streamsed.artefact import ModelInfo, find_model, shipped_models
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
-from streamsed.model import Model
+from streamsed.inference.model import Model
+from streamsed.inference.model_file import ModelInfo, find_model, shipped_models
 from streamsed.pipeline.frontend import Frontend, normalize
 
 
@@ -39,7 +39,7 @@ def test_a_description_survives_the_model_file(make_model, tmp_path):
 
 def test_a_description_is_read_without_torch(model_path):
     code = (
-        "import sys; from pathlib import Path; from streamsed.artefact import ModelInfo\n"
+        "import sys; from pathlib import Path; from streamsed.inference.model_file import ModelInfo\n"
         f"print(ModelInfo.read(Path({str(model_path)!r})).name, 'torch' in sys.modules)"
     )
     run = subprocess.run(

@@ -19,10 +19,10 @@ from torch import nn
 
 from streamsed.audio import file_chunks
 from streamsed.config import FrontendConfig, PostConfig
-from streamsed.engines.choice import ranking
 from streamsed.events import Event
-from streamsed.graph import Probe, read_probe
-from streamsed.model import Model
+from streamsed.inference.model import Model
+from streamsed.inference.onnx_weights import Probe, read_probe
+from streamsed.inference.selection import ranking
 from streamsed.pipeline.frontend import normalize
 from streamsed.samples import Float32
 from train.dataset import log_mel

@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from streamsed.artefact import INFO_NAME, ModelInfo
-from streamsed.graph import PROBE, WEIGHTS, Probe, graph_name
+from streamsed.inference.model_file import INFO_NAME, ModelInfo
+from streamsed.inference.onnx_weights import PROBE, WEIGHTS, Probe, graph_name
 from train.onnx_graph import without_weights
 
 if TYPE_CHECKING:

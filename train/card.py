@@ -14,7 +14,7 @@ import numpy as np
 
 from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
-from streamsed.model import Model
+from streamsed.inference.model import Model
 from train.calibration import calibration_error, reliability
 from train.evaluate import Scores, score_psds, scores_to_events
 from train.metrics import event_counts, intersection_counts, segment_counts

@@ -1,7 +1,7 @@
 """Export: a trained run to one file that describes itself, checked before it counts.
 
 The runtime's form is a TorchScript archive with graphs for other engines inside (see
-`train.archive`, `streamsed.graph`); `train.forms` has forms for other programs. A file is
+`train.archive`, `streamsed.inference.onnx_weights`); `train.forms` has forms for other programs. A file is
 accepted only after it was read back and agreed with the network it came from.
 """
 
@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from streamsed.artefact import ModelInfo
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
+from streamsed.inference.model_file import ModelInfo
 from train.agreement import Trial, Yardstick, choose_probe, judge_engines
 from train.archive import Graphs, write_archive
 from train.checkpoint import TrainedNetwork

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from streamsed.artefact import INFO_NAME, ModelInfo
-from streamsed.engines.openvino import core
+from streamsed.inference.model_file import INFO_NAME, ModelInfo
+from streamsed.inference.openvino import core
 from streamsed.samples import Float32
 from train.onnx_graph import INPUT, to_onnx
 

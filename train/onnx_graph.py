@@ -153,7 +153,7 @@ def without_weights(
     Returns
     -------
     graph : bytes
-        An ONNX model that names tensors it does not hold; see `streamsed.graph`.
+        An ONNX model that names tensors it does not hold; see `streamsed.inference.onnx_weights`.
     weights : mapping
         Those tensors, by name.
     """

@@ -56,9 +56,9 @@ def info(
     """Say what a model detects, how it is set, scored and trained, and what runs it."""
     from rich.console import Console
 
-    from streamsed.artefact import find_model
     from streamsed.display import engines_table, info_table
-    from streamsed.model import Model
+    from streamsed.inference.model import Model
+    from streamsed.inference.model_file import find_model
 
     loaded = Model.load(model, **engine_settings(engine, precision, threads))
     console = Console(soft_wrap=True)
@@ -79,10 +79,10 @@ def bench(
     """Measure what this machine takes for a segment, by every engine and precision."""
     from rich.console import Console
 
-    from streamsed.artefact import find_model
     from streamsed.bench import measure
     from streamsed.display import bench_table
-    from streamsed.engines.choice import Wish
+    from streamsed.inference.model_file import find_model
+    from streamsed.inference.selection import Wish
 
     wish = Wish("auto", engine, precision, threads)
     rows = measure(find_model(model), wish, n_rounds=rounds)

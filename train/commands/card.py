@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from streamsed.atomic_write import write
-from streamsed.model import Model
+from streamsed.inference.model import Model
 from train.card import Card
 from train.commands.options import Bank, read_layouts
 from train.provenance import current_command

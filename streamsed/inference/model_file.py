@@ -3,7 +3,7 @@
 A model file is a TorchScript archive with `streamsed.json` inside: labels, front-end,
 streaming and post-processing settings, the scores it reached when it was exported, how
 other engines agreed with it, and how it was trained. All of that is read here, without
-torch; `streamsed.graph` reads the graphs for other engines that lie beside it.
+torch; `streamsed.inference.onnx_weights` reads the graphs for other engines that lie beside it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from streamsed.config import FrontendConfig, PostConfig, StreamConfig
 
 FORMAT_VERSION = 1
 INFO_NAME = "streamsed.json"
-SHIPPED = Path(__file__).parent / "models"
+SHIPPED = Path(__file__).parent.parent / "models"
 
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, TypeError)
 

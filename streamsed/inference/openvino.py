@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from streamsed.graph import read_graph
-from streamsed.processor import available_cores
+from streamsed.inference.cpu import available_cores
+from streamsed.inference.onnx_weights import read_graph
 from streamsed.samples import Float32
 
 if TYPE_CHECKING:

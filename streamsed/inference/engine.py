@@ -1,4 +1,4 @@
-"""Engines: ways to run a model file's network. `streamsed.model` chooses among them.
+"""Engines: ways to run a model file's network. `streamsed.inference.model` chooses among them.
 
 Every engine runs one segment per call, in a fixed shape and with a fixed number of
 threads, so that equal features give equal bits; and may be called from several threads.

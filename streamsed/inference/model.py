@@ -15,14 +15,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsed.artefact import ModelInfo, find_model
-from streamsed.engines import Engine
-from streamsed.engines.choice import Candidate, Wish, candidates
-from streamsed.engines.onnx import Onnx
-from streamsed.engines.openvino import OpenVino
-from streamsed.engines.torchscript import TorchScript
-from streamsed.graph import Probe, read_probe
-from streamsed.processor import available_cores
+from streamsed.inference.cpu import available_cores
+from streamsed.inference.engine import Engine
+from streamsed.inference.model_file import ModelInfo, find_model
+from streamsed.inference.onnx import Onnx
+from streamsed.inference.onnx_weights import Probe, read_probe
+from streamsed.inference.openvino import OpenVino
+from streamsed.inference.selection import Candidate, Wish, candidates
+from streamsed.inference.torchscript import TorchScript
 
 SHARED_GMAC = 10.0
 """Cost of a segment from which threads share it; a smaller one gains little by that."""
@@ -93,7 +93,7 @@ class Model:
         name_or_path : str or path
             A name from `shipped_models`, or a file.
         device, engine, precision, threads
-            See `streamsed.engines.choice.Wish`. "auto" takes the fastest engine that is
+            See `streamsed.inference.selection.Wish`. "auto" takes the fastest engine that is
             installed and answers as the network did when it was exported.
 
         Raises

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from streamsed.graph import read_graph
+from streamsed.inference.onnx_weights import read_graph
 from streamsed.samples import Float32
 
 _ERRORS_ONLY = 3

@@ -3,7 +3,7 @@
 The order is fixed and not timed at each start, so that a machine gives the same events
 every time; benchmarks/RESULTS.md has the times. An engine is taken by itself only if its
 precision was accepted when the model was exported (see `ModelInfo.engines`), and if it
-answers the probe here as it did there: `streamsed.model` asks it.
+answers the probe here as it did there: `streamsed.inference.model` asks it.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from streamsed.artefact import ModelInfo
-from streamsed.engines import NAMES, PRECISIONS
-from streamsed.graph import has_graph
-from streamsed.processor import has_bf16, has_bf16_tiles, may_have_cuda
+from streamsed.inference.cpu import has_bf16, has_bf16_tiles, may_have_cuda
+from streamsed.inference.engine import NAMES, PRECISIONS
+from streamsed.inference.model_file import ModelInfo
+from streamsed.inference.onnx_weights import has_graph
 
 _PACKAGES = {"openvino": "openvino", "onnx": "onnxruntime", "torchscript": "torch"}
 
