@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from benchmarks.engines import full_width
-from streamsed.audio import file_chunks
+from streamsed.audio.decode import file_chunks
+from streamsed.audio.playback import FileSource
+from streamsed.audio.source import Piece
 from streamsed.config import StreamConfig
 from streamsed.detector import Detector
 from streamsed.events import Event
@@ -28,7 +30,6 @@ from streamsed.listener import Listener, segment_cost
 from streamsed.live import LiveView
 from streamsed.pipeline.trace import Trace
 from streamsed.sinks import JsonLines
-from streamsed.source import FileSource, Piece
 from streamsed.summary import Summary
 
 SCENE = Path(__file__).parent.parent / "examples" / "scene.flac"

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from streamsed.audio import file_chunks
+from streamsed.audio.decode import file_chunks
 from streamsed.detector import Detector
 from streamsed.pipeline.segmenter import Segment
 

@@ -7,7 +7,7 @@ import csv
 import sys
 from pathlib import Path
 
-from streamsed.audio import file_chunks
+from streamsed.audio.decode import file_chunks
 from streamsed.detector import Detector
 from streamsed.events import Event
 

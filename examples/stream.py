@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from streamsed.audio import file_chunks
+from streamsed.audio.decode import file_chunks
 from streamsed.config import StreamConfig
 from streamsed.detector import Detector
 

@@ -211,7 +211,7 @@ class Detector:
         Parameters
         ----------
         chunks : iterable of float32 (n_samples,)
-            The recording, cut in any way; see `streamsed.audio.file_chunks`.
+            The recording, cut in any way; see `streamsed.audio.decode.file_chunks`.
         observer : Observer or None
             Is shown what passes between the stages, for this recording.
 

@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from streamsed import _core
-from streamsed.devices import (
+from streamsed.audio.devices import (
     Device,
     find_device,
     input_devices,
     portaudio,
     working_rates,
 )
+from streamsed.audio.microphone import Microphone
 from streamsed.inference.model import Model
 from streamsed.listener import MAX_LOAD, segment_cost, shortest_step
-from streamsed.microphone import Microphone
 
 LISTENING = 2.0
 """Seconds of sound that the microphone is asked for."""

@@ -24,12 +24,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamsed.audio.source import Piece, Source
 from streamsed.config import FrontendConfig
 from streamsed.detector import Detector
 from streamsed.inference.model import Model
 from streamsed.pipeline.lifecycle import Change
 from streamsed.sinks import Sink
-from streamsed.source import Piece, Source
 from streamsed.summary import Summary
 
 POLL = 0.05

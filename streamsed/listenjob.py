@@ -19,17 +19,19 @@ from typing import Any
 
 from rich.console import Console
 
+from streamsed.audio.devices import find_device, quiet
+from streamsed.audio.microphone import Microphone
+from streamsed.audio.pcm import PcmSource
+from streamsed.audio.playback import FileSource
+from streamsed.audio.source import Source
 from streamsed.config import PerLabel, StreamConfig
 from streamsed.detector import Detector
-from streamsed.devices import find_device, quiet
 from streamsed.display import summary_table
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelInfo, find_model
 from streamsed.listener import MAX_LOAD, Listener, segment_cost, shortest_step
 from streamsed.live import LiveView
-from streamsed.microphone import Microphone
 from streamsed.sinks import Clips, Commands, JsonLines, Sink, Unhurried
-from streamsed.source import FileSource, PcmSource, Source
 from streamsed.terminal import say
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsed.audio import audio_files, audio_info, file_chunks
+from streamsed.audio.decode import audio_files, audio_info, file_chunks
 from streamsed.detector import Detector
 from streamsed.events import Event
 from streamsed.inference.model import SegmentScores
@@ -132,7 +132,7 @@ def hear(
     detector : Detector
         Whose settings are taken; it may be at work on another recording meanwhile.
     recording : Recording
-        See `streamsed.audio.file_chunks` for the errors that a bad file raises.
+        See `streamsed.audio.decode.file_chunks` for the errors that a bad file raises.
     scorers : ThreadPoolExecutor or None
         Who scores; None leaves that to `detect`.
     """

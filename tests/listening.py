@@ -12,7 +12,7 @@ import time
 import numpy as np
 from sounds import RATE, cut, silence, tone
 
-from streamsed.source import Piece
+from streamsed.audio.source import Piece
 
 FREQUENCIES = {"Speech": 300, "Dog": 6000}
 """What the tiny model hears as what."""

@@ -11,7 +11,7 @@ import soxr
 from numpy.testing import assert_array_equal
 from sounds import RATE, dominant_frequency, tone
 
-from streamsed.audio import BLOCK, audio_files, audio_info, file_chunks
+from streamsed.audio.decode import BLOCK, audio_files, audio_info, file_chunks
 
 
 def read(path, **options):
@@ -227,7 +227,7 @@ def test_a_long_file_takes_no_more_memory_than_a_short_one(tmp_path):
         for _ in range(20):
             sound.write(minute)
     code = (
-        "import resource, sys, streamsed.audio as audio\n"
+        "import resource, sys, streamsed.audio.decode as audio\n"
         "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "chunks = audio.file_chunks(sys.argv[1])\n"
         "n_samples = sum(len(next(chunks)) for _ in range(5)); before = peak()\n"

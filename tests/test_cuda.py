@@ -6,7 +6,7 @@ import soundfile
 import torch
 
 from benchmarks import cuda
-from streamsed.audio import file_chunks
+from streamsed.audio.decode import file_chunks
 from streamsed.detector import Detector
 from streamsed.inference.model import Model
 from train.config import NetworkConfig, TrainConfig

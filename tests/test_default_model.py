@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamsed.audio import file_chunks
+from streamsed.audio.decode import file_chunks
 from streamsed.config import StreamConfig
 from streamsed.detector import Detector
 from streamsed.events import Event

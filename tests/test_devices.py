@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 from conftest import ENVIRONMENT
 
-from streamsed.devices import (
+from streamsed.audio.devices import (
     NO_PORTAUDIO,
     Device,
     capture_rate,

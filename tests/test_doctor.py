@@ -1,7 +1,7 @@
 import pytest
 from conftest import ENVIRONMENT
 
-from streamsed.devices import NO_PORTAUDIO
+from streamsed.audio.devices import NO_PORTAUDIO
 
 
 def findings(done):

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from listening import Given, Kept, gap, heard
 from sounds import RATE, cut, scene, silence
 
+from streamsed.audio.playback import FileSource
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
 from streamsed.detector import Detector
 from streamsed.listener import MAX_LOAD, Listener, shortest_step
 from streamsed.pipeline.tracker import EventTracker
 from streamsed.sinks import JsonLines
-from streamsed.source import FileSource
 from streamsed.summary import Summary
 
 FULL = Path("/dev/full")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sounds import RATE, tone
 
-from streamsed.microphone import Microphone
+from streamsed.audio.microphone import Microphone
 
 pytestmark = pytest.mark.live
 

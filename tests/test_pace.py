@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamsed.pace import Pace
+from streamsed.audio.clock_drift import Pace
 
 RATE = 48000
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from streamsed.audio import file_chunks
+from streamsed.audio.decode import file_chunks
 from streamsed.detector import Detector
 
 ROOT = Path(__file__).parent.parent

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamsed.ring import Ring
+from streamsed.audio.ring_buffer import Ring
 
 
 def numbered(first, count, n_channels=1):

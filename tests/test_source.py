@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sounds import RATE, cut, scene, tone
 
-from streamsed.source import FileSource, Mixer, PcmSource
+from streamsed.audio.pcm import PcmSource
+from streamsed.audio.playback import FileSource
+from streamsed.audio.resample import Mixer
 
 
 def pcm(data, *, sizes=(), pause=0.0, **options):

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from streamsed.audio import file_chunks
+from streamsed.audio.decode import file_chunks
 from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
 from streamsed.inference.model import Model

@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsed.audio import file_chunks
+from streamsed.audio.decode import file_chunks
 from streamsed.config import FrontendConfig
 from train.dataset import log_mel
 

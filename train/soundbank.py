@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsed.audio import file_chunks
+from streamsed.audio.decode import file_chunks
 
 SUFFIXES = (".flac", ".wav", ".ogg", ".mp3", ".aif", ".aiff")
 
@@ -98,7 +98,7 @@ class Soundbank:
         ------
         ValueError
             The folder has no bank in it, no manifest although a split is asked for, or
-            nothing in that split; or a file is damaged (see `streamsed.audio`).
+            nothing in that split; or a file is damaged (see `streamsed.audio.decode`).
         """
         if not (folder / "foreground").is_dir():
             raise ValueError(

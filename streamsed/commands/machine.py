@@ -20,7 +20,7 @@ def devices() -> None:
     """List the microphones, with the rates at which they really open."""
     from rich.console import Console
 
-    from streamsed.devices import input_devices, working_rates
+    from streamsed.audio.devices import input_devices, working_rates
     from streamsed.display import devices_table
 
     found = [(device, working_rates(device)) for device in input_devices()]

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from streamsed.atomic_write import write
-from streamsed.audio import audio_info
+from streamsed.audio.decode import audio_info
 from streamsed.events import Event
 from train.commands.options import Bank
 from train.desed import Desed, Subset

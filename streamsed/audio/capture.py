@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsed.devices import Device, capture_rate, portaudio, quiet
-from streamsed.ring import Ring
+from streamsed.audio.devices import Device, capture_rate, portaudio, quiet
+from streamsed.audio.ring_buffer import Ring
 
 SILENCE_LIMIT = 2.0
 """Seconds without a callback after which the device counts as lost."""

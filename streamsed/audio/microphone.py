@@ -17,11 +17,12 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsed.capture import SILENCE_LIMIT, Capture
-from streamsed.devices import Device, find_again, find_device, rescan
-from streamsed.pace import Pace
+from streamsed.audio.capture import SILENCE_LIMIT, Capture
+from streamsed.audio.clock_drift import Pace
+from streamsed.audio.devices import Device, find_again, find_device, rescan
+from streamsed.audio.resample import Mixer
+from streamsed.audio.source import Piece
 from streamsed.samples import peak_of
-from streamsed.source import Mixer, Piece
 
 RETRIES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds between the attempts to open a lost device; the last is repeated."""

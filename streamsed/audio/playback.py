@@ -1,0 +1,70 @@
+"""A recording, played at its own pace as if it were live."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsed.audio.decode import file_chunks
+from streamsed.audio.source import Piece
+from streamsed.samples import peak_of
+
+
+class FileSource:
+    """Play a recording at its own pace, as if it were heard now.
+
+    Parameters
+    ----------
+    path : Path
+        See `streamsed.audio.decode.file_chunks`.
+    sample_rate : int
+        Hz.
+    pace : float
+        How many times faster than real; infinite plays as fast as it is read.
+    """
+
+    lossless = True
+
+    def __init__(self, path: Path, *, sample_rate: int, pace: float = 1.0) -> None:
+        self.name = path.name
+        self.capture_rate = sample_rate
+        self._rate = sample_rate * pace
+        self._pieces = self._cut(file_chunks(path, sample_rate=sample_rate))
+        self._next: NDArray[np.float32] | None = next(self._pieces, None)
+        self._n_given = 0
+        self._started: float | None = None
+
+    def read(self) -> list[Piece] | None:
+        """Return what would have been heard by now."""
+        if self._started is None:
+            self._started = time.monotonic()
+        due = (time.monotonic() - self._started) * self._rate
+        pieces = []
+        while self._next is not None and self._n_given + len(self._next) <= due:
+            pieces.append(Piece(self._next, peak=peak_of(self._next)))
+            self._n_given += len(self._next)
+            self._next = next(self._pieces, None)
+            if self._rate == float("inf"):
+                break  # one by one: there is no now to catch up with
+        return pieces if pieces or self._next is not None else None
+
+    def notices(self) -> list[str]:
+        """Return nothing: a file says nothing of itself."""
+        return []
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._pieces.close()
+
+    def _cut(
+        self, chunks: Iterator[NDArray[np.float32]]
+    ) -> Generator[NDArray[np.float32], None, None]:
+        """Give pieces of 20 ms."""
+        length = max(1, self.capture_rate // 50)
+        for chunk in chunks:
+            for start in range(0, len(chunk), length):
+                yield chunk[start : start + length]
