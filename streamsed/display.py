@@ -11,28 +11,9 @@ from rich.text import Text
 
 from streamsed.audio.devices import Device
 from streamsed.bench import Row
-from streamsed.events import Event
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelInfo
 from streamsed.summary import Summary
-
-
-def events_table(name: str, events: Sequence[Event]) -> RenderableType:
-    """Show the events of one recording, or say that there are none."""
-    if not events:
-        return Text(f"{name}: no events")
-    table = Table(title=Text(name), title_justify="left", box=None, pad_edge=False)
-    for column in ("onset", "offset", "duration", "score"):
-        table.add_column(column, justify="right")
-    table.add_column("label")
-    for event in events:
-        times = (event.onset, event.offset, event.duration)
-        score, label = (
-            f"{event.score:.2f}",
-            Text(event.label),
-        )  # Text: no [markup] in it
-        table.add_row(*(f"{t:.3f}" for t in times), score, label)
-    return table
 
 
 def info_table(info: ModelInfo, path: Path) -> RenderableType:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from streamsed.ahead import Ahead, in_turn
+from streamsed.recordings.prefetch import Ahead, in_turn
 
 
 def wait_until(condition):

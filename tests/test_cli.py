@@ -20,8 +20,8 @@ from sounds import RATE, scene, silence, square, tone
 import streamsed as package
 from streamsed.cli import main
 from streamsed.detector import Detector
-from streamsed.recordings import Recording, detect
-from streamsed.writers import FORMATS
+from streamsed.recordings.detection import Recording, detect
+from streamsed.recordings.formats import FORMATS
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from streamsed.config import StreamConfig
 from streamsed.detector import Detector
 from streamsed.events import Event
 from streamsed.inference.model_file import find_model
-from streamsed.recordings import recut
+from streamsed.recordings.detection import recut
 
 ROOT = Path(__file__).parent.parent
 SCENE = ROOT / "examples" / "scene.flac"

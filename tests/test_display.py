@@ -5,9 +5,10 @@ import pytest
 from rich.console import Console
 
 from streamsed import display
-from streamsed.display import events_table, info_table
+from streamsed.display import info_table
 from streamsed.events import Event
 from streamsed.inference.model_file import ModelInfo
+from streamsed.recordings.outputs import events_table
 from streamsed.terminal import Waiting, say
 
 

@@ -25,7 +25,7 @@ from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelInfo
 from streamsed.inference.onnx_weights import Probe, read_graph, read_probe
 from streamsed.inference.selection import Candidate, Wish, candidates
-from streamsed.recordings import recut
+from streamsed.recordings.detection import recut
 
 ENGINES = [
     ("torchscript", "fp32", 1e-6),

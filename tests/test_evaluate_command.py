@@ -10,7 +10,7 @@ import soundfile
 from streamsed.atomic_write import write
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
-from streamsed.writers import score_lines
+from streamsed.recordings.formats import score_lines
 from train import cli
 from train.annotations import read_strong, write_durations, write_strong
 from train.score_files import read_scores

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from streamsed.events import Event
-from streamsed.outputs import Outputs
 from streamsed.pipeline.trace import Trace
-from streamsed.recordings import Detection, Recording
-from streamsed.writers import FORMATS
+from streamsed.recordings.detection import Detection, Recording
+from streamsed.recordings.formats import FORMATS
+from streamsed.recordings.outputs import Outputs
 
 
 def recordings_of(*names):

@@ -8,8 +8,8 @@ from sounds import RATE, scene, silence
 
 from streamsed.detector import Detector
 from streamsed.pipeline.trace import Trace
-from streamsed.plot import plot_detection
-from streamsed.recordings import Detection, Recording
+from streamsed.recordings.detection import Detection, Recording
+from streamsed.recordings.plot import plot_detection
 
 pytest.importorskip("matplotlib")
 

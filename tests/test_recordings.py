@@ -8,12 +8,11 @@ import soundfile
 from numpy.testing import assert_array_equal
 from sounds import RATE, scene
 
-from streamsed.ahead import in_turn
 from streamsed.config import StreamConfig
 from streamsed.detector import Detector
 from streamsed.events import Event
 from streamsed.pipeline.trace import Trace
-from streamsed.recordings import (
+from streamsed.recordings.detection import (
     Detection,
     Recording,
     detect,
@@ -22,6 +21,7 @@ from streamsed.recordings import (
     hear,
     recut,
 )
+from streamsed.recordings.prefetch import in_turn
 
 
 @pytest.fixture

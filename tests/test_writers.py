@@ -10,7 +10,7 @@ import pytest
 from streamsed.atomic_write import replacing, write
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
-from streamsed.writers import FORMATS, lines, score_lines
+from streamsed.recordings.formats import FORMATS, lines, score_lines
 
 RESULTS = [
     (

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from streamsed.atomic_write import write
 from streamsed.events import Event
-from streamsed.writers import FORMATS, lines
+from streamsed.recordings.formats import FORMATS, lines
 from train.table import Row, read_rows
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from streamsed.outputs import SCORES_SUFFIX
+from streamsed.recordings.outputs import SCORES_SUFFIX
 from train.psds import ScoreTable
 from train.table import read_rows
 

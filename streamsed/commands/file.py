@@ -89,8 +89,8 @@ def file(
     difference. 2: none done, or an option is wrong. 130: interrupted; what was done by
     then is written.
     """
-    from streamsed.filejob import FileJob
-    from streamsed.outputs import Outputs
+    from streamsed.recordings.job import FileJob
+    from streamsed.recordings.outputs import Outputs
 
     job = FileJob(
         model=model,

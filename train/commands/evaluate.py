@@ -14,8 +14,8 @@ from rich.console import Console
 
 from streamsed.atomic_write import write
 from streamsed.events import Event
-from streamsed.filejob import FileJob
-from streamsed.outputs import Outputs
+from streamsed.recordings.job import FileJob
+from streamsed.recordings.outputs import Outputs
 from train.annotations import digest, read_durations, read_strong
 from train.commands.options import Device
 from train.desed import name_list

@@ -8,15 +8,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
 
 from streamsed.atomic_write import is_device, write
-from streamsed.display import events_table
 from streamsed.events import Event
 from streamsed.inference.model_file import ModelInfo
-from streamsed.plot import plot_detection
-from streamsed.recordings import Detection, Recording
-from streamsed.writers import FORMATS, Format, lines, score_lines
+from streamsed.recordings.detection import Detection, Recording
+from streamsed.recordings.formats import FORMATS, Format, lines, score_lines
+from streamsed.recordings.outputs import events_table
+from streamsed.recordings.plot import plot_detection
 
 SCORES_SUFFIX = ".scores.tsv"
 PLOT_SUFFIX = ".png"
@@ -184,3 +186,21 @@ def _check_distinct(written: Sequence[Path], recordings: Sequence[Recording]) ->
                 "by one"
             )
         seen.add(target)
+
+
+def events_table(name: str, events: Sequence[Event]) -> RenderableType:
+    """Show the events of one recording, or say that there are none."""
+    if not events:
+        return Text(f"{name}: no events")
+    table = Table(title=Text(name), title_justify="left", box=None, pad_edge=False)
+    for column in ("onset", "offset", "duration", "score"):
+        table.add_column(column, justify="right")
+    table.add_column("label")
+    for event in events:
+        times = (event.onset, event.offset, event.duration)
+        score, label = (
+            f"{event.score:.2f}",
+            Text(event.label),
+        )  # Text: no [markup] in it
+        table.add_row(*(f"{t:.3f}" for t in times), score, label)
+    return table

@@ -16,15 +16,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from streamsed.ahead import in_turn
 from streamsed.config import PerLabel, StreamConfig
 from streamsed.detector import Detector
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelInfo, find_model
-from streamsed.outputs import Outputs
 from streamsed.pipeline.trace import Trace
-from streamsed.plot import MAX_DURATION
-from streamsed.recordings import (
+from streamsed.recordings.detection import (
     Detection,
     Recording,
     Scored,
@@ -33,6 +30,9 @@ from streamsed.recordings import (
     find_recordings,
     hear,
 )
+from streamsed.recordings.outputs import Outputs
+from streamsed.recordings.plot import MAX_DURATION
+from streamsed.recordings.prefetch import in_turn
 from streamsed.terminal import Waiting, say
 
 AHEAD = 32

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from streamsed.atomic_write import replacing
 from streamsed.inference.model_file import ModelInfo
-from streamsed.recordings import Detection
+from streamsed.recordings.detection import Detection
 
 MAX_DURATION = 3600.0
 """Seconds; a longer recording shows nothing in one picture and fills the memory."""
