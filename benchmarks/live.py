@@ -26,11 +26,12 @@ from streamsed.config import StreamConfig
 from streamsed.detector import Detector
 from streamsed.events import Event
 from streamsed.inference.model import Model
-from streamsed.listener import Listener, segment_cost
-from streamsed.live import LiveView
+from streamsed.live.auto_step import segment_cost
+from streamsed.live.listener import Listener
+from streamsed.live.sinks import JsonLines
+from streamsed.live.summary import Summary
+from streamsed.live.view import LiveView
 from streamsed.pipeline.trace import Trace
-from streamsed.sinks import JsonLines
-from streamsed.summary import Summary
 
 SCENE = Path(__file__).parent.parent / "examples" / "scene.flac"
 MINUTES = int(os.environ.get("STREAMSED_BENCH_MINUTES", "60"))

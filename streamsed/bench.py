@@ -28,7 +28,7 @@ from streamsed.inference.engine import PRECISIONS
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelInfo
 from streamsed.inference.selection import Wish, candidates
-from streamsed.listener import shortest_step
+from streamsed.live.auto_step import shortest_step
 from streamsed.pipeline.frontend import normalize
 
 

@@ -13,7 +13,6 @@ from streamsed.audio.devices import Device
 from streamsed.bench import Row
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelInfo
-from streamsed.summary import Summary
 
 
 def info_table(info: ModelInfo, path: Path) -> RenderableType:
@@ -111,21 +110,4 @@ def devices_table(found: Sequence[tuple[Device, Sequence[int]]]) -> RenderableTy
             f"{device.sample_rate} Hz",
             " ".join(map(str, rates)) or "none",
         )
-    return table
-
-
-def summary_table(summary: Summary) -> RenderableType:
-    """Show what a session of listening heard, lost and found."""
-    told = summary.to_dict()
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column("", style="dim")
-    table.add_column("")
-    table.add_row("heard", f"{summary.heard:.2f} s")
-    table.add_row("lost", f"{summary.lost:.2f} s")
-    for label, count in told["events"].items():
-        table.add_row(Text(label), f"{count} events")
-    table.add_row("real-time factor", f"{told['real_time_factor']:.3f}")
-    table.add_row("skipped segments", str(summary.n_skipped))
-    for percentile, delay in told["opened_after"].items():
-        table.add_row(f"opened after ({percentile})", f"{delay:.2f} s")
     return table

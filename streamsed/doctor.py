@@ -16,7 +16,7 @@ from streamsed.audio.devices import (
 )
 from streamsed.audio.microphone import Microphone
 from streamsed.inference.model import Model
-from streamsed.listener import MAX_LOAD, segment_cost, shortest_step
+from streamsed.live.auto_step import MAX_LOAD, segment_cost, shortest_step
 
 LISTENING = 2.0
 """Seconds of sound that the microphone is asked for."""

@@ -7,7 +7,7 @@ from streamsed.bench import Contender, in_turns, measure, wishes
 from streamsed.inference.cpu import available_cores
 from streamsed.inference.model_file import ModelInfo
 from streamsed.inference.selection import Wish
-from streamsed.listener import MAX_LOAD
+from streamsed.live.auto_step import MAX_LOAD
 
 
 def test_what_is_measured_is_what_can_run(exported, model_path):

@@ -12,10 +12,11 @@ from sounds import RATE, cut, scene, silence
 from streamsed.audio.playback import FileSource
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
 from streamsed.detector import Detector
-from streamsed.listener import MAX_LOAD, Listener, shortest_step
+from streamsed.live.auto_step import MAX_LOAD, shortest_step
+from streamsed.live.listener import Listener
+from streamsed.live.sinks import JsonLines
+from streamsed.live.summary import Summary
 from streamsed.pipeline.tracker import EventTracker
-from streamsed.sinks import JsonLines
-from streamsed.summary import Summary
 
 FULL = Path("/dev/full")
 

@@ -11,9 +11,9 @@ import soundfile
 from sounds import RATE, scene
 
 from streamsed.events import Event
+from streamsed.live.background import Worker
+from streamsed.live.sinks import Clips, Commands, JsonLines, Unhurried
 from streamsed.pipeline.lifecycle import Change
-from streamsed.sinks import Clips, Commands, JsonLines, Unhurried
-from streamsed.worker import Worker
 
 RECORD = {"state": "closed", "text": 'ä "quoted"\n'}
 

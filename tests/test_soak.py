@@ -19,7 +19,7 @@ from listening import Given, Kept, Listening, bursts, gap, heard
 
 from streamsed.config import StreamConfig
 from streamsed.detector import Detector
-from streamsed.listener import Listener
+from streamsed.live.listener import Listener
 
 ROUNDS = int(os.environ.get("STREAMSED_SOAK", "2"))
 SEED = int(os.environ.get("STREAMSED_SOAK_SEED", "0"))

@@ -101,7 +101,7 @@ def listen(
     Ctrl-C, SIGTERM, --duration or the end of input closes what is open and prints a
     summary. Sound is never stored unless --save-clips asks for it.
     """
-    from streamsed.listenjob import ListenJob
+    from streamsed.live.job import ListenJob
 
     job = ListenJob(
         device=device,

@@ -26,12 +26,12 @@ from streamsed.audio.playback import FileSource
 from streamsed.audio.source import Source
 from streamsed.config import PerLabel, StreamConfig
 from streamsed.detector import Detector
-from streamsed.display import summary_table
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelInfo, find_model
-from streamsed.listener import MAX_LOAD, Listener, segment_cost, shortest_step
-from streamsed.live import LiveView
-from streamsed.sinks import Clips, Commands, JsonLines, Sink, Unhurried
+from streamsed.live.auto_step import MAX_LOAD, segment_cost, shortest_step
+from streamsed.live.listener import Listener
+from streamsed.live.sinks import Clips, Commands, JsonLines, Sink, Unhurried
+from streamsed.live.view import LiveView, summary_table
 from streamsed.terminal import say
 
 

@@ -19,8 +19,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from streamsed.live.background import Worker
 from streamsed.pipeline.lifecycle import Change
-from streamsed.worker import Worker
 
 RECORDS_LENGTH = 10_000
 """Records that wait for a slow reader."""

@@ -25,48 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsed.audio.source import Piece, Source
-from streamsed.config import FrontendConfig
 from streamsed.detector import Detector
-from streamsed.inference.model import Model
+from streamsed.live.sinks import Sink
+from streamsed.live.summary import Summary
 from streamsed.pipeline.lifecycle import Change
-from streamsed.sinks import Sink
-from streamsed.summary import Summary
 
 POLL = 0.05
 """Seconds between two looks at a source that had nothing."""
-
-MAX_LOAD = 0.6
-"""Share of the time that scoring may take when the step is chosen."""
-
-
-def segment_cost(model: Model) -> float:
-    """Return the seconds that the model takes for a segment now, on this machine."""
-    frontend = model.info.frontend
-    silence = np.zeros((frontend.segment_frames, frontend.n_mels), dtype=np.float32)
-    model.score(silence)  # the first run is slower
-    seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        model.score(silence)
-        seconds.append(time.perf_counter() - start)
-    return sorted(seconds)[1]
-
-
-def shortest_step(cost: float, frontend: FrontendConfig, *, latency: float) -> float:
-    """Return the shortest step in seconds that keeps the load under `MAX_LOAD`.
-
-    Parameters
-    ----------
-    cost : float
-        Seconds that a segment takes.
-    frontend : FrontendConfig
-        The step is a whole number of its score frames.
-    latency : float
-        Seconds; the step is no longer, and then the load may be above `MAX_LOAD`.
-    """
-    duration = frontend.score_frame_duration
-    n_frames = max(1, math.ceil(cost / MAX_LOAD / duration))
-    return min(n_frames * duration, latency)
 
 
 class Listener:

@@ -24,21 +24,20 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.table import Table
 from rich.text import Text
 
 from streamsed.events import Event
-from streamsed.listener import Listener
+from streamsed.live.listener import Listener
+from streamsed.live.summary import Summary
 from streamsed.pipeline.lifecycle import Change
 
 REFRESH = 0.25
 """Seconds between two pictures."""
-
 SPAN = 30.0
 """Seconds that the lanes show."""
-
 FLOOR = 60.0
 """dB below full scale at which the level meter is empty."""
-
 SHADES = " ░▒▓█"
 
 
@@ -208,3 +207,20 @@ def _clock(seconds: float) -> str:
     hours, rest = divmod(max(0.0, seconds), 3600)
     minutes, rest = divmod(rest, 60)
     return f"{int(hours)}:{int(minutes):02}:{rest:05.2f}"
+
+
+def summary_table(summary: Summary) -> RenderableType:
+    """Show what a session of listening heard, lost and found."""
+    told = summary.to_dict()
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column("", style="dim")
+    table.add_column("")
+    table.add_row("heard", f"{summary.heard:.2f} s")
+    table.add_row("lost", f"{summary.lost:.2f} s")
+    for label, count in told["events"].items():
+        table.add_row(Text(label), f"{count} events")
+    table.add_row("real-time factor", f"{told['real_time_factor']:.3f}")
+    table.add_row("skipped segments", str(summary.n_skipped))
+    for percentile, delay in told["opened_after"].items():
+        table.add_row(f"opened after ({percentile})", f"{delay:.2f} s")
+    return table

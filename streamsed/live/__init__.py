@@ -1,0 +1,1 @@
+"""A source in, changes of events out: what `streamsed listen` does."""

@@ -1,0 +1,44 @@
+"""The step of a stream, as short as this machine can keep up with."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+
+from streamsed.config import FrontendConfig
+from streamsed.inference.model import Model
+
+MAX_LOAD = 0.6
+"""Share of the time that scoring may take when the step is chosen."""
+
+
+def segment_cost(model: Model) -> float:
+    """Return the seconds that the model takes for a segment now, on this machine."""
+    frontend = model.info.frontend
+    silence = np.zeros((frontend.segment_frames, frontend.n_mels), dtype=np.float32)
+    model.score(silence)  # the first run is slower
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        model.score(silence)
+        seconds.append(time.perf_counter() - start)
+    return sorted(seconds)[1]
+
+
+def shortest_step(cost: float, frontend: FrontendConfig, *, latency: float) -> float:
+    """Return the shortest step in seconds that keeps the load under `MAX_LOAD`.
+
+    Parameters
+    ----------
+    cost : float
+        Seconds that a segment takes.
+    frontend : FrontendConfig
+        The step is a whole number of its score frames.
+    latency : float
+        Seconds; the step is no longer, and then the load may be above `MAX_LOAD`.
+    """
+    duration = frontend.score_frame_duration
+    n_frames = max(1, math.ceil(cost / MAX_LOAD / duration))
+    return min(n_frames * duration, latency)
