@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from streamsed.bench import Contender, wishes
 from streamsed.config import FrontendConfig
+from streamsed.diagnostics.bench import Contender, wishes
 from streamsed.inference.cpu import available_cores
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelInfo, find_model

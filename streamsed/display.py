@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from streamsed.audio.devices import Device
-from streamsed.bench import Row
+from streamsed.diagnostics.bench import Row
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelInfo
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from streamsed.bench import Contender, in_turns, measure, wishes
+from streamsed.diagnostics.bench import Contender, in_turns, measure, wishes
 from streamsed.inference.cpu import available_cores
 from streamsed.inference.model_file import ModelInfo
 from streamsed.inference.selection import Wish

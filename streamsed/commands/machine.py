@@ -36,7 +36,7 @@ def doctor(
     latency: Annotated[float, typer.Option(metavar="S")] = 1.0,
 ) -> int:
     """Check what is needed to listen; every failure ends with its remedy."""
-    from streamsed.doctor import examine
+    from streamsed.diagnostics.doctor import examine
 
     ill = 0
     for finding in examine(model=model, device=device, latency=latency):
@@ -79,7 +79,7 @@ def bench(
     """Measure what this machine takes for a segment, by every engine and precision."""
     from rich.console import Console
 
-    from streamsed.bench import measure
+    from streamsed.diagnostics.bench import measure
     from streamsed.display import bench_table
     from streamsed.inference.model_file import find_model
     from streamsed.inference.selection import Wish

@@ -58,7 +58,7 @@ class Contender:
     def __post_init__(self) -> None:
         """Start the process and wait until it has scored a first segment."""
         settings = {name: getattr(self.wish, name) for name in Wish.__slots__}
-        command = [sys.executable, "-m", "streamsed.bench", str(self.path)]
+        command = [sys.executable, "-m", "streamsed.diagnostics.bench", str(self.path)]
         self._process = subprocess.Popen(
             [*command, json.dumps(settings)],
             stdin=subprocess.PIPE,
