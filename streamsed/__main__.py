@@ -1,5 +1,5 @@
 """`python -m streamsed` is `streamsed`."""
 
-from streamsed.cli import main
+from streamsed.cli.app import main
 
 main()

@@ -18,7 +18,7 @@ import soundfile
 from sounds import RATE, scene, silence, square, tone
 
 import streamsed as package
-from streamsed.cli import main
+from streamsed.cli.app import main
 from streamsed.detector import Detector
 from streamsed.recordings.detection import Recording, detect
 from streamsed.recordings.formats import FORMATS

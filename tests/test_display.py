@@ -4,8 +4,8 @@ import time
 import pytest
 from rich.console import Console
 
-from streamsed import display
-from streamsed.display import info_table
+from streamsed import terminal
+from streamsed.cli.info import info_table
 from streamsed.events import Event
 from streamsed.inference.model_file import ModelInfo
 from streamsed.recordings.outputs import events_table
@@ -72,18 +72,18 @@ class Terminal(io.StringIO):
 
 @pytest.mark.parametrize("patience", [0.0, 60.0])
 def test_a_bar_appears_only_if_one_waits_long(monkeypatch, patience):
-    terminal = Terminal()
-    monkeypatch.setattr("sys.stderr", terminal)
+    screen = Terminal()
+    monkeypatch.setattr("sys.stderr", screen)
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr(display, "PATIENCE", patience)
+    monkeypatch.setattr(terminal, "PATIENCE", patience)
     with Waiting(100) as waiting:
         time.sleep(0.01)
         waiting.advance(40, "a.wav")
-    assert ("of 100 s of audio" in terminal.getvalue()) == (patience == 0)
+    assert ("of 100 s of audio" in screen.getvalue()) == (patience == 0)
 
 
 def test_no_bar_goes_into_a_file(capsys, monkeypatch):
-    monkeypatch.setattr(display, "PATIENCE", 0.0)
+    monkeypatch.setattr(terminal, "PATIENCE", 0.0)
     with Waiting(100) as waiting:
         time.sleep(0.01)
         waiting.advance(40, "a.wav")

@@ -371,7 +371,7 @@ def test_the_settings_of_an_engine_reach_the_detector(exported):
 
 def test_start_up_is_quick_without_torch(exported, clip):
     code = (
-        "import sys; from streamsed.cli import main; "
+        "import sys; from streamsed.cli.app import main; "
         f"sys.argv = ['streamsed', 'file', {str(clip)!r}, '-m', {str(exported)!r}, "
         "'--engine', 'openvino']; main()"
     )

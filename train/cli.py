@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from streamsed.commands.interruption import Interruptible, Interruption
+from streamsed.cli.interruption import Interruptible, Interruption
 from train.commands import data
 from train.commands.card import card
 from train.commands.evaluate import evaluate

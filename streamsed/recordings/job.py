@@ -77,7 +77,7 @@ class FileJob:
     _interrupted: bool = field(default=False, init=False)
 
     def run(self, paths: Sequence[Path], *, recursive: bool) -> int:
-        """Do it all and return the exit code (see `streamsed.commands.file`)."""
+        """Do it all and return the exit code (see `streamsed.cli.file`)."""
         recordings, errors = find_recordings(paths, recursive=recursive)
         for error in errors:
             self._failed(error)

@@ -17,7 +17,6 @@ from streamsed.events import Event
 from streamsed.inference.model_file import ModelInfo
 from streamsed.recordings.detection import Detection, Recording
 from streamsed.recordings.formats import FORMATS, Format, lines, score_lines
-from streamsed.recordings.outputs import events_table
 from streamsed.recordings.plot import plot_detection
 
 SCORES_SUFFIX = ".scores.tsv"

@@ -11,10 +11,13 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 import streamsed
-from streamsed.commands.file import file
-from streamsed.commands.interruption import Interruptible, Interruption
-from streamsed.commands.listen import listen
-from streamsed.commands.machine import bench, devices, doctor, info
+from streamsed.cli.bench import bench
+from streamsed.cli.devices import devices
+from streamsed.cli.doctor import doctor
+from streamsed.cli.file import file
+from streamsed.cli.info import info
+from streamsed.cli.interruption import Interruptible, Interruption
+from streamsed.cli.listen import listen
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # typer brings its own or click's
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from streamsed.commands.options import (
+from streamsed.cli.options import (
     EngineOption,
     LabelOption,
     LatencyOption,

@@ -1,22 +1,50 @@
-"""What a person sees in the terminal: tables, and a bar while one waits."""
+"""`streamsed info`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
+from streamsed.cli.options import (
+    EngineOption,
+    ModelArgument,
+    PrecisionOption,
+    ThreadsOption,
+    engine_settings,
+)
 
-from streamsed.audio.devices import Device
-from streamsed.diagnostics.bench import Row
-from streamsed.inference.model import Model
-from streamsed.inference.model_file import ModelInfo
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from streamsed.inference.model import Model
+    from streamsed.inference.model_file import ModelInfo
+
+
+def info(
+    model: ModelArgument = "default",
+    *,
+    engine: EngineOption = "auto",
+    precision: PrecisionOption = "auto",
+    threads: ThreadsOption = None,
+) -> None:
+    """Say what a model detects, how it is set, scored and trained, and what runs it."""
+    from rich.console import Console
+
+    from streamsed.inference.model import Model
+    from streamsed.inference.model_file import find_model
+
+    loaded = Model.load(model, **engine_settings(engine, precision, threads))
+    console = Console(soft_wrap=True)
+    console.print(info_table(loaded.info, find_model(model)))
+    console.print(engines_table(loaded))
 
 
 def info_table(info: ModelInfo, path: Path) -> RenderableType:
     """Show what a model file says of itself."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(title=Text(f"{info.name}  ({path})"), title_justify="left", box=None)
     table.add_column("", style="dim", no_wrap=True)
     table.add_column("")
@@ -45,6 +73,9 @@ def info_table(info: ModelInfo, path: Path) -> RenderableType:
 
 def engines_table(model: Model) -> RenderableType:
     """Show what runs a model here, and what spoke against the others."""
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(title="engine", title_justify="left", box=None)
     table.add_column("", style="dim", no_wrap=True)
     table.add_column("")
@@ -58,56 +89,4 @@ def engines_table(model: Model) -> RenderableType:
     table.add_row(model.chosen.name, Text(says))
     for other in model.passed_over:
         table.add_row(Text(other.name), Text(other.against))
-    return table
-
-
-def bench_table(rows: Sequence[Row]) -> RenderableType:
-    """Show what each engine takes for a segment, the fastest first."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("engine", "precision"):
-        table.add_column(column, no_wrap=True)
-    for column in (
-        *("threads", "start (s)", "ms a segment", "real-time factor"),
-        *("step (s)", "memory (MB)"),
-    ):
-        table.add_column(column, justify="right")
-    for row in sorted(rows, key=lambda row: row.segment):
-        table.add_row(
-            row.engine,
-            row.precision,
-            str(row.threads),
-            f"{row.load:.2f}",
-            f"{1000 * row.segment:.1f}",
-            f"{row.real_time_factor:.4f}",
-            f"{row.step:.2f}",
-            f"{row.memory:.0f}",
-        )
-    return table
-
-
-def devices_table(found: Sequence[tuple[Device, Sequence[int]]]) -> RenderableType:
-    """Show input devices with the rates at which they open; the default has a star."""
-    if not found:
-        return Text("no input devices; plug a microphone in")
-    table = Table(box=None, pad_edge=False)
-    table.add_column("")
-    for column in (
-        "index",
-        "name",
-        "host",
-        "channels",
-        "default rate",
-        "opens at (Hz)",
-    ):
-        table.add_column(column)
-    for device, rates in found:
-        table.add_row(
-            "*" if device.is_default else "",
-            str(device.index),
-            Text(device.name),
-            Text(device.host),
-            str(device.n_channels),
-            f"{device.sample_rate} Hz",
-            " ".join(map(str, rates)) or "none",
-        )
     return table

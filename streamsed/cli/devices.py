@@ -1,0 +1,52 @@
+"""`streamsed devices`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from streamsed.audio.devices import Device
+
+
+def devices() -> None:
+    """List the microphones, with the rates at which they really open."""
+    from rich.console import Console
+
+    from streamsed.audio.devices import input_devices, working_rates
+
+    found = [(device, working_rates(device)) for device in input_devices()]
+    Console(soft_wrap=True).print(devices_table(found))
+
+
+def devices_table(found: Sequence[tuple[Device, Sequence[int]]]) -> RenderableType:
+    """Show input devices with the rates at which they open; the default has a star."""
+    from rich.table import Table
+    from rich.text import Text
+
+    if not found:
+        return Text("no input devices; plug a microphone in")
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    for column in (
+        "index",
+        "name",
+        "host",
+        "channels",
+        "default rate",
+        "opens at (Hz)",
+    ):
+        table.add_column(column)
+    for device, rates in found:
+        table.add_row(
+            "*" if device.is_default else "",
+            str(device.index),
+            Text(device.name),
+            Text(device.host),
+            str(device.n_channels),
+            f"{device.sample_rate} Hz",
+            " ".join(map(str, rates)) or "none",
+        )
+    return table

@@ -1,1 +1,0 @@
-"""The commands of the command line: options to settings, settings to work."""
