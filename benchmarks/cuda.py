@@ -24,7 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.program import SCENE, run
 from streamsed.config import FrontendConfig
-from train.config import NetworkConfig
+from train.config.network import NetworkConfig
 from train.losses import Criterion
 from train.network import Network
 

@@ -22,7 +22,7 @@ from streamsed.inference.model_file import ModelInfo, find_model
 from streamsed.inference.selection import Wish
 from train.agreement import Trial
 from train.checkpoint import TrainedNetwork, make_network
-from train.config import TrainConfig
+from train.config.train import TrainConfig
 from train.export import export_model
 
 ROUNDS = {"default": 20, "full width": 5}

@@ -213,9 +213,9 @@ def by_latency() -> str:
     title = "## Event F1 by latency"
     if SOUNDBANK is None:
         return f"{title}\n\nLeft out: STREAMSED_SOUNDBANK names no folder of sounds."
+    from train.config.mixing import PLAIN
     from train.metrics import event_f1
     from train.psds import psds
-    from train.rules import PLAIN
     from train.soundbank import Soundbank
     from train.soundscapes import Mixer
 

@@ -5,7 +5,8 @@ import torch
 from streamsed.config import FrontendConfig
 from train.agreement import Trial
 from train.checkpoint import TrainedNetwork, make_network
-from train.config import NetworkConfig, TrainConfig
+from train.config.network import NetworkConfig
+from train.config.train import TrainConfig
 
 LABELS = ("Cat", "Dog", "Speech")
 

@@ -19,7 +19,7 @@ from train.calibration import (
     fit_calibration,
     reliability,
 )
-from train.config import NetworkConfig
+from train.config.network import NetworkConfig
 from train.evaluate import network_scores
 from train.network import Network
 from train.recordings import Recordings

@@ -17,9 +17,9 @@ from train import cli
 from train.annotations import write_strong
 from train.card import Card, artificial_sounds
 from train.commands.card import BEGIN, END, to_markdown
+from train.config.mixing import PLAIN
 from train.evaluate import score_events
 from train.recordings import rebuilt_recordings
-from train.rules import PLAIN
 from train.soundbank import Clip, Soundbank
 from train.soundscapes import Mixer
 from train.synthesis import write_bank

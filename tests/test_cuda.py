@@ -9,7 +9,8 @@ from benchmarks import cuda
 from streamsed.audio.decode import file_chunks
 from streamsed.detector import Detector
 from streamsed.inference.model import Model
-from train.config import NetworkConfig, TrainConfig
+from train.config.network import NetworkConfig
+from train.config.train import TrainConfig
 from train.dataset import Example
 from train.loop import Trainer
 from train.losses import Criterion

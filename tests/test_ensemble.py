@@ -11,7 +11,8 @@ from torch import nn
 from streamsed.inference.model import Model
 from train.agreement import Trial
 from train.checkpoint import TrainedNetwork
-from train.config import NetworkConfig, TrainConfig
+from train.config.network import NetworkConfig
+from train.config.train import TrainConfig
 from train.crnn import Crnn
 from train.ensemble import Ensemble, ensemble_weights
 from train.export import export_model

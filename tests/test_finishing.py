@@ -10,12 +10,13 @@ import torch
 from streamsed.config import PostConfig
 from train import finishing
 from train.checkpoint import TrainedNetwork, make_network
-from train.config import NetworkConfig, TrainConfig
+from train.config.mixing import PLAIN
+from train.config.network import NetworkConfig
+from train.config.preset import load_preset
+from train.config.train import TrainConfig
 from train.evaluate import network_scores, score_events
 from train.finishing import MEASURED, TUNED, finish
-from train.preset import load_preset
 from train.recordings import draw_recordings
-from train.rules import PLAIN
 from train.scaling import Single
 from train.soundbank import Soundbank
 from train.soundscapes import Mixer

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from streamsed.events import Event
 from train.annotations import read_strong, write_strong
+from train.config.mixing import PLAIN
 from train.desed import Desed
 from train.imitation import Sizes, imitate
-from train.rules import PLAIN
 from train.soundbank import Soundbank
 from train.soundscapes import Mixer
 from train.synthesis import KINDS, write_bank

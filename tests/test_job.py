@@ -16,9 +16,10 @@ import torch
 
 from scripts import build, job, pack, parts
 from train.checkpoint import load_best, save_atomically
-from train.config import NetworkConfig, TrainConfig
+from train.config.network import NetworkConfig
+from train.config.preset import load_preset
+from train.config.train import TrainConfig
 from train.network import Network
-from train.preset import load_preset
 
 ROOT = Path(__file__).parent.parent
 SETTINGS = sorted((ROOT / "scripts").glob("*.toml"))

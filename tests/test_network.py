@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from train.config import NetworkConfig
+from train.config.network import NetworkConfig
 from train.network import Network, PointConv2d
 
 TWICE = {"stem_pools": 2, "strides": ((1, 1), (1, 1), (2, 2), (1, 2))}

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamsed.events import Event
+from train.config.mixing import PLAIN, MixRules
 from train.mixing import add_at, at_level, chords, faded, loop, merge_regions, rms
 from train.palette import CUT_FADE, Palette
-from train.rules import PLAIN, MixRules
 from train.soundbank import Clip, Soundbank, active_regions
 from train.soundscapes import Mixer
 

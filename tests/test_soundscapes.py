@@ -9,10 +9,10 @@ import soundfile
 
 from streamsed.events import Event
 from train.augment import drop_bands, recolour, room_response, through_codec, vary
+from train.config.mixing import PLAIN, MixRules
 from train.dataset import score_targets
 from train.mixing import chords, clip_peaks, loop, merge_regions, rms
 from train.palette import Palette
-from train.rules import PLAIN, MixRules
 from train.soundbank import Clip, Soundbank, active_regions
 from train.soundscape_files import write_soundscapes
 from train.soundscapes import (

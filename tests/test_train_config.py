@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from train.config import NetworkConfig, TrainConfig
-from train.preset import PRESETS, load_preset, preset_names
-from train.rules import MixRules
+from train.config.mixing import MixRules
+from train.config.network import NetworkConfig
+from train.config.preset import PRESETS, load_preset, preset_names
+from train.config.train import TrainConfig
 
 
 def test_the_learning_rate_rises_and_falls():

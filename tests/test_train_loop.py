@@ -15,7 +15,8 @@ from streamsed.events import Event
 from train import loop
 from train.average import update_average
 from train.checkpoint import LAST, load_best, load_trained, save_atomically
-from train.config import NetworkConfig, TrainConfig
+from train.config.network import NetworkConfig
+from train.config.train import TrainConfig
 from train.evaluate import network_scores
 from train.loop import Trainer
 from train.losses import Criterion

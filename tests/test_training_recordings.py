@@ -7,6 +7,7 @@ import torch
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
 from streamsed.pipeline.frontend import normalize
+from train.config.mixing import PLAIN
 from train.dataset import log_mel
 from train.recordings import (
     Recordings,
@@ -14,7 +15,6 @@ from train.recordings import (
     gather,
     rebuilt_recordings,
 )
-from train.rules import PLAIN
 from train.scaling import Single
 from train.soundbank import Soundbank
 from train.soundscapes import Mixer, Soundscape

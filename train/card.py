@@ -16,11 +16,11 @@ from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
 from streamsed.inference.model import Model
 from train.calibration import calibration_error, reliability
+from train.config.mixing import PLAIN
 from train.evaluate import Scores, score_psds, scores_to_events
 from train.metrics import event_counts, intersection_counts, segment_counts
 from train.mixing import chords
 from train.recordings import Recordings, draw_recordings, gather, rebuilt_recordings
-from train.rules import PLAIN
 from train.soundbank import Soundbank
 from train.soundscapes import Layout, Mixer, Soundscape, isolated_soundscapes
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from train.config import TrainConfig
+from train.config.train import TrainConfig
 from train.crnn import Crnn
 from train.ensemble import Ensemble, ensemble_weights
 from train.network import Network

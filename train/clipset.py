@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.clips import ClipDataset
-from train.config import TrainConfig
+from train.config.train import TrainConfig
 from train.desed import Desed
 from train.features import Features, build_features
 from train.interleave import Interleaved

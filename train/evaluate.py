@@ -16,11 +16,11 @@ from torch import nn
 from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
 from streamsed.pipeline.tracker import EventTracker
+from train.config.mixing import PLAIN
 from train.counts import F1
 from train.metrics import event_f1
 from train.psds import psds
 from train.recordings import Recordings
-from train.rules import PLAIN
 
 Scores = NDArray[np.float32]
 

@@ -14,11 +14,11 @@ from streamsed.config import PostConfig
 from train.agreement import Trial
 from train.calibration import calibrate
 from train.checkpoint import TrainedNetwork
+from train.config.mixing import PLAIN
 from train.counts import F1
 from train.evaluate import network_scores, score_events
 from train.network import Network
 from train.recordings import Recordings, draw_recordings
-from train.rules import PLAIN
 from train.soundbank import Soundbank
 from train.soundscapes import Layout, Mixer
 from train.tuning import tune_post

@@ -11,7 +11,8 @@ import torch
 
 from train.checkpoint import LAST
 from train.clipset import ClipSet
-from train.config import TrainConfig
+from train.config.mixing import PLAIN
+from train.config.train import TrainConfig
 from train.dataset import SoundscapeDataset, log_mel
 from train.learner import Objective
 from train.loop import Trainer
@@ -19,7 +20,6 @@ from train.losses import Criterion
 from train.mean_teacher import MeanTeacher
 from train.memory import keep_freed_memory
 from train.recordings import draw_recordings
-from train.rules import PLAIN
 from train.scaling import fit_scaling
 from train.soundbank import Soundbank
 from train.soundscapes import Layout, Mixer

@@ -26,7 +26,7 @@ import soundfile
 
 from streamsed.events import Event
 from train.annotations import read_strong, write_names, write_strong, write_weak
-from train.rules import PLAIN
+from train.config.mixing import PLAIN
 from train.soundbank import Soundbank
 from train.soundscapes import Layout, Mixer
 

@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from streamsed.config import PostConfig
 from train.checkpoint import LAST, keep_best, read_checkpoint, save_atomically
-from train.config import TrainConfig
+from train.config.train import TrainConfig
 from train.dataset import Example
 from train.evaluate import network_scores, score_events
 from train.learner import Learner, Objective

@@ -33,7 +33,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from train.config import SUBSAMPLING, NetworkConfig
+from train.config.network import SUBSAMPLING, NetworkConfig
 
 
 class Outputs(NamedTuple):

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from train.augment import vary
+from train.config.mixing import MixRules
 from train.mixing import at_level, chords, coloured_noise, faded, loop
-from train.rules import MixRules
 from train.soundbank import Clip, Samples, Soundbank, active_regions
 
 CUT_FADE = 0.005

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamsed.events import Event
+from train.config.mixing import PLAIN, MixRules
 from train.mixing import (
     add_at,
     at_level,
@@ -33,7 +34,6 @@ from train.mixing import (
     to_sixteen_bits,
 )
 from train.palette import Palette
-from train.rules import PLAIN, MixRules
 from train.soundbank import Clip, Region, Samples, Soundbank
 
 Placed = tuple[str, Region]

@@ -18,7 +18,8 @@ from streamsed.config import PostConfig
 from streamsed.events import Event
 from train.checkpoint import LAST, load_best, load_ensemble, read_checkpoint
 from train.clipset import ClipSet
-from train.config import TrainConfig
+from train.config.preset import load_preset
+from train.config.train import TrainConfig
 from train.counts import F1, Intervals
 from train.desed import Desed
 from train.evaluate import Scores, network_scores, scores_to_events
@@ -26,7 +27,6 @@ from train.fitting import RunOptions, fit_on_clips
 from train.median import median_events
 from train.metrics import event_counts
 from train.parallel import Parallel
-from train.preset import load_preset
 from train.psds import NoPsdsError, PsdRoc, ScoreTable, psd_rocs
 from train.recordings import Recordings
 from train.tuning import tune_post

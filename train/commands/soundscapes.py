@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from train.commands.options import Bank, Blueprints, Split, read_layouts
-from train.rules import PLAIN
+from train.config.mixing import PLAIN
 from train.soundbank import Soundbank
 from train.soundscape_files import write_soundscapes
 from train.soundscapes import Mixer

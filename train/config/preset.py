@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from train.config import TrainConfig
+from train.config.train import TrainConfig
 
 PRESETS = Path(__file__).parent / "presets"
 

@@ -1,0 +1,65 @@
+"""How the report's network is built."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+SUBSAMPLING = 8
+"""Input frames per score frame: 1024 frames give H = 128 scores."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkConfig:
+    """Say how the network is built; the defaults are the report's.
+
+    Parameters
+    ----------
+    width : int
+        Channels of the stem, at least 4. Cost grows with its square.
+    stem_pools : {1, 2}
+        Stages of the stem, each of which halves time and frequency; the first of two has
+        half the width. 2 is a deviation for machines without an accelerator: the mask
+        and the first blocks work on maps of a quarter of the size.
+    multiples : tuple of int
+        Widths of the base blocks, in multiples of `width`.
+    strides : tuple of (int, int)
+        By how much each base block shortens (time, frequency). With the stem, time is
+        divided by 8 in all.
+    self_mask, squeeze_excite : bool
+        Whether these modules are there; without them, to measure what they bring.
+
+    Raises
+    ------
+    ValueError
+        A setting is out of range.
+    """
+
+    width: int = 64
+    stem_pools: int = 1
+    multiples: tuple[int, ...] = (1, 2, 4, 8)
+    strides: tuple[tuple[int, int], ...] = ((1, 1), (1, 1), (2, 2), (2, 2))
+    self_mask: bool = True
+    squeeze_excite: bool = True
+
+    def __post_init__(self) -> None:
+        """Check the ranges; lists, as TOML and JSON have them, become tuples."""
+        object.__setattr__(self, "multiples", tuple(self.multiples))
+        if set(map(len, self.strides)) != {2} or min(map(min, self.strides)) < 1:
+            raise ValueError(f"strides={self.strides} must be pairs of at least 1")
+        strides = tuple((time, frequency) for time, frequency in self.strides)
+        object.__setattr__(self, "strides", strides)
+        if self.width < 4:
+            raise ValueError(f"width={self.width} must be at least 4")
+        if self.stem_pools not in (1, 2):
+            raise ValueError(f"stem_pools={self.stem_pools} must be 1 or 2")
+        if min(self.multiples, default=0) < 1 or len(strides) != len(self.multiples):
+            raise ValueError(
+                f"multiples={self.multiples} must be positive, as many as the strides"
+            )
+        shortened = math.prod(time for time, _ in strides) * 2**self.stem_pools
+        if shortened != SUBSAMPLING:
+            raise ValueError(
+                f"strides={strides} must divide time by {SUBSAMPLING} together with "
+                f"stem_pools={self.stem_pools}, and divide it by {shortened}"
+            )
