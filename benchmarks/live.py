@@ -214,8 +214,8 @@ def by_latency() -> str:
     if SOUNDBANK is None:
         return f"{title}\n\nLeft out: STREAMSED_SOUNDBANK names no folder of sounds."
     from train.config.mixing import PLAIN
-    from train.metrics import event_f1
-    from train.psds import psds
+    from train.metrics.criteria import event_f1
+    from train.metrics.psds import psds
     from train.soundbank import Soundbank
     from train.soundscapes import Mixer
 

@@ -21,7 +21,7 @@ from train.clips import ClipDataset
 from train.dataset import log_mel
 from train.desed import Subset
 from train.features import build_features
-from train.metrics import event_counts, event_f1
+from train.metrics.criteria import event_counts, event_f1
 from train.scaling import Triple
 
 with warnings.catch_warnings():

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from streamsed.events import Event
 from train.annotations import (
     digest,
-    merge_overlaps,
     read_durations,
     read_names,
     read_strong,
@@ -17,6 +16,7 @@ from train.annotations import (
     write_strong,
     write_weak,
 )
+from train.metrics.intervals import merge_overlaps
 
 HEADER = "filename\tonset\toffset\tevent_label\n"
 

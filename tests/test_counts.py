@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from train.counts import Counts
+from train.metrics.f1 import Counts
 
 
 def make(n_clips, *, seed=0, hit=0.6):

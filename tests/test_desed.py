@@ -10,9 +10,10 @@ import soundfile
 
 from streamsed.events import Event
 from train import cli
-from train.annotations import merge_overlaps, read_strong, write_names, write_strong
+from train.annotations import read_strong, write_names, write_strong
 from train.annotations import write_weak as write_weak_list
 from train.desed import LAYOUT, Desed, NoDesedError, name_list
+from train.metrics.intervals import merge_overlaps
 
 STRONG = {
     "1.wav": [Event("Dog", 1.0, 2.0, 1.0), Event("Dog", 3.0, 3.5, 1.0)],

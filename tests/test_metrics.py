@@ -10,9 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamsed.events import Event
-from train.annotations import merge_overlaps, read_durations, read_strong
-from train.metrics import event_counts, event_f1, intersection_counts, segment_counts
-from train.operating_points import operating_point_rocs
+from train.annotations import read_durations, read_strong
+from train.metrics.criteria import (
+    event_counts,
+    event_f1,
+    intersection_counts,
+    segment_counts,
+)
+from train.metrics.intervals import merge_overlaps
+from train.metrics.psds_points import operating_point_rocs
 
 LABELS = ("Cat", "Dog")
 

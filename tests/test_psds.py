@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
-from train.operating_points import operating_point_rocs
-from train.psds import ScoreTable, psd_rocs, psds
+from train.metrics.psds import ScoreTable, psd_rocs, psds
+from train.metrics.psds_points import operating_point_rocs
 
 FRONTEND = FrontendConfig()
 LABELS = ("Cat", "Dog")

@@ -21,7 +21,7 @@ from train.evaluate import network_scores
 from train.loop import Trainer
 from train.losses import Criterion
 from train.mean_teacher import MeanTeacher
-from train.metrics import event_f1
+from train.metrics.criteria import event_f1
 from train.recordings import Recordings
 
 LABELS = ("low", "high")

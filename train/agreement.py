@@ -27,7 +27,7 @@ from streamsed.pipeline.frontend import normalize
 from streamsed.samples import Float32
 from train.dataset import log_mel
 from train.evaluate import scores_to_events
-from train.metrics import event_f1
+from train.metrics.criteria import event_f1
 
 TOLERANCE = 1e-3
 """Largest difference of a score in 32 bits: sums in another order."""

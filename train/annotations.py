@@ -116,46 +116,6 @@ def write_durations(path: Path, durations: Mapping[str, float]) -> None:
     _write(path, [("filename", "duration"), *rows])
 
 
-def merge_overlaps(events: Iterable[Event]) -> list[Event]:
-    """Join events of one label that overlap or touch: a label is on or off at any time.
-
-    Parameters
-    ----------
-    events : iterable of Event
-        Of one clip.
-
-    Returns
-    -------
-    list of Event
-        Sorted. A joined event has the highest score.
-
-    Examples
-    --------
-    >>> for event in merge_overlaps(
-    ...     [Event("Dog", 0.0, 2.0, 1.0), Event("Cat", 1.0, 3.0, 1.0),
-    ...      Event("Dog", 1.5, 2.5, 1.0), Event("Dog", 2.5, 4.0, 1.0)]):
-    ...     print(event.label, event.onset, event.offset)
-    Dog 0.0 4.0
-    Cat 1.0 3.0
-    """
-    merged: list[Event] = []
-    latest: dict[str, int] = {}  # label to the place of its last event in `merged`
-    for event in sorted(events):
-        place = latest.get(event.label)
-        if place is not None and event.onset <= merged[place].offset:
-            before = merged[place]
-            merged[place] = Event(
-                event.label,
-                before.onset,
-                max(before.offset, event.offset),
-                max(before.score, event.score),
-            )
-        else:
-            latest[event.label] = len(merged)
-            merged.append(event)
-    return sorted(merged)
-
-
 def digest(clips: Mapping[str, Sequence[Event]]) -> str:
     """Fingerprint the content of a strong list: 16 hexadecimal digits.
 

@@ -18,7 +18,7 @@ from streamsed.inference.model import Model
 from train.calibration import calibration_error, reliability
 from train.config.mixing import PLAIN
 from train.evaluate import Scores, score_psds, scores_to_events
-from train.metrics import event_counts, intersection_counts, segment_counts
+from train.metrics.criteria import event_counts, intersection_counts, segment_counts
 from train.mixing import chords
 from train.recordings import Recordings, draw_recordings, gather, rebuilt_recordings
 from train.soundbank import Soundbank

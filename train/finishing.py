@@ -15,8 +15,8 @@ from train.agreement import Trial
 from train.calibration import calibrate
 from train.checkpoint import TrainedNetwork
 from train.config.mixing import PLAIN
-from train.counts import F1
 from train.evaluate import network_scores, score_events
+from train.metrics.f1 import F1
 from train.network import Network
 from train.recordings import Recordings, draw_recordings
 from train.soundbank import Soundbank

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from streamsed.atomic_write import replacing
-from train.psds import PsdRoc
+from train.metrics.psds import PsdRoc
 from train.table1 import Row, Table1
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import torch
 
 from streamsed.atomic_write import write
 from train.desed import Desed
-from train.metrics import DEFINITIONS
+from train.metrics.criteria import DEFINITIONS
+from train.metrics.psds import DEFINITIONS as PSDS_DEFINITIONS
 from train.pictures import draw_clips, draw_curves, draw_labels, draw_rocs
-from train.psds import DEFINITIONS as PSDS_DEFINITIONS
 from train.table1 import Row, Table1
 
 OWN, REPORTED = "here", "report"

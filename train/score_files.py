@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from streamsed.recordings.outputs import SCORES_SUFFIX
-from train.psds import ScoreTable
+from train.metrics.psds import ScoreTable
 from train.table import read_rows
 
 

@@ -20,14 +20,14 @@ from train.checkpoint import LAST, load_best, load_ensemble, read_checkpoint
 from train.clipset import ClipSet
 from train.config.preset import load_preset
 from train.config.train import TrainConfig
-from train.counts import F1, Intervals
 from train.desed import Desed
 from train.evaluate import Scores, network_scores, scores_to_events
 from train.fitting import RunOptions, fit_on_clips
 from train.median import median_events
-from train.metrics import event_counts
+from train.metrics.criteria import event_counts
+from train.metrics.f1 import F1, Intervals
+from train.metrics.psds import NoPsdsError, PsdRoc, ScoreTable, psd_rocs
 from train.parallel import Parallel
-from train.psds import NoPsdsError, PsdRoc, ScoreTable, psd_rocs
 from train.recordings import Recordings
 from train.tuning import tune_post
 

@@ -19,10 +19,10 @@ from streamsed.recordings.outputs import Outputs
 from train.annotations import digest, read_durations, read_strong
 from train.commands.options import Device
 from train.desed import name_list
-from train.operating_points import operating_point_rocs
-from train.psds import PsdRoc, psd_rocs
+from train.metrics.psds import PsdRoc, psd_rocs
+from train.metrics.psds_points import operating_point_rocs
+from train.metrics.scorecard import Scorecard, score_lists
 from train.score_files import find_scores, read_scores
-from train.scorecard import Scorecard, score_lists
 
 Clips = Mapping[str, Sequence[Event]]
 

@@ -16,15 +16,15 @@ from rich.table import Table
 from rich.text import Text
 
 from streamsed.events import Event
-from train import psds
-from train.counts import F1, Counts, Intervals, Span
-from train.metrics import (
+from train.metrics import psds
+from train.metrics.criteria import (
     DEFINITIONS,
     event_counts,
     intersection_counts,
     segment_counts,
 )
-from train.psds import PsdRoc
+from train.metrics.f1 import F1, Counts, Intervals, Span
+from train.metrics.psds import PsdRoc
 
 COUNTERS = {
     "event": event_counts,
@@ -41,7 +41,7 @@ class Scorecard:
     Parameters
     ----------
     counts : dict of str to Counts
-        By the names in `train.metrics.DEFINITIONS`, all of the same labels.
+        By the names in `train.metrics.criteria.DEFINITIONS`, all of the same labels.
     rocs : tuple of PsdRoc
         Of PSDS 1 and 2, or empty.
     notes : list of str
@@ -64,7 +64,7 @@ class Scorecard:
 
     @property
     def areas(self) -> dict[str, float]:
-        """PSDS by the names in `train.psds.DEFINITIONS`, where they are known."""
+        """PSDS by the names in `train.metrics.psds.DEFINITIONS`, where they are known."""
         names = psds.DEFINITIONS
         return {name: roc.area for name, roc in zip(names, self.rocs, strict=False)}
 

@@ -19,19 +19,16 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from streamsed.events import Event
-from train.annotations import merge_overlaps
-from train.counts import F1, Counts
+from train.metrics.f1 import F1, Counts
+from train.metrics.intervals import Spans, is_covered, merge_overlaps
 
 Clips = Sequence[Sequence[Event]]
-Spans = list[tuple[float, float]]
-
 COLLAR = 0.2
 """Seconds that an onset, and at least that an offset, may be off."""
 OFFSET_COLLAR_RATE = 0.2
 """Share of the reference event's length that its offset may be off."""
 INTERSECTION = 0.5
 """Share of an event that must be covered, on both sides."""
-
 DEFINITIONS = {
     "event": "Event-based F1: an estimated event hits a reference event of its label if "
     "its onset is at most 0.2 s off and its offset at most 0.2 s or 20 % of the "
@@ -176,24 +173,3 @@ def _intersection_hits(reference: Spans, estimated: Spans) -> tuple[int, int, in
     valid = [span for span in estimated if is_covered(span, reference, INTERSECTION)]
     hits = sum(is_covered(span, valid, INTERSECTION) for span in reference)
     return hits, len(reference), hits + len(estimated) - len(valid)
-
-
-def is_covered(span: tuple[float, float], by: Spans, share: float) -> bool:
-    """Return whether spans that do not overlap cover a share of another.
-
-    Compared to the microsecond, so that a share that is met on paper is met.
-
-    Examples
-    --------
-    >>> is_covered((0.0, 1.0), [(-1.0, 0.2), (0.7, 3.0)], 0.5)
-    True
-    >>> is_covered((0.0, 1.0), [(0.6, 1.0)], 0.5)
-    False
-    """
-    return round(overlap(span, by), 6) >= round(share * (span[1] - span[0]), 6)
-
-
-def overlap(span: tuple[float, float], others: Spans) -> float:
-    """Sum how many seconds of a span others share with it."""
-    onset, offset = span
-    return sum(max(min(offset, b) - max(onset, a), 0.0) for a, b in others)

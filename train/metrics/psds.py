@@ -11,7 +11,7 @@ of another label cover (`cttc`) is a confusion, and confusions, averaged over th
 labels, weigh half as much again.
 
 Here the curve comes from scores and is exact, by `sed_scores_eval`; see
-`train.operating_points` for the curve through the events at some thresholds.
+`train.metrics.psds_points` for the curve through the events at some thresholds.
 
 References
 ----------
@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
-from train.annotations import merge_overlaps
+from train.metrics.intervals import merge_overlaps
 
 Floats = NDArray[np.float64]
 Clips = Sequence[Sequence[Event]]

@@ -1,7 +1,7 @@
 """Counts of hits per clip and label, and the F1 that follows from them.
 
 Every F1 here is `2 * hits / (n_reference + n_estimated)`; what counts as a hit differs
-(see `train.metrics`). *Macro* is the mean over the labels that the reference names,
+(see `train.metrics.criteria`). *Macro* is the mean over the labels that the reference names,
 *micro* the F1 of all counts together. Counts are kept clip by clip, so that resampling
 clips (the bootstrap) is one matrix product.
 """

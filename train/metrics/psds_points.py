@@ -3,7 +3,7 @@
 Some systems publish the events that they give at fifty thresholds or so. The curve of
 hits against false alarms is then the staircase through these points, for each label the
 best hits at no more false alarms, and its area is at most that of the exact curve (see
-`train.psds`).
+`train.metrics.psds`).
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamsed.events import Event
-from train.annotations import merge_overlaps
-from train.metrics import Spans, is_covered
-from train.psds import (
+from train.metrics.intervals import Spans, is_covered, merge_overlaps
+from train.metrics.psds import (
     MAX_FALSE_ALARMS,
     SCENARIOS,
     Clips,
