@@ -17,9 +17,9 @@ import soundfile
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
 from streamsed.pipeline.frontend import normalize
+from train.annotations.desed import Subset
 from train.clips import ClipDataset
 from train.dataset import log_mel
-from train.desed import Subset
 from train.features import build_features
 from train.metrics.criteria import event_counts, event_f1
 from train.scaling import Triple

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streamsed.events import Event
-from train.annotations import (
+from train.annotations.event_lists import (
     digest,
     read_durations,
     read_names,

@@ -14,7 +14,7 @@ from streamsed.events import Event
 from streamsed.inference.model import Model
 from train import card as card_module
 from train import cli
-from train.annotations import write_strong
+from train.annotations.event_lists import write_strong
 from train.card import Card, artificial_sounds
 from train.commands.card import BEGIN, END, to_markdown
 from train.config.mixing import PLAIN

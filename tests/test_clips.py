@@ -21,9 +21,9 @@ from streamsed.config import FrontendConfig
 from streamsed.events import Event
 from streamsed.pipeline.frontend import normalize
 from train import features
+from train.annotations.desed import Subset
 from train.clips import ClipDataset
 from train.dataset import log_mel, score_targets
-from train.desed import Subset
 from train.features import build_features, features_key
 from train.scaling import Triple
 

@@ -10,9 +10,9 @@ import soundfile
 
 from streamsed.events import Event
 from train import cli
-from train.annotations import read_strong, write_names, write_strong
-from train.annotations import write_weak as write_weak_list
-from train.desed import LAYOUT, Desed, NoDesedError, name_list
+from train.annotations.desed import LAYOUT, Desed, NoDesedError, name_list
+from train.annotations.event_lists import read_strong, write_names, write_strong
+from train.annotations.event_lists import write_weak as write_weak_list
 from train.metrics.intervals import merge_overlaps
 
 STRONG = {

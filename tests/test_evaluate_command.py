@@ -12,8 +12,8 @@ from streamsed.config import FrontendConfig
 from streamsed.events import Event
 from streamsed.recordings.formats import score_lines
 from train import cli
-from train.annotations import read_strong, write_durations, write_strong
-from train.score_files import read_scores
+from train.annotations.event_lists import read_strong, write_durations, write_strong
+from train.annotations.score_files import read_scores
 
 RATE = 44100
 FRAME = FrontendConfig().score_frame_duration

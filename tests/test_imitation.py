@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamsed.events import Event
-from train.annotations import read_strong, write_strong
+from train.annotations.desed import Desed
+from train.annotations.event_lists import read_strong, write_strong
 from train.config.mixing import PLAIN
-from train.desed import Desed
 from train.imitation import Sizes, imitate
 from train.soundbank import Soundbank
 from train.soundscapes import Mixer

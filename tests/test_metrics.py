@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamsed.events import Event
-from train.annotations import read_durations, read_strong
+from train.annotations.event_lists import read_durations, read_strong
 from train.metrics.criteria import (
     event_counts,
     event_f1,

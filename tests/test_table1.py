@@ -10,9 +10,9 @@ import torch
 
 from streamsed.config import FrontendConfig
 from train import cli, ingredients, table1
-from train.annotations import read_strong
+from train.annotations.desed import Desed
+from train.annotations.event_lists import read_strong
 from train.checkpoint import LAST, read_checkpoint
-from train.desed import Desed
 from train.imitation import Sizes, imitate
 from train.soundbank import Soundbank
 from train.synthesis import write_bank

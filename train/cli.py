@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import typer
 
 from streamsed.cli.interruption import Interruptible, Interruption
+from train.annotations.desed import NoDesedError
 from train.commands import data
 from train.commands.card import card
 from train.commands.evaluate import evaluate
@@ -16,7 +17,6 @@ from train.commands.fit import fit
 from train.commands.ingredients import ingredients
 from train.commands.soundscapes import soundscapes
 from train.commands.table1 import table1
-from train.desed import NoDesedError
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # typer brings its own or click's
 

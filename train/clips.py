@@ -7,8 +7,8 @@ from torch.utils.data import Dataset
 
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
+from train.annotations.desed import Subset, Truth
 from train.dataset import Example, score_targets
-from train.desed import Subset, Truth
 from train.features import Features
 from train.scaling import Scaling
 

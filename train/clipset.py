@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from train.annotations.desed import Desed
 from train.clips import ClipDataset
 from train.config.train import TrainConfig
-from train.desed import Desed
 from train.features import Features, build_features
 from train.interleave import Interleaved
 from train.recordings import Recordings

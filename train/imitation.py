@@ -25,7 +25,12 @@ import numpy as np
 import soundfile
 
 from streamsed.events import Event
-from train.annotations import read_strong, write_names, write_strong, write_weak
+from train.annotations.event_lists import (
+    read_strong,
+    write_names,
+    write_strong,
+    write_weak,
+)
 from train.config.mixing import PLAIN
 from train.soundbank import Soundbank
 from train.soundscapes import Layout, Mixer

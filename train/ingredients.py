@@ -12,8 +12,8 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from streamsed.config import FrontendConfig, PostConfig
+from train.annotations.desed import Desed
 from train.checkpoint import load_best, load_ensemble
-from train.desed import Desed
 from train.evaluate import Scores, network_scores, score_events
 from train.median import median_filter
 from train.recordings import Recordings

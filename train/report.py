@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from streamsed.atomic_write import write
-from train.desed import Desed
+from train.annotations.desed import Desed
 from train.metrics.criteria import DEFINITIONS
 from train.metrics.psds import DEFINITIONS as PSDS_DEFINITIONS
 from train.pictures import draw_clips, draw_curves, draw_labels, draw_rocs

@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 
 from streamsed.events import Event
-from train.annotations import write_strong
+from train.annotations.event_lists import write_strong
 from train.soundscapes import Layout, Mixer
 
 

@@ -16,11 +16,11 @@ from torch import nn
 
 from streamsed.config import PostConfig
 from streamsed.events import Event
+from train.annotations.desed import Desed
 from train.checkpoint import LAST, load_best, load_ensemble, read_checkpoint
 from train.clipset import ClipSet
 from train.config.preset import load_preset
 from train.config.train import TrainConfig
-from train.desed import Desed
 from train.evaluate import Scores, network_scores, scores_to_events
 from train.fitting import RunOptions, fit_on_clips
 from train.median import median_events

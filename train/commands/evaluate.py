@@ -16,13 +16,13 @@ from streamsed.atomic_write import write
 from streamsed.events import Event
 from streamsed.recordings.job import FileJob
 from streamsed.recordings.outputs import Outputs
-from train.annotations import digest, read_durations, read_strong
+from train.annotations.desed import name_list
+from train.annotations.event_lists import digest, read_durations, read_strong
+from train.annotations.score_files import find_scores, read_scores
 from train.commands.options import Device
-from train.desed import name_list
 from train.metrics.psds import PsdRoc, psd_rocs
 from train.metrics.psds_points import operating_point_rocs
 from train.metrics.scorecard import Scorecard, score_lists
-from train.score_files import find_scores, read_scores
 
 Clips = Mapping[str, Sequence[Event]]
 

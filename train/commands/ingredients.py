@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from streamsed.atomic_write import write
+from train.annotations.desed import Desed
 from train.commands.options import Device, Workers
-from train.desed import Desed
 from train.ingredients import VARIATIONS, Outcome, measure, to_markdown
 from train.provenance import current_command, current_commit
 

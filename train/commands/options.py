@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from train.annotations import read_strong
+from train.annotations.event_lists import read_strong
 from train.soundscapes import Layout
 
 Bank = Annotated[

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from train.annotations.desed import Desed
 from train.commands.options import Device, SaveEvery, Workers
-from train.desed import Desed
 from train.imitation import Sizes, imitate
 from train.provenance import current_command, current_commit
 from train.report import write_report

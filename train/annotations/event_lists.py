@@ -10,7 +10,7 @@ alone, a list of durations `filename duration`. Times are seconds.
     kitchen.wav   1.000  9.871   Running_water
     silence.wav
 
-Columns are found by their names (see `train.table`), so that their order and columns
+Columns are found by their names (see `train.annotations.tsv`), so that their order and columns
 beyond these do not matter. A list is read as it is written: events of one label that overlap or repeat stay, and count one by one where
 events are matched. Where a label is on or off at any time, `merge_overlaps` joins them.
 """
@@ -26,7 +26,7 @@ from pathlib import Path
 from streamsed.atomic_write import write
 from streamsed.events import Event
 from streamsed.recordings.formats import FORMATS, lines
-from train.table import Row, read_rows
+from train.annotations.tsv import Row, read_rows
 
 
 def read_strong(path: Path) -> dict[str, list[Event]]:

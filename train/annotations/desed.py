@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streamsed.events import Event
-from train.annotations import digest, read_names, read_strong, read_weak
+from train.annotations.event_lists import digest, read_names, read_strong, read_weak
 
 Truth = list[Event] | tuple[str, ...] | None
 """Of one clip: its events (strong), its labels (weak) or nothing."""
@@ -152,7 +152,7 @@ class Desed:
         NoDesedError
             There is no list at all.
         ValueError
-            A list is damaged; see `train.annotations`.
+            A list is damaged; see `train.annotations.event_lists`.
         """
         subsets = {
             name: _load_subset(folder, name, folder / path, folders)

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from streamsed.recordings.outputs import SCORES_SUFFIX
+from train.annotations.tsv import read_rows
 from train.metrics.psds import ScoreTable
-from train.table import read_rows
 
 
 def read_scores(path: Path, labels: Sequence[str]) -> ScoreTable:
