@@ -216,8 +216,8 @@ def by_latency() -> str:
     from train.config.mixing import PLAIN
     from train.metrics.criteria import event_f1
     from train.metrics.psds import psds
-    from train.soundbank import Soundbank
-    from train.soundscapes import Mixer
+    from train.mixing.mixer import Mixer
+    from train.mixing.soundbank import Soundbank
 
     model: Any = Remembering(Model.load("default", device="cpu"))
     rate = model.info.frontend.sample_rate

@@ -19,10 +19,10 @@ from train.card import Card, artificial_sounds
 from train.commands.card import BEGIN, END, to_markdown
 from train.config.mixing import PLAIN
 from train.evaluate import score_events
+from train.mixing.mixer import Mixer
+from train.mixing.soundbank import Clip, Soundbank
+from train.mixing.toy_bank import write_bank
 from train.recordings import rebuilt_recordings
-from train.soundbank import Clip, Soundbank
-from train.soundscapes import Mixer
-from train.synthesis import write_bank
 
 LABELS = ("Beeping", "Chirping", "Hissing", "Humming")
 LAYOUTS = [

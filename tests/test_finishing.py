@@ -16,11 +16,11 @@ from train.config.preset import load_preset
 from train.config.train import TrainConfig
 from train.evaluate import network_scores, score_events
 from train.finishing import MEASURED, TUNED, finish
+from train.mixing.mixer import Mixer
+from train.mixing.soundbank import Soundbank
+from train.mixing.toy_bank import write_bank
 from train.recordings import draw_recordings
 from train.scaling import Single
-from train.soundbank import Soundbank
-from train.soundscapes import Mixer
-from train.synthesis import write_bank
 
 
 @pytest.fixture(scope="module")

@@ -17,10 +17,10 @@ from streamsed.events import Event
 from train.annotations.desed import Desed
 from train.annotations.event_lists import read_strong, write_strong
 from train.config.mixing import PLAIN
-from train.imitation import Sizes, imitate
-from train.soundbank import Soundbank
-from train.soundscapes import Mixer
-from train.synthesis import KINDS, write_bank
+from train.mixing.desed_like import Sizes, imitate
+from train.mixing.mixer import Mixer
+from train.mixing.soundbank import Soundbank
+from train.mixing.toy_bank import KINDS, write_bank
 
 SIZES = Sizes(synthetic=3, weak=4, unlabelled=2, validation=3)
 SUBSETS = {

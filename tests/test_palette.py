@@ -9,10 +9,18 @@ from hypothesis import strategies as st
 
 from streamsed.events import Event
 from train.config.mixing import PLAIN, MixRules
-from train.mixing import add_at, at_level, chords, faded, loop, merge_regions, rms
-from train.palette import CUT_FADE, Palette
-from train.soundbank import Clip, Soundbank, active_regions
-from train.soundscapes import Mixer
+from train.mixing.mixer import Mixer
+from train.mixing.palette import CUT_FADE, Palette
+from train.mixing.signals import (
+    add_at,
+    at_level,
+    chords,
+    faded,
+    loop,
+    merge_regions,
+    rms,
+)
+from train.mixing.soundbank import Clip, Soundbank, active_regions
 
 RATE = 44100
 SEEDS = st.integers(0, 2**32)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from train.checkpoint import LAST, best_checkpoints, read_checkpoint
-from train.synthesis import write_bank
+from train.mixing.toy_bank import write_bank
 
 N_STEPS = 60
 SETTINGS = [

@@ -8,18 +8,15 @@ import pytest
 import soundfile
 
 from streamsed.events import Event
-from train.augment import drop_bands, recolour, room_response, through_codec, vary
+from train.augment import drop_bands, recolour
 from train.config.mixing import PLAIN, MixRules
 from train.dataset import score_targets
-from train.mixing import chords, clip_peaks, loop, merge_regions, rms
-from train.palette import Palette
-from train.soundbank import Clip, Soundbank, active_regions
-from train.soundscape_files import write_soundscapes
-from train.soundscapes import (
-    Mixer,
-    Soundscape,
-    isolated_soundscapes,
-)
+from train.mixing.mixer import Mixer, Soundscape, isolated_soundscapes
+from train.mixing.palette import Palette
+from train.mixing.signals import chords, clip_peaks, loop, merge_regions, rms
+from train.mixing.soundbank import Clip, Soundbank, active_regions
+from train.mixing.soundscape_files import write_soundscapes
+from train.mixing.variants import room_response, through_codec, vary
 
 RATE = 44100
 

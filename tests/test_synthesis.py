@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from train.soundbank import Soundbank
-from train.soundscapes import Mixer
-from train.synthesis import KINDS, RATE, write_bank
+from train.mixing.mixer import Mixer
+from train.mixing.soundbank import Soundbank
+from train.mixing.toy_bank import KINDS, RATE, write_bank
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from train import cli, ingredients, table1
 from train.annotations.desed import Desed
 from train.annotations.event_lists import read_strong
 from train.checkpoint import LAST, read_checkpoint
-from train.imitation import Sizes, imitate
-from train.soundbank import Soundbank
-from train.synthesis import write_bank
+from train.mixing.desed_like import Sizes, imitate
+from train.mixing.soundbank import Soundbank
+from train.mixing.toy_bank import write_bank
 from train.table1 import Experiment
 
 REPORTED = [23.70, 31.65, 32.87, 34.51, 36.09, None, None]

@@ -9,6 +9,9 @@ from streamsed.events import Event
 from streamsed.pipeline.frontend import normalize
 from train.config.mixing import PLAIN
 from train.dataset import log_mel
+from train.mixing.mixer import Mixer, Soundscape
+from train.mixing.soundbank import Soundbank
+from train.mixing.toy_bank import write_bank
 from train.recordings import (
     Recordings,
     draw_recordings,
@@ -16,9 +19,6 @@ from train.recordings import (
     rebuilt_recordings,
 )
 from train.scaling import Single
-from train.soundbank import Soundbank
-from train.soundscapes import Mixer, Soundscape
-from train.synthesis import write_bank
 
 CONFIG = FrontendConfig()
 FRAME = CONFIG.score_frame_duration

@@ -19,10 +19,10 @@ from train.calibration import calibration_error, reliability
 from train.config.mixing import PLAIN
 from train.evaluate import Scores, score_psds, scores_to_events
 from train.metrics.criteria import event_counts, intersection_counts, segment_counts
-from train.mixing import chords
+from train.mixing.mixer import Layout, Mixer, Soundscape, isolated_soundscapes
+from train.mixing.signals import chords
+from train.mixing.soundbank import Soundbank
 from train.recordings import Recordings, draw_recordings, gather, rebuilt_recordings
-from train.soundbank import Soundbank
-from train.soundscapes import Layout, Mixer, Soundscape, isolated_soundscapes
 
 REBUILT, BY_RATIO, ALONE, QUIET, GAIN = 5, 6, 7, 8, 9
 """Seeds; those of tuning are others (see `train.finishing`)."""

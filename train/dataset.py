@@ -17,8 +17,8 @@ from streamsed.config import FrontendConfig
 from streamsed.events import Event
 from streamsed.pipeline.frontend import Frontend
 from train.augment import drop_bands, recolour
+from train.mixing.mixer import Mixer
 from train.scaling import Scaling
-from train.soundscapes import Mixer
 
 Example = dict[str, Tensor]
 

@@ -19,10 +19,10 @@ from train.loop import Trainer
 from train.losses import Criterion
 from train.mean_teacher import MeanTeacher
 from train.memory import keep_freed_memory
+from train.mixing.mixer import Layout, Mixer
+from train.mixing.soundbank import Soundbank
 from train.recordings import draw_recordings
 from train.scaling import fit_scaling
-from train.soundbank import Soundbank
-from train.soundscapes import Layout, Mixer
 
 N_COUNTED = 200
 """Soundscapes drawn to count events by label (`n_k` of eq. 3)."""
@@ -81,11 +81,11 @@ def fit_on_soundbank(
     config : TrainConfig
         Settings.
     soundbank : Path
-        See `train.soundbank`.
+        See `train.mixing.soundbank`.
     options : RunOptions
         How the run goes.
     layouts : sequence of Layout
-        Clips of lists; see `train.soundscapes.Mixer`.
+        Clips of lists; see `train.mixing.mixer.Mixer`.
     n_validation : int
         Validation soundscapes; 0 validates nothing.
     """

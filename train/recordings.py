@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
 from train.dataset import Example, log_mel, score_targets
+from train.mixing.mixer import Layout, Mixer, Soundscape
 from train.scaling import Scaling, Triple
-from train.soundscapes import Layout, Mixer, Soundscape
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from streamsed.atomic_write import write
 from streamsed.inference.model import Model
 from train.card import Card
 from train.commands.options import Bank, read_layouts
+from train.mixing.soundbank import Soundbank
 from train.provenance import current_command
-from train.soundbank import Soundbank
 
 BEGIN, END = "<!-- measured -->", "<!-- end of what was measured -->"
 

@@ -15,8 +15,8 @@ from streamsed.atomic_write import write
 from train.annotations.desed import Desed
 from train.annotations.desed_survey import clips_table, labels_table, survey
 from train.commands.options import Bank
-from train.imitation import Sizes, imitate
-from train.soundbank import Soundbank
+from train.mixing.desed_like import Sizes, imitate
+from train.mixing.soundbank import Soundbank
 
 app = typer.Typer(help="Data sets: check DESED, or mix a set laid out like it.")
 FULL = Sizes()

@@ -14,8 +14,8 @@ from train.commands.options import Blueprints, Split, read_layouts
 from train.export import TORCHSCRIPT, export_model
 from train.finishing import finish
 from train.forms import FORMS
+from train.mixing.soundbank import Soundbank
 from train.provenance import current_command
-from train.soundbank import Soundbank
 
 
 def export(

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from train.annotations.event_lists import read_strong
-from train.soundscapes import Layout
+from train.mixing.mixer import Layout
 
 Bank = Annotated[
     Path,

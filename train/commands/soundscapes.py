@@ -9,9 +9,9 @@ import typer
 
 from train.commands.options import Bank, Blueprints, Split, read_layouts
 from train.config.mixing import PLAIN
-from train.soundbank import Soundbank
-from train.soundscape_files import write_soundscapes
-from train.soundscapes import Mixer
+from train.mixing.mixer import Mixer
+from train.mixing.soundbank import Soundbank
+from train.mixing.soundscape_files import write_soundscapes
 
 
 def soundscapes(

@@ -9,11 +9,11 @@ import typer
 
 from train.annotations.desed import Desed
 from train.commands.options import Device, SaveEvery, Workers
-from train.imitation import Sizes, imitate
+from train.mixing.desed_like import Sizes, imitate
+from train.mixing.soundbank import Soundbank
+from train.mixing.toy_bank import write_bank
 from train.provenance import current_command, current_commit
 from train.report import write_report
-from train.soundbank import Soundbank
-from train.synthesis import write_bank
 from train.table1 import Experiment
 
 DEMO_SIZES = Sizes(synthetic=200, weak=100, unlabelled=100, validation=100)

@@ -10,7 +10,7 @@ from typing import cast
 
 import numpy as np
 
-from train.soundbank import Region, Samples
+from train.mixing.soundbank import Region, Samples
 
 FADE = 0.1
 """Seconds of the crossfade where a looped recording meets itself."""

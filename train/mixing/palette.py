@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from train.augment import vary
 from train.config.mixing import MixRules
-from train.mixing import at_level, chords, coloured_noise, faded, loop
-from train.soundbank import Clip, Samples, Soundbank, active_regions
+from train.mixing.signals import at_level, chords, coloured_noise, faded, loop
+from train.mixing.soundbank import Clip, Samples, Soundbank, active_regions
+from train.mixing.variants import vary
 
 CUT_FADE = 0.005
 """Seconds of the fades at the ends of a sound that was cut to a length."""

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from train.mixing import at_level, coloured_noise, faded
-from train.soundbank import Samples
+from train.mixing.signals import at_level, coloured_noise, faded
+from train.mixing.soundbank import Samples
 
 RATE = 44100
 SPLITS = ("train", "train", "train", "validation", "heldout")
@@ -70,7 +70,7 @@ KINDS: dict[str, Callable[[np.random.Generator], Samples]] = {
 
 
 def write_bank(folder: Path, *, n_recordings: int = 30, seed: int = 0) -> Path:
-    """Write a sound bank as `train.soundbank` reads it, with a manifest.
+    """Write a sound bank as `train.mixing.soundbank` reads it, with a manifest.
 
     Parameters
     ----------

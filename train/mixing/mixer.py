@@ -25,7 +25,8 @@ import numpy as np
 
 from streamsed.events import Event
 from train.config.mixing import PLAIN, MixRules
-from train.mixing import (
+from train.mixing.palette import Palette
+from train.mixing.signals import (
     add_at,
     at_level,
     clip_peaks,
@@ -33,8 +34,7 @@ from train.mixing import (
     rms,
     to_sixteen_bits,
 )
-from train.palette import Palette
-from train.soundbank import Clip, Region, Samples, Soundbank
+from train.mixing.soundbank import Clip, Region, Samples, Soundbank
 
 Placed = tuple[str, Region]
 """A label and the samples in which it sounds."""
@@ -107,7 +107,7 @@ class Mixer:
         rng : numpy Generator
             Source of chance.
         generation : int
-            Of the clips' variants, see `train.palette`.
+            Of the clips' variants, see `train.mixing.palette`.
         """
         if self.layouts and rng.random() < self.rules.layout:
             layout = self.layouts[int(rng.integers(len(self.layouts)))]

@@ -10,7 +10,7 @@ import soundfile
 
 from streamsed.events import Event
 from train.annotations.event_lists import write_strong
-from train.soundscapes import Layout, Mixer
+from train.mixing.mixer import Layout, Mixer
 
 
 def write_soundscapes(

@@ -32,8 +32,8 @@ from train.annotations.event_lists import (
     write_weak,
 )
 from train.config.mixing import PLAIN
-from train.soundbank import Soundbank
-from train.soundscapes import Layout, Mixer
+from train.mixing.mixer import Layout, Mixer
+from train.mixing.soundbank import Soundbank
 
 SYNTHETIC, WEAK, UNLABELLED, VALIDATION = (
     "train/synthetic",

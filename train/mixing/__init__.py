@@ -1,0 +1,1 @@
+"""Soundscapes made from a bank of isolated sounds."""
