@@ -18,11 +18,11 @@ from streamsed.config import FrontendConfig
 from streamsed.events import Event
 from streamsed.pipeline.frontend import normalize
 from train.annotations.desed import Subset
-from train.clips import ClipDataset
-from train.dataset import log_mel
-from train.features import build_features
+from train.datasets.clip_features import log_mel
+from train.datasets.clips import ClipDataset
+from train.datasets.feature_cache import build_features
+from train.datasets.scaling import Triple
 from train.metrics.criteria import event_counts, event_f1
-from train.scaling import Triple
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # dcase_util, under it, imports pkg_resources

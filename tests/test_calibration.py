@@ -20,9 +20,9 @@ from train.calibration import (
     reliability,
 )
 from train.config.network import NetworkConfig
+from train.datasets.evaluation_set import Recordings
 from train.evaluate import network_scores
 from train.network import Network
-from train.recordings import Recordings
 
 
 def drawn(logits, seed=0):

@@ -18,11 +18,11 @@ from train.annotations.event_lists import write_strong
 from train.card import Card, artificial_sounds
 from train.commands.card import BEGIN, END, to_markdown
 from train.config.mixing import PLAIN
+from train.datasets.evaluation_set import rebuilt_recordings
 from train.evaluate import score_events
 from train.mixing.mixer import Mixer
 from train.mixing.soundbank import Clip, Soundbank
 from train.mixing.toy_bank import write_bank
-from train.recordings import rebuilt_recordings
 
 LABELS = ("Beeping", "Chirping", "Hissing", "Humming")
 LAYOUTS = [

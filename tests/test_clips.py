@@ -20,12 +20,12 @@ from torch.utils.data import DataLoader
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
 from streamsed.pipeline.frontend import normalize
-from train import features
 from train.annotations.desed import Subset
-from train.clips import ClipDataset
-from train.dataset import log_mel, score_targets
-from train.features import build_features, features_key
-from train.scaling import Triple
+from train.datasets import feature_cache as features
+from train.datasets.clip_features import log_mel, score_targets
+from train.datasets.clips import ClipDataset
+from train.datasets.feature_cache import build_features, features_key
+from train.datasets.scaling import Triple
 
 SMALL = FrontendConfig(
     sample_rate=16000,

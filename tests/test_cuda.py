@@ -11,7 +11,7 @@ from streamsed.detector import Detector
 from streamsed.inference.model import Model
 from train.config.network import NetworkConfig
 from train.config.train import TrainConfig
-from train.dataset import Example
+from train.datasets.clip_features import Example
 from train.loop import Trainer
 from train.losses import Criterion
 from train.memory import largest_fit

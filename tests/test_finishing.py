@@ -14,13 +14,13 @@ from train.config.mixing import PLAIN
 from train.config.network import NetworkConfig
 from train.config.preset import load_preset
 from train.config.train import TrainConfig
+from train.datasets.evaluation_set import draw_recordings
+from train.datasets.scaling import Single
 from train.evaluate import network_scores, score_events
 from train.finishing import MEASURED, TUNED, finish
 from train.mixing.mixer import Mixer
 from train.mixing.soundbank import Soundbank
 from train.mixing.toy_bank import write_bank
-from train.recordings import draw_recordings
-from train.scaling import Single
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader, Dataset
 
-from train.interleave import Interleaved
+from train.datasets.interleaved import Interleaved
 
 PARTS = st.lists(
     st.tuples(st.integers(0, 7), st.integers(0, 4)), min_size=1, max_size=4

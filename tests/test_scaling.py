@@ -13,8 +13,8 @@ from sounds import scene
 
 from streamsed.config import FrontendConfig, StreamConfig
 from streamsed.pipeline.frontend import normalize
-from train.dataset import log_mel
-from train.scaling import (
+from train.datasets.clip_features import log_mel
+from train.datasets.scaling import (
     SCALINGS,
     Single,
     Standardize,

@@ -8,9 +8,9 @@ import pytest
 import soundfile
 
 from streamsed.events import Event
-from train.augment import drop_bands, recolour
 from train.config.mixing import PLAIN, MixRules
-from train.dataset import score_targets
+from train.datasets.augment import drop_bands, recolour
+from train.datasets.clip_features import score_targets
 from train.mixing.mixer import Mixer, Soundscape, isolated_soundscapes
 from train.mixing.palette import Palette
 from train.mixing.signals import chords, clip_peaks, loop, merge_regions, rms

@@ -17,12 +17,12 @@ from train.average import update_average
 from train.checkpoint import LAST, load_best, load_trained, save_atomically
 from train.config.network import NetworkConfig
 from train.config.train import TrainConfig
+from train.datasets.evaluation_set import Recordings
 from train.evaluate import network_scores
 from train.loop import Trainer
 from train.losses import Criterion
 from train.mean_teacher import MeanTeacher
 from train.metrics.criteria import event_f1
-from train.recordings import Recordings
 
 LABELS = ("low", "high")
 TINY = NetworkConfig(width=8)

@@ -8,17 +8,17 @@ from streamsed.config import FrontendConfig
 from streamsed.events import Event
 from streamsed.pipeline.frontend import normalize
 from train.config.mixing import PLAIN
-from train.dataset import log_mel
-from train.mixing.mixer import Mixer, Soundscape
-from train.mixing.soundbank import Soundbank
-from train.mixing.toy_bank import write_bank
-from train.recordings import (
+from train.datasets.clip_features import log_mel
+from train.datasets.evaluation_set import (
     Recordings,
     draw_recordings,
     gather,
     rebuilt_recordings,
 )
-from train.scaling import Single
+from train.datasets.scaling import Single
+from train.mixing.mixer import Mixer, Soundscape
+from train.mixing.soundbank import Soundbank
+from train.mixing.toy_bank import write_bank
 
 CONFIG = FrontendConfig()
 FRAME = CONFIG.score_frame_duration

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
+from train.datasets.evaluation_set import Recordings
 from train.evaluate import score_events, scores_to_events
-from train.recordings import Recordings
 from train.tuning import DURATIONS, tune_post
 
 CONFIG = FrontendConfig()

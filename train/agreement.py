@@ -25,7 +25,7 @@ from streamsed.inference.onnx_weights import Probe, read_probe
 from streamsed.inference.selection import ranking
 from streamsed.pipeline.frontend import normalize
 from streamsed.samples import Float32
-from train.dataset import log_mel
+from train.datasets.clip_features import log_mel
 from train.evaluate import scores_to_events
 from train.metrics.criteria import event_f1
 

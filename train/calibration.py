@@ -17,9 +17,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from streamsed.config import FrontendConfig
+from train.datasets.evaluation_set import Recordings
 from train.evaluate import Scores
 from train.network import Network
-from train.recordings import Recordings
 
 MIN_FRAMES = 50
 """A label with fewer active frames is left as it is."""

@@ -17,12 +17,17 @@ from streamsed.events import Event
 from streamsed.inference.model import Model
 from train.calibration import calibration_error, reliability
 from train.config.mixing import PLAIN
+from train.datasets.evaluation_set import (
+    Recordings,
+    draw_recordings,
+    gather,
+    rebuilt_recordings,
+)
 from train.evaluate import Scores, score_psds, scores_to_events
 from train.metrics.criteria import event_counts, intersection_counts, segment_counts
 from train.mixing.mixer import Layout, Mixer, Soundscape, isolated_soundscapes
 from train.mixing.signals import chords
 from train.mixing.soundbank import Soundbank
-from train.recordings import Recordings, draw_recordings, gather, rebuilt_recordings
 
 REBUILT, BY_RATIO, ALONE, QUIET, GAIN = 5, 6, 7, 8, 9
 """Seeds; those of tuning are others (see `train.finishing`)."""

@@ -12,9 +12,9 @@ from torch import nn
 
 from train.config.train import TrainConfig
 from train.crnn import Crnn
+from train.datasets.scaling import Scaling, Triple, scaling_from_dict
 from train.ensemble import Ensemble, ensemble_weights
 from train.network import Network
-from train.scaling import Scaling, Triple, scaling_from_dict
 
 LAST = "last.pt"
 """Everything needed to go on training."""

@@ -17,10 +17,10 @@ from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
 from streamsed.pipeline.tracker import EventTracker
 from train.config.mixing import PLAIN
+from train.datasets.evaluation_set import Recordings
 from train.metrics.criteria import event_f1
 from train.metrics.f1 import F1
 from train.metrics.psds import psds
-from train.recordings import Recordings
 
 Scores = NDArray[np.float32]
 

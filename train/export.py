@@ -23,11 +23,11 @@ from streamsed.inference.model_file import ModelInfo
 from train.agreement import Trial, Yardstick, choose_probe, judge_engines
 from train.archive import Graphs, write_archive
 from train.checkpoint import TrainedNetwork
+from train.datasets.scaling import Triple
 from train.fold import fold
 from train.forms import FORMS
 from train.onnx_graph import quantize, requantize_from_floats, to_onnx
 from train.provenance import current_commit
-from train.scaling import Triple
 
 ROUNDING = 0.01
 """Largest difference of a score that folding and 16-bit weights may make."""

@@ -15,12 +15,12 @@ from train.agreement import Trial
 from train.calibration import calibrate
 from train.checkpoint import TrainedNetwork
 from train.config.mixing import PLAIN
+from train.datasets.evaluation_set import Recordings, draw_recordings
 from train.evaluate import network_scores, score_events
 from train.metrics.f1 import F1
 from train.mixing.mixer import Layout, Mixer
 from train.mixing.soundbank import Soundbank
 from train.network import Network
-from train.recordings import Recordings, draw_recordings
 from train.tuning import tune_post
 
 MEASURED, TUNED, QUIET, RANGES = 2, 3, 4, 5

@@ -10,10 +10,13 @@ import numpy as np
 import torch
 
 from train.checkpoint import LAST
-from train.clipset import ClipSet
 from train.config.mixing import PLAIN
 from train.config.train import TrainConfig
-from train.dataset import SoundscapeDataset, log_mel
+from train.datasets.clip_features import log_mel
+from train.datasets.data_module import ClipSet
+from train.datasets.evaluation_set import draw_recordings
+from train.datasets.scaling import fit_scaling
+from train.datasets.soundscapes import SoundscapeDataset
 from train.learner import Objective
 from train.loop import Trainer
 from train.losses import Criterion
@@ -21,8 +24,6 @@ from train.mean_teacher import MeanTeacher
 from train.memory import keep_freed_memory
 from train.mixing.mixer import Layout, Mixer
 from train.mixing.soundbank import Soundbank
-from train.recordings import draw_recordings
-from train.scaling import fit_scaling
 
 N_COUNTED = 200
 """Soundscapes drawn to count events by label (`n_k` of eq. 3)."""

@@ -14,7 +14,7 @@ from torch import nn
 from train.average import update_average
 from train.checkpoint import make_network
 from train.config.train import TrainConfig
-from train.dataset import Example
+from train.datasets.clip_features import Example
 from train.memory import largest_fit
 from train.parallel import Parallel
 

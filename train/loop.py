@@ -21,13 +21,13 @@ from torch.utils.data import DataLoader, Dataset
 from streamsed.config import PostConfig
 from train.checkpoint import LAST, keep_best, read_checkpoint, save_atomically
 from train.config.train import TrainConfig
-from train.dataset import Example
+from train.datasets.clip_features import Example
+from train.datasets.evaluation_set import Recordings
+from train.datasets.scaling import Scaling, Triple
 from train.evaluate import network_scores, score_events
 from train.learner import Learner, Objective
 from train.parallel import Parallel
-from train.recordings import Recordings
 from train.runlog import RunLog
-from train.scaling import Scaling, Triple
 
 LOG_EVERY = 50
 """Steps between rows of `log.csv`."""

@@ -18,9 +18,10 @@ from streamsed.config import PostConfig
 from streamsed.events import Event
 from train.annotations.desed import Desed
 from train.checkpoint import LAST, load_best, load_ensemble, read_checkpoint
-from train.clipset import ClipSet
 from train.config.preset import load_preset
 from train.config.train import TrainConfig
+from train.datasets.data_module import ClipSet
+from train.datasets.evaluation_set import Recordings
 from train.evaluate import Scores, network_scores, scores_to_events
 from train.fitting import RunOptions, fit_on_clips
 from train.median import median_events
@@ -28,7 +29,6 @@ from train.metrics.criteria import event_counts
 from train.metrics.f1 import F1, Intervals
 from train.metrics.psds import NoPsdsError, PsdRoc, ScoreTable, psd_rocs
 from train.parallel import Parallel
-from train.recordings import Recordings
 from train.tuning import tune_post
 
 BASELINE, STRONGER, WEAKER = "baseline_crnn", "nec_alpha_0.1", "nec_alpha_0.01"

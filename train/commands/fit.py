@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from train.annotations.desed import Desed
-from train.clipset import ClipSet
 from train.commands.options import Blueprints, Device, SaveEvery, read_layouts
 from train.config.preset import load_preset, preset_names
+from train.datasets.data_module import ClipSet
 from train.fitting import RunOptions, fit_on_clips, fit_on_soundbank
 
 

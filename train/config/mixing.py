@@ -14,7 +14,7 @@ class MixRules:
     duration : float
         Seconds.
     n_variants : int
-        Variants kept of each clip (see `train.augment`); 0 uses the clips as they are.
+        Variants kept of each clip (see `train.datasets.augment`); 0 uses the clips as they are.
     event_to_background : (float, float)
         dB, the range of an event's level over the bed.
     max_events : int

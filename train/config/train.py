@@ -31,7 +31,7 @@ class TrainConfig:
     mixing : MixRules
         How soundscapes are drawn, where it is trained on such.
     scaling : {"triple", "single", "standardize"}
-        Input scaling, see `train.scaling`.
+        Input scaling, see `train.datasets.scaling`.
     alpha : float
         Weight of the region loss (eq. 2).
     batch_size : int
@@ -55,7 +55,7 @@ class TrainConfig:
     keep_average : bool
         Validate, keep and export the averaged weights rather than the last ones.
     augment : bool
-        Recolour frames and drop bands of soundscapes (see `train.augment`).
+        Recolour frames and drop bands of soundscapes (see `train.datasets.augment`).
     precision : {"fp32", "bf16", "fp16"}
         Of the network's arithmetic; losses, weights and their updates stay float32.
     steps : int

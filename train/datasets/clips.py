@@ -8,9 +8,9 @@ from torch.utils.data import Dataset
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
 from train.annotations.desed import Subset, Truth
-from train.dataset import Example, score_targets
-from train.features import Features
-from train.scaling import Scaling
+from train.datasets.clip_features import Example, score_targets
+from train.datasets.feature_cache import Features
+from train.datasets.scaling import Scaling
 
 
 class ClipDataset(Dataset[Example]):

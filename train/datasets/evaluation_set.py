@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
-from train.dataset import Example, log_mel, score_targets
+from train.datasets.clip_features import Example, log_mel, score_targets
+from train.datasets.scaling import Scaling, Triple
 from train.mixing.mixer import Layout, Mixer, Soundscape
-from train.scaling import Scaling, Triple
 
 
 @dataclass(frozen=True, slots=True)

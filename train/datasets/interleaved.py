@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from torch.utils.data import Dataset
 
-from train.dataset import Example
+from train.datasets.clip_features import Example
 
 
 class Interleaved(Dataset[Example]):

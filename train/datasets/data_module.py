@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.annotations.desed import Desed
-from train.clips import ClipDataset
 from train.config.train import TrainConfig
-from train.features import Features, build_features
-from train.interleave import Interleaved
-from train.recordings import Recordings
-from train.scaling import Scaling, fit_scaling
+from train.datasets.clips import ClipDataset
+from train.datasets.evaluation_set import Recordings
+from train.datasets.feature_cache import Features, build_features
+from train.datasets.interleaved import Interleaved
+from train.datasets.scaling import Scaling, fit_scaling
 
 N_FITTED = 200
 """Clips whose decibels a scaling is fitted to."""

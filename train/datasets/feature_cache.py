@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from streamsed.audio.decode import file_chunks
 from streamsed.config import FrontendConfig
-from train.dataset import log_mel
+from train.datasets.clip_features import log_mel
 
 TO_DO, WHOLE, UNREADABLE = 0, 1, 2
 CHUNK = 32

@@ -1,0 +1,1 @@
+"""Examples for training and sets to evaluate on: features, targets and scalings."""
