@@ -26,7 +26,7 @@ from benchmarks.program import SCENE, run
 from streamsed.config import FrontendConfig
 from train.config.network import NetworkConfig
 from train.losses import Criterion
-from train.network import Network
+from train.networks.resnet import Network
 
 PRECISIONS = {
     "fp32": torch.float32,

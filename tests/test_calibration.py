@@ -22,7 +22,7 @@ from train.calibration import (
 from train.config.network import NetworkConfig
 from train.datasets.evaluation_set import Recordings
 from train.evaluate import network_scores
-from train.network import Network
+from train.networks.resnet import Network
 
 
 def drawn(logits, seed=0):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from train.crnn import Crnn, Dropout, GatedLinear, attention_logits
+from train.networks.crnn import Crnn, Dropout, GatedLinear, attention_logits
 
 
 def small_crnn(**settings):

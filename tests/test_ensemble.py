@@ -13,10 +13,10 @@ from train.agreement import Trial
 from train.checkpoint import TrainedNetwork
 from train.config.network import NetworkConfig
 from train.config.train import TrainConfig
-from train.crnn import Crnn
-from train.ensemble import Ensemble, ensemble_weights
 from train.export import export_model
-from train.network import Network, Outputs
+from train.networks.crnn import Crnn
+from train.networks.ensemble import Ensemble, ensemble_weights
+from train.networks.resnet import Network, Outputs
 
 
 class Constant(nn.Module):

@@ -9,7 +9,7 @@ import torch
 
 from streamsed.config import PostConfig
 from train import finishing
-from train.checkpoint import TrainedNetwork, make_network
+from train.checkpoint import TrainedNetwork
 from train.config.mixing import PLAIN
 from train.config.network import NetworkConfig
 from train.config.preset import load_preset
@@ -21,6 +21,7 @@ from train.finishing import MEASURED, TUNED, finish
 from train.mixing.mixer import Mixer
 from train.mixing.soundbank import Soundbank
 from train.mixing.toy_bank import write_bank
+from train.networks.factory import make_network
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from train.checkpoint import load_best, save_atomically
 from train.config.network import NetworkConfig
 from train.config.preset import load_preset
 from train.config.train import TrainConfig
-from train.network import Network
+from train.networks.resnet import Network
 
 ROOT = Path(__file__).parent.parent
 SETTINGS = sorted((ROOT / "scripts").glob("*.toml"))

@@ -13,7 +13,7 @@ from train.losses import (
     region_loss,
     strong_loss,
 )
-from train.network import Outputs
+from train.networks.resnet import Outputs
 
 
 def logit(p):

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from train.average import update_average
-from train.crnn import ClipOutputs, Crnn
 from train.mean_teacher import MeanTeacher, sigmoid_ramp
+from train.networks.crnn import ClipOutputs, Crnn
 
 
 def logit(p):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from train.config.network import NetworkConfig
-from train.network import Network, PointConv2d
+from train.networks.resnet import Network, PointConv2d
 
 TWICE = {"stem_pools": 2, "strides": ((1, 1), (1, 1), (2, 2), (1, 2))}
 

@@ -19,7 +19,7 @@ from torch.nn import functional
 from streamsed.config import FrontendConfig
 from train.datasets.evaluation_set import Recordings
 from train.evaluate import Scores
-from train.network import Network
+from train.networks.resnet import Network
 
 MIN_FRAMES = 50
 """A label with fewer active frames is left as it is."""

@@ -11,10 +11,9 @@ import torch
 from torch import nn
 
 from train.config.train import TrainConfig
-from train.crnn import Crnn
 from train.datasets.scaling import Scaling, Triple, scaling_from_dict
-from train.ensemble import Ensemble, ensemble_weights
-from train.network import Network
+from train.networks.ensemble import Ensemble, ensemble_weights
+from train.networks.factory import make_network
 
 LAST = "last.pt"
 """Everything needed to go on training."""
@@ -50,18 +49,6 @@ class TrainedNetwork:
     step: int
     scaling: Scaling = field(default_factory=Triple)
     f1_per_label: Mapping[str, float] = field(default_factory=dict)
-
-
-def make_network(config: TrainConfig, n_labels: int) -> Network | Crnn:
-    """Build the network of a configuration, in the layout that is fastest on a CPU."""
-    network: Network | Crnn
-    if config.system == "crnn":
-        network = Crnn(
-            n_labels, n_mels=config.frontend.n_mels, n_filters=config.network.width
-        )
-    else:
-        network = Network(n_labels, config.network)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def save_atomically(state: dict[str, Any], path: Path) -> None:

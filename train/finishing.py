@@ -20,7 +20,7 @@ from train.evaluate import network_scores, score_events
 from train.metrics.f1 import F1
 from train.mixing.mixer import Layout, Mixer
 from train.mixing.soundbank import Soundbank
-from train.network import Network
+from train.networks.resnet import Network
 from train.tuning import tune_post
 
 MEASURED, TUNED, QUIET, RANGES = 2, 3, 4, 5

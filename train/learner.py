@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from train.average import update_average
-from train.checkpoint import make_network
 from train.config.train import TrainConfig
 from train.datasets.clip_features import Example
 from train.memory import largest_fit
+from train.networks.factory import make_network
 from train.parallel import Parallel
 
 Objective = Callable[[Any, Any, Example, float], dict[str, torch.Tensor]]

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from train.crnn import Crnn
+from train.networks.crnn import Crnn
 
 
 def sigmoid_ramp(progress: float, length: float) -> float:

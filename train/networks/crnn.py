@@ -10,7 +10,7 @@
         scores          linear, sigmoid                         -> scores (B, 108, K)
         clip            scores weighted by attention over time  -> clip (B, K)
 
-Time is the height, frequency the width of a map. As in `train.network`, `logits` gives
+Time is the height, frequency the width of a map. As in `train.networks.resnet`, `logits` gives
 both outputs before the sigmoid, for losses that stay finite, and `forward` gives
 probabilities. The second output is not the report's region but the score of the clip:
 what a weak label is compared with.

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from train.network import Outputs
+from train.networks.resnet import Outputs
 
 
 def ensemble_weights(

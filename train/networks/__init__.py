@@ -1,0 +1,1 @@
+"""The networks: the report's, the baseline's, and several that vote."""
