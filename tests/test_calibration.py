@@ -11,7 +11,9 @@ from torch.nn import functional
 
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
-from train.calibration import (
+from train.config.network import NetworkConfig
+from train.datasets.evaluation_set import Recordings
+from train.evaluation.calibration import (
     MIN_FRAMES,
     MIN_SLOPE,
     calibrate,
@@ -19,9 +21,7 @@ from train.calibration import (
     fit_calibration,
     reliability,
 )
-from train.config.network import NetworkConfig
-from train.datasets.evaluation_set import Recordings
-from train.evaluate import network_scores
+from train.evaluation.scoring import network_scores
 from train.networks.resnet import Network
 
 

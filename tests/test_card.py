@@ -12,14 +12,15 @@ import pytest
 from streamsed.config import PostConfig
 from streamsed.events import Event
 from streamsed.inference.model import Model
-from train import card as card_module
 from train import cli
 from train.annotations.event_lists import write_strong
-from train.card import Card, artificial_sounds
-from train.commands.card import BEGIN, END, to_markdown
+from train.commands.card import BEGIN, END
 from train.config.mixing import PLAIN
 from train.datasets.evaluation_set import rebuilt_recordings
-from train.evaluate import score_events
+from train.evaluation import model_card as card_module
+from train.evaluation.model_card import Card, artificial_sounds
+from train.evaluation.model_card_page import to_markdown
+from train.evaluation.scoring import score_events
 from train.mixing.mixer import Mixer
 from train.mixing.soundbank import Clip, Soundbank
 from train.mixing.toy_bank import write_bank

@@ -16,7 +16,7 @@ from train.config.preset import load_preset
 from train.config.train import TrainConfig
 from train.datasets.evaluation_set import draw_recordings
 from train.datasets.scaling import Single
-from train.evaluate import network_scores, score_events
+from train.evaluation.scoring import network_scores, score_events
 from train.finishing import MEASURED, TUNED, finish
 from train.mixing.mixer import Mixer
 from train.mixing.soundbank import Soundbank

@@ -10,7 +10,7 @@ from reference import spans
 from scipy import ndimage
 
 from streamsed.config import FrontendConfig
-from train.median import median_events, median_filter
+from train.evaluation.median_filter import median_events, median_filter
 
 GRID = FrontendConfig(hop_length=511, n_mels=64, segment_frames=864)
 

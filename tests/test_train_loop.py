@@ -18,7 +18,7 @@ from train.checkpoint import LAST, load_best, load_trained, save_atomically
 from train.config.network import NetworkConfig
 from train.config.train import TrainConfig
 from train.datasets.evaluation_set import Recordings
-from train.evaluate import network_scores
+from train.evaluation.scoring import network_scores
 from train.loop import Trainer
 from train.losses import Criterion
 from train.mean_teacher import MeanTeacher

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
 from train.datasets.evaluation_set import Recordings
-from train.evaluate import score_events, scores_to_events
-from train.tuning import DURATIONS, tune_post
+from train.evaluation.scoring import score_events, scores_to_events
+from train.evaluation.tuning import DURATIONS, tune_post
 
 CONFIG = FrontendConfig()
 FRAME = CONFIG.score_frame_duration

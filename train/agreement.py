@@ -26,7 +26,7 @@ from streamsed.inference.selection import ranking
 from streamsed.pipeline.frontend import normalize
 from streamsed.samples import Float32
 from train.datasets.clip_features import log_mel
-from train.evaluate import scores_to_events
+from train.evaluation.scoring import scores_to_events
 from train.metrics.criteria import event_f1
 
 TOLERANCE = 1e-3

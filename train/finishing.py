@@ -12,16 +12,16 @@ from typing import Any
 
 from streamsed.config import PostConfig
 from train.agreement import Trial
-from train.calibration import calibrate
 from train.checkpoint import TrainedNetwork
 from train.config.mixing import PLAIN
 from train.datasets.evaluation_set import Recordings, draw_recordings
-from train.evaluate import network_scores, score_events
+from train.evaluation.calibration import calibrate
+from train.evaluation.scoring import network_scores, score_events
+from train.evaluation.tuning import tune_post
 from train.metrics.f1 import F1
 from train.mixing.mixer import Layout, Mixer
 from train.mixing.soundbank import Soundbank
 from train.networks.resnet import Network
-from train.tuning import tune_post
 
 MEASURED, TUNED, QUIET, RANGES = 2, 3, 4, 5
 """Seeds of the soundscapes that are measured, tuned on, without events, and that 8-bit

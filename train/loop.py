@@ -24,7 +24,7 @@ from train.config.train import TrainConfig
 from train.datasets.clip_features import Example
 from train.datasets.evaluation_set import Recordings
 from train.datasets.scaling import Scaling, Triple
-from train.evaluate import network_scores, score_events
+from train.evaluation.scoring import network_scores, score_events
 from train.learner import Learner, Objective
 from train.parallel import Parallel
 from train.runlog import RunLog

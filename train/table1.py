@@ -22,14 +22,14 @@ from train.config.preset import load_preset
 from train.config.train import TrainConfig
 from train.datasets.data_module import ClipSet
 from train.datasets.evaluation_set import Recordings
-from train.evaluate import Scores, network_scores, scores_to_events
+from train.evaluation.median_filter import median_events
+from train.evaluation.scoring import Scores, network_scores, scores_to_events
+from train.evaluation.tuning import tune_post
 from train.fitting import RunOptions, fit_on_clips
-from train.median import median_events
 from train.metrics.criteria import event_counts
 from train.metrics.f1 import F1, Intervals
 from train.metrics.psds import NoPsdsError, PsdRoc, ScoreTable, psd_rocs
 from train.parallel import Parallel
-from train.tuning import tune_post
 
 BASELINE, STRONGER, WEAKER = "baseline_crnn", "nec_alpha_0.1", "nec_alpha_0.01"
 """Presets."""

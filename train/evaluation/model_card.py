@@ -15,7 +15,6 @@ import numpy as np
 from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
 from streamsed.inference.model import Model
-from train.calibration import calibration_error, reliability
 from train.config.mixing import PLAIN
 from train.datasets.evaluation_set import (
     Recordings,
@@ -23,7 +22,8 @@ from train.datasets.evaluation_set import (
     gather,
     rebuilt_recordings,
 )
-from train.evaluate import Scores, score_psds, scores_to_events
+from train.evaluation.calibration import calibration_error, reliability
+from train.evaluation.scoring import Scores, score_psds, scores_to_events
 from train.metrics.criteria import event_counts, intersection_counts, segment_counts
 from train.mixing.mixer import Layout, Mixer, Soundscape, isolated_soundscapes
 from train.mixing.signals import chords

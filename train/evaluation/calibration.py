@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from streamsed.config import FrontendConfig
 from train.datasets.evaluation_set import Recordings
-from train.evaluate import Scores
+from train.evaluation.scoring import Scores
 from train.networks.resnet import Network
 
 MIN_FRAMES = 50

@@ -21,7 +21,7 @@ import numpy as np
 
 from streamsed.config import FrontendConfig, PostConfig
 from train.datasets.evaluation_set import Recordings
-from train.evaluate import Scores, score_events, scores_to_events
+from train.evaluation.scoring import Scores, score_events, scores_to_events
 
 ONSETS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.96)
 OFFSET_RATIOS = (1.0, 0.7, 0.4, 0.2)
