@@ -25,7 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.program import SCENE, run
 from streamsed.config import FrontendConfig
 from train.config.network import NetworkConfig
-from train.losses import Criterion
+from train.fit.losses import Criterion
 from train.networks.resnet import Network
 
 PRECISIONS = {

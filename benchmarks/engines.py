@@ -21,9 +21,9 @@ from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelInfo, find_model
 from streamsed.inference.selection import Wish
 from train.agreement import Trial
-from train.checkpoint import TrainedNetwork
 from train.config.train import TrainConfig
 from train.export import export_model
+from train.fit.checkpoint import TrainedNetwork
 from train.networks.factory import make_network
 
 ROUNDS = {"default": 20, "full width": 5}

@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from train.checkpoint import BEST, read_checkpoint, save_atomically
+from train.fit.checkpoint import BEST, read_checkpoint, save_atomically
 
 PART = 15_000_000
 """Bytes of a part; the machine's limit is 16 MB for a file."""

@@ -4,9 +4,9 @@ import torch
 
 from streamsed.config import FrontendConfig
 from train.agreement import Trial
-from train.checkpoint import TrainedNetwork
 from train.config.network import NetworkConfig
 from train.config.train import TrainConfig
+from train.fit.checkpoint import TrainedNetwork
 from train.networks.factory import make_network
 
 LABELS = ("Cat", "Dog", "Speech")

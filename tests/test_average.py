@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from train.average import update_average
+from train.fit.weight_average import update_average
 
 
 def walk(n_steps, **settings):

@@ -12,9 +12,9 @@ from streamsed.inference.model import Model
 from train.config.network import NetworkConfig
 from train.config.train import TrainConfig
 from train.datasets.clip_features import Example
-from train.loop import Trainer
-from train.losses import Criterion
-from train.memory import largest_fit
+from train.fit.losses import Criterion
+from train.fit.memory import largest_fit
+from train.fit.trainer import Trainer
 
 SCENE = cuda.SCENE
 

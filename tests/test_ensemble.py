@@ -10,10 +10,10 @@ from torch import nn
 
 from streamsed.inference.model import Model
 from train.agreement import Trial
-from train.checkpoint import TrainedNetwork
 from train.config.network import NetworkConfig
 from train.config.train import TrainConfig
 from train.export import export_model
+from train.fit.checkpoint import TrainedNetwork
 from train.networks.crnn import Crnn
 from train.networks.ensemble import Ensemble, ensemble_weights
 from train.networks.resnet import Network, Outputs

@@ -14,9 +14,10 @@ from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelInfo
-from train import agreement, cli, fitting
+from train import agreement, cli
 from train.agreement import Trial, Yardstick, network_score
 from train.export import count_gmac, export_model, largest_difference
+from train.fit import run as fitting
 from train.fold import fold
 from train.forms import FORMS
 

@@ -9,7 +9,6 @@ import torch
 
 from streamsed.config import PostConfig
 from train import finishing
-from train.checkpoint import TrainedNetwork
 from train.config.mixing import PLAIN
 from train.config.network import NetworkConfig
 from train.config.preset import load_preset
@@ -18,6 +17,7 @@ from train.datasets.evaluation_set import draw_recordings
 from train.datasets.scaling import Single
 from train.evaluation.scoring import network_scores, score_events
 from train.finishing import MEASURED, TUNED, finish
+from train.fit.checkpoint import TrainedNetwork
 from train.mixing.mixer import Mixer
 from train.mixing.soundbank import Soundbank
 from train.mixing.toy_bank import write_bank

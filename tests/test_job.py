@@ -15,10 +15,10 @@ import soundfile
 import torch
 
 from scripts import build, job, pack, parts
-from train.checkpoint import load_best, save_atomically
 from train.config.network import NetworkConfig
 from train.config.preset import load_preset
 from train.config.train import TrainConfig
+from train.fit.checkpoint import load_best, save_atomically
 from train.networks.resnet import Network
 
 ROOT = Path(__file__).parent.parent

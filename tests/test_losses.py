@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from train.losses import (
+from train.fit.losses import (
     Criterion,
     class_loss,
     class_weights,

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from train.average import update_average
-from train.mean_teacher import MeanTeacher, sigmoid_ramp
+from train.fit.mean_teacher import MeanTeacher, sigmoid_ramp
+from train.fit.weight_average import update_average
 from train.networks.crnn import ClipOutputs, Crnn
 
 

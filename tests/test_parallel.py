@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from train.parallel import Parallel
+from train.fit.distributed import Parallel
 
 SCRIPT = """
 import sys, torch

@@ -9,7 +9,7 @@ import time
 import pytest
 import torch
 
-from train.checkpoint import LAST, best_checkpoints, read_checkpoint
+from train.fit.checkpoint import LAST, best_checkpoints, read_checkpoint
 from train.mixing.toy_bank import write_bank
 
 N_STEPS = 60

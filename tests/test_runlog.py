@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from train.runlog import RunLog
+from train.fit.run_log import RunLog
 
 
 def test_rows_follow_one_header(tmp_path):

@@ -12,7 +12,7 @@ from streamsed.config import FrontendConfig
 from train import cli, ingredients, table1
 from train.annotations.desed import Desed
 from train.annotations.event_lists import read_strong
-from train.checkpoint import LAST, read_checkpoint
+from train.fit.checkpoint import LAST, read_checkpoint
 from train.mixing.desed_like import Sizes, imitate
 from train.mixing.soundbank import Soundbank
 from train.mixing.toy_bank import write_bank

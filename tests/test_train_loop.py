@@ -12,16 +12,16 @@ from torch.utils.data import Dataset
 
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
-from train import loop
-from train.average import update_average
-from train.checkpoint import LAST, load_best, load_trained, save_atomically
 from train.config.network import NetworkConfig
 from train.config.train import TrainConfig
 from train.datasets.evaluation_set import Recordings
 from train.evaluation.scoring import network_scores
-from train.loop import Trainer
-from train.losses import Criterion
-from train.mean_teacher import MeanTeacher
+from train.fit import trainer as loop
+from train.fit.checkpoint import LAST, load_best, load_trained, save_atomically
+from train.fit.losses import Criterion
+from train.fit.mean_teacher import MeanTeacher
+from train.fit.trainer import Trainer
+from train.fit.weight_average import update_average
 from train.metrics.criteria import event_f1
 
 LABELS = ("low", "high")

@@ -22,8 +22,8 @@ from streamsed.config import FrontendConfig, PostConfig, StreamConfig
 from streamsed.inference.model_file import ModelInfo
 from train.agreement import Trial, Yardstick, choose_probe, judge_engines
 from train.archive import Graphs, write_archive
-from train.checkpoint import TrainedNetwork
 from train.datasets.scaling import Triple
+from train.fit.checkpoint import TrainedNetwork
 from train.fold import fold
 from train.forms import FORMS
 from train.onnx_graph import quantize, requantize_from_floats, to_onnx
@@ -51,7 +51,7 @@ def export_model(
     Parameters
     ----------
     trained : TrainedNetwork
-        From `train.checkpoint.load_trained`.
+        From `train.fit.checkpoint.load_trained`.
     output : Path
         The file; replaced only by one that passed the check.
     name : str

@@ -13,10 +13,10 @@ from statistics import mean, stdev
 
 from streamsed.config import FrontendConfig, PostConfig
 from train.annotations.desed import Desed
-from train.checkpoint import load_best, load_ensemble
 from train.datasets.evaluation_set import Recordings
 from train.evaluation.median_filter import median_filter
 from train.evaluation.scoring import Scores, network_scores, score_events
+from train.fit.checkpoint import load_best, load_ensemble
 from train.table1 import BASELINE, PLAIN_POST, WEAKER, Experiment
 
 

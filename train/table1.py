@@ -17,7 +17,6 @@ from torch import nn
 from streamsed.config import PostConfig
 from streamsed.events import Event
 from train.annotations.desed import Desed
-from train.checkpoint import LAST, load_best, load_ensemble, read_checkpoint
 from train.config.preset import load_preset
 from train.config.train import TrainConfig
 from train.datasets.data_module import ClipSet
@@ -25,11 +24,12 @@ from train.datasets.evaluation_set import Recordings
 from train.evaluation.median_filter import median_events
 from train.evaluation.scoring import Scores, network_scores, scores_to_events
 from train.evaluation.tuning import tune_post
-from train.fitting import RunOptions, fit_on_clips
+from train.fit.checkpoint import LAST, load_best, load_ensemble, read_checkpoint
+from train.fit.distributed import Parallel
+from train.fit.run import RunOptions, fit_on_clips
 from train.metrics.criteria import event_counts
 from train.metrics.f1 import F1, Intervals
 from train.metrics.psds import NoPsdsError, PsdRoc, ScoreTable, psd_rocs
-from train.parallel import Parallel
 
 BASELINE, STRONGER, WEAKER = "baseline_crnn", "nec_alpha_0.1", "nec_alpha_0.01"
 """Presets."""

@@ -11,7 +11,7 @@ from train.annotations.desed import Desed
 from train.commands.options import Blueprints, Device, SaveEvery, read_layouts
 from train.config.preset import load_preset, preset_names
 from train.datasets.data_module import ClipSet
-from train.fitting import RunOptions, fit_on_clips, fit_on_soundbank
+from train.fit.run import RunOptions, fit_on_clips, fit_on_soundbank
 
 
 def fit(

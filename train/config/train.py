@@ -48,7 +48,7 @@ class TrainConfig:
         Gradients longer than this are shortened to it.
     ema_decay, ema_tail : float
         Weights are averaged over about 1 / (1 - ema_decay) steps; 0 averages nothing.
-        The tail: see `train.average`.
+        The tail: see `train.fit.weight_average`.
     unlabelled : int
         Clips of each batch without labels, where there are such; the rest of it is half
         strong, half weak clips, where there are weak ones.

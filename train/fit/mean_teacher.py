@@ -3,7 +3,7 @@
 The student is the network that is trained, the teacher the average of its weights. Every
 clip, labelled or not, is shown to both, to the teacher under noise, and the student is
 drawn to what the teacher says; labelled clips add their cross-entropy. No gradient
-reaches the teacher, whose weights the training loop moves (see `train.average`).
+reaches the teacher, whose weights the training loop moves (see `train.fit.weight_average`).
 
 The noise comes from torch's global generator, as dropout does: a run that goes on with
 that generator's state, or seeds it by the step, goes on with the same noise.

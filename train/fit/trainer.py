@@ -1,6 +1,6 @@
 """The training loop, to be read from top to bottom.
 
-A run lives in a folder: its checkpoints (see `train.checkpoint`), `log.csv` with the
+A run lives in a folder: its checkpoints (see `train.fit.checkpoint`), `log.csv` with the
 losses and `validation.csv` with the scores. A run that was interrupted goes on as if it
 had not been: example `i` of a data set is always the same; the optimiser, the average, the
 clock, torch's generators and the losses not yet logged are in the checkpoint; and what was
@@ -19,15 +19,15 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from streamsed.config import PostConfig
-from train.checkpoint import LAST, keep_best, read_checkpoint, save_atomically
 from train.config.train import TrainConfig
 from train.datasets.clip_features import Example
 from train.datasets.evaluation_set import Recordings
 from train.datasets.scaling import Scaling, Triple
 from train.evaluation.scoring import network_scores, score_events
-from train.learner import Learner, Objective
-from train.parallel import Parallel
-from train.runlog import RunLog
+from train.fit.checkpoint import LAST, keep_best, read_checkpoint, save_atomically
+from train.fit.distributed import Parallel
+from train.fit.run_log import RunLog
+from train.fit.train_step import Learner, Objective
 
 LOG_EVERY = 50
 """Steps between rows of `log.csv`."""
@@ -53,9 +53,9 @@ class Trainer:
     scaling : Scaling
         What the inputs went through; kept with the weights.
     device : str
-        See `train.parallel.Parallel`.
+        See `train.fit.distributed.Parallel`.
     tensorboard : bool
-        See `train.runlog.RunLog`.
+        See `train.fit.run_log.RunLog`.
     """
 
     def __init__(

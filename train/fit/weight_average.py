@@ -2,7 +2,7 @@
 
 A single step's weights are noisy while the learning rate is high; their exponential
 moving average is better throughout, and costs one pass over the weights. It is also the
-teacher of `train.mean_teacher`.
+teacher of `train.fit.mean_teacher`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from train.checkpoint import LAST
 from train.config.mixing import PLAIN
 from train.config.train import TrainConfig
 from train.datasets.clip_features import log_mel
@@ -17,11 +16,12 @@ from train.datasets.data_module import ClipSet
 from train.datasets.evaluation_set import draw_recordings
 from train.datasets.scaling import fit_scaling
 from train.datasets.soundscapes import SoundscapeDataset
-from train.learner import Objective
-from train.loop import Trainer
-from train.losses import Criterion
-from train.mean_teacher import MeanTeacher
-from train.memory import keep_freed_memory
+from train.fit.checkpoint import LAST
+from train.fit.losses import Criterion
+from train.fit.mean_teacher import MeanTeacher
+from train.fit.memory import keep_freed_memory
+from train.fit.train_step import Objective
+from train.fit.trainer import Trainer
 from train.mixing.mixer import Layout, Mixer
 from train.mixing.soundbank import Soundbank
 
@@ -46,7 +46,7 @@ class RunOptions:
     n_workers : int
         Processes that make examples.
     tensorboard : bool
-        See `train.runlog.RunLog`.
+        See `train.fit.run_log.RunLog`.
     save_every : float
         Seconds between two checkpoints.
     """

@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from train.average import update_average
 from train.config.train import TrainConfig
 from train.datasets.clip_features import Example
-from train.memory import largest_fit
+from train.fit.distributed import Parallel
+from train.fit.memory import largest_fit
+from train.fit.weight_average import update_average
 from train.networks.factory import make_network
-from train.parallel import Parallel
 
 Objective = Callable[[Any, Any, Example, float], dict[str, torch.Tensor]]
 """`(network, average, batch, progress)` to scalars: `total` and its parts."""
