@@ -20,9 +20,9 @@ from streamsed.inference.cpu import available_cores
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelInfo, find_model
 from streamsed.inference.selection import Wish
-from train.agreement import Trial
 from train.config.train import TrainConfig
-from train.export import export_model
+from train.export.engine_check import Trial
+from train.export.exporter import export_model
 from train.fit.checkpoint import TrainedNetwork
 from train.networks.factory import make_network
 

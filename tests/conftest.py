@@ -133,7 +133,7 @@ def exported(tmp_path_factory, trained):
     import torch
     from networks import scene
 
-    from train.export import export_model
+    from train.export.exporter import export_model
 
     torch.set_num_threads(1)
     path = tmp_path_factory.mktemp("exported") / "exported.pt"

@@ -3,9 +3,9 @@
 import torch
 
 from streamsed.config import FrontendConfig
-from train.agreement import Trial
 from train.config.network import NetworkConfig
 from train.config.train import TrainConfig
+from train.export.engine_check import Trial
 from train.fit.checkpoint import TrainedNetwork
 from train.networks.factory import make_network
 

@@ -134,7 +134,7 @@ def test_the_graph_holds_the_weights_that_torchscript_holds(exported, trained):
     import onnx
     from onnx import numpy_helper
 
-    from train.fold import fold
+    from train.export.fold_batch_norm import fold
 
     model = onnx.load_from_string(read_graph(exported, "fp32"))
     onnx.checker.check_model(model)

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from streamsed.inference.model import Model
-from train.agreement import Trial
 from train.config.network import NetworkConfig
 from train.config.train import TrainConfig
-from train.export import export_model
+from train.export.engine_check import Trial
+from train.export.exporter import export_model
 from train.fit.checkpoint import TrainedNetwork
 from train.networks.crnn import Crnn
 from train.networks.ensemble import Ensemble, ensemble_weights

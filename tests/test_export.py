@@ -14,12 +14,13 @@ from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelInfo
-from train import agreement, cli
-from train.agreement import Trial, Yardstick, network_score
-from train.export import count_gmac, export_model, largest_difference
+from train import cli
+from train.export import engine_check as agreement
+from train.export.engine_check import Trial, Yardstick, network_score
+from train.export.exporter import count_gmac, export_model, largest_difference
+from train.export.fold_batch_norm import fold
+from train.export.formats import FORMS
 from train.fit import run as fitting
-from train.fold import fold
-from train.forms import FORMS
 
 
 @pytest.fixture(scope="module")

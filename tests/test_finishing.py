@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from streamsed.config import PostConfig
-from train import finishing
 from train.config.mixing import PLAIN
 from train.config.network import NetworkConfig
 from train.config.preset import load_preset
@@ -16,7 +15,8 @@ from train.config.train import TrainConfig
 from train.datasets.evaluation_set import draw_recordings
 from train.datasets.scaling import Single
 from train.evaluation.scoring import network_scores, score_events
-from train.finishing import MEASURED, TUNED, finish
+from train.export import release as finishing
+from train.export.release import MEASURED, TUNED, finish
 from train.fit.checkpoint import TrainedNetwork
 from train.mixing.mixer import Mixer
 from train.mixing.soundbank import Soundbank

@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from streamsed.config import PostConfig
-from train.agreement import Trial
 from train.commands.options import Blueprints, Split, read_layouts
-from train.export import TORCHSCRIPT, export_model
-from train.finishing import finish
+from train.export.engine_check import Trial
+from train.export.exporter import TORCHSCRIPT, export_model
+from train.export.formats import FORMS
+from train.export.release import finish
 from train.fit.checkpoint import BEST, LAST, load_ensemble, load_trained
-from train.forms import FORMS
 from train.mixing.soundbank import Soundbank
 from train.provenance import current_command
 

@@ -30,7 +30,7 @@ from train.mixing.signals import chords
 from train.mixing.soundbank import Soundbank
 
 REBUILT, BY_RATIO, ALONE, QUIET, GAIN = 5, 6, 7, 8, 9
-"""Seeds; those of tuning are others (see `train.finishing`)."""
+"""Seeds; those of tuning are others (see `train.export.release`)."""
 RATIOS = ((6.0, 10.0), (10.0, 20.0), (20.0, 30.0))
 """dB, events over the bed."""
 GAINS = (0.0, -20.0, -40.0)

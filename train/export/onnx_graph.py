@@ -30,7 +30,7 @@ Float16s = Mapping[str, NDArray[np.float16]]
 
 
 def to_onnx(network: nn.Module, segment: torch.Tensor) -> onnx.ModelProto:
-    """Export a network of `train.fold` for segments of one shape, (1, 1, T, n_mels)."""
+    """Export a network of `train.export.fold_batch_norm` for segments of one shape, (1, 1, T, n_mels)."""
     _quieten("torch.onnx")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's own deprecations, while it exports

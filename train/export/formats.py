@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from streamsed.inference.model_file import INFO_NAME, ModelInfo
 from streamsed.inference.openvino import core
 from streamsed.samples import Float32
-from train.onnx_graph import INPUT, to_onnx
+from train.export.onnx_graph import INPUT, to_onnx
 
 KEY = "streamsed"
 """Under which a form without files inside keeps the description."""

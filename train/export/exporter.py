@@ -1,7 +1,7 @@
 """Export: a trained run to one file that describes itself, checked before it counts.
 
 The runtime's form is a TorchScript archive with graphs for other engines inside (see
-`train.archive`, `streamsed.inference.onnx_weights`); `train.forms` has forms for other programs. A file is
+`train.export.model_file`, `streamsed.inference.onnx_weights`); `train.export.formats` has forms for other programs. A file is
 accepted only after it was read back and agreed with the network it came from.
 """
 
@@ -20,13 +20,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
 from streamsed.inference.model_file import ModelInfo
-from train.agreement import Trial, Yardstick, choose_probe, judge_engines
-from train.archive import Graphs, write_archive
 from train.datasets.scaling import Triple
+from train.export.engine_check import Trial, Yardstick, choose_probe, judge_engines
+from train.export.fold_batch_norm import fold
+from train.export.formats import FORMS
+from train.export.model_file import Graphs, write_archive
+from train.export.onnx_graph import quantize, requantize_from_floats, to_onnx
 from train.fit.checkpoint import TrainedNetwork
-from train.fold import fold
-from train.forms import FORMS
-from train.onnx_graph import quantize, requantize_from_floats, to_onnx
 from train.provenance import current_commit
 
 ROUNDING = 0.01
@@ -59,7 +59,7 @@ def export_model(
     trial : Trial
         What the file is checked on.
     to : str
-        "torchscript", which the runtime reads, or one of `train.forms.FORMS`.
+        "torchscript", which the runtime reads, or one of `train.export.formats.FORMS`.
     post : PostConfig, optional
         Thresholds to ship.
     scores, provenance : mapping, optional

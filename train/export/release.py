@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from streamsed.config import PostConfig
-from train.agreement import Trial
 from train.config.mixing import PLAIN
 from train.datasets.evaluation_set import Recordings, draw_recordings
 from train.evaluation.calibration import calibrate
 from train.evaluation.scoring import network_scores, score_events
 from train.evaluation.tuning import tune_post
+from train.export.engine_check import Trial
 from train.fit.checkpoint import TrainedNetwork
 from train.metrics.f1 import F1
 from train.mixing.mixer import Layout, Mixer

@@ -38,7 +38,7 @@ F1_DROP = 0.005
 CHANGED = 0.05
 """Share of the events that it may change."""
 
-SCENE = Path(__file__).parent.parent / "examples" / "scene.flac"
+SCENE = Path(__file__).parents[2] / "examples" / "scene.flac"
 SCENE_STEP = 2.5
 """Seconds between the segments of the scene."""
 

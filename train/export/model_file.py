@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from streamsed.inference.model_file import INFO_NAME, ModelInfo
 from streamsed.inference.onnx_weights import PROBE, WEIGHTS, Probe, graph_name
-from train.onnx_graph import without_weights
+from train.export.onnx_graph import without_weights
 
 if TYPE_CHECKING:
     import onnx
@@ -50,7 +50,7 @@ def write_archive(
     path : Path
         The file.
     network : nn.Module
-        From `train.fold`.
+        From `train.export.fold_batch_norm`.
     info : ModelInfo
         What the file says of itself.
     example : float32 (1, 1, T, n_mels)

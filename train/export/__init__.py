@@ -1,0 +1,1 @@
+"""A trained run to one model file, checked with every engine."""
