@@ -9,14 +9,16 @@ import pytest
 import torch
 
 from streamsed.config import FrontendConfig
-from train import cli, ingredients, table1
+from train import cli
 from train.annotations.desed import Desed
 from train.annotations.event_lists import read_strong
+from train.experiments import ablations as ingredients
+from train.experiments import table1
+from train.experiments.experiment import Experiment
 from train.fit.checkpoint import LAST, read_checkpoint
 from train.mixing.desed_like import Sizes, imitate
 from train.mixing.soundbank import Soundbank
 from train.mixing.toy_bank import write_bank
-from train.table1 import Experiment
 
 REPORTED = [23.70, 31.65, 32.87, 34.51, 36.09, None, None]
 SETTINGS = (

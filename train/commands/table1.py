@@ -9,12 +9,13 @@ import typer
 
 from train.annotations.desed import Desed
 from train.commands.options import Device, SaveEvery, Workers
+from train.experiments.experiment import Experiment
+from train.experiments.report import write_report
+from train.experiments.table1 import measure
 from train.mixing.desed_like import Sizes, imitate
 from train.mixing.soundbank import Soundbank
 from train.mixing.toy_bank import write_bank
 from train.provenance import current_command, current_commit
-from train.report import write_report
-from train.table1 import Experiment
 
 DEMO_SIZES = Sizes(synthetic=200, weak=100, unlabelled=100, validation=100)
 
@@ -105,7 +106,7 @@ def table1(
         "settings": ", ".join(settings or ()) or "those of the presets",
         "baseline's settings": ", ".join(baseline_settings or ()) or "the same",
     }
-    page = write_report(experiment.run(), desed, folder, about=about, note=note)
+    page = write_report(measure(experiment), desed, folder, about=about, note=note)
     print(page.read_text(encoding="utf-8"))
     print(f"{page}")
 

@@ -12,10 +12,10 @@ import torch
 
 from streamsed.atomic_write import write
 from train.annotations.desed import Desed
+from train.experiments.figures import draw_clips, draw_curves, draw_labels, draw_rocs
+from train.experiments.table1 import Row, Table1
 from train.metrics.criteria import DEFINITIONS
 from train.metrics.psds import DEFINITIONS as PSDS_DEFINITIONS
-from train.pictures import draw_clips, draw_curves, draw_labels, draw_rocs
-from train.table1 import Row, Table1
 
 OWN, REPORTED = "here", "report"
 

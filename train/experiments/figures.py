@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from streamsed.atomic_write import replacing
+from train.experiments.table1 import Row, Table1
 from train.metrics.psds import PsdRoc
-from train.table1 import Row, Table1
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

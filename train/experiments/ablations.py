@@ -16,8 +16,9 @@ from train.annotations.desed import Desed
 from train.datasets.evaluation_set import Recordings
 from train.evaluation.median_filter import median_filter
 from train.evaluation.scoring import Scores, network_scores, score_events
+from train.experiments.experiment import BASELINE, WEAKER, Experiment
+from train.experiments.table1 import PLAIN_POST
 from train.fit.checkpoint import load_best, load_ensemble
-from train.table1 import BASELINE, PLAIN_POST, WEAKER, Experiment
 
 
 @dataclass(frozen=True, slots=True)
