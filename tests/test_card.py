@@ -12,9 +12,9 @@ import pytest
 from streamsed.config import PostConfig
 from streamsed.events import Event
 from streamsed.inference.model import Model
-from train import cli
 from train.annotations.event_lists import write_strong
-from train.commands.card import BEGIN, END
+from train.cli import app as cli
+from train.cli.card import BEGIN, END
 from train.config.mixing import PLAIN
 from train.datasets.evaluation_set import rebuilt_recordings
 from train.evaluation import model_card as card_module

@@ -9,10 +9,10 @@ import pytest
 import soundfile
 
 from streamsed.events import Event
-from train import cli
 from train.annotations.desed import LAYOUT, Desed, NoDesedError, name_list
 from train.annotations.event_lists import read_strong, write_names, write_strong
 from train.annotations.event_lists import write_weak as write_weak_list
+from train.cli import app as cli
 from train.metrics.intervals import merge_overlaps
 
 STRONG = {

@@ -11,9 +11,9 @@ from streamsed.atomic_write import write
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
 from streamsed.recordings.formats import score_lines
-from train import cli
 from train.annotations.event_lists import read_strong, write_durations, write_strong
 from train.annotations.score_files import read_scores
+from train.cli import app as cli
 
 RATE = 44100
 FRAME = FrontendConfig().score_frame_duration

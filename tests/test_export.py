@@ -14,7 +14,7 @@ from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelInfo
-from train import cli
+from train.cli import app as cli
 from train.export import engine_check as agreement
 from train.export.engine_check import Trial, Yardstick, network_score
 from train.export.exporter import count_gmac, export_model, largest_difference

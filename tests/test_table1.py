@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from streamsed.config import FrontendConfig
-from train import cli
 from train.annotations.desed import Desed
 from train.annotations.event_lists import read_strong
+from train.cli import app as cli
 from train.experiments import ablations as ingredients
 from train.experiments import table1
 from train.experiments.experiment import Experiment

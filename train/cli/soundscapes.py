@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from train.commands.options import Bank, Blueprints, Split, read_layouts
+from train.cli.options import Bank, Blueprints, Split, read_layouts
 from train.config.mixing import PLAIN
 from train.mixing.mixer import Mixer
 from train.mixing.soundbank import Soundbank

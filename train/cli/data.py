@@ -14,7 +14,7 @@ from rich.text import Text
 from streamsed.atomic_write import write
 from train.annotations.desed import Desed
 from train.annotations.desed_survey import clips_table, labels_table, survey
-from train.commands.options import Bank
+from train.cli.options import Bank
 from train.mixing.desed_like import Sizes, imitate
 from train.mixing.soundbank import Soundbank
 

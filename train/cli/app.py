@@ -9,14 +9,14 @@ import typer
 
 from streamsed.cli.interruption import Interruptible, Interruption
 from train.annotations.desed import NoDesedError
-from train.commands import data
-from train.commands.card import card
-from train.commands.evaluate import evaluate
-from train.commands.export import export
-from train.commands.fit import fit
-from train.commands.ingredients import ingredients
-from train.commands.soundscapes import soundscapes
-from train.commands.table1 import table1
+from train.cli import data
+from train.cli.ablations import ingredients
+from train.cli.card import card
+from train.cli.evaluate import evaluate
+from train.cli.export import export
+from train.cli.fit import fit
+from train.cli.soundscapes import soundscapes
+from train.cli.table1 import table1
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # typer brings its own or click's
 

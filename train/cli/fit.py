@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from train.annotations.desed import Desed
-from train.commands.options import Blueprints, Device, SaveEvery, read_layouts
+from train.cli.options import Blueprints, Device, SaveEvery, read_layouts
 from train.config.preset import load_preset, preset_names
 from train.datasets.data_module import ClipSet
 from train.fit.run import RunOptions, fit_on_clips, fit_on_soundbank

@@ -9,7 +9,7 @@ import typer
 
 from streamsed.atomic_write import write
 from train.annotations.desed import Desed
-from train.commands.options import Device, Workers
+from train.cli.options import Device, Workers
 from train.experiments.ablations import VARIATIONS, Outcome, measure, to_markdown
 from train.provenance import current_command, current_commit
 

@@ -19,7 +19,7 @@ from streamsed.recordings.outputs import Outputs
 from train.annotations.desed import name_list
 from train.annotations.event_lists import digest, read_durations, read_strong
 from train.annotations.score_files import find_scores, read_scores
-from train.commands.options import Device
+from train.cli.options import Device
 from train.metrics.psds import PsdRoc, psd_rocs
 from train.metrics.psds_points import operating_point_rocs
 from train.metrics.scorecard import Scorecard, score_lists

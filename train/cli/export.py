@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from streamsed.config import PostConfig
-from train.commands.options import Blueprints, Split, read_layouts
+from train.cli.options import Blueprints, Split, read_layouts
 from train.export.engine_check import Trial
 from train.export.exporter import TORCHSCRIPT, export_model
 from train.export.formats import FORMS

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from train.annotations.desed import Desed
-from train.commands.options import Device, SaveEvery, Workers
+from train.cli.options import Device, SaveEvery, Workers
 from train.experiments.experiment import Experiment
 from train.experiments.report import write_report
 from train.experiments.table1 import measure

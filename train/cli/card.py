@@ -10,7 +10,7 @@ import typer
 
 from streamsed.atomic_write import write
 from streamsed.inference.model import Model
-from train.commands.options import Bank, read_layouts
+from train.cli.options import Bank, read_layouts
 from train.evaluation.model_card import Card
 from train.evaluation.model_card_page import to_markdown
 from train.mixing.soundbank import Soundbank
