@@ -3,7 +3,7 @@
 PYTHON ?= python3
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 BIN := .venv/bin
-SOURCES := CMakeLists.txt pyproject.toml constraints.txt $(wildcard csrc/*)
+SOURCES := CMakeLists.txt pyproject.toml constraints.txt $(wildcard csrc/* csrc/*/*)
 MICROPHONE := libportaudio2 pulseaudio pulseaudio-utils libasound2-plugins
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
@@ -31,12 +31,12 @@ lint: .venv/develop  ## formats, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/clang-format --dry-run --Werror csrc/*.h csrc/*.cpp
+	$(BIN)/clang-format --dry-run --Werror csrc/*.h csrc/*.cpp csrc/kernels/*
 
 format: .venv/develop  ## what lint would only complain of
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/clang-format -i csrc/*.h csrc/*.cpp
+	$(BIN)/clang-format -i csrc/*.h csrc/*.cpp csrc/kernels/*
 
 bench: .venv/bench  ## measure against peers and write benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks

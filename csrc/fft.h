@@ -32,7 +32,7 @@
 #include <span>
 
 #include "floats.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 
 namespace streamsed {
 

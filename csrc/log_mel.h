@@ -19,7 +19,7 @@
 
 #include "fft.h"
 #include "floats.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 #include "mel.h"
 
 namespace streamsed {

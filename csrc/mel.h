@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "floats.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 
 namespace streamsed {
 

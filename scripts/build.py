@@ -29,7 +29,7 @@ KERNELS = {
         *("-mavx512f", "-mavx512dq", "-mavx512vl", "-mtune=skylake-avx512"),
     ),
 }
-"""Instruction set to what kernels.cpp is compiled with for it."""
+"""Instruction set to what csrc/kernels/ is compiled with for it."""
 
 
 def unpack_wheels(folder: Path, site: Path) -> list[str]:
@@ -74,7 +74,7 @@ def compile_commands(objects: Path, includes: list[Path]) -> dict[Path, list[str
         if on_x86 or target == "baseline":
             commands[objects / f"{target}.o"] = [
                 *(*shared, "-ffp-contract=fast", f"-DSTREAMSED_TARGET={target}"),
-                *(*flags, "csrc/kernels.cpp"),
+                *(*flags, "csrc/kernels/kernels.cpp"),
             ]
     return commands
 

@@ -127,9 +127,9 @@ def test_the_direct_build_compiles_what_cmake_does():
     ]
     compiled = {word for each in commands for word in each.split() if "csrc/" in word}
     assert compiled == {
-        f"csrc/{path.name}"
-        for path in (ROOT / "csrc").glob("*.cpp")
-        if f"csrc/{path.name}" in text
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "csrc").rglob("*.cpp")
+        if str(path.relative_to(ROOT)) in text
     }
     for target, flags in build.KERNELS.items():
         lanes = flags[0].removeprefix("-DSTREAMSED_LANES=")
