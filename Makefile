@@ -18,7 +18,7 @@ test: .venv/develop microphone  ## all tests
 	$(BIN)/python -m pytest
 
 soak: .venv/develop microphone  ## 200 kills, stalls and losses of the device: half an hour
-	STREAMSED_SOAK=200 $(BIN)/python -m pytest tests/test_soak.py
+	STREAMSED_SOAK=200 $(BIN)/python -m pytest tests/streamsed/live/test_soak.py
 
 # What the tests' virtual microphone is made of; where there is no apt, they skip and say so.
 microphone:

@@ -30,7 +30,11 @@ ONCE = ("speed",)
 """Stages that cannot go on where they were: what they wrote in their time is kept."""
 GRACE = 20.0
 """Seconds for an interrupted command to end before it is killed."""
-GPU_TESTS = ("tests/test_cuda.py", "tests/test_model.py", "tests/test_crnn.py")
+GPU_TESTS = (
+    "tests/train/fit/test_cuda.py",
+    "tests/streamsed/inference/test_model.py",
+    "tests/train/networks/test_crnn.py",
+)
 RESULTS = ("*.log", "*.md", "table1/*.md", "table1/*.json", "table1/*.png")
 CURVES = ("log.csv", "validation.csv")
 LARGEST = 16_000_000

@@ -1,12 +1,12 @@
 """What the tests share: a tiny model that hears, and a way to run the command."""
 
 import json
-import os
 import subprocess
 import sys
 
 import pytest
 import virtual_microphone
+from environment import ENVIRONMENT
 from hypothesis import settings
 
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
@@ -17,9 +17,6 @@ settings.load_profile("streamsed")
 # Fixtures for the tests that listen.
 virtual_microphone_server = virtual_microphone.virtual_microphone_server
 mic, heard_here = virtual_microphone.mic, virtual_microphone.heard_here
-
-# An editable install may announce its rebuild in every process.
-os.environ["SKBUILD_EDITABLE_VERBOSE"] = "0"
 
 LABELS = ("Speech", "Dog")
 
@@ -93,13 +90,6 @@ def model(model_path):
 
     torch.set_num_threads(1)  # the network is small, and threads would only wait
     return Model.load(model_path, device="cpu")
-
-
-ENVIRONMENT = {
-    **os.environ,
-    "OMP_NUM_THREADS": "1",
-    "COLUMNS": "100",
-}
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,6 @@ spec = importlib.util.spec_from_file_location("streamsed._core", core)
 sys.modules["streamsed._core"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules["streamsed._core"])
 
-tests = [f"tests/test_{part}.py" for part in ("log_mel", "triple_norm", "gap_filter")]
+tests = [f"tests/core/test_{part}.py" for part in ("log_mel", "triple_norm", "gap_filter")]
 sys.exit(pytest.main([*tests, "-p", "no:cacheprovider", "-m", "not slow", *sys.argv[1:]]))
 PYTHON

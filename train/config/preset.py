@@ -1,6 +1,6 @@
 """Named settings of a training run.
 
-A preset is a TOML file in `train/presets` that states only its differences from the
+A preset is a TOML file in `train/config/presets` that states only its differences from the
 defaults, with reasons. Its tables `[network]`, `[mixing]` and `[frontend]` are
 `NetworkConfig`, `MixRules` and `FrontendConfig`.
 """

@@ -21,7 +21,7 @@ from train.config.train import TrainConfig
 from train.fit.checkpoint import load_best, save_atomically
 from train.networks.resnet import Network
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SETTINGS = sorted((ROOT / "scripts").glob("*.toml"))
 CONFIG = TrainConfig(network=NetworkConfig(width=8))
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import soundfile
-from conftest import ENVIRONMENT
+from environment import ENVIRONMENT
 from networks import scene
 from numpy.testing import assert_array_equal
 from sounds import RATE

@@ -2,7 +2,7 @@ import os
 from dataclasses import replace
 
 import pytest
-from conftest import ENVIRONMENT
+from environment import ENVIRONMENT
 
 from streamsed.audio.devices import (
     NO_PORTAUDIO,

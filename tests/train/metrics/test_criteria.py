@@ -203,7 +203,7 @@ def test_intersections_are_counted_as_sed_scores_eval_counts_them(truth, guess):
 @pytest.fixture(scope="session")
 def published():
     """A real system's output on the 1168 validation clips, with its published scores."""
-    beside = Path(__file__).parents[2] / "shared" / "metrics"
+    beside = Path(__file__).parents[4] / "shared" / "metrics"
     folder = Path(os.environ.get("STREAMSED_METRICS", beside))
     if not (folder / "validation.tsv").is_file():
         pytest.skip("STREAMSED_METRICS must name a folder with the published outputs")

@@ -1,5 +1,5 @@
 import pytest
-from conftest import ENVIRONMENT
+from environment import ENVIRONMENT
 
 from streamsed.audio.devices import NO_PORTAUDIO
 

@@ -151,7 +151,7 @@ def test_a_strided_point_convolution_trains_as_torchs_own(channels, stride):
 
 NARROW = """
 import torch
-from train.network import PointConv2d
+from train.networks.resnet import PointConv2d
 torch.set_num_threads(1)
 conv = PointConv2d(8, 16, 1, stride=2, bias=False)
 for _ in range(8):

@@ -163,7 +163,7 @@ def test_a_damaged_list_is_refused_by_its_line(check, folder):
 @pytest.fixture(scope="session")
 def lists():
     """The real validation list in its two versions."""
-    shared = Path(__file__).parents[2] / "shared"
+    shared = Path(__file__).parents[4] / "shared"
     folder = Path(os.environ.get("STREAMSED_METRICS", shared / "metrics"))
     older = folder.parent / "metadata_2019" / "validation" / "validation.tsv"
     younger = folder / "validation.tsv"

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 import soundfile
-from conftest import ENVIRONMENT
+from environment import ENVIRONMENT
 from listening import Listening, bursts
 from sounds import RATE, scene
 

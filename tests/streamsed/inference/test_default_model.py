@@ -15,9 +15,9 @@ from streamsed.events import Event
 from streamsed.inference.model_file import find_model
 from streamsed.recordings.detection import recut
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[3]
 SCENE = ROOT / "examples" / "scene.flac"
-DATA = Path(__file__).parent / "data"
+DATA = ROOT / "tests" / "data"
 
 
 @pytest.fixture(scope="module")

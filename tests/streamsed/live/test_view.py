@@ -16,7 +16,7 @@ import numpy as np
 import pyte
 import pytest
 import soundfile
-from conftest import ENVIRONMENT
+from environment import ENVIRONMENT
 from listening import bursts
 from sounds import RATE
 

@@ -12,7 +12,7 @@ from datetime import datetime
 
 import numpy as np
 import pytest
-from conftest import ENVIRONMENT
+from environment import ENVIRONMENT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from listening import Given, Kept, Listening, bursts, gap, heard

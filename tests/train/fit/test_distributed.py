@@ -13,8 +13,8 @@ from train.fit.distributed import Parallel
 SCRIPT = """
 import sys, torch
 from pathlib import Path
-from test_train_loop import Bars, CONFIG, make_trainer
-from train.parallel import Parallel
+from bars import Bars, CONFIG, make_trainer
+from train.fit.distributed import Parallel
 
 run = Path(sys.argv[1])
 trainer = make_trainer(run, device="cpu")
@@ -34,7 +34,7 @@ def ranks(tmp_path_factory):
     """Train under torchrun in two processes; what each of them ended with."""
     folder = tmp_path_factory.mktemp("parallel")
     (folder / "script.py").write_text(SCRIPT)
-    tests = Path(__file__).parent
+    root = Path(__file__).parents[3]
     subprocess.run(
         [
             *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
@@ -45,7 +45,7 @@ def ranks(tmp_path_factory):
         env={
             **os.environ,
             "OMP_NUM_THREADS": "1",
-            "PYTHONPATH": os.pathsep.join([str(tests), str(tests.parent)]),
+            "PYTHONPATH": os.pathsep.join([str(root / "tests" / "support"), str(root)]),
         },
     )
     return folder / "run", [
@@ -63,7 +63,7 @@ def test_two_processes_end_with_equal_weights(ranks):
 
 
 def test_they_share_the_examples_of_a_batch(ranks):
-    from test_train_loop import CONFIG, Bars
+    from bars import CONFIG, Bars
 
     _, both = ranks
     for step in range(CONFIG.steps):
@@ -113,7 +113,7 @@ def test_devices_that_are_not_there_are_named(monkeypatch):
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(tmp_path, monkeypatch):
-    from test_train_loop import make_trainer
+    from bars import make_trainer
 
     # Three processes, said to be there already.
     monkeypatch.setenv("WORLD_SIZE", "3")

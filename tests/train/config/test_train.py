@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from train.config.mixing import MixRules
 from train.config.network import NetworkConfig
 from train.config.preset import PRESETS, load_preset, preset_names
-from train.config.train import TrainConfig
+from train.config.train import SCALINGS, TrainConfig
+from train.datasets import scaling
 
 
 def test_the_learning_rate_rises_and_falls():
@@ -149,3 +150,7 @@ def test_settings_survive_json(config):
 def test_the_rate_is_never_above_the_highest_nor_below_a_thousandth(config, progress):
     rate = config.rate_at(progress)
     assert 0.000999 * config.learning_rate <= rate <= config.learning_rate
+
+
+def test_the_scalings_named_in_the_settings_are_those_there_are():
+    assert tuple(scaling.SCALINGS) == SCALINGS
