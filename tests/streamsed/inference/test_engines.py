@@ -18,8 +18,7 @@ from sounds import scene as some_sound
 
 from streamsed.config import StreamConfig
 from streamsed.detector import Detector
-from streamsed.inference import cpu as processor
-from streamsed.inference import selection as choice
+from streamsed.inference import cpu, selection
 from streamsed.inference.cpu import has_bf16
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelInfo
@@ -161,12 +160,12 @@ def test_a_probe_survives_its_packing():
 
 @pytest.fixture
 def amx(monkeypatch):
-    monkeypatch.setattr(processor, "processor_flags", lambda: {"amx_bf16"})
+    monkeypatch.setattr(cpu, "processor_flags", lambda: {"amx_bf16"})
 
 
 @pytest.fixture
 def old_processor(monkeypatch):
-    monkeypatch.setattr(processor, "processor_flags", lambda: {"avx2"})
+    monkeypatch.setattr(cpu, "processor_flags", lambda: {"avx2"})
 
 
 def accepting(info):
@@ -211,9 +210,9 @@ def test_what_was_not_accepted_at_export_is_passed_over(exported, amx):
 
 
 def test_what_is_not_installed_is_passed_over_with_its_remedy(exported, monkeypatch):
-    installed = choice.find_spec
+    installed = selection.find_spec
     monkeypatch.setattr(
-        choice,
+        selection,
         "find_spec",
         lambda name: None if name in ("openvino", "onnxruntime") else installed(name),
     )
@@ -229,7 +228,7 @@ def test_what_is_not_installed_is_passed_over_with_its_remedy(exported, monkeypa
 def test_an_engine_that_answers_otherwise_here_is_passed_over(
     exported, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(choice, "ranking", lambda: RANKING)
+    monkeypatch.setattr(selection, "ranking", lambda: RANKING)
     monkeypatch.setattr(
         ModelInfo, "read", classmethod(lambda _, path: accepting(read_info(path)))
     )
@@ -347,10 +346,10 @@ def test_a_wrong_engine_is_one_line(streamsed, exported, clip):
 def test_flags_are_read_where_there_are_any(monkeypatch, tmp_path):
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text("processor\t: 0\nflags\t\t: fpu avx2 avx512_bf16\n")
-    monkeypatch.setattr(processor, "CPUINFO", cpuinfo)
-    read = processor.processor_flags.__wrapped__
+    monkeypatch.setattr(cpu, "CPUINFO", cpuinfo)
+    read = cpu.processor_flags.__wrapped__
     assert read() == {"fpu", "avx2", "avx512_bf16"}
-    monkeypatch.setattr(processor, "CPUINFO", tmp_path / "none")
+    monkeypatch.setattr(cpu, "CPUINFO", tmp_path / "none")
     assert read() == frozenset()
 
 

@@ -21,7 +21,7 @@ from streamsed.config import FrontendConfig
 from streamsed.events import Event
 from streamsed.pipeline.frontend import normalize
 from train.annotations.desed import Subset
-from train.datasets import feature_cache as features
+from train.datasets import feature_cache
 from train.datasets.clip_features import log_mel, score_targets
 from train.datasets.clips import ClipDataset
 from train.datasets.feature_cache import build_features, features_key
@@ -93,9 +93,9 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from streamsed.config import FrontendConfig
-from train import features
+from train.datasets import feature_cache
 
-read, n_read = features._beginning, 0
+read, n_read = feature_cache._beginning, 0
 
 def dies(path, config):
     global n_read
@@ -104,10 +104,10 @@ def dies(path, config):
         os.kill(os.getpid(), signal.SIGKILL)
     return read(path, config)
 
-features._beginning = dies
+feature_cache._beginning = dies
 clips = {f"{i}.wav": Path(sys.argv[1]) / f"{i}.wav" for i in range(70)}
 config = FrontendConfig.from_dict(eval(sys.argv[3]))
-features.build_features(Path(sys.argv[2]), "weak", clips, config)
+feature_cache.build_features(Path(sys.argv[2]), "weak", clips, config)
 """
 
 
@@ -119,11 +119,11 @@ def test_a_killed_build_goes_on_where_it_was(clips, tmp_path, monkeypatch):
     assert killed.returncode < 0
     (done,) = cache.glob("*.done")
     marks = list(done.read_bytes())
-    assert marks == [features.WHOLE] * 32 + [features.TO_DO] * 38
+    assert marks == [feature_cache.WHOLE] * 32 + [feature_cache.TO_DO] * 38
     read = []
-    beginning = features._beginning
+    beginning = feature_cache._beginning
     monkeypatch.setattr(
-        features,
+        feature_cache,
         "_beginning",
         lambda path, config: read.append(path) or beginning(path, config),
     )
@@ -175,7 +175,7 @@ def test_other_settings_or_clips_make_another_key(clips):
 
 def test_a_disk_that_is_too_small_is_told_beforehand(clips, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        features.shutil, "disk_usage", lambda _: Usage(2000, 1000, 1000)
+        feature_cache.shutil, "disk_usage", lambda _: Usage(2000, 1000, 1000)
     )
     with pytest.raises(OSError, match=r"cache=.* must have 0\.0 GB free .* has 0\.0"):
         build_features(tmp_path / "cache", "weak", clips, SMALL)

@@ -12,8 +12,7 @@ from streamsed.config import FrontendConfig
 from train.annotations.desed import Desed
 from train.annotations.event_lists import read_strong
 from train.cli import app as cli
-from train.experiments import ablations as ingredients
-from train.experiments import table1
+from train.experiments import ablations, table1
 from train.experiments.experiment import Experiment
 from train.fit.checkpoint import LAST, read_checkpoint
 from train.mixing.desed_like import Sizes, imitate
@@ -170,9 +169,9 @@ def test_the_ensemble_is_another_network_than_the_best_checkpoint(
 
 
 def test_ingredients_are_left_out_one_by_one(data, tmp_path, monkeypatch):
-    monkeypatch.setattr(ingredients, "network_scores", broken_scores(data))
+    monkeypatch.setattr(ablations, "network_scores", broken_scores(data))
     outcomes = list(
-        ingredients.measure(
+        ablations.measure(
             Desed.load(data),
             tmp_path,
             names=["report", "no_mask", "no_excitation", "alpha_0", "baseline"],
@@ -202,11 +201,11 @@ def test_ingredients_are_left_out_one_by_one(data, tmp_path, monkeypatch):
 
 def test_ingredients_average_over_seeds_with_their_spread():
     outcomes = {
-        "report": [ingredients.Outcome(0.1, 0.2, 0.3, 0.4)] * 2
-        + [ingredients.Outcome(0.4, 0.2, 0.3, 0.4)],
-        "baseline": [ingredients.Outcome(0.25, 0.25, 0.25, 0.25)],
+        "report": [ablations.Outcome(0.1, 0.2, 0.3, 0.4)] * 2
+        + [ablations.Outcome(0.4, 0.2, 0.3, 0.4)],
+        "baseline": [ablations.Outcome(0.25, 0.25, 0.25, 0.25)],
     }
-    rows = ingredients.to_markdown(outcomes).splitlines()[2:]
+    rows = ablations.to_markdown(outcomes).splitlines()[2:]
     assert [cell.strip() for cell in rows[0].split("|")[2:-1]] == [
         "20.0 ± 17.3",
         "20.0 ± 0.0",
@@ -219,7 +218,7 @@ def test_ingredients_average_over_seeds_with_their_spread():
 def test_an_unknown_ingredient_is_refused(data, tmp_path):
     with pytest.raises(ValueError, match=r"name=salt must be one of report, "):
         list(
-            ingredients.measure(
+            ablations.measure(
                 Desed.load(data), tmp_path, names=["salt"], seeds=[0], settings=()
             )
         )

@@ -15,12 +15,12 @@ from streamsed.events import Event
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelInfo
 from train.cli import app as cli
-from train.export import engine_check as agreement
+from train.export import engine_check
 from train.export.engine_check import Trial, Yardstick, network_score
 from train.export.exporter import count_gmac, export_model, largest_difference
 from train.export.fold_batch_norm import fold
 from train.export.formats import FORMS
-from train.fit import run as fitting
+from train.fit import run as fit_run
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_a_file_that_differs_is_refused_and_the_old_one_stays(
     trained, tmp_path, monkeypatch
 ):
     (tmp_path / "model.pt").write_text("the old one")
-    monkeypatch.setattr(agreement, "TOLERANCE", -1.0)
+    monkeypatch.setattr(engine_check, "TOLERANCE", -1.0)
     with pytest.raises(ValueError, match=r"fp32: difference=.* must be at most"):
         export_model(trained, tmp_path / "model.pt", name="tiny", trial=scene())
     assert [path.name for path in tmp_path.iterdir()] == ["model.pt"]
@@ -153,7 +153,7 @@ def test_where_the_truth_is_known_event_f1_must_not_fall(monkeypatch):
     assert same["event_f1_macro"] == other["event_f1_macro"] == 0
     assert same["accepted"]
     assert not other["accepted"]  # nothing right was lost, but much changed
-    monkeypatch.setattr(agreement, "F1_DROP", -0.01)
+    monkeypatch.setattr(engine_check, "F1_DROP", -0.01)
     assert not judged(0.0, truth)["accepted"]
 
 
@@ -168,7 +168,7 @@ def run_cli(monkeypatch, command):
     monkeypatch.setattr(sys, "argv", ["train", *shlex.split(command)])
     # These two change the whole process, which other tests share.
     monkeypatch.setattr(torch, "set_flush_denormal", lambda _: True)
-    monkeypatch.setattr(fitting, "keep_freed_memory", lambda: True)
+    monkeypatch.setattr(fit_run, "keep_freed_memory", lambda: True)
     with pytest.raises(SystemExit) as caught:
         cli.main()
     return caught.value.code

@@ -15,7 +15,7 @@ from train.config.train import TrainConfig
 from train.datasets.evaluation_set import draw_recordings
 from train.datasets.scaling import Single
 from train.evaluation.scoring import network_scores, score_events
-from train.export import release as finishing
+from train.export import release
 from train.export.release import MEASURED, TUNED, finish
 from train.fit.checkpoint import TrainedNetwork
 from train.mixing.mixer import Mixer
@@ -32,7 +32,7 @@ def bank(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _few_quiet_soundscapes(monkeypatch):
-    monkeypatch.setattr(finishing, "N_QUIET", 2)
+    monkeypatch.setattr(release, "N_QUIET", 2)
 
 
 def untrained(bank, config=None, **fields):
