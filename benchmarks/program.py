@@ -105,9 +105,9 @@ def parts(path: Path, wav: Path) -> dict[str, float]:
     seconds = {WAV: drain(file_chunks(wav)), "decoding": drain(file_chunks(path))}
     chunks = list(file_chunks(path))
     seconds["log-mel, segments, normalisation"] = drain(
-        detector.new_hearing().whole(chunks)
+        detector.new_extractor().run(chunks)
     )
-    everything = list(detector.new_hearing().whole(chunks))
+    everything = list(detector.new_extractor().run(chunks))
     segments = [heard for heard in everything if isinstance(heard, Segment)]
     start = time.perf_counter()
     scored = iter([detector.model.score(segment.features) for segment in segments])

@@ -1,7 +1,7 @@
 """The whole path: samples in, events out.
 
     samples > Frontend > Segmenter > Model > Stitcher > EventTracker > Lives > changes
-              `---- Hearing ---´
+              `- SegmentExtractor -´
 
 There is one path. A file, a microphone and a test push their chunks through the same
 stages, and the events do not depend, to the last bit, on where the chunks were cut.
@@ -18,7 +18,7 @@ import numpy as np
 from streamsed.config import PostConfig, StreamConfig
 from streamsed.events import Event
 from streamsed.inference.model import Model, SegmentScores
-from streamsed.pipeline.extractor import Clock, Heard, Hearing
+from streamsed.pipeline.extractor import Extracted, Progress, SegmentExtractor
 from streamsed.pipeline.lifecycle import Change, Lives
 from streamsed.pipeline.segmenter import Segment
 from streamsed.pipeline.stitcher import Stitcher
@@ -59,7 +59,7 @@ class Detector:
         self.post = post or info.post
         self.observer: Observer | None = None
         self._step, self._wait = self.stream.in_score_frames(frontend)
-        self._hearing = self.new_hearing()
+        self._extractor = self.new_extractor()
         self._stitcher = Stitcher(
             n_columns=len(info.labels) + 1,  # the region travels with the scores
             segment_length=frontend.segment_score_frames,
@@ -67,7 +67,7 @@ class Detector:
         )
         self._tracker = EventTracker(info.labels, self.post, frontend)
         self._lives = Lives()
-        self._stages = (self._hearing, self._stitcher, self._tracker, self._lives)
+        self._stages = (self._extractor, self._stitcher, self._tracker, self._lives)
 
     @classmethod
     def load(
@@ -96,12 +96,12 @@ class Detector:
         """Samples from the end of a sound until its event leaves, beside the computing."""
         frames = self._stitcher.latency + self._tracker.latency
         length = self.model.info.frontend.score_frame_length
-        return self._hearing.latency + frames * length
+        return self._extractor.latency + frames * length
 
     @property
     def n_skipped(self) -> int:
         """Segments that were left out in a hurry since the recording began."""
-        return self._hearing.n_skipped
+        return self._extractor.n_skipped
 
     @property
     def n_final(self) -> int:
@@ -148,24 +148,26 @@ class Detector:
         list of Change
             Events opened, updated, closed and withdrawn, in the order of it.
         """
-        return self._understand(self._hearing.hear(chunk, hurry=hurry))
+        return self._understand(self._extractor.push(chunk, hurry=hurry))
 
     def finish(self) -> list[Change]:
         """End the recording as `flush` does; return every change that this brings."""
-        return self._understand(self._hearing.finish())
+        return self._understand(self._extractor.flush())
 
-    def new_hearing(self) -> Hearing:
+    def new_extractor(self) -> SegmentExtractor:
         """Return a first half of this path, to run ahead of `take` in another thread."""
         frontend = self.model.info.frontend
         partial = self._wait < frontend.segment_score_frames
-        return Hearing(frontend, step=self._step, partial=partial)
+        return SegmentExtractor(frontend, step=self._step, partial=partial)
 
-    def take(self, heard: Heard, scored: SegmentScores | None = None) -> list[Change]:
-        """Take what a `Hearing` heard, in its order, and return the changes it brings.
+    def take(
+        self, extracted: Extracted, scored: SegmentScores | None = None
+    ) -> list[Change]:
+        """Take what `new_extractor` gives, in its order; return the changes it brings.
 
         Parameters
         ----------
-        heard : frames, Segment or Clock
+        extracted : frames, Segment or Progress
             The next thing.
         scored : SegmentScores or None
             The model's answer if that is a segment; None asks it now.
@@ -175,17 +177,17 @@ class Detector:
         list of Change
             As of `follow`.
         """
-        if isinstance(heard, Segment):
-            return self._see(heard, scored or self.model.score(heard.features))
-        if isinstance(heard, Clock):
-            if heard.ended:
+        if isinstance(extracted, Segment):
+            return self._see(extracted, scored or self.model.score(extracted.features))
+        if isinstance(extracted, Progress):
+            if extracted.ended:
                 events = self._track(self._stitcher.flush())
-                events += self._tracker.flush(heard.n_samples)
+                events += self._tracker.flush(extracted.n_samples)
                 return self._lives.close(events) + self._lives.finish()
-            final = self._stitcher.advance(heard.n_score_frames)
+            final = self._stitcher.advance(extracted.n_score_frames)
             return self._lives.close(self._track(final))
         if self.observer is not None:
-            self.observer.add_frames(heard)
+            self.observer.add_frames(extracted)
         return []
 
     def pending(self) -> Float32:
@@ -226,8 +228,8 @@ class Detector:
             yield from self.push(chunk)
         yield from self.flush()
 
-    def _understand(self, everything: Iterable[Heard]) -> list[Change]:
-        return [change for heard in everything for change in self.take(heard)]
+    def _understand(self, everything: Iterable[Extracted]) -> list[Change]:
+        return [change for extracted in everything for change in self.take(extracted)]
 
     def _see(self, segment: Segment, scored: SegmentScores) -> list[Change]:
         """Take a segment's scores: some frames become final, others provisional."""

@@ -1,10 +1,10 @@
 """The first half of the path: samples in, segments to be scored out.
 
-    samples > Frontend > Segmenter > what was heard
+    samples > Frontend > Segmenter > frames, segments, progress
 
-What was heard comes as a row of three kinds of things, which the second half (see
+What is extracted comes as a row of three kinds of things, which the second half (see
 `streamsed.detector`) takes in this order: new frames, for those who watch; segments, to be
-scored; and the time, whenever it is known that no segment before it is missing. The halves
+scored; and the progress, whenever it is known that no segment before it is missing. The halves
 share nothing else, so that the first may run ahead in another thread.
 """
 
@@ -23,8 +23,8 @@ from streamsed.pipeline.segmenter import Segment, Segmenter
 Frames = NDArray[np.float32]
 
 
-class Clock(NamedTuple):
-    """How much of the recording was heard.
+class Progress(NamedTuple):
+    """How much of the recording was taken in.
 
     Parameters
     ----------
@@ -41,10 +41,10 @@ class Clock(NamedTuple):
     ended: bool = False
 
 
-Heard = Frames | Segment | Clock
+Extracted = Frames | Segment | Progress
 
 
-class Hearing:
+class SegmentExtractor:
     """Turn samples into what is to be scored.
 
     Parameters
@@ -76,7 +76,7 @@ class Hearing:
         self._frontend.reset()
         self._segmenter.reset()
 
-    def hear(self, chunk: Frames, *, hurry: bool = False) -> Iterator[Heard]:
+    def push(self, chunk: Frames, *, hurry: bool = False) -> Iterator[Extracted]:
         """Take the next samples and give what they bring, as it is asked for.
 
         Parameters
@@ -88,7 +88,7 @@ class Hearing:
 
         Yields
         ------
-        frames, Segment or Clock
+        frames, Segment or Progress
             To be exhausted before the next call.
 
         Raises
@@ -102,24 +102,24 @@ class Hearing:
             frames = self._frontend.push(chunk[start : start + longest])
             yield from self._cut(frames, hurry=hurry)
 
-    def finish(self) -> Iterator[Heard]:
+    def flush(self) -> Iterator[Extracted]:
         """End the recording and give what remained."""
         yield from self._cut(self._frontend.flush())
         yield from self._segmenter.flush()
-        yield self._clock()._replace(ended=True)
+        yield self._progress()._replace(ended=True)
 
-    def whole(self, chunks: Iterable[Frames]) -> Iterator[Heard]:
+    def run(self, chunks: Iterable[Frames]) -> Iterator[Extracted]:
         """Take a whole recording, from its first chunk to its end."""
         self.reset()
         for chunk in chunks:
-            yield from self.hear(chunk)
-        yield from self.finish()
+            yield from self.push(chunk)
+        yield from self.flush()
 
-    def _cut(self, frames: Frames, *, hurry: bool = False) -> Iterator[Heard]:
+    def _cut(self, frames: Frames, *, hurry: bool = False) -> Iterator[Extracted]:
         yield frames  # even if there are none: an observer then knows their shape
         if len(frames):
             yield from self._segmenter.push(frames, hurry=hurry)
-        yield self._clock()
+        yield self._progress()
 
-    def _clock(self) -> Clock:
-        return Clock(self._frontend.n_samples, self._segmenter.n_score_frames)
+    def _progress(self) -> Progress:
+        return Progress(self._frontend.n_samples, self._segmenter.n_score_frames)

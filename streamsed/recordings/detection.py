@@ -1,7 +1,7 @@
 """Detect in recordings: from paths on a command line to their events.
 
-`find_recordings` says which files are meant and what each is called in the output; `hear`
-and `detect` are the two halves of the work on one of them, so that decoding, front-end and
+`find_recordings` says which files are meant and what each is called in the output;
+`extract` and `detect` are the two halves of the work on one of them, so that decoding, front-end and
 network of this and the next ones run beside each other; `differs_in_chunks` shows that a
 stream gives the same events.
 """
@@ -21,7 +21,7 @@ from streamsed.audio.decode import audio_files, audio_info, file_chunks
 from streamsed.detector import Detector
 from streamsed.events import Event
 from streamsed.inference.model import SegmentScores
-from streamsed.pipeline.extractor import Clock, Heard
+from streamsed.pipeline.extractor import Extracted, Progress
 from streamsed.pipeline.lifecycle import Change
 from streamsed.pipeline.segmenter import Segment
 from streamsed.pipeline.trace import Trace
@@ -116,16 +116,16 @@ class Detection:
     trace: Trace | None = None
 
 
-Scored = tuple[Heard, "Future[SegmentScores] | None"]
-"""What was heard of a recording, with the promise of its scores where it is a segment."""
+Scored = tuple[Extracted, "Future[SegmentScores] | None"]
+"""Frames, segment or progress; a segment with the promise of its scores."""
 
 
-def hear(
+def extract(
     detector: Detector,
     recording: Recording,
     scorers: ThreadPoolExecutor | None = None,
 ) -> Iterator[Scored]:
-    """Decode a recording, hear it and have its segments scored, ahead of `detect`.
+    """Decode a recording, cut its segments and have them scored, ahead of `detect`.
 
     Parameters
     ----------
@@ -137,17 +137,17 @@ def hear(
         Who scores; None leaves that to `detect`.
     """
     chunks = file_chunks(recording.path, sample_rate=detector.sample_rate)
-    for heard in detector.new_hearing().whole(chunks):
-        if scorers is not None and isinstance(heard, Segment):
-            yield heard, scorers.submit(detector.model.score, heard.features)
+    for extracted in detector.new_extractor().run(chunks):
+        if scorers is not None and isinstance(extracted, Segment):
+            yield extracted, scorers.submit(detector.model.score, extracted.features)
         else:
-            yield heard, None
+            yield extracted, None
 
 
 def detect(
     detector: Detector,
     recording: Recording,
-    heard: Iterable[Scored] | None = None,
+    extracted: Iterable[Scored] | None = None,
     *,
     trace: Trace | None = None,
     on_samples: Callable[[int], None] = lambda _: None,
@@ -160,8 +160,8 @@ def detect(
         Is reset first.
     recording : Recording
         Which.
-    heard : iterable of Scored or None
-        What `hear` gives of it, in its order; None hears it here.
+    extracted : iterable of Scored or None
+        What `extract` gives of it, in its order; None does that here.
     trace : Trace or None
         Where to keep what passes between the stages.
     on_samples : callable
@@ -171,9 +171,9 @@ def detect(
     detector.observer = trace
     n_samples = 0
     changes: list[Change] = []
-    for each, scored in hear(detector, recording) if heard is None else heard:
+    for each, scored in extracted or extract(detector, recording):
         changes += detector.take(each, scored.result() if scored else None)
-        if isinstance(each, Clock):
+        if isinstance(each, Progress):
             on_samples(each.n_samples - n_samples)
             n_samples = each.n_samples
     events = sorted(change.event for change in changes if change.state == "closed")

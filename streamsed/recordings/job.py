@@ -27,8 +27,8 @@ from streamsed.recordings.detection import (
     Scored,
     detect,
     differs_in_chunks,
+    extract,
     find_recordings,
-    hear,
 )
 from streamsed.recordings.outputs import Outputs
 from streamsed.recordings.plot import MAX_DURATION
@@ -36,7 +36,7 @@ from streamsed.recordings.prefetch import in_turn
 from streamsed.terminal import Waiting, say
 
 AHEAD = 32
-"""Things heard that may wait, in each recording; a segment is half a megabyte."""
+"""Pieces of each recording that may wait; a segment is half a megabyte."""
 
 CHECK_SEED = 1
 """Of the random chunks of `--check-stream`; any other must do as well."""
@@ -115,15 +115,15 @@ class FileJob:
         scorers = ThreadPoolExecutor(n_parallel)
         turns = in_turn(
             recordings,
-            lambda recording: hear(detector, recording, scorers),
+            lambda recording: extract(detector, recording, scorers),
             n_begun=n_parallel + 1,
             length=AHEAD,
         )
         with Waiting(sum(r.duration for r in recordings)) as waiting, closing(turns):
             try:
-                for recording, heard in turns:
+                for recording, extracted in turns:
                     try:
-                        found = self._one(detector, recording, heard, waiting)
+                        found = self._one(detector, recording, extracted, waiting)
                     except (OSError, ValueError) as error:
                         self._failed(str(error))
                         continue
@@ -140,7 +140,7 @@ class FileJob:
         self,
         detector: Detector,
         recording: Recording,
-        heard: Iterable[Scored],
+        extracted: Iterable[Scored],
         waiting: Waiting,
     ) -> Detection:
         trace = None
@@ -155,7 +155,7 @@ class FileJob:
         found = detect(
             detector,
             recording,
-            heard,
+            extracted,
             trace=trace,
             on_samples=lambda n: waiting.advance(n / rate, recording.name),
         )

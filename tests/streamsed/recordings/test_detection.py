@@ -17,8 +17,8 @@ from streamsed.recordings.detection import (
     Recording,
     detect,
     differs_in_chunks,
+    extract,
     find_recordings,
-    hear,
     recut,
 )
 from streamsed.recordings.prefetch import in_turn
@@ -149,6 +149,6 @@ def test_what_is_scored_ahead_gives_what_is_scored_in_its_turn(model, tmp_path):
     assert any(found.events for found in expected)
     with ThreadPoolExecutor(2) as scorers:
         turns = in_turn(
-            recordings, lambda r: hear(detector, r, scorers), n_begun=3, length=4
+            recordings, lambda r: extract(detector, r, scorers), n_begun=3, length=4
         )
-        assert [detect(detector, r, heard) for r, heard in turns] == expected
+        assert [detect(detector, r, extracted) for r, extracted in turns] == expected
