@@ -119,7 +119,7 @@ def parts(path: Path, wav: Path) -> dict[str, float]:
         seconds[TOGETHER] = time.perf_counter() - start
     start = time.perf_counter()
     for heard in everything:
-        detector.take(heard, next(scored) if isinstance(heard, Segment) else None)
+        detector.consume(heard, next(scored) if isinstance(heard, Segment) else None)
     seconds["stitching, tracking"] = time.perf_counter() - start
     return seconds
 

@@ -1,6 +1,6 @@
 """The whole path: samples in, events out.
 
-    samples > Frontend > Segmenter > Model > Stitcher > EventTracker > Lives > changes
+    samples > Frontend > Segmenter > Model > Stitcher > EventTracker > EventLifecycle
               `- SegmentExtractor -´
 
 There is one path. A file, a microphone and a test push their chunks through the same
@@ -19,7 +19,7 @@ from streamsed.config import PostConfig, StreamConfig
 from streamsed.events import Event
 from streamsed.inference.model import Model, SegmentScores
 from streamsed.pipeline.extractor import Extracted, Progress, SegmentExtractor
-from streamsed.pipeline.lifecycle import Change, Lives
+from streamsed.pipeline.lifecycle import EventLifecycle, EventUpdate
 from streamsed.pipeline.segmenter import Segment
 from streamsed.pipeline.stitcher import Stitcher
 from streamsed.pipeline.trace import Observer
@@ -66,8 +66,8 @@ class Detector:
             latency=self._wait,
         )
         self._tracker = EventTracker(info.labels, self.post, frontend)
-        self._lives = Lives()
-        self._stages = (self._extractor, self._stitcher, self._tracker, self._lives)
+        self._lifecycle = EventLifecycle()
+        self._stages = (self._extractor, self._stitcher, self._tracker, self._lifecycle)
 
     @classmethod
     def load(
@@ -126,14 +126,14 @@ class Detector:
         TypeError, ValueError, RuntimeError
             As `Frontend.push`.
         """
-        return _closed(self.follow(chunk))
+        return _closed(self.push_updates(chunk))
 
     def flush(self) -> list[Event]:
         """End the recording and return the events still open, closed at its end."""
-        return _closed(self.finish())
+        return _closed(self.flush_updates())
 
-    def follow(self, chunk: Float32, *, hurry: bool = False) -> list[Change]:
-        """Take the next samples as `push` does; return every change they bring.
+    def push_updates(self, chunk: Float32, *, hurry: bool = False) -> list[EventUpdate]:
+        """Take the next samples as `push` does; return every update they bring.
 
         Parameters
         ----------
@@ -145,25 +145,25 @@ class Detector:
 
         Returns
         -------
-        list of Change
+        list of EventUpdate
             Events opened, updated, closed and withdrawn, in the order of it.
         """
-        return self._understand(self._extractor.push(chunk, hurry=hurry))
+        return self._consume_all(self._extractor.push(chunk, hurry=hurry))
 
-    def finish(self) -> list[Change]:
-        """End the recording as `flush` does; return every change that this brings."""
-        return self._understand(self._extractor.flush())
+    def flush_updates(self) -> list[EventUpdate]:
+        """End the recording as `flush` does; return every update that this brings."""
+        return self._consume_all(self._extractor.flush())
 
     def new_extractor(self) -> SegmentExtractor:
-        """Return a first half of this path, to run ahead of `take` in another thread."""
+        """Return a first half of this path, to run ahead of `consume` in another thread."""
         frontend = self.model.info.frontend
         partial = self._wait < frontend.segment_score_frames
         return SegmentExtractor(frontend, step=self._step, partial=partial)
 
-    def take(
+    def consume(
         self, extracted: Extracted, scored: SegmentScores | None = None
-    ) -> list[Change]:
-        """Take what `new_extractor` gives, in its order; return the changes it brings.
+    ) -> list[EventUpdate]:
+        """Take what `new_extractor` gives, in its order; return the updates it brings.
 
         Parameters
         ----------
@@ -174,18 +174,20 @@ class Detector:
 
         Returns
         -------
-        list of Change
-            As of `follow`.
+        list of EventUpdate
+            As of `push_updates`.
         """
         if isinstance(extracted, Segment):
-            return self._see(extracted, scored or self.model.score(extracted.features))
+            return self._consume_segment(
+                extracted, scored or self.model.score(extracted.features)
+            )
         if isinstance(extracted, Progress):
             if extracted.ended:
                 events = self._track(self._stitcher.flush())
                 events += self._tracker.flush(extracted.n_samples)
-                return self._lives.close(events) + self._lives.finish()
+                return self._lifecycle.push(events) + self._lifecycle.flush()
             final = self._stitcher.advance(extracted.n_score_frames)
-            return self._lives.close(self._track(final))
+            return self._lifecycle.push(self._track(final))
         if self.observer is not None:
             self.observer.add_frames(extracted)
         return []
@@ -228,16 +230,20 @@ class Detector:
             yield from self.push(chunk)
         yield from self.flush()
 
-    def _understand(self, everything: Iterable[Extracted]) -> list[Change]:
-        return [change for extracted in everything for change in self.take(extracted)]
+    def _consume_all(self, everything: Iterable[Extracted]) -> list[EventUpdate]:
+        return [
+            update for extracted in everything for update in self.consume(extracted)
+        ]
 
-    def _see(self, segment: Segment, scored: SegmentScores) -> list[Change]:
+    def _consume_segment(
+        self, segment: Segment, scored: SegmentScores
+    ) -> list[EventUpdate]:
         """Take a segment's scores: some frames become final, others provisional."""
         view = np.concatenate([scored.scores, scored.region[:, None]], axis=1)
         final = self._stitcher.push(view, segment.start, segment.end)
-        changes = self._lives.close(self._track(final))
+        updates = self._lifecycle.push(self._track(final))
         pending = np.ascontiguousarray(self._stitcher.pending()[:, :-1])
-        return changes + self._lives.revise(*self._tracker.provisional(pending))
+        return updates + self._lifecycle.revise(*self._tracker.provisional(pending))
 
     def _track(self, views: Float32) -> list[Event]:
         if self.observer is not None:
@@ -247,5 +253,5 @@ class Detector:
         return self._tracker.push(np.ascontiguousarray(views[:, :-1]))
 
 
-def _closed(changes: Sequence[Change]) -> list[Event]:
-    return [change.event for change in changes if change.state == "closed"]
+def _closed(updates: Sequence[EventUpdate]) -> list[Event]:
+    return [update.event for update in updates if update.state == "closed"]

@@ -1,1 +1,1 @@
-"""A source in, changes of events out: what `streamsed listen` does."""
+"""A source in, updates of events out: what `streamsed listen` does."""

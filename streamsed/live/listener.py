@@ -1,4 +1,4 @@
-"""Listen: from a source to changes in the lives of events, keeping up with real time.
+"""Listen: from a source to updates of events, keeping up with real time.
 
 The policy when the machine is too slow, in this order:
 
@@ -28,7 +28,7 @@ from streamsed.audio.source import Piece, Source
 from streamsed.detector import Detector
 from streamsed.live.sinks import Sink
 from streamsed.live.summary import Summary
-from streamsed.pipeline.lifecycle import Change
+from streamsed.pipeline.lifecycle import EventUpdate
 
 POLL = 0.05
 """Seconds between two looks at a source that had nothing."""
@@ -137,7 +137,7 @@ class Listener:
         for sink in self._sinks:
             sink.sound(samples)
         start = time.perf_counter()
-        changes = self.detector.follow(
+        updates = self.detector.push_updates(
             samples, hurry=behind and not self.source.lossless
         )
         busy = time.perf_counter() - start
@@ -148,7 +148,7 @@ class Listener:
             self.summary.n_lost += len(samples)
         else:
             self.summary.n_heard += len(samples)
-        self._tell_changes(changes, delay=busy)
+        self._tell_updates(updates, delay=busy)
 
     def _mark_gap(self, reason: str) -> None:
         """Tell of a gap when it is over, with its exact ends."""
@@ -164,29 +164,31 @@ class Listener:
 
     def _finish(self) -> None:
         self._mark_gap("")
-        self._tell_changes(self.detector.finish(), delay=0.0)
+        self._tell_updates(self.detector.flush_updates(), delay=0.0)
         self.summary.n_skipped = self.detector.n_skipped
         self._tell({"state": "stopped", **self.summary.to_dict()})
         for sink in self._sinks:
             sink.close()
 
-    def _tell_changes(self, changes: Sequence[Change], *, delay: float) -> None:
+    def _tell_updates(self, updates: Sequence[EventUpdate], *, delay: float) -> None:
         now = self.n_samples / self.detector.sample_rate
-        wanted = [c for c in changes if not self._only or c.event.label in self._only]
-        for change in wanted:
-            if change.state == "closed":
-                self.summary.events[change.event.label] += 1
-            if change.state == "opened":
-                self.summary.latencies.append(now + delay - change.event.onset)
-            self._tell(change.to_dict(), change)
+        wanted = [c for c in updates if not self._only or c.event.label in self._only]
+        for update in wanted:
+            if update.state == "closed":
+                self.summary.events[update.event.label] += 1
+            if update.state == "opened":
+                self.summary.latencies.append(now + delay - update.event.onset)
+            self._tell(update.to_dict(), update)
 
-    def _tell(self, record: Mapping[str, Any], change: Change | None = None) -> None:
+    def _tell(
+        self, record: Mapping[str, Any], update: EventUpdate | None = None
+    ) -> None:
         now = round(self.n_samples / self.detector.sample_rate, 3)
         for sink in list(self._sinks):
             if sink not in self._sinks:  # it failed at the notice of another's failure
                 continue
             try:
-                sink.tell({"at": now, **record}, change)
+                sink.tell({"at": now, **record}, update)
             except BrokenPipeError:  # the reader left: nobody listens to us any more
                 self._sinks.remove(sink)
                 self.stop()

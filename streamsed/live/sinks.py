@@ -20,7 +20,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from streamsed.live.background import Worker
-from streamsed.pipeline.lifecycle import Change
+from streamsed.pipeline.lifecycle import EventUpdate
 
 RECORDS_LENGTH = 10_000
 """Records that wait for a slow reader."""
@@ -41,8 +41,8 @@ class Sink(Protocol):
     def sound(self, samples: NDArray[np.float32]) -> None:
         """Take the samples of the time line, float32 (n_samples,), gaps as zeros."""
 
-    def tell(self, record: Mapping[str, Any], change: Change | None) -> None:
-        """Take one record for JSON, and the change it stands for, if it does."""
+    def tell(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
+        """Take one record for JSON, and the update it stands for, if it does."""
 
     def notices(self) -> list[str]:
         """Return sentences about the sink that people should read, each once."""
@@ -81,7 +81,7 @@ class JsonLines:
     def sound(self, samples: NDArray[np.float32]) -> None:
         """Take no notice: privacy is the default."""
 
-    def tell(self, record: Mapping[str, Any], change: Change | None) -> None:  # noqa: ARG002
+    def tell(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:  # noqa: ARG002
         """Write one line in one piece."""
         line = (json.dumps(record, ensure_ascii=False) + "\n").encode()
         while line:
@@ -112,11 +112,11 @@ class Unhurried:
     def sound(self, samples: NDArray[np.float32]) -> None:
         """Take no notice."""
 
-    def tell(self, record: Mapping[str, Any], change: Change | None) -> None:
+    def tell(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
         """Queue the record."""
         if self._error is not None:
             raise self._error
-        self.worker.submit(lambda: self._pass_on(record, change))
+        self.worker.submit(lambda: self._pass_on(record, update))
 
     def notices(self) -> list[str]:
         """Tell of the records that did not fit."""
@@ -127,10 +127,10 @@ class Unhurried:
         self.worker.close()
         self._sink.close()
 
-    def _pass_on(self, record: Mapping[str, Any], change: Change | None) -> None:
+    def _pass_on(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
         if self._error is None:
             try:
-                self._sink.tell(record, change)
+                self._sink.tell(record, update)
             except OSError as error:
                 self._error = error
 
@@ -154,9 +154,9 @@ class Commands:
     def sound(self, samples: NDArray[np.float32]) -> None:
         """Take no notice."""
 
-    def tell(self, record: Mapping[str, Any], change: Change | None) -> None:
+    def tell(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
         """Queue a run if an event closed."""
-        if change is not None and change.state == "closed":
+        if update is not None and update.state == "closed":
             line = json.dumps(record, ensure_ascii=False).encode() + b"\n"
             self.worker.submit(lambda: self._run(line))
 
@@ -215,19 +215,19 @@ class Clips:
         while self._held - len(self._history[0]) > CLIP_HISTORY * self._rate:
             self._held -= len(self._history.popleft())
 
-    def tell(self, record: Mapping[str, Any], change: Change | None) -> None:  # noqa: ARG002
+    def tell(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:  # noqa: ARG002
         """Queue the clip of an event that closed."""
-        if change is None or change.state != "closed":
+        if update is None or update.state != "closed":
             return
         first = self._end - self._held
-        start = max(first, round((change.event.onset - PRE_ROLL) * self._rate))
-        stop = min(self._end, round((change.event.offset + POST_ROLL) * self._rate))
+        start = max(first, round((update.event.onset - PRE_ROLL) * self._rate))
+        stop = min(self._end, round((update.event.offset + POST_ROLL) * self._rate))
         clip = np.concatenate(list(self._history))[start - first : stop - first]
         stamp = self._started.strftime("%Y%m%dT%H%M%SZ")
         label = "".join(
-            c if c.isalnum() or c in "-_" else "_" for c in change.event.label
+            c if c.isalnum() or c in "-_" else "_" for c in update.event.label
         )
-        name = f"streamsed-{stamp}-{change.id:06d}-{label}.flac"
+        name = f"streamsed-{stamp}-{update.id:06d}-{label}.flac"
         self.worker.submit(lambda: self._save(self._folder / name, clip))
 
     def notices(self) -> list[str]:

@@ -30,7 +30,7 @@ from rich.text import Text
 from streamsed.events import Event
 from streamsed.live.listener import Listener
 from streamsed.live.summary import Summary
-from streamsed.pipeline.lifecycle import Change
+from streamsed.pipeline.lifecycle import EventUpdate
 
 REFRESH = 0.25
 """Seconds between two pictures."""
@@ -55,7 +55,7 @@ class LiveView:
         self._live = Live(console=console, screen=True, auto_refresh=False)
         self._drawn = 0.0
         self._views: deque[NDArray[np.float32]] = deque(maxlen=1024)  # of single frames
-        self._events: dict[int, Change] = {}  # newest last
+        self._events: dict[int, EventUpdate] = {}  # newest last
         self._notice = ""
 
     def __enter__(self) -> Self:
@@ -68,12 +68,12 @@ class LiveView:
     def sound(self, samples: NDArray[np.float32]) -> None:
         """Take no notice: the listener knows the level."""
 
-    def tell(self, record: Mapping[str, Any], change: Change | None) -> None:
+    def tell(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
         """Remember the newest word on each event, and the last notice."""
-        if change is not None:
-            self._events.pop(change.id, None)
-            if change.state != "withdrawn":
-                self._events[change.id] = change
+        if update is not None:
+            self._events.pop(update.id, None)
+            if update.state != "withdrawn":
+                self._events[update.id] = update
             while len(self._events) > 256:
                 del self._events[next(iter(self._events))]
         elif record["state"] == "notice":
@@ -181,14 +181,14 @@ class LiveView:
         """List the newest events, those that sound first."""
         newest = sorted(
             self._events.values(),
-            key=lambda c: (c.sounding, c.event.onset),
+            key=lambda c: (c.ongoing, c.event.onset),
             reverse=True,
         )
         lines = []
-        for change in newest[: max(0, room)]:
-            event = change.event
-            length = "sounding" if change.sounding else f"{event.duration:6.2f} s"
-            style = "" if change.state == "closed" else "italic"
+        for update in newest[: max(0, room)]:
+            event = update.event
+            length = "ongoing" if update.ongoing else f"{event.duration:6.2f} s"
+            style = "" if update.state == "closed" else "italic"
             lines.append(
                 Text(
                     f"  {_clock(event.onset)}  {length:>8}  {event.score:.2f}  "

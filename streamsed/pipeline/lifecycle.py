@@ -9,7 +9,7 @@ and what is shown may still change::
     withdrawn   it was no event after all: cut, or joined to an earlier one
 
 Every event that closes was opened before, and every event that was opened is closed or
-withdrawn in the end. Which changes come, and in which order, depends on the recording
+withdrawn in the end. Which updates come, and in which order, depends on the recording
 alone, not on the chunks it came in.
 """
 
@@ -25,7 +25,7 @@ State = Literal["opened", "updated", "closed", "withdrawn"]
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class EventUpdate:
     """One moment in the life of an event.
 
     Parameters
@@ -36,29 +36,29 @@ class Change:
         Counts the events from 1, in the order in which they were opened.
     event : Event
         As it is now known; for a withdrawn one, as it was last known.
-    sounding : bool
+    ongoing : bool
         Whether it might go on; its offset is then the end of what was heard.
     """
 
     state: State
     id: int
     event: Event
-    sounding: bool
+    ongoing: bool
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the change as a dict for JSON; a sounding event has no offset."""
+        """Return the update as a dict for JSON; an ongoing event has no offset."""
         event = self.event
         return {
             "state": self.state,
             "id": self.id,
             "label": event.label,
             "onset": round(event.onset, 6),
-            "offset": None if self.sounding else round(event.offset, 6),
+            "offset": None if self.ongoing else round(event.offset, 6),
             "score": round(event.score, 6),
         }
 
 
-class Lives:
+class EventLifecycle:
     """Give provisional and final events their ids and say what changed."""
 
     def __init__(self) -> None:
@@ -67,47 +67,50 @@ class Lives:
     def reset(self) -> None:
         """Forget everything, as if newly made."""
         self._n_opened = 0
-        self._shown: dict[int, Change] = {}  # the last word on each id not yet final
+        # The last word on each id that is not yet final.
+        self._shown: dict[int, EventUpdate] = {}
 
-    def close(self, events: Sequence[Event]) -> list[Change]:
+    def push(self, events: Sequence[Event]) -> list[EventUpdate]:
         """Say what becomes of the shown events now that `events` are final."""
-        changes = []
+        updates = []
         for event in events:
             earliest, *joined = self._overlapping(event) or [0]
             if not earliest:
-                opened = self._open(event, sounding=False)
-                changes.append(opened)
+                opened = self._open(event, ongoing=False)
+                updates.append(opened)
                 earliest = opened.id
             del self._shown[earliest]
-            changes.append(Change("closed", earliest, event, sounding=False))
-            changes += [self._withdraw(other) for other in joined]
-        return changes
+            updates.append(EventUpdate("closed", earliest, event, ongoing=False))
+            updates += [self._withdraw(other) for other in joined]
+        return updates
 
-    def revise(self, ended: Sequence[Event], sounding: Sequence[Event]) -> list[Change]:
+    def revise(
+        self, ended: Sequence[Event], ongoing: Sequence[Event]
+    ) -> list[EventUpdate]:
         """Say how what is shown changes, now that these events are provisional.
 
         Parameters
         ----------
-        ended, sounding : sequence of Event
+        ended, ongoing : sequence of Event
             From `EventTracker.provisional`.
         """
-        changes = []
+        updates = []
         alive = set()
         for event, goes_on in [(e, False) for e in ended] + [
-            (e, True) for e in sounding
+            (e, True) for e in ongoing
         ]:
             shown = [other for other in self._overlapping(event) if other not in alive]
             if shown:
                 alive.add(shown[0])
-                changes += self._update(shown[0], event, sounding=goes_on)
+                updates += self._update(shown[0], event, ongoing=goes_on)
             else:
-                opened = self._open(event, sounding=goes_on)
+                opened = self._open(event, ongoing=goes_on)
                 alive.add(opened.id)
-                changes.append(opened)
+                updates.append(opened)
         lost = [other for other in self._shown if other not in alive]
-        return changes + [self._withdraw(other) for other in lost]
+        return updates + [self._withdraw(other) for other in lost]
 
-    def finish(self) -> list[Change]:
+    def flush(self) -> list[EventUpdate]:
         """End the recording: withdraw what is shown and was not closed."""
         return [self._withdraw(other) for other in list(self._shown)]
 
@@ -122,21 +125,21 @@ class Lives:
         ]
         return [number for _, number in sorted(found)]
 
-    def _open(self, event: Event, *, sounding: bool) -> Change:
+    def _open(self, event: Event, *, ongoing: bool) -> EventUpdate:
         self._n_opened += 1
-        change = Change("opened", self._n_opened, event, sounding)
-        self._shown[change.id] = change
-        return change
+        update = EventUpdate("opened", self._n_opened, event, ongoing)
+        self._shown[update.id] = update
+        return update
 
-    def _update(self, number: int, event: Event, *, sounding: bool) -> list[Change]:
-        """Remember the newest word; it is a change unless the event just goes on."""
+    def _update(self, number: int, event: Event, *, ongoing: bool) -> list[EventUpdate]:
+        """Remember the newest word; it is an update unless the event just goes on."""
         before = self._shown[number]
-        now = Change("updated", number, event, sounding)
+        now = EventUpdate("updated", number, event, ongoing)
         self._shown[number] = now
-        goes_on = before.sounding and sounding and before.event.onset == event.onset
-        same = before.event == event and before.sounding == sounding
+        goes_on = before.ongoing and ongoing and before.event.onset == event.onset
+        same = before.event == event and before.ongoing == ongoing
         return [] if goes_on or same else [now]
 
-    def _withdraw(self, number: int) -> Change:
+    def _withdraw(self, number: int) -> EventUpdate:
         last = self._shown.pop(number)
-        return Change("withdrawn", number, last.event, last.sounding)
+        return EventUpdate("withdrawn", number, last.event, last.ongoing)

@@ -83,20 +83,20 @@ class EventTracker:
 
         Returns
         -------
-        ended, sounding : list of Event
+        ended, ongoing : list of Event
             Events that would be closed, and events that would be long enough already and
             might go on; the offset of these is the end of what was heard.
         """
         ahead = self._filter.copy()
         ended = ahead.push(scores)
-        sounding = ahead.open_runs()
+        ongoing = ahead.open_runs()
         long_enough = (
-            sounding["offset"] - sounding["onset"]
-            >= (self._min_durations[sounding["label"]])
+            ongoing["offset"] - ongoing["onset"]
+            >= (self._min_durations[ongoing["label"]])
         )
         return (
             self._events(ended, n_samples=None),
-            self._events(sounding[long_enough], n_samples=None),
+            self._events(ongoing[long_enough], n_samples=None),
         )
 
     def flush(self, n_samples: int) -> list[Event]:

@@ -22,7 +22,7 @@ from streamsed.detector import Detector
 from streamsed.events import Event
 from streamsed.inference.model import SegmentScores
 from streamsed.pipeline.extractor import Extracted, Progress
-from streamsed.pipeline.lifecycle import Change
+from streamsed.pipeline.lifecycle import EventUpdate
 from streamsed.pipeline.segmenter import Segment
 from streamsed.pipeline.trace import Trace
 
@@ -170,13 +170,13 @@ def detect(
     detector.reset()
     detector.observer = trace
     n_samples = 0
-    changes: list[Change] = []
+    updates: list[EventUpdate] = []
     for each, scored in extracted or extract(detector, recording):
-        changes += detector.take(each, scored.result() if scored else None)
+        updates += detector.consume(each, scored.result() if scored else None)
         if isinstance(each, Progress):
             on_samples(each.n_samples - n_samples)
             n_samples = each.n_samples
-    events = sorted(change.event for change in changes if change.state == "closed")
+    events = sorted(update.event for update in updates if update.state == "closed")
     return Detection(recording, events, n_samples, trace)
 
 

@@ -37,8 +37,10 @@ def detect(model, samples, *, sizes=(), **settings):
     return list(Detector(model, **settings).events(cut(samples, sizes)))
 
 
-def changes_of(detector, chunks):
-    return [c for chunk in chunks for c in detector.follow(chunk)] + detector.finish()
+def updates_of(detector, chunks):
+    return [
+        c for chunk in chunks for c in detector.push_updates(chunk)
+    ] + detector.flush_updates()
 
 
 def frames_of(samples):
@@ -74,18 +76,18 @@ def test_chunks_of_one_sample_give_the_events_of_the_file(model):
 
 def test_chunking_does_not_change_what_a_live_view_is_told(model):
     samples = scene(13)
-    expected = changes_of(Detector(model, stream=FAST), [samples])
+    expected = updates_of(Detector(model, stream=FAST), [samples])
     chunks = cut(samples, [0, 1, 70_000, 4410, 0, 100_000, 441, 3])
-    assert changes_of(Detector(model, stream=FAST), chunks) == expected
-    assert {change.state for change in expected} >= {"opened", "closed"}
+    assert updates_of(Detector(model, stream=FAST), chunks) == expected
+    assert {update.state for update in expected} >= {"opened", "closed"}
 
 
 def test_every_opened_event_is_closed_or_withdrawn_once(model):
     states = {}
     detector = Detector(model, stream=StreamConfig(0.2, 1.0))
-    changes = changes_of(detector, [scene(20)])
-    for change in changes:
-        states.setdefault(change.id, []).append(change.state)
+    updates = updates_of(detector, [scene(20)])
+    for update in updates:
+        states.setdefault(update.id, []).append(update.state)
     assert len(states) > 5
     for history in states.values():
         assert history[0] == "opened"
@@ -195,11 +197,11 @@ def test_in_a_hurry_fewer_segments_are_scored_and_every_frame_is(model):
     list(Detector(calm, stream=stream).events([samples]))
     detector = Detector(hasty, stream=stream)
     detector.observer = trace
-    changes = detector.follow(samples, hurry=True) + detector.finish()
+    updates = detector.push_updates(samples, hurry=True) + detector.flush_updates()
     assert len(hasty.asked) + detector.n_skipped == len(calm.asked)
     assert len(hasty.asked) < len(calm.asked) / 4
     assert len(trace.scores) == math.ceil(len(frames_of(samples)) / 8)
-    labels = [c.event.label for c in changes if c.state == "closed"]
+    labels = [c.event.label for c in updates if c.state == "closed"]
     assert {"Dog", "Speech"} <= set(labels)
 
 

@@ -35,13 +35,15 @@ def ingredients(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="Change a setting of every residual network, in TOML.",
+            help="EventUpdate a setting of every residual network, in TOML.",
         ),
     ] = None,
     baseline_settings: Annotated[
         list[str] | None,
         typer.Option(
-            "--set-baseline", metavar="KEY=VALUE", help="Change one of the baseline."
+            "--set-baseline",
+            metavar="KEY=VALUE",
+            help="EventUpdate one of the baseline.",
         ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each.")] = 1,

@@ -9,21 +9,24 @@ import numpy as np
 import pytest
 import soundfile
 from sounds import RATE, scene
+from writer import write_many
 
 from streamsed.events import Event
 from streamsed.live.background import Worker
 from streamsed.live.sinks import Clips, Commands, JsonLines, Unhurried
-from streamsed.pipeline.lifecycle import Change
+from streamsed.pipeline.lifecycle import EventUpdate
 
 RECORD = {"state": "closed", "text": 'ä "quoted"\n'}
 
 
 def closed(number, onset=1.0, offset=2.0, label="Dog"):
-    return Change("closed", number, Event(label, onset, offset, 0.9), sounding=False)
+    return EventUpdate(
+        "closed", number, Event(label, onset, offset, 0.9), ongoing=False
+    )
 
 
-def tell(sink, change):
-    sink.tell(change.to_dict(), change)
+def tell(sink, update):
+    sink.tell(update.to_dict(), update)
 
 
 def wait_until(true, seconds=10.0):
@@ -55,12 +58,6 @@ def test_a_line_that_was_cut_short_stays_alone(tmp_path, left):
     *before, last = path.read_text().splitlines()
     assert before == left.splitlines()
     assert json.loads(last) == RECORD
-
-
-def write_many(path, number):
-    log = JsonLines.append(path)
-    for n in range(500):
-        log.tell({"writer": number, "n": n, "padding": "x" * 300}, None)
 
 
 def test_lines_of_several_writers_stay_whole(tmp_path):
@@ -177,9 +174,9 @@ def program(tmp_path, text):
 def test_a_command_is_run_for_closed_events_with_their_json(tmp_path):
     text = "import sys; open(sys.argv[1], 'a').write(sys.stdin.read())"
     commands = Commands(program(tmp_path, text))
-    opened = Change("opened", 1, closed(1).event, sounding=True)
-    for change in (opened, closed(1), closed(2, label="Alarm_bell_ringing")):
-        tell(commands, change)
+    opened = EventUpdate("opened", 1, closed(1).event, ongoing=True)
+    for update in (opened, closed(1), closed(2, label="Alarm_bell_ringing")):
+        tell(commands, update)
     commands.tell({"state": "notice", "text": "x"}, None)
     commands.close()
     expected = [closed(1).to_dict(), closed(2, label="Alarm_bell_ringing").to_dict()]

@@ -149,10 +149,10 @@ def listed(terminal):
 @pytest.mark.parametrize("size", [(80, 24), (200, 50)])
 def test_the_view_shows_status_level_lanes_and_events(view, size):
     terminal = view(size=size)
-    terminal.watch(lambda: "sounding" in terminal.text)
+    terminal.watch(lambda: "ongoing" in terminal.text)
     assert "█" in lane_of(terminal, "Speech")
     terminal.watch(
-        lambda: len(listed(terminal)) == 3 and "sounding" not in terminal.text
+        lambda: len(listed(terminal)) == 3 and "ongoing" not in terminal.text
     )
     status, level, *_ = terminal.lines
     for shown in (
@@ -220,7 +220,7 @@ def test_the_terminal_is_restored_after_a_second_ctrl_c(view, tmp_path, recordin
     slow = f"{sys.executable} -c 'import time; time.sleep(60)'"
     terminal = view("--file", recording, "--exec", slow)
     terminal.watch(
-        lambda: len(listed(terminal)) >= 1 and "sounding" not in terminal.text
+        lambda: len(listed(terminal)) >= 1 and "ongoing" not in terminal.text
     )
     time.sleep(1.2)  # until it is closed
     terminal.type(b"\x03")

@@ -131,18 +131,18 @@ def test_provisional_events_are_those_that_would_stand_and_take_nothing():
     tracker = EventTracker(LABELS, PostConfig(min_duration=0.2), GRID)
     tracker.push(scores_of("..999"))
     ahead = scores_of("9....", ".9999")
-    ended, sounding = tracker.provisional(ahead)
+    ended, ongoing = tracker.provisional(ahead)
     assert frames_of(ended) == [("Speech", 2, 6)]
-    assert frames_of(sounding) == [("Dog", 6, 10)]
-    assert tracker.provisional(ahead) == (ended, sounding)
+    assert frames_of(ongoing) == [("Dog", 6, 10)]
+    assert tracker.provisional(ahead) == (ended, ongoing)
     assert tracker.push(ahead) == ended
-    assert tracker.flush(10 * LENGTH) == sounding
+    assert tracker.flush(10 * LENGTH) == ongoing
 
 
 def test_a_provisional_event_must_be_long_enough_already():
     tracker = EventTracker(LABELS, PostConfig(min_duration={"Dog": 0.0}), GRID)
-    _, sounding = tracker.provisional(scores_of("...99", "....9"))
-    assert frames_of(sounding) == [("Dog", 4, 5)]
+    _, ongoing = tracker.provisional(scores_of("...99", "....9"))
+    assert frames_of(ongoing) == [("Dog", 4, 5)]
 
 
 def test_a_reset_tracker_equals_a_new_one():
