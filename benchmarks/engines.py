@@ -21,7 +21,7 @@ from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelInfo, find_model
 from streamsed.inference.selection import Wish
 from train.config.train import TrainConfig
-from train.export.engine_check import Trial
+from train.export.engine_check import CheckSet
 from train.export.exporter import export_model
 from train.fit.checkpoint import TrainedNetwork
 from train.networks.factory import make_network
@@ -92,10 +92,10 @@ def full_width(path: Path) -> nn.Module:
     config = TrainConfig()
     network = make_network(config, 10).eval()
     labels = tuple(f"label {i}" for i in range(10))
-    trial = Trial.of_the_scene(FrontendConfig())
-    few = Trial(trial.segments[:2], trial.segments[:2])
+    check_set = CheckSet.of_the_scene(FrontendConfig())
+    few = CheckSet(check_set.segments[:2], check_set.segments[:2])
     trained = TrainedNetwork(network, labels, config, step=0)
-    export_model(trained, path, name="full width", trial=few)
+    export_model(trained, path, name="full width", check_set=few)
     return network
 
 

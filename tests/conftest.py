@@ -131,7 +131,7 @@ def exported(tmp_path_factory, trained):
         trained,
         path,
         name="exported",
-        trial=scene(),
+        check_set=scene(),
         post=PostConfig(onset_threshold={"Dog": 0.4}),
         scores={"event_f1_macro": 0.25, "data": "noise"},
         provenance={"command": "python -m train fit"},

@@ -5,7 +5,7 @@ import torch
 from streamsed.config import FrontendConfig
 from train.config.network import NetworkConfig
 from train.config.train import TrainConfig
-from train.export.engine_check import Trial
+from train.export.engine_check import CheckSet
 from train.fit.checkpoint import TrainedNetwork
 from train.networks.factory import make_network
 
@@ -35,5 +35,5 @@ def random_trained(network_config=TWICE, **settings):
 
 def scene():
     """Two segments of the example scene; ranges are learnt from the same."""
-    whole = Trial.of_the_scene(FrontendConfig())
-    return Trial(whole.segments[:6:4], whole.segments[:6:4])
+    whole = CheckSet.of_the_scene(FrontendConfig())
+    return CheckSet(whole.segments[:6:4], whole.segments[:6:4])

@@ -9,7 +9,7 @@ import typer
 
 from streamsed.config import PostConfig
 from train.cli.options import Blueprints, Split, read_layouts
-from train.export.engine_check import Trial
+from train.export.engine_check import CheckSet
 from train.export.exporter import TORCHSCRIPT, export_model
 from train.export.formats import FORMS
 from train.export.release import finish
@@ -71,12 +71,12 @@ def export(
     if ensemble and last:
         raise ValueError("--ensemble must not come with --last: it joins the best")
     trained = load_ensemble(run) if ensemble else load_trained(run, best=not last)
-    trial, post, scores = None, PostConfig(), {}
+    check_set, post, scores = None, PostConfig(), {}
     if soundbank is not None:
         bank = Soundbank.load(soundbank, split=split)
         layouts = read_layouts(blueprint)
         finished = finish(trained, bank, layouts=layouts, n=n, tune=tune)
-        trial, post, scores = finished.trial, finished.post, finished.scores
+        check_set, post, scores = finished.check_set, finished.post, finished.scores
         for label, f1 in finished.f1.per_label.items():
             print(f"{label:<30}{100 * f1:>6.1f}")
         print(f"{'macro':<30}{100 * finished.f1.macro:>6.1f}")
@@ -89,7 +89,7 @@ def export(
         trained,
         output,
         name=name or output.stem,
-        trial=trial or Trial.of_the_scene(trained.config.frontend),
+        check_set=check_set or CheckSet.of_the_scene(trained.config.frontend),
         to=to,
         post=post,
         scores=scores,

@@ -35,19 +35,19 @@ TOLERANCE = 1e-3
 F1_DROP = 0.005
 """Macro event F1 that a lower precision may cost, where the truth is known."""
 
-CHANGED = 0.05
+MAX_EVENTS_CHANGED = 0.05
 """Share of the events that it may change."""
 
 SCENE = Path(__file__).parents[2] / "examples" / "scene.flac"
 SCENE_STEP = 2.5
 """Seconds between the segments of the scene."""
 
-Scores = Callable[[Float32], Float32]
+ScoreFunction = Callable[[Float32], Float32]
 """A segment (T, n_mels) to its scores (H, K)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class CheckSet:
     """What a network is tried on.
 
     Parameters
@@ -65,7 +65,7 @@ class Trial:
     reference: Sequence[Sequence[Event]] = field(default_factory=list)
 
     @classmethod
-    def of_the_scene(cls, config: FrontendConfig) -> Trial:
+    def of_the_scene(cls, config: FrontendConfig) -> CheckSet:
         """Take the example scene: real sound that is always at hand."""
         samples = np.concatenate(
             list(file_chunks(SCENE, sample_rate=config.sample_rate))
@@ -78,14 +78,14 @@ class Trial:
         return cls(segments, segments)
 
 
-class Yardstick:
-    """The network's own answers to a trial.
+class EngineCheck:
+    """The network's own answers to a set of segments.
 
     Parameters
     ----------
     network : nn.Module
         In 32 bits, evaluation mode.
-    trial : Trial
+    check_set : CheckSet
         What it is asked.
     labels, post, config
         How scores become events.
@@ -94,19 +94,19 @@ class Yardstick:
     def __init__(
         self,
         network: nn.Module,
-        trial: Trial,
+        check_set: CheckSet,
         *,
         labels: Sequence[str],
         post: PostConfig,
         config: FrontendConfig,
     ) -> None:
-        self.scores = [network_score(network)(each) for each in trial.segments]
-        self._trial = trial
+        self.scores = [network_score(network)(each) for each in check_set.segments]
+        self._check_set = check_set
         self._labels, self._post, self._config = labels, post, config
         self._events = [self._to_events(scores) for scores in self.scores]
         self._f1 = self._macro_f1(self._events)
 
-    def judge(self, score: Scores, *, exact: bool) -> dict[str, Any]:
+    def compare(self, score: ScoreFunction, *, exact: bool) -> dict[str, Any]:
         """Compare an engine with the network.
 
         Parameters
@@ -121,7 +121,7 @@ class Yardstick:
         dict
             As in `ModelInfo.engines`, without the probe's difference.
         """
-        found = [score(segment) for segment in self._trial.segments]
+        found = [score(segment) for segment in self._check_set.segments]
         events = [self._to_events(scores) for scores in found]
         pairs = zip(found, self.scores, strict=True)
         difference = float(np.max([np.abs(a - b).max() for a, b in pairs]))
@@ -130,9 +130,11 @@ class Yardstick:
             "events_changed": self._changed(events),
         }
         record["accepted"] = bool(
-            difference <= TOLERANCE if exact else record["events_changed"] <= CHANGED
+            difference <= TOLERANCE
+            if exact
+            else record["events_changed"] <= MAX_EVENTS_CHANGED
         )
-        if self._trial.reference:
+        if self._check_set.reference:
             record["event_f1_macro"] = self._macro_f1(events)
             if not exact:
                 lost = self._f1 - record["event_f1_macro"]
@@ -148,12 +150,12 @@ class Yardstick:
         return 1.0 - event_f1(self._events, events, self._labels).micro
 
     def _macro_f1(self, events: Sequence[Sequence[Event]]) -> float:
-        if not self._trial.reference:
+        if not self._check_set.reference:
             return 0.0
-        return event_f1(self._trial.reference, events, self._labels).macro
+        return event_f1(self._check_set.reference, events, self._labels).macro
 
 
-def network_score(network: nn.Module) -> Scores:
+def network_score(network: nn.Module) -> ScoreFunction:
     """Return what scores one segment with a network."""
 
     def score(segment: Float32) -> Float32:
@@ -174,8 +176,8 @@ def choose_probe(network: nn.Module, segments: Float32) -> Probe:
     return Probe(features, score(features))
 
 
-def judge_engines(
-    path: Path, yardstick: Yardstick
+def compare_engines(
+    path: Path, check: EngineCheck
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Try a model file with every engine and precision that runs here.
 
@@ -198,7 +200,7 @@ def judge_engines(
         except ValueError:  # not on this machine
             continue
         exact = precision == "fp32"
-        record = yardstick.judge(lambda x, m=model: m.score(x).scores, exact=exact)  # type: ignore[misc]
+        record = check.compare(lambda x, m=model: m.score(x).scores, exact=exact)  # type: ignore[misc]
         if exact and not record["accepted"]:
             raise ValueError(
                 f"{engine} in fp32: difference={record['max_difference']:.2g} of a score "

@@ -21,7 +21,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
 from streamsed.inference.model_file import ModelInfo
 from train.datasets.scaling import Triple
-from train.export.engine_check import Trial, Yardstick, choose_probe, judge_engines
+from train.export.engine_check import (
+    CheckSet,
+    EngineCheck,
+    choose_probe,
+    compare_engines,
+)
 from train.export.fold_batch_norm import fold
 from train.export.formats import FORMS
 from train.export.model_file import Graphs, write_archive
@@ -40,7 +45,7 @@ def export_model(
     output: Path,
     *,
     name: str,
-    trial: Trial,
+    check_set: CheckSet,
     to: str = TORCHSCRIPT,
     post: PostConfig | None = None,
     scores: Mapping[str, Any] | None = None,
@@ -56,7 +61,7 @@ def export_model(
         The file; replaced only by one that passed the check.
     name : str
         What the model is called.
-    trial : Trial
+    check_set : CheckSet
         What the file is checked on.
     to : str
         "torchscript", which the runtime reads, or one of `train.export.formats.FORMS`.
@@ -85,39 +90,43 @@ def export_model(
     if output.suffix != suffix:
         raise ValueError(f"output={output} must end in {suffix} for --to {to}")
     network = fold(trained.network)
-    x = torch.from_numpy(trial.segments)[:, None]
+    x = torch.from_numpy(check_set.segments)[:, None]
     difference = largest_difference(trained.network, network, x)
     if not difference <= ROUNDING:
         raise ValueError(
             f"difference={difference} of a score by 16-bit weights must be at most "
             f"{ROUNDING}"
         )
-    yardstick = Yardstick(
-        network, trial, labels=info.labels, post=info.post, config=info.frontend
+    check = EngineCheck(
+        network, check_set, labels=info.labels, post=info.post, config=info.frontend
     )
     output.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=output.parent) as folder:
         draft = Path(folder) / output.name
         if to == TORCHSCRIPT:
-            info = _write_model(draft, network, info, trial, yardstick)
+            info = _write_model(draft, network, info, check_set, check)
         else:
-            _write_form(to, draft, network, info, x[:1], yardstick)
+            _write_form(to, draft, network, info, x[:1], check)
         for part in draft.parent.iterdir():  # OpenVINO writes two files
             part.replace(output.parent / part.name)
     return info
 
 
 def _write_model(
-    path: Path, network: nn.Module, info: ModelInfo, trial: Trial, yardstick: Yardstick
+    path: Path,
+    network: nn.Module,
+    info: ModelInfo,
+    check_set: CheckSet,
+    check: EngineCheck,
 ) -> ModelInfo:
     """Write the runtime's form, try it with every engine, write it with the findings."""
-    example = torch.from_numpy(trial.segments[:1])[:, None]
+    example = torch.from_numpy(check_set.segments[:1])[:, None]
     model = to_onnx(network, example)
-    quantized = requantize_from_floats(quantize(model, trial.calibration), model)
-    probe = choose_probe(network, trial.segments)
+    quantized = requantize_from_floats(quantize(model, check_set.calibration), model)
+    probe = choose_probe(network, check_set.segments)
     graphs = Graphs({"fp32": model, "int8": quantized}, probe)
     write_archive(path, network, info, example, graphs)
-    info = replace(info, engines=dict(judge_engines(path, yardstick)))
+    info = replace(info, engines=dict(compare_engines(path, check)))
     write_archive(path, network, info, example, graphs)
     return ModelInfo.read(path)
 
@@ -128,12 +137,12 @@ def _write_form(
     network: nn.Module,
     info: ModelInfo,
     example: Tensor,
-    yardstick: Yardstick,
+    check: EngineCheck,
 ) -> None:
     form = FORMS[to]
     form.write(path, network, info, example)
     loaded = form.load(path)
-    record = yardstick.judge(loaded.score, exact=True)
+    record = check.compare(loaded.score, exact=True)
     if not record["accepted"] or loaded.info != info:
         raise ValueError(
             f"difference={record['max_difference']} of a score in the form {to} must be "

@@ -16,7 +16,7 @@ from train.datasets.evaluation_set import Recordings, draw_recordings
 from train.evaluation.calibration import calibrate
 from train.evaluation.scoring import network_scores, score_events
 from train.evaluation.tuning import tune_post
-from train.export.engine_check import Trial
+from train.export.engine_check import CheckSet
 from train.fit.checkpoint import TrainedNetwork
 from train.metrics.f1 import F1
 from train.mixing.mixer import Layout, Mixer
@@ -41,7 +41,7 @@ class Finished:
         Its thresholds and durations.
     f1 : F1
         Event F1 on the soundscapes measured.
-    trial : Trial
+    check_set : CheckSet
         These, to check the exported file on.
     scores : dict
         What the file says of it.
@@ -49,7 +49,7 @@ class Finished:
 
     post: PostConfig
     f1: F1
-    trial: Trial
+    check_set: CheckSet
     scores: dict[str, Any]
 
 
@@ -108,5 +108,5 @@ def finish(
     ranges = draw_recordings(
         mixer, frontend, n_soundscapes=min(n, N_RANGES), seed=RANGES
     )
-    trial = Trial(measured.segments, ranges.segments, measured.reference)
-    return Finished(post, f1, trial, scores)
+    check_set = CheckSet(measured.segments, ranges.segments, measured.reference)
+    return Finished(post, f1, check_set, scores)

@@ -16,7 +16,7 @@ from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelInfo
 from train.cli import app as cli
 from train.export import engine_check
-from train.export.engine_check import Trial, Yardstick, network_score
+from train.export.engine_check import CheckSet, EngineCheck, network_score
 from train.export.exporter import count_gmac, export_model, largest_difference
 from train.export.fold_batch_norm import fold
 from train.export.formats import FORMS
@@ -98,7 +98,7 @@ def test_weights_are_stored_once_and_in_16_bits(exported):
 @pytest.mark.parametrize("to", ["onnx", "openvino", "torch-export"])
 def test_other_forms_say_and_compute_the_same(to, trained, segments, tmp_path):
     path = tmp_path / f"model{FORMS[to].suffix}"
-    info = export_model(trained, path, name="other", trial=scene(), to=to)
+    info = export_model(trained, path, name="other", check_set=scene(), to=to)
     loaded = FORMS[to].load(path)
     assert loaded.info == info
     assert loaded.info.labels == LABELS
@@ -111,7 +111,9 @@ def test_other_forms_say_and_compute_the_same(to, trained, segments, tmp_path):
 
 def test_a_form_whose_name_is_another_forms_is_refused(trained, tmp_path):
     with pytest.raises(ValueError, match=r"model\.pt must end in \.onnx for --to onnx"):
-        export_model(trained, tmp_path / "model.pt", name="x", trial=scene(), to="onnx")
+        export_model(
+            trained, tmp_path / "model.pt", name="x", check_set=scene(), to="onnx"
+        )
 
 
 def test_a_file_that_differs_is_refused_and_the_old_one_stays(
@@ -120,24 +122,24 @@ def test_a_file_that_differs_is_refused_and_the_old_one_stays(
     (tmp_path / "model.pt").write_text("the old one")
     monkeypatch.setattr(engine_check, "TOLERANCE", -1.0)
     with pytest.raises(ValueError, match=r"fp32: difference=.* must be at most"):
-        export_model(trained, tmp_path / "model.pt", name="tiny", trial=scene())
+        export_model(trained, tmp_path / "model.pt", name="tiny", check_set=scene())
     assert [path.name for path in tmp_path.iterdir()] == ["model.pt"]
     assert (tmp_path / "model.pt").read_text() == "the old one"
 
 
 def judged(noise, reference=()):
-    """A yardstick's verdict on scores that stray by `noise` from a made-up network's."""
+    """A check's verdict on scores that stray by `noise` from a made-up network's."""
 
     class Waves(torch.nn.Module):
         def forward(self, x):
             wave = 0.5 + 0.4 * torch.sin(torch.arange(128) / 10.0)
             return wave[None, :, None].repeat(1, 1, 3), x
 
-    trial = Trial(scene().segments, scene().segments, reference)
-    yardstick = Yardstick(
-        Waves(), trial, labels=LABELS, post=PostConfig(), config=FrontendConfig()
+    check_set = CheckSet(scene().segments, scene().segments, reference)
+    check = EngineCheck(
+        Waves(), check_set, labels=LABELS, post=PostConfig(), config=FrontendConfig()
     )
-    return yardstick.judge(lambda _: yardstick.scores[0] + noise, exact=False)
+    return check.compare(lambda _: check.scores[0] + noise, exact=False)
 
 
 def test_a_lower_precision_is_judged_by_the_events_it_changes():

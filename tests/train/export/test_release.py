@@ -60,7 +60,7 @@ def test_without_tuning_the_network_is_measured_as_it_is(bank):
     assert all(torch.equal(value, after[name]) for name, value in before.items())
     assert finished.post == PostConfig()
     recordings = measured(bank, trained, 3)
-    np.testing.assert_array_equal(finished.trial.segments, recordings.segments)
+    np.testing.assert_array_equal(finished.check_set.segments, recordings.segments)
     scores = list(network_scores(trained.network, recordings.segments))
     frontend = trained.config.frontend
     assert finished.f1 == score_events(scores, recordings, PostConfig(), frontend)
@@ -100,7 +100,7 @@ def test_a_network_hears_the_scaling_that_it_was_trained_on(bank):
     trained = untrained(bank, scaling=Single())
     finished = finish(trained, bank, n=2)
     wanted = measured(bank, trained, 2, scaling=Single()).segments
-    np.testing.assert_array_equal(finished.trial.segments, wanted)
+    np.testing.assert_array_equal(finished.check_set.segments, wanted)
     assert not np.array_equal(wanted, measured(bank, trained, 2).segments)
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from streamsed.inference.model import Model
 from train.config.network import NetworkConfig
 from train.config.train import TrainConfig
-from train.export.engine_check import Trial
+from train.export.engine_check import CheckSet
 from train.export.exporter import export_model
 from train.fit.checkpoint import TrainedNetwork
 from train.networks.crnn import Crnn
@@ -148,9 +148,9 @@ def test_it_exports_to_one_file_that_the_runtime_runs(tmp_path):
         ensemble, labels, TrainConfig(network=NetworkConfig(width=8)), step=5
     )
     x = torch.rand(1, 1, 1024, 128)
-    trial = Trial(x[0].numpy(), x[0].numpy())
+    check_set = CheckSet(x[0].numpy(), x[0].numpy())
     path = tmp_path / "model.pt"
-    info = export_model(trained, path, name="two", trial=trial)
+    info = export_model(trained, path, name="two", check_set=check_set)
     with torch.no_grad():
         scores, region = ensemble(x)
     for engine in ("torchscript", "openvino", "onnx"):
