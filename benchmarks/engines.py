@@ -15,11 +15,11 @@ import torch
 from torch import nn
 
 from streamsed.config import FrontendConfig
-from streamsed.diagnostics.bench import Contender, wishes
+from streamsed.diagnostics.bench import Contender, requests
 from streamsed.inference.cpu import available_cores
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelInfo, find_model
-from streamsed.inference.selection import Wish
+from streamsed.inference.selection import EngineRequest
 from train.config.train import TrainConfig
 from train.export.engine_check import CheckSet
 from train.export.exporter import export_model
@@ -105,7 +105,7 @@ def ratios(path: Path, name: str, peers: dict[str, Callable[[int], Eager]]) -> s
     cores = available_cores()
     contenders = {
         (f"{w.engine} {w.precision}", w.threads or 0): Contender(path, w)
-        for w in wishes(info, path, Wish("cpu"))
+        for w in requests(info, path, EngineRequest("cpu"))
     }
     everyone: dict[tuple[str, int], Contender | Eager] = dict(contenders)
     for peer, make in peers.items():

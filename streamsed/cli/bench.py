@@ -35,10 +35,10 @@ def bench(
 
     from streamsed.diagnostics.bench import measure
     from streamsed.inference.model_file import find_model
-    from streamsed.inference.selection import Wish
+    from streamsed.inference.selection import EngineRequest
 
-    wish = Wish("auto", engine, precision, threads)
-    rows = measure(find_model(model), wish, n_rounds=rounds)
+    request = EngineRequest("auto", engine, precision, threads)
+    rows = measure(find_model(model), request, n_rounds=rounds)
     Console(soft_wrap=True).print(bench_table(list(rows)))
 
 

@@ -87,6 +87,6 @@ def engines_table(model: Model) -> RenderableType:
             f"network's, and {record['events_changed']:.1%} of the events others"
         )
     table.add_row(model.chosen.name, Text(says))
-    for other in model.passed_over:
-        table.add_row(Text(other.name), Text(other.against))
+    for other in model.rejected:
+        table.add_row(Text(other.name), Text(other.rejected_because))
     return table

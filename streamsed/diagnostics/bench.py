@@ -27,7 +27,7 @@ from streamsed.inference.cpu import available_cores
 from streamsed.inference.engine import PRECISIONS
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelInfo
-from streamsed.inference.selection import Wish, candidates
+from streamsed.inference.selection import EngineRequest, candidates
 from streamsed.live.auto_step import shortest_step
 from streamsed.pipeline.frontend import normalize
 
@@ -40,7 +40,7 @@ class Contender:
     ----------
     path : Path
         The model file.
-    wish : Wish
+    request : EngineRequest
         Engine, precision and threads.
 
     Raises
@@ -50,14 +50,16 @@ class Contender:
     """
 
     path: Path
-    wish: Wish
+    request: EngineRequest
     load: float = field(init=False)
     seconds: list[float] = field(default_factory=list, init=False)
     _process: subprocess.Popen[str] = field(init=False)
 
     def __post_init__(self) -> None:
         """Start the process and wait until it has scored a first segment."""
-        settings = {name: getattr(self.wish, name) for name in Wish.__slots__}
+        settings = {
+            name: getattr(self.request, name) for name in EngineRequest.__slots__
+        }
         command = [sys.executable, "-m", "streamsed.diagnostics.bench", str(self.path)]
         self._process = subprocess.Popen(
             [*command, json.dumps(settings)],
@@ -98,7 +100,7 @@ class Contender:
         out = self._process.stdout
         line = "" if out is None or out.closed else out.readline()
         if not line:
-            raise ValueError(f"{self.wish} must stay alive, and its process ended")
+            raise ValueError(f"{self.request} must stay alive, and its process ended")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -133,33 +135,37 @@ class Row:
     memory: float
 
 
-def wishes(info: ModelInfo, path: Path, wish: Wish) -> list[Wish]:
-    """Return the combinations that can run here, within a wish.
+def requests(
+    info: ModelInfo, path: Path, request: EngineRequest
+) -> list[EngineRequest]:
+    """Return the combinations that can run here, within a request.
 
     An engine need not have been accepted at export to be measured.
     """
     cores = available_cores()
-    counts = [1, cores] if wish.threads is None else [wish.threads]
-    precisions = PRECISIONS if wish.precision == "auto" else (wish.precision,)
+    counts = [1, cores] if request.threads is None else [request.threads]
+    precisions = PRECISIONS if request.precision == "auto" else (request.precision,)
     return [
-        Wish(found.device, found.engine, precision, threads)
+        EngineRequest(found.device, found.engine, precision, threads)
         for precision in precisions
         for found in candidates(
-            info, path, Wish(wish.device, wish.engine, precision, wish.threads)
+            info,
+            path,
+            EngineRequest(request.device, request.engine, precision, request.threads),
         )
-        if not found.against
+        if not found.rejected_because
         for threads in sorted(set(counts))
     ]
 
 
-def measure(path: Path, wish: Wish, *, n_rounds: int) -> Iterator[Row]:
+def measure(path: Path, request: EngineRequest, *, n_rounds: int) -> Iterator[Row]:
     """Measure all combinations in turns.
 
     Parameters
     ----------
     path : Path
         A model file.
-    wish : Wish
+    request : EngineRequest
         What to measure; "auto" and None are everything.
     n_rounds : int
         Segments that each scores.
@@ -172,10 +178,10 @@ def measure(path: Path, wish: Wish, *, n_rounds: int) -> Iterator[Row]:
     if n_rounds < 1:
         raise ValueError(f"rounds={n_rounds} must be at least 1")
     info = ModelInfo.read(path)
-    found = wishes(info, path, wish)
+    found = requests(info, path, request)
     if not found:
         raise ValueError(
-            f"engine={wish.engine} with precision={wish.precision} must run here; "
+            f"engine={request.engine} with precision={request.precision} must run here; "
             "`streamsed info` says what does"
         )
     with ExitStack() as stack:
@@ -196,12 +202,14 @@ def in_turns(contenders: Sequence[Contender], n_rounds: int) -> None:
 
 
 def _row(contender: Contender, info: ModelInfo) -> Row:
-    wish, segment = contender.wish, contender.median
+    request, segment = contender.request, contender.median
     whole = info.frontend.segment_score_frames * info.frontend.score_frame_duration
     return Row(
-        engine=wish.engine if wish.device == "cpu" else f"{wish.engine} {wish.device}",
-        precision=wish.precision,
-        threads=wish.threads or 0,
+        engine=request.engine
+        if request.device == "cpu"
+        else f"{request.engine} {request.device}",
+        precision=request.precision,
+        threads=request.threads or 0,
         load=contender.load,
         segment=segment,
         real_time_factor=segment / info.stream.step,

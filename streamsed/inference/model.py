@@ -21,7 +21,7 @@ from streamsed.inference.model_file import ModelInfo, find_model
 from streamsed.inference.onnx import Onnx
 from streamsed.inference.onnx_weights import Probe, read_probe
 from streamsed.inference.openvino import OpenVino
-from streamsed.inference.selection import Candidate, Wish, candidates
+from streamsed.inference.selection import Candidate, EngineRequest, candidates
 from streamsed.inference.torchscript import TorchScript
 
 SHARED_GMAC = 10.0
@@ -60,7 +60,7 @@ class Model:
         What runs the network.
     chosen : Candidate
         Which engine that is.
-    passed_over : sequence of Candidate
+    rejected : sequence of Candidate
         Other engines, each with what spoke against it.
     """
 
@@ -69,11 +69,11 @@ class Model:
         info: ModelInfo,
         engine: Engine,
         chosen: Candidate,
-        passed_over: Sequence[Candidate] = (),
+        rejected: Sequence[Candidate] = (),
     ) -> None:
         self.info = info
         self.chosen = chosen
-        self.passed_over = passed_over
+        self.rejected = rejected
         self._engine = engine
 
     @classmethod
@@ -93,7 +93,8 @@ class Model:
         name_or_path : str or path
             A name from `shipped_models`, or a file.
         device, engine, precision, threads
-            See `streamsed.inference.selection.Wish`. "auto" takes the fastest engine that is
+            See `streamsed.inference.selection.EngineRequest`. "auto" takes the fastest
+            engine that is
             installed and answers as the network did when it was exported.
 
         Raises
@@ -103,31 +104,32 @@ class Model:
         ValueError
             The file is not a model or is damaged, or what is wished for is not there.
         """
-        wish = Wish(device, engine, precision, threads)
+        request = EngineRequest(device, engine, precision, threads)
         path = find_model(name_or_path)
         info = ModelInfo.read(path)
-        known = list(candidates(info, path, wish))
-        usable = [each for each in known if not each.against]
-        passed_over = [each for each in known if each.against]
+        known = list(candidates(info, path, request))
+        usable = [each for each in known if not each.rejected_because]
+        rejected = [each for each in known if each.rejected_because]
         if not usable:
-            reasons = "; ".join(f"{c.name}: {c.against}" for c in passed_over)
+            reasons = "; ".join(f"{c.name}: {c.rejected_because}" for c in rejected)
             raise ValueError(
                 f"engine={engine} with precision={precision} must be there "
                 f"({reasons or 'no engine has both'}); try --engine auto"
             )
         for i, candidate in enumerate(usable[:-1]):
-            slower = [replace(each, against="slower here") for each in usable[i + 1 :]]
+            slower = [
+                replace(each, rejected_because="slower here")
+                for each in usable[i + 1 :]
+            ]
             try:
                 made = _make(candidate, path, info, threads)
-                model = cls(info, made, candidate, [*passed_over, *slower])
+                model = cls(info, made, candidate, [*rejected, *slower])
                 model._check_probe(path)
             except ValueError as error:
-                passed_over.append(replace(candidate, against=str(error)))
+                rejected.append(replace(candidate, rejected_because=str(error)))
             else:
                 return model
-        return cls(
-            info, _make(usable[-1], path, info, threads), usable[-1], passed_over
-        )
+        return cls(info, _make(usable[-1], path, info, threads), usable[-1], rejected)
 
     @property
     def place(self) -> str:

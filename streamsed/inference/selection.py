@@ -22,7 +22,7 @@ _PACKAGES = {"openvino": "openvino", "onnx": "onnxruntime", "torchscript": "torc
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class EngineRequest:
     """What the user asks for.
 
     Parameters
@@ -72,7 +72,7 @@ class Candidate:
     engine: str
     precision: str
     device: str = "cpu"
-    against: str = ""
+    rejected_because: str = ""
 
     @property
     def name(self) -> str:
@@ -80,7 +80,7 @@ class Candidate:
         return f"{self.engine} {self.precision}"
 
 
-def ranking() -> tuple[tuple[str, str], ...]:
+def engine_order() -> tuple[tuple[str, str], ...]:
     """Return engines with precisions for this processor, the fastest first.
 
     Where a processor has a matrix for bf16, that is as fast as int8 and nearer to fp32.
@@ -91,14 +91,16 @@ def ranking() -> tuple[tuple[str, str], ...]:
     return (*first, *rest, ("torchscript", "fp32"), ("onnx", "int8"))
 
 
-def candidates(info: ModelInfo, path: Path, wish: Wish) -> Iterator[Candidate]:
-    """Give the engines that a wish admits, the fastest first.
+def candidates(
+    info: ModelInfo, path: Path, request: EngineRequest
+) -> Iterator[Candidate]:
+    """Give the engines that a request admits, the fastest first.
 
     Parameters
     ----------
     info, path : ModelInfo, Path
         A model file.
-    wish : Wish
+    request : EngineRequest
         An engine or precision that is named need not have been accepted at export.
 
     Yields
@@ -106,20 +108,21 @@ def candidates(info: ModelInfo, path: Path, wish: Wish) -> Iterator[Candidate]:
     Candidate
         Also those that cannot run or are not to be taken, with the reason.
     """
-    if wish.engine in ("auto", "torchscript") and (
-        wish.device == "cuda" or (wish.device == "auto" and may_have_cuda())
+    if request.engine in ("auto", "torchscript") and (
+        request.device == "cuda" or (request.device == "auto" and may_have_cuda())
     ):
         for precision in ("bf16", "fp32"):
-            if wish.precision in ("auto", precision):
-                against = _unproven(info, f"torchscript {precision}", wish)
-                yield Candidate("torchscript", precision, "cuda", against)
-    if wish.device == "cuda":
+            if request.precision in ("auto", precision):
+                reason = _unproven(info, f"torchscript {precision}", request)
+                yield Candidate("torchscript", precision, "cuda", reason)
+    if request.device == "cuda":
         return
-    for engine, precision in ranking():
-        if wish.engine in ("auto", engine) and wish.precision in ("auto", precision):
-            against = _missing(path, engine, precision)
-            against = against or _unproven(info, f"{engine} {precision}", wish)
-            yield Candidate(engine, precision, "cpu", against)
+    for engine, precision in engine_order():
+        asked = request.engine in ("auto", engine)
+        if asked and request.precision in ("auto", precision):
+            reason = _missing(path, engine, precision)
+            reason = reason or _unproven(info, f"{engine} {precision}", request)
+            yield Candidate(engine, precision, "cpu", reason)
 
 
 def _missing(path: Path, engine: str, precision: str) -> str:
@@ -135,9 +138,9 @@ def _missing(path: Path, engine: str, precision: str) -> str:
     return ""
 
 
-def _unproven(info: ModelInfo, name: str, wish: Wish) -> str:
+def _unproven(info: ModelInfo, name: str, request: EngineRequest) -> str:
     """Say why an engine that could run is not to be taken without being asked for."""
-    if name.endswith("fp32") or wish.precision != "auto":
+    if name.endswith("fp32") or request.precision != "auto":
         return ""
     record = info.engines.get(name)
     if record is None:

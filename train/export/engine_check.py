@@ -22,7 +22,7 @@ from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
 from streamsed.inference.model import Model
 from streamsed.inference.onnx_weights import Probe, read_probe
-from streamsed.inference.selection import ranking
+from streamsed.inference.selection import engine_order
 from streamsed.pipeline.frontend import normalize
 from streamsed.samples import Float32
 from train.datasets.clip_features import log_mel
@@ -194,7 +194,7 @@ def compare_engines(
         An engine in 32 bits is not within `TOLERANCE` of the network.
     """
     probe = read_probe(path)
-    for engine, precision in sorted(ranking()):
+    for engine, precision in sorted(engine_order()):
         try:
             model = Model.load(path, device="cpu", engine=engine, precision=precision)
         except ValueError:  # not on this machine

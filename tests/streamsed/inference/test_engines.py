@@ -23,7 +23,7 @@ from streamsed.inference.cpu import has_bf16
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelInfo
 from streamsed.inference.onnx_weights import Probe, read_graph, read_probe
-from streamsed.inference.selection import Candidate, Wish, candidates
+from streamsed.inference.selection import Candidate, EngineRequest, candidates
 from streamsed.recordings.detection import recut
 
 ENGINES = [
@@ -179,10 +179,10 @@ def accepting(info):
     return replace(info, engines={f"{e} {p}": good for e, p, _ in ENGINES})
 
 
-def order(path, wish=None, info=None):
+def order(path, request=None, info=None):
     info = info or accepting(ModelInfo.read(path))
-    found = candidates(info, path, wish or Wish(device="cpu"))
-    return [c.name for c in found if not c.against]
+    found = candidates(info, path, request or EngineRequest(device="cpu"))
+    return [c.name for c in found if not c.rejected_because]
 
 
 def test_where_bf16_has_a_matrix_it_comes_first(exported, amx):
@@ -200,12 +200,12 @@ def test_what_was_not_accepted_at_export_is_passed_over(exported, amx):
     info = replace(info, engines={**info.engines, "openvino bf16": bad})
     assert order(exported, info=info)[0] == "openvino int8"
     (said,) = [
-        c.against
-        for c in candidates(info, exported, Wish(device="cpu"))
+        c.rejected_because
+        for c in candidates(info, exported, EngineRequest(device="cpu"))
         if c.name == "openvino bf16"
     ]
     assert said == "not accepted at export: 25.0% of the events changed"
-    asked = Wish(device="cpu", precision="bf16")
+    asked = EngineRequest(device="cpu", precision="bf16")
     assert order(exported, asked, info)[0] == "openvino bf16"
 
 
@@ -218,7 +218,7 @@ def test_what_is_not_installed_is_passed_over_with_its_remedy(exported, monkeypa
     )
     model = Model.load(exported, device="cpu")
     assert model.chosen.engine == "torchscript"
-    said = {c.name: c.against for c in model.passed_over}
+    said = {c.name: c.rejected_because for c in model.rejected}
     assert "pip install 'streamsed[openvino]'" in said["openvino fp32"]
     assert "pip install 'streamsed[onnx]'" in said["onnx fp32"]
     with pytest.raises(ValueError, match=r"engine=openvino .*not installed"):
@@ -228,7 +228,7 @@ def test_what_is_not_installed_is_passed_over_with_its_remedy(exported, monkeypa
 def test_an_engine_that_answers_otherwise_here_is_passed_over(
     exported, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(selection, "ranking", lambda: RANKING)
+    monkeypatch.setattr(selection, "engine_order", lambda: ENGINE_ORDER)
     monkeypatch.setattr(
         ModelInfo, "read", classmethod(lambda _, path: accepting(read_info(path)))
     )
@@ -241,12 +241,12 @@ def test_an_engine_that_answers_otherwise_here_is_passed_over(
             new.writestr(entry, strange.to_bytes() if is_probe else old.read(entry))
     model = Model.load(path, device="cpu")
     assert model.chosen.name == "torchscript fp32"  # nothing is left to fall back on
-    (said,) = [c.against for c in model.passed_over if c.name == "openvino int8"]
+    (said,) = [c.rejected_because for c in model.rejected if c.name == "openvino int8"]
     assert "its scores must be within 0.01 of the network's here" in said
     assert Model.load(exported, device="cpu").chosen.name == "openvino int8"
 
 
-RANKING = (("openvino", "int8"), ("torchscript", "fp32"))
+ENGINE_ORDER = (("openvino", "int8"), ("torchscript", "fp32"))
 
 
 def read_info(path):
@@ -258,7 +258,7 @@ def read_info(path):
 def test_a_file_without_graphs_runs_by_torchscript(model_path):
     model = Model.load(model_path, device="cpu")
     assert model.chosen == Candidate("torchscript", "fp32")
-    said = {c.against for c in model.passed_over}
+    said = {c.rejected_because for c in model.rejected}
     assert said == {
         "the model file is of an older kind, without graphs; export it again"
     }
