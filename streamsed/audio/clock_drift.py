@@ -18,7 +18,7 @@ DRIFT = 500e-6
 """Seconds per second by which the clocks may differ."""
 
 
-class Pace:
+class ClockDrift:
     """Tell how many samples are missing by the clock.
 
     Parameters
@@ -28,10 +28,10 @@ class Pace:
 
     Examples
     --------
-    >>> pace = Pace(100)
-    >>> [pace.n_missing(100 * second, float(second)) for second in range(3)]
+    >>> drift = ClockDrift(100)
+    >>> [drift.n_missing(100 * second, float(second)) for second in range(3)]
     [0, 0, 0]
-    >>> [pace.n_missing(100 * second - 300, float(second)) for second in range(6, 9)]
+    >>> [drift.n_missing(100 * second - 300, float(second)) for second in range(6, 9)]
     [0, 300, 300]
     """
 

@@ -4,7 +4,7 @@ Everything that can go wrong with a `Capture` is found by its reader, `Microphon
 
 - the program was too slow and the ring overwrote unread samples: their number is known;
 - PortAudio reports an overflow: the driver's clock says how many samples are missing;
-- the driver lost sound and did not say so: the time line falls behind the clock (`Pace`);
+- the driver lost sound and did not say so: the time line falls behind the clock (`ClockDrift`);
 - the stream ended, or no callback came for `SILENCE_LIMIT`: the device is lost. It is
   sought again by name, ever more patiently, and until it is back the time line goes on
   with missing samples, counted by the clock.
@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsed.audio.capture import SILENCE_LIMIT, Capture
-from streamsed.audio.clock_drift import Pace
+from streamsed.audio.clock_drift import ClockDrift
 from streamsed.audio.devices import Device, find_again, find_device, rescan
-from streamsed.audio.resample import Mixer
+from streamsed.audio.resample import ChannelResampler
 from streamsed.audio.source import Piece
 from streamsed.samples import peak_of
 
@@ -123,8 +123,10 @@ class Microphone:
         )
         self._device = device
         self.capture_rate = self._capture.rate
-        self._mixer = Mixer(self.capture_rate, self._sample_rate, channel=self._channel)
-        self._pace = Pace(self.capture_rate)
+        self._resampler = ChannelResampler(
+            self.capture_rate, self._sample_rate, channel=self._channel
+        )
+        self._drift = ClockDrift(self.capture_rate)
         self._n_read = 0  # of this capture's samples, as its overflows count them
         self._n_missing = 0  # samples that this capture should have had as well
         self._zeros = 0
@@ -151,7 +153,7 @@ class Microphone:
         self._n_read += len(samples)
         n_accounted = self._n_read + self._n_missing
         clock = capture.last_callback
-        if n_accounted and (n_missing := self._pace.n_missing(n_accounted, clock)):
+        if n_accounted and (n_missing := self._drift.n_missing(n_accounted, clock)):
             pieces.append(self._missing(n_missing, "the driver lost it"))
             self._n_missing += n_missing
         return pieces
@@ -169,13 +171,13 @@ class Microphone:
                 self._notices.append(
                     f"{self.name} sends only zeros; is it muted, unplugged or forbidden?"
                 )
-        return Piece(self._mixer.push(block), peak=peak)
+        return Piece(self._resampler.push(block), peak=peak)
 
     def _missing(self, n_samples: int, reason: str) -> Piece:
         """Stand zeros for samples of the capture, through the same resampler."""
         n_channels = self._channel or 1
         zeros = np.zeros((n_samples, n_channels), dtype=np.float32)
-        return Piece(self._mixer.push(zeros), missing=reason)
+        return Piece(self._resampler.push(zeros), missing=reason)
 
     def _lose(self, capture: Capture) -> list[Piece]:
         """Close a device that is lost; return the last that it gave."""
@@ -187,7 +189,7 @@ class Microphone:
         self._accounted = capture.last_callback
         self._notices.append(f"{self.name} is lost; trying to open it again")
         self._attempts = 0
-        return [*self._drain(capture), Piece(self._mixer.flush())]
+        return [*self._drain(capture), Piece(self._resampler.flush())]
 
     def _try_again(self) -> None:
         if time.monotonic() < self._next_attempt:

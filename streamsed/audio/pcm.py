@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from streamsed.audio.resample import Mixer
+from streamsed.audio.resample import ChannelResampler
 from streamsed.audio.source import Piece
 from streamsed.samples import MAX_AMPLITUDE, peak_of
 
@@ -33,7 +33,7 @@ class PcmSource:
     sample_rate : int
         Hz of what goes on.
     channel : int or None
-        As for `Mixer`.
+        As for `ChannelResampler`.
     """
 
     lossless = True
@@ -63,7 +63,7 @@ class PcmSource:
         self._descriptor = stream.fileno()
         self._dtype, self._scale = PCM_FORMATS[format_name]
         self._n_channels = n_channels
-        self._mixer = Mixer(capture_rate, sample_rate, channel=channel)
+        self._resampler = ChannelResampler(capture_rate, sample_rate, channel=channel)
         self._rest = b""
         self._ended = False
 
@@ -76,7 +76,7 @@ class PcmSource:
         data = os.read(self._descriptor, 1 << 16)
         if not data:
             self._ended = True
-            return [Piece(self._mixer.flush())]
+            return [Piece(self._resampler.flush())]
         data = self._rest + data
         width = self._dtype.itemsize * self._n_channels
         whole = len(data) // width * width
@@ -89,7 +89,7 @@ class PcmSource:
                 f"standard input must be raw PCM of finite samples, and holds {peak:g}; "
                 "check --encoding, --rate and --channels against what is sent"
             )
-        return [Piece(self._mixer.push(block), peak=peak)]
+        return [Piece(self._resampler.push(block), peak=peak)]
 
     def notices(self) -> list[str]:
         """Return nothing: a pipe says nothing of itself."""

@@ -7,7 +7,7 @@ import soxr
 from numpy.typing import NDArray
 
 
-class Mixer:
+class ChannelResampler:
     """Mix down and resample a capture, statefully: any block sizes, the same samples.
 
     Parameters

@@ -94,8 +94,7 @@ class Model:
             A name from `shipped_models`, or a file.
         device, engine, precision, threads
             See `streamsed.inference.selection.EngineRequest`. "auto" takes the fastest
-            engine that is
-            installed and answers as the network did when it was exported.
+            engine that is installed and answers as the network did when it was exported.
 
         Raises
         ------

@@ -32,7 +32,7 @@ from streamsed.recordings.detection import (
 )
 from streamsed.recordings.outputs import Outputs
 from streamsed.recordings.plot import MAX_DURATION
-from streamsed.recordings.prefetch import in_turn
+from streamsed.recordings.prefetch import prefetch_each
 from streamsed.terminal import Waiting, say
 
 AHEAD = 32
@@ -113,7 +113,7 @@ class FileJob:
         """Give the recordings that can be done; report the others and go on."""
         n_parallel = detector.model.n_parallel
         scorers = ThreadPoolExecutor(n_parallel)
-        turns = in_turn(
+        turns = prefetch_each(
             recordings,
             lambda recording: extract(detector, recording, scorers),
             n_begun=n_parallel + 1,

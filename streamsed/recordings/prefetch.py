@@ -1,6 +1,6 @@
 """Work ahead of who needs it, in threads, with bounded memory and results in order.
 
-`Ahead` runs an iterator in a thread of its own, a few items ahead of its reader; `in_turn`
+`Prefetch` runs an iterator in a thread of its own, a few items ahead of its reader; `prefetch_each`
 has several such iterators begun at once, and gives them one after another. What goes wrong
 in a thread is raised where its item would have come.
 """
@@ -17,7 +17,7 @@ Item = TypeVar("Item")
 Source = TypeVar("Source")
 
 
-class Ahead(Generic[Item]):
+class Prefetch(Generic[Item]):
     """Iterate in a thread of its own.
 
     Parameters
@@ -29,8 +29,8 @@ class Ahead(Generic[Item]):
 
     Examples
     --------
-    >>> with Ahead(range(3), length=2) as ahead:
-    ...     list(ahead)
+    >>> with Prefetch(range(3), length=2) as prefetch:
+    ...     list(prefetch)
     [0, 1, 2]
     """
 
@@ -43,7 +43,7 @@ class Ahead(Generic[Item]):
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
-    def __enter__(self) -> Ahead[Item]:
+    def __enter__(self) -> Prefetch[Item]:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -79,13 +79,13 @@ class Ahead(Generic[Item]):
             self._done.put(([], None))
 
 
-def in_turn(
+def prefetch_each(
     sources: Iterable[Source],
     iterate: Callable[[Source], Iterable[Item]],
     *,
     n_begun: int,
     length: int,
-) -> Generator[tuple[Source, Ahead[Item]]]:
+) -> Generator[tuple[Source, Prefetch[Item]]]:
     """Begin several iterations ahead of the one that is read.
 
     Parameters
@@ -97,7 +97,7 @@ def in_turn(
     n_begun : int
         Iterations at work at once, the one that is read included.
     length : int
-        See `Ahead`.
+        See `Prefetch`.
 
     Yields
     ------
@@ -105,12 +105,12 @@ def in_turn(
         In the order of the sources; the items of one are closed when the next is asked
         for, and all when the generator is.
     """
-    begun: deque[tuple[Source, Ahead[Item]]] = deque()
+    begun: deque[tuple[Source, Prefetch[Item]]] = deque()
     waiting = iter(sources)
     try:
         while True:
             for source in waiting:
-                begun.append((source, Ahead(_late(iterate, source), length=length)))
+                begun.append((source, Prefetch(_late(iterate, source), length=length)))
                 if len(begun) == n_begun:
                     break
             if not begun:

@@ -2,16 +2,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamsed.audio.clock_drift import Pace
+from streamsed.audio.clock_drift import ClockDrift
 
 RATE = 48000
 
 
-def follow(blocks, pace=None, rate=RATE):
+def follow(blocks, drift=None, rate=RATE):
     """Take (clock, samples so far) and return what was said to be missing, each once."""
-    pace, found = pace or Pace(rate), []
+    drift, found = drift or ClockDrift(rate), []
     for clock, n_samples in blocks:
-        if missing := pace.n_missing(n_samples + sum(found), clock):
+        if missing := drift.n_missing(n_samples + sum(found), clock):
             found.append(missing)
     return found
 

@@ -12,7 +12,7 @@ from sounds import RATE, cut, scene, tone
 
 from streamsed.audio.pcm import PcmSource
 from streamsed.audio.playback import FileSource
-from streamsed.audio.resample import Mixer
+from streamsed.audio.resample import ChannelResampler
 
 
 def pcm(data, *, sizes=(), pause=0.0, **options):
@@ -128,7 +128,7 @@ def test_wrong_settings_of_a_pipe_are_named(options, named):
 )
 def test_a_mixer_forgets_nothing_between_blocks(rates, sizes):
     block = np.random.default_rng(0).uniform(-1, 1, (20_000, 2)).astype(np.float32)
-    whole, parts = Mixer(*rates), Mixer(*rates)
+    whole, parts = ChannelResampler(*rates), ChannelResampler(*rates)
     expected = np.concatenate([whole.push(block), whole.flush()])
     pieces = [parts.push(piece) for piece in cut(block, sizes)]
     got = np.concatenate([*pieces, parts.flush()])

@@ -21,7 +21,7 @@ from streamsed.recordings.detection import (
     find_recordings,
     recut,
 )
-from streamsed.recordings.prefetch import in_turn
+from streamsed.recordings.prefetch import prefetch_each
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def test_what_is_scored_ahead_gives_what_is_scored_in_its_turn(model, tmp_path):
     expected = [detect(detector, recording) for recording in recordings]
     assert any(found.events for found in expected)
     with ThreadPoolExecutor(2) as scorers:
-        turns = in_turn(
+        turns = prefetch_each(
             recordings, lambda r: extract(detector, r, scorers), n_begun=3, length=4
         )
         assert [detect(detector, r, extracted) for r, extracted in turns] == expected

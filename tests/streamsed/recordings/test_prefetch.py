@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from streamsed.recordings.prefetch import Ahead, in_turn
+from streamsed.recordings.prefetch import Prefetch, prefetch_each
 
 
 def wait_until(condition):
@@ -24,17 +24,17 @@ def counting(seen, items):
 
 @pytest.mark.parametrize("length", [1, 3, 100])
 def test_items_come_in_their_order(length):
-    with Ahead(range(50), length=length) as ahead:
-        assert list(ahead) == list(range(50))
+    with Prefetch(range(50), length=length) as prefetch:
+        assert list(prefetch) == list(range(50))
 
 
 def test_it_runs_ahead_as_far_as_it_may_and_no_farther():
     seen = []
-    with Ahead(counting(seen, itertools.count()), length=4) as ahead:
+    with Prefetch(counting(seen, itertools.count()), length=4) as prefetch:
         wait_until(lambda: len(seen) == 5)  # four wait, and one is in hand
         time.sleep(0.05)
         assert len(seen) == 5
-        taken = list(itertools.islice(ahead, 3))
+        taken = list(itertools.islice(prefetch, 3))
         assert taken == [0, 1, 2]
         wait_until(lambda: len(seen) == 7)  # the third is not done with yet
 
@@ -45,8 +45,8 @@ def test_an_error_comes_where_its_item_would_have():
         yield 2
         raise ValueError("the third")
 
-    with Ahead(items(), length=9) as ahead:
-        reading = iter(ahead)
+    with Prefetch(items(), length=9) as prefetch:
+        reading = iter(prefetch)
         assert [next(reading), next(reading)] == [1, 2]
         with pytest.raises(ValueError, match="the third"):
             next(reading)
@@ -54,9 +54,9 @@ def test_an_error_comes_where_its_item_would_have():
 
 def test_closing_ends_the_thread_though_items_remain():
     before = threading.active_count()
-    ahead = Ahead(itertools.count(), length=2)
-    assert next(iter(ahead)) == 0
-    ahead.close()
+    prefetch = Prefetch(itertools.count(), length=2)
+    assert next(iter(prefetch)) == 0
+    prefetch.close()
     assert threading.active_count() == before
 
 
@@ -68,7 +68,7 @@ def test_several_are_begun_and_given_one_after_another():
             begun.append(source)
         yield from range(source)
 
-    turns = in_turn(range(5), iterate, n_begun=3, length=8)
+    turns = prefetch_each(range(5), iterate, n_begun=3, length=8)
     source, items = next(turns)
     wait_until(lambda: sorted(begun) == [0, 1, 2])
     found = {source: list(items)}
@@ -85,7 +85,7 @@ def test_a_source_that_fails_costs_only_itself():
         yield source
 
     found = []
-    for _, items in in_turn(range(3), iterate, n_begun=2, length=2):
+    for _, items in prefetch_each(range(3), iterate, n_begun=2, length=2):
         try:
             found += list(items)
         except OSError as error:
@@ -95,7 +95,7 @@ def test_a_source_that_fails_costs_only_itself():
 
 def test_leaving_the_turns_ends_all_threads():
     before = threading.active_count()
-    turns = in_turn(range(9), lambda _: itertools.count(), n_begun=4, length=2)
+    turns = prefetch_each(range(9), lambda _: itertools.count(), n_begun=4, length=2)
     next(turns)
     assert threading.active_count() == before + 4
     turns.close()
@@ -103,5 +103,5 @@ def test_leaving_the_turns_ends_all_threads():
 
 
 def test_an_item_left_unread_does_not_hold_up_the_next_source():
-    turns = in_turn("ab", lambda s: itertools.repeat(s), n_begun=2, length=2)
+    turns = prefetch_each("ab", lambda s: itertools.repeat(s), n_begun=2, length=2)
     assert [next(iter(items)) for _, items in turns] == ["a", "b"]
