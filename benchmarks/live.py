@@ -213,7 +213,7 @@ def by_latency() -> str:
     title = "## Event F1 by latency"
     if SOUNDBANK is None:
         return f"{title}\n\nLeft out: STREAMSED_SOUNDBANK names no folder of sounds."
-    from train.config.mixing import PLAIN
+    from train.config.mixing import EVALUATION_MIXING
     from train.metrics.criteria import event_f1
     from train.metrics.psds import psds
     from train.mixing.mixer import Mixer
@@ -222,7 +222,7 @@ def by_latency() -> str:
     model: Any = Remembering(Model.load("default", device="cpu"))
     rate = model.info.frontend.sample_rate
     bank = Soundbank.load(Path(SOUNDBANK), split="validation", sample_rate=rate)
-    mixer, rng = Mixer(bank, PLAIN), np.random.default_rng(1)
+    mixer, rng = Mixer(bank, EVALUATION_MIXING), np.random.default_rng(1)
     recordings = []
     for _ in range(N_RECORDINGS):
         drawn = [mixer.mix(rng) for _ in range(N_SOUNDSCAPES)]

@@ -4,7 +4,8 @@ Everything that can go wrong with a `Capture` is found by its reader, `Microphon
 
 - the program was too slow and the ring overwrote unread samples: their number is known;
 - PortAudio reports an overflow: the driver's clock says how many samples are missing;
-- the driver lost sound and did not say so: the time line falls behind the clock (`ClockDrift`);
+- the driver lost sound and did not say so: the time line falls behind the clock, see
+  `ClockDrift`;
 - the stream ended, or no callback came for `SILENCE_LIMIT`: the device is lost. It is
   sought again by name, ever more patiently, and until it is back the time line goes on
   with missing samples, counted by the clock.

@@ -1,6 +1,7 @@
 """Work ahead of who needs it, in threads, with bounded memory and results in order.
 
-`Prefetch` runs an iterator in a thread of its own, a few items ahead of its reader; `prefetch_each`
+`Prefetch` runs an iterator in a thread of its own, a few items ahead of its reader;
+`prefetch_each`
 has several such iterators begun at once, and gives them one after another. What goes wrong
 in a thread is raised where its item would have come.
 """

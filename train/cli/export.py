@@ -11,7 +11,7 @@ from streamsed.config import PostConfig
 from train.cli.options import Blueprints, Split, read_layouts
 from train.export.engine_check import CheckSet
 from train.export.exporter import TORCHSCRIPT, export_model
-from train.export.formats import FORMS
+from train.export.formats import EXPORT_FORMATS
 from train.export.release import finish
 from train.fit.checkpoint import BEST, LAST, load_ensemble, load_trained
 from train.mixing.soundbank import Soundbank
@@ -52,9 +52,9 @@ def export(
     to: Annotated[
         str,
         typer.Option(
-            metavar="FORM",
+            metavar="FORMAT",
             help=f"{TORCHSCRIPT} (the runtime's, with graphs for every engine), "
-            f"{', '.join(FORMS)}.",
+            f"{', '.join(EXPORT_FORMATS)}.",
         ),
     ] = TORCHSCRIPT,
 ) -> None:
@@ -66,8 +66,10 @@ def export(
     --tune as well, scores are calibrated and thresholds and shortest durations chosen on
     those of seed 3, such that an hour without events (seed 4) brings at most 6.
     """
-    if to not in (TORCHSCRIPT, *FORMS):
-        raise ValueError(f"--to={to} must be {TORCHSCRIPT}, {', '.join(FORMS)}")
+    if to not in (TORCHSCRIPT, *EXPORT_FORMATS):
+        raise ValueError(
+            f"--to={to} must be {TORCHSCRIPT}, {', '.join(EXPORT_FORMATS)}"
+        )
     if ensemble and last:
         raise ValueError("--ensemble must not come with --last: it joins the best")
     trained = load_ensemble(run) if ensemble else load_trained(run, best=not last)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from train.cli.options import Bank, Blueprints, Split, read_layouts
-from train.config.mixing import PLAIN
+from train.config.mixing import EVALUATION_MIXING
 from train.mixing.mixer import Mixer
 from train.mixing.soundbank import Soundbank
 from train.mixing.soundscape_files import write_soundscapes
@@ -33,5 +33,5 @@ def soundscapes(
     With --blueprint, each has the labels, onsets and offsets of a clip of the list.
     """
     layouts = read_layouts(blueprint)
-    mixer = Mixer(Soundbank.load(soundbank, split=split), PLAIN)
+    mixer = Mixer(Soundbank.load(soundbank, split=split), EVALUATION_MIXING)
     print(write_soundscapes(output, mixer, layouts=layouts[:n], n=n or 300, seed=seed))

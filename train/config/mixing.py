@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MixRules:
+class MixingConfig:
     """How soundscapes are drawn; the defaults make varied training material.
 
     Parameters
@@ -84,7 +84,7 @@ class MixRules:
                 raise ValueError(f"{name}={getattr(self, name)} must be from 0 to 1")
 
 
-PLAIN = MixRules(
+EVALUATION_MIXING = MixingConfig(
     n_variants=0, isolated=0.0, short=0.0, distractor=0.1, tonal=0.0, clipped=0.0
 )
 """Plain mixtures of unaltered clips, to measure with."""

@@ -2,7 +2,7 @@
 
 A preset is a TOML file in `train/config/presets` that states only its differences from the
 defaults, with reasons. Its tables `[network]`, `[mixing]` and `[frontend]` are
-`NetworkConfig`, `MixRules` and `FrontendConfig`.
+`NetworkConfig`, `MixingConfig` and `FrontendConfig`.
 """
 
 from __future__ import annotations

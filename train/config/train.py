@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from streamsed.config import FrontendConfig
-from train.config.mixing import MixRules
+from train.config.mixing import MixingConfig
 from train.config.network import NetworkConfig
 
 PRECISIONS = ("fp32", "bf16", "fp16")
@@ -28,7 +28,7 @@ class TrainConfig:
         How the report's network is built.
     frontend : FrontendConfig
         Features.
-    mixing : MixRules
+    mixing : MixingConfig
         How soundscapes are drawn, where it is trained on such.
     scaling : {"triple", "single", "standardize"}
         Input scaling, see `train.datasets.scaling`.
@@ -78,7 +78,7 @@ class TrainConfig:
     system: str = "resnet"
     frontend: FrontendConfig = field(default_factory=FrontendConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
-    mixing: MixRules = field(default_factory=MixRules)
+    mixing: MixingConfig = field(default_factory=MixingConfig)
     scaling: str = "triple"
     alpha: float = 0.1
     batch_size: int = 16
@@ -181,7 +181,7 @@ class TrainConfig:
 
 _TABLES: dict[str, type] = {
     "network": NetworkConfig,
-    "mixing": MixRules,
+    "mixing": MixingConfig,
     "frontend": FrontendConfig,
 }
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from train.annotations.desed import Desed
 from train.config.train import TrainConfig
 from train.datasets.clips import ClipDataset
-from train.datasets.evaluation_set import Recordings
+from train.datasets.evaluation_set import EvaluationSet
 from train.datasets.feature_cache import Features, build_features
 from train.datasets.interleaved import Interleaved
 from train.datasets.scaling import Scaling, fit_scaling
@@ -36,7 +36,7 @@ class ClipSet:
         What the lists name.
     training : Interleaved
         Strong, weak and perhaps unlabelled clips, as the settings mix them.
-    validation : Recordings
+    validation : EvaluationSet
         The validation clips.
     scaling : Scaling
         Fitted to the training clips.
@@ -46,7 +46,7 @@ class ClipSet:
 
     labels: tuple[str, ...]
     training: Interleaved
-    validation: Recordings
+    validation: EvaluationSet
     scaling: Scaling
     strong_counts: list[int]
     weak_counts: list[int]
@@ -125,9 +125,9 @@ def _some_frames(features: Features) -> Iterator[NDArray[np.float32]]:
         yield features.read(name)
 
 
-def _recordings(clips: ClipDataset) -> Recordings:
+def _recordings(clips: ClipDataset) -> EvaluationSet:
     """Hold all clips of a strong list in memory, with their events."""
     segments = np.stack([clips[index]["x"][0].numpy() for index in range(len(clips))])
     truths = (clips.subset.truth[name] for name in clips.names)
     reference = [truth if isinstance(truth, list) else [] for truth in truths]
-    return Recordings(segments, reference, clips.labels)
+    return EvaluationSet(segments, reference, clips.labels)

@@ -20,7 +20,7 @@ from train.mixing.mixer import Layout, Mixer, Soundscape
 
 
 @dataclass(frozen=True, slots=True)
-class Recordings:
+class EvaluationSet:
     """Scaled segments, float32 (n, T, n_mels), and the events of each."""
 
     segments: NDArray[np.float32]
@@ -41,10 +41,10 @@ class Recordings:
             ]
         )
 
-    def joined(self, others: Recordings) -> Recordings:
+    def joined(self, others: EvaluationSet) -> EvaluationSet:
         """Return these and others of the same labels as one."""
         segments = np.concatenate([self.segments, others.segments])
-        return Recordings(segments, self.reference + others.reference, self.labels)
+        return EvaluationSet(segments, self.reference + others.reference, self.labels)
 
     def batches(self, config: FrontendConfig, batch_size: int) -> Iterator[Example]:
         """Yield all of it as strongly labelled examples, in order."""
@@ -60,7 +60,7 @@ def gather(
     labels: tuple[str, ...],
     config: FrontendConfig,
     scaling: Scaling | None = None,
-) -> Recordings:
+) -> EvaluationSet:
     """Compute the features of soundscapes and keep their events.
 
     Parameters
@@ -86,26 +86,26 @@ def gather(
         reference.append(soundscape.events)
     if not segments:
         raise ValueError("n_soundscapes=0 must be at least 1")
-    return Recordings(np.stack(segments), reference, labels)
+    return EvaluationSet(np.stack(segments), reference, labels)
 
 
-def draw_recordings(
+def draw_evaluation_set(
     mixer: Mixer,
     config: FrontendConfig,
     *,
     n_soundscapes: int,
     seed: int,
     scaling: Scaling | None = None,
-) -> Recordings:
+) -> EvaluationSet:
     """Draw soundscapes: the same ones for equal seeds."""
     generators = (np.random.default_rng([seed, i]) for i in range(n_soundscapes))
     drawn = (mixer.mix(rng) for rng in generators)
     return gather(drawn, mixer.bank.labels, config, scaling)
 
 
-def rebuilt_recordings(
+def rebuild_evaluation_set(
     mixer: Mixer, layouts: Sequence[Layout], config: FrontendConfig, *, seed: int
-) -> Recordings:
+) -> EvaluationSet:
     """Build every clip of a list anew, in its order: the same ones for equal seeds."""
     rebuilt = (
         mixer.rebuild(layout, np.random.default_rng([seed, i]))

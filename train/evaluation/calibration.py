@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from streamsed.config import FrontendConfig
-from train.datasets.evaluation_set import Recordings
+from train.datasets.evaluation_set import EvaluationSet
 from train.evaluation.scoring import Scores
 from train.networks.resnet import Network
 
@@ -92,7 +92,7 @@ def _descend(logits: Tensor, design: Tensor, target: Tensor) -> Tensor:
 def calibrate(
     network: Network,
     scores: Sequence[Scores],
-    recordings: Recordings,
+    recordings: EvaluationSet,
     config: FrontendConfig,
 ) -> None:
     """Calibrate a network in place, by its scores of recordings and their truth."""

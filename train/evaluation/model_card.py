@@ -15,12 +15,12 @@ import numpy as np
 from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
 from streamsed.inference.model import Model
-from train.config.mixing import PLAIN
+from train.config.mixing import EVALUATION_MIXING
 from train.datasets.evaluation_set import (
-    Recordings,
-    draw_recordings,
+    EvaluationSet,
+    draw_evaluation_set,
     gather,
-    rebuilt_recordings,
+    rebuild_evaluation_set,
 )
 from train.evaluation.calibration import calibration_error, reliability
 from train.evaluation.scoring import Scores, score_psds, scores_to_events
@@ -73,8 +73,11 @@ class Card:
 
     def measure(self) -> dict[str, Any]:
         """Measure everything; a dict that JSON can hold."""
-        rebuilt = rebuilt_recordings(
-            Mixer(self.bank, PLAIN), self.layouts, self.frontend, seed=REBUILT
+        rebuilt = rebuild_evaluation_set(
+            Mixer(self.bank, EVALUATION_MIXING),
+            self.layouts,
+            self.frontend,
+            seed=REBUILT,
         )
         scores = self._score(rebuilt)
         alone = self._alone()
@@ -106,19 +109,19 @@ class Card:
             "gmac": self.model.info.gmac,
         }
 
-    def _score(self, recordings: Recordings) -> list[Scores]:
+    def _score(self, recordings: EvaluationSet) -> list[Scores]:
         return [self.model.score(segment).scores for segment in recordings.segments]
 
     def _events(self, scores: Iterable[Scores], post: PostConfig) -> list[list[Event]]:
         labels = self.model.info.labels
         return [scores_to_events(each, labels, post, self.frontend) for each in scores]
 
-    def _find(self, recordings: Recordings) -> Found:
+    def _find(self, recordings: EvaluationSet) -> Found:
         scores = self._score(recordings)
         return Found(scores, self._events(scores, self.model.info.post))
 
     def _f1s(
-        self, recordings: Recordings, scores: Sequence[Scores], post: PostConfig
+        self, recordings: EvaluationSet, scores: Sequence[Scores], post: PostConfig
     ) -> dict[str, Any]:
         """Compute every F1 with the intervals of the event-based ones."""
         reference, labels = recordings.reference, recordings.labels
@@ -137,9 +140,9 @@ class Card:
 
     def _f1_at(self, seed: int, **rules: tuple[float, float]) -> tuple[float, float]:
         """Compute macro and micro event F1 under other rules of mixing."""
-        mixer = Mixer(self.bank, replace(PLAIN, **rules))  # type: ignore[arg-type]
+        mixer = Mixer(self.bank, replace(EVALUATION_MIXING, **rules))  # type: ignore[arg-type]
         layouts = self.layouts[:N_SOME]
-        recordings = rebuilt_recordings(mixer, layouts, self.frontend, seed=seed)
+        recordings = rebuild_evaluation_set(mixer, layouts, self.frontend, seed=seed)
         events = self._find(recordings).events
         f1 = event_counts(recordings.reference, events, recordings.labels).f1()
         return round(f1.macro, 4), round(f1.micro, 4)
@@ -178,14 +181,16 @@ class Card:
 
     def _false_alarms(self) -> dict[str, Any]:
         """Count events in an hour of backgrounds alone."""
-        mixer = Mixer(self.bank, replace(PLAIN, empty=1.0))
-        quiet = draw_recordings(mixer, self.frontend, n_soundscapes=N_QUIET, seed=QUIET)
+        mixer = Mixer(self.bank, replace(EVALUATION_MIXING, empty=1.0))
+        quiet = draw_evaluation_set(
+            mixer, self.frontend, n_soundscapes=N_QUIET, seed=QUIET
+        )
         events = [event for each in self._find(quiet).events for event in each]
         by_label = {
             label: sum(event.label == label for event in events)
             for label in self.bank.labels
         }
-        hours = N_QUIET * PLAIN.duration / 3600
+        hours = N_QUIET * EVALUATION_MIXING.duration / 3600
         return {"per_hour": len(events) / hours, "by_label": by_label}
 
     def _artificial(self) -> dict[str, int]:
@@ -201,7 +206,7 @@ class Card:
         }
 
     def _calibration(
-        self, rebuilt: Recordings, scores: Sequence[Scores]
+        self, rebuilt: EvaluationSet, scores: Sequence[Scores]
     ) -> Mapping[str, Any]:
         rows = reliability(np.stack(scores), rebuilt.targets(self.frontend))
         return {"reliability": rows, "calibration_error": calibration_error(rows)}

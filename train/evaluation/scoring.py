@@ -16,8 +16,8 @@ from torch import nn
 from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
 from streamsed.pipeline.tracker import EventTracker
-from train.config.mixing import PLAIN
-from train.datasets.evaluation_set import Recordings
+from train.config.mixing import EVALUATION_MIXING
+from train.datasets.evaluation_set import EvaluationSet
 from train.metrics.criteria import event_f1
 from train.metrics.f1 import F1
 from train.metrics.psds import psds
@@ -51,7 +51,7 @@ def scores_to_events(
 
 def score_events(
     scores: Sequence[Scores],
-    recordings: Recordings,
+    recordings: EvaluationSet,
     post: PostConfig,
     config: FrontendConfig,
 ) -> F1:
@@ -62,10 +62,10 @@ def score_events(
 
 
 def score_psds(
-    scores: Sequence[Scores], recordings: Recordings, config: FrontendConfig
+    scores: Sequence[Scores], recordings: EvaluationSet, config: FrontendConfig
 ) -> tuple[float, float]:
     """Compute PSDS 1 and 2 of the scores of plain soundscapes."""
-    n_samples = [round(PLAIN.duration * config.sample_rate)] * len(scores)
+    n_samples = [round(EVALUATION_MIXING.duration * config.sample_rate)] * len(scores)
     return psds(
         recordings.reference,
         scores,

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from streamsed.config import FrontendConfig, PostConfig
-from train.datasets.evaluation_set import Recordings
+from train.datasets.evaluation_set import EvaluationSet
 from train.evaluation.scoring import Scores, score_events, scores_to_events
 
 ONSETS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.96)
@@ -49,7 +49,7 @@ class Result(NamedTuple):
 
 def tune_post(
     scores: Sequence[Scores],
-    recordings: Recordings,
+    recordings: EvaluationSet,
     config: FrontendConfig,
     *,
     quiet: Sequence[Scores] = (),
@@ -65,7 +65,7 @@ def tune_post(
     ----------
     scores : sequence of float32 (H, K)
         Of the recordings, in their order.
-    recordings : Recordings
+    recordings : EvaluationSet
         With the truth; tune and report on different ones.
     config : FrontendConfig
         The grid of the scores.
@@ -110,7 +110,7 @@ def _grid() -> tuple[tuple[float, ...], ...]:
 def _try(
     choice: Choice,
     scores: Sequence[Scores],
-    recordings: Recordings,
+    recordings: EvaluationSet,
     config: FrontendConfig,
     quiet: Sequence[Scores],
 ) -> dict[str, Result]:
@@ -131,7 +131,7 @@ def _try(
     return {label: Result(f1[label], alarms[label] / hours) for label in labels}
 
 
-def _longest_durations(recordings: Recordings) -> dict[str, float]:
+def _longest_durations(recordings: EvaluationSet) -> dict[str, float]:
     """Limit each label's `min_duration` by how long its events are."""
     longest = dict.fromkeys(recordings.labels, DURATIONS[0])
     for label in recordings.labels:

@@ -13,7 +13,7 @@ from statistics import mean, stdev
 
 from streamsed.config import FrontendConfig, PostConfig
 from train.annotations.desed import Desed
-from train.datasets.evaluation_set import Recordings
+from train.datasets.evaluation_set import EvaluationSet
 from train.evaluation.median_filter import median_filter
 from train.evaluation.scoring import Scores, network_scores, score_events
 from train.experiments.experiment import BASELINE, WEAKER, Experiment
@@ -123,7 +123,7 @@ def measure(
 
 
 def _score(
-    run: Path, recordings: Recordings, frontend: FrontendConfig, *, is_baseline: bool
+    run: Path, recordings: EvaluationSet, frontend: FrontendConfig, *, is_baseline: bool
 ) -> Outcome:
     """Score a run in its four ways."""
     best = load_best(run)

@@ -16,7 +16,7 @@ from torch import nn
 
 from streamsed.config import PostConfig
 from streamsed.events import Event
-from train.datasets.evaluation_set import Recordings
+from train.datasets.evaluation_set import EvaluationSet
 from train.evaluation.median_filter import median_events
 from train.evaluation.scoring import Scores, network_scores, scores_to_events
 from train.evaluation.tuning import tune_post
@@ -62,7 +62,7 @@ class Table1:
     ----------
     rows : list of Row
         The report's five, one with tuned thresholds, and chance.
-    recordings : Recordings
+    recordings : EvaluationSet
         The validation clips.
     scores : list of float32 (H, K)
         Of the ensemble.
@@ -73,7 +73,7 @@ class Table1:
     """
 
     rows: list[Row]
-    recordings: Recordings
+    recordings: EvaluationSet
     scores: list[Scores]
     rocs: tuple[PsdRoc, ...]
     runs: dict[str, Path]
@@ -93,7 +93,7 @@ def measure(experiment: Experiment) -> Table1:
     def events(scores: Sequence[Scores], post: PostConfig) -> list[list[Event]]:
         return [scores_to_events(each, labels, post, frontend) for each in scores]
 
-    def scored(network: nn.Module, recordings: Recordings) -> list[Scores]:
+    def scored(network: nn.Module, recordings: EvaluationSet) -> list[Scores]:
         device = Parallel(experiment.device).device
         return list(network_scores(network.to(device), recordings.segments))
 

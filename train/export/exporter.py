@@ -28,7 +28,7 @@ from train.export.engine_check import (
     compare_engines,
 )
 from train.export.fold_batch_norm import fold
-from train.export.formats import FORMS
+from train.export.formats import EXPORT_FORMATS
 from train.export.model_file import Graphs, write_archive
 from train.export.onnx_graph import quantize, requantize_from_floats, to_onnx
 from train.fit.checkpoint import TrainedNetwork
@@ -64,7 +64,7 @@ def export_model(
     check_set : CheckSet
         What the file is checked on.
     to : str
-        "torchscript", which the runtime reads, or one of `train.export.formats.FORMS`.
+        "torchscript", which the runtime reads, or one of `EXPORT_FORMATS`.
     post : PostConfig, optional
         Thresholds to ship.
     scores, provenance : mapping, optional
@@ -86,7 +86,7 @@ def export_model(
             f"scaling={trained.scaling.name} must be triple, which is the runtime's"
         )
     info = describe(trained, name, post or PostConfig(), scores or {}, provenance or {})
-    suffix = FORMS[to].suffix if to != TORCHSCRIPT else output.suffix
+    suffix = EXPORT_FORMATS[to].suffix if to != TORCHSCRIPT else output.suffix
     if output.suffix != suffix:
         raise ValueError(f"output={output} must end in {suffix} for --to {to}")
     network = fold(trained.network)
@@ -139,7 +139,7 @@ def _write_form(
     example: Tensor,
     check: EngineCheck,
 ) -> None:
-    form = FORMS[to]
+    form = EXPORT_FORMATS[to]
     form.write(path, network, info, example)
     loaded = form.load(path)
     record = check.compare(loaded.score, exact=True)

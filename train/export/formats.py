@@ -31,7 +31,7 @@ class Loaded(NamedTuple):
     score: Callable[[Float32], Float32]
 
 
-class Form(NamedTuple):
+class ExportFormat(NamedTuple):
     """How a form is written and read back."""
 
     suffix: str
@@ -119,8 +119,8 @@ def _load_torch_export(path: Path) -> Loaded:
     return Loaded(ModelInfo.from_dict(json.loads(extra[INFO_NAME])), score)
 
 
-FORMS = {
-    "onnx": Form(".onnx", _write_onnx, _load_onnx),
-    "openvino": Form(".xml", _write_openvino, _load_openvino),
-    "torch-export": Form(".pt2", _write_torch_export, _load_torch_export),
+EXPORT_FORMATS = {
+    "onnx": ExportFormat(".onnx", _write_onnx, _load_onnx),
+    "openvino": ExportFormat(".xml", _write_openvino, _load_openvino),
+    "torch-export": ExportFormat(".pt2", _write_torch_export, _load_torch_export),
 }

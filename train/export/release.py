@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from streamsed.config import PostConfig
-from train.config.mixing import PLAIN
-from train.datasets.evaluation_set import Recordings, draw_recordings
+from train.config.mixing import EVALUATION_MIXING
+from train.datasets.evaluation_set import EvaluationSet, draw_evaluation_set
 from train.evaluation.calibration import calibrate
 from train.evaluation.scoring import network_scores, score_events
 from train.evaluation.tuning import tune_post
@@ -79,8 +79,8 @@ def finish(
     """
     frontend, post = trained.config.frontend, PostConfig()
 
-    def draw(mixer: Mixer, n_soundscapes: int, seed: int) -> Recordings:
-        return draw_recordings(
+    def draw(mixer: Mixer, n_soundscapes: int, seed: int) -> EvaluationSet:
+        return draw_evaluation_set(
             mixer,
             frontend,
             n_soundscapes=n_soundscapes,
@@ -88,14 +88,14 @@ def finish(
             scaling=trained.scaling,
         )
 
-    mixer = Mixer(bank, replace(PLAIN, layout=1.0), layouts)
+    mixer = Mixer(bank, replace(EVALUATION_MIXING, layout=1.0), layouts)
     if tune:
         tuning = draw(mixer, 2 * n, TUNED)
         if isinstance(trained.network, Network):
             heard = list(network_scores(trained.network, tuning.segments))
             calibrate(trained.network, heard, tuning, frontend)
         heard = list(network_scores(trained.network, tuning.segments))
-        quiet = draw(Mixer(bank, replace(PLAIN, empty=1.0)), N_QUIET, QUIET)
+        quiet = draw(Mixer(bank, replace(EVALUATION_MIXING, empty=1.0)), N_QUIET, QUIET)
         silent = list(network_scores(trained.network, quiet.segments))
         post = tune_post(heard, tuning, frontend, quiet=silent)
     measured = draw(mixer, n, MEASURED)
@@ -105,7 +105,7 @@ def finish(
     scores["data"] = f"{n} soundscapes of seed {MEASURED} of a sound bank" + (
         "; thresholds tuned on others of the same recordings" if tune else ""
     )
-    ranges = draw_recordings(
+    ranges = draw_evaluation_set(
         mixer, frontend, n_soundscapes=min(n, N_RANGES), seed=RANGES
     )
     check_set = CheckSet(measured.segments, ranges.segments, measured.reference)

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from train.config.mixing import PLAIN
+from train.config.mixing import EVALUATION_MIXING
 from train.config.train import TrainConfig
 from train.datasets.clip_features import log_mel
 from train.datasets.data_module import ClipSet
-from train.datasets.evaluation_set import draw_recordings
+from train.datasets.evaluation_set import draw_evaluation_set
 from train.datasets.scaling import fit_scaling
 from train.datasets.soundscapes import SoundscapeDataset
 from train.fit.checkpoint import LAST
@@ -110,8 +110,8 @@ def fit_on_soundbank(
     validation = None
     if has_splits and n_validation:
         unheard = Soundbank.load(soundbank, split="validation")
-        validation = draw_recordings(
-            Mixer(unheard, replace(PLAIN, layout=1.0), layouts),
+        validation = draw_evaluation_set(
+            Mixer(unheard, replace(EVALUATION_MIXING, layout=1.0), layouts),
             config.frontend,
             n_soundscapes=n_validation,
             seed=1,

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from streamsed.config import PostConfig
 from train.config.train import TrainConfig
 from train.datasets.clip_features import Example
-from train.datasets.evaluation_set import Recordings
+from train.datasets.evaluation_set import EvaluationSet
 from train.datasets.scaling import Scaling, Triple
 from train.evaluation.scoring import network_scores, score_events
 from train.fit.checkpoint import LAST, keep_best, read_checkpoint, save_atomically
@@ -98,7 +98,7 @@ class Trainer:
     def fit(
         self,
         dataset: Dataset[Example],
-        validation: Recordings | None = None,
+        validation: EvaluationSet | None = None,
         *,
         save_every: float = 120.0,
         n_workers: int = 1,
@@ -109,7 +109,7 @@ class Trainer:
         ----------
         dataset : Dataset
             Endless; example `i` is always the same.
-        validation : Recordings, optional
+        validation : EvaluationSet, optional
             What the network is measured on.
         save_every : float
             Seconds between two checkpoints.
@@ -161,7 +161,7 @@ class Trainer:
         )
         return iter(loader)
 
-    def validate(self, data: Recordings) -> float:
+    def validate(self, data: EvaluationSet) -> float:
         """Score the averaged network, log it, keep it among the best; return its loss."""
         self._validated = self.progress
         if not self.parallel.is_first:

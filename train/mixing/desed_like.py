@@ -31,7 +31,7 @@ from train.annotations.event_lists import (
     write_strong,
     write_weak,
 )
-from train.config.mixing import PLAIN
+from train.config.mixing import EVALUATION_MIXING
 from train.mixing.mixer import Layout, Mixer
 from train.mixing.soundbank import Soundbank
 
@@ -134,7 +134,7 @@ class _Clips:
         in_order: bool,
     ) -> None:
         self.mixer = Mixer(
-            bank, replace(PLAIN, layout=1.0), [] if in_order else layouts
+            bank, replace(EVALUATION_MIXING, layout=1.0), [] if in_order else layouts
         )
         self.rebuilt = layouts if in_order else []
         self.seed, self.audio = seed, audio

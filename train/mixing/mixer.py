@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamsed.events import Event
-from train.config.mixing import PLAIN, MixRules
+from train.config.mixing import EVALUATION_MIXING, MixingConfig
 from train.mixing.palette import Palette
 from train.mixing.signals import (
     add_at,
@@ -69,7 +69,7 @@ class Mixer:
     ----------
     bank : Soundbank
         What to mix; the labels of its foreground are the labels of the events.
-    rules : MixRules
+    rules : MixingConfig
         How.
     layouts : sequence of Layout
         Clips of a list; some soundscapes are built like one of them.
@@ -84,11 +84,11 @@ class Mixer:
     def __init__(
         self,
         bank: Soundbank,
-        rules: MixRules | None = None,
+        rules: MixingConfig | None = None,
         layouts: Sequence[Layout] = (),
     ) -> None:
         self.bank = bank
-        self.rules = rules or MixRules()
+        self.rules = rules or MixingConfig()
         self.layouts = layouts
         self.palette = Palette(bank, self.rules)
         self.n_samples = round(self.rules.duration * bank.sample_rate)
@@ -280,7 +280,7 @@ def _draw_start(rng: np.random.Generator, length: int, n_samples: int) -> int:
 
 def isolated_soundscapes(bank: Soundbank) -> Iterator[Soundscape]:
     """Yield every foreground clip once, alone and padded to 10 s with digital silence."""
-    mixer = Mixer(bank, PLAIN)
+    mixer = Mixer(bank, EVALUATION_MIXING)
     for label in bank.labels:
         for clip in bank.foreground[label]:
             samples = np.zeros(mixer.n_samples, np.float32)

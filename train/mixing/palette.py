@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from train.config.mixing import MixRules
+from train.config.mixing import MixingConfig
 from train.mixing.signals import at_level, chords, coloured_noise, faded, loop
 from train.mixing.soundbank import Clip, Samples, Soundbank, active_regions
 from train.mixing.variants import vary
@@ -29,11 +29,11 @@ class Palette:
     ----------
     bank : Soundbank
         Where they come from.
-    rules : MixRules
+    rules : MixingConfig
         How many variants there are.
     """
 
-    def __init__(self, bank: Soundbank, rules: MixRules) -> None:
+    def __init__(self, bank: Soundbank, rules: MixingConfig) -> None:
         self.bank = bank
         self.rules = rules
         self._variants: dict[tuple[int, int], Clip] = {}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from train.config.mixing import MixRules
+from train.config.mixing import MixingConfig
 from train.config.network import NetworkConfig
 from train.config.preset import PRESETS, load_preset, preset_names
 from train.config.train import SCALINGS, TrainConfig
@@ -131,7 +131,7 @@ CONFIGS = st.builds(
         squeeze_excite=st.booleans(),
     ),
     mixing=st.builds(
-        MixRules, n_variants=st.integers(0, 9), gain=st.just((-12.5, 0.0))
+        MixingConfig, n_variants=st.integers(0, 9), gain=st.just((-12.5, 0.0))
     ),
     alpha=st.floats(0, 10),
     precision=st.sampled_from(["fp32", "bf16", "fp16"]),

@@ -7,13 +7,13 @@ import torch
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
 from streamsed.pipeline.frontend import normalize
-from train.config.mixing import PLAIN
+from train.config.mixing import EVALUATION_MIXING
 from train.datasets.clip_features import log_mel
 from train.datasets.evaluation_set import (
-    Recordings,
-    draw_recordings,
+    EvaluationSet,
+    draw_evaluation_set,
     gather,
-    rebuilt_recordings,
+    rebuild_evaluation_set,
 )
 from train.datasets.scaling import Single
 from train.mixing.mixer import Mixer, Soundscape
@@ -32,7 +32,7 @@ def bank(tmp_path_factory):
 
 def test_targets_mark_the_score_frames_of_events():
     events = [[Event("b", 2 * FRAME, 5 * FRAME, 1.0)], []]
-    recordings = Recordings(np.zeros((2, 1024, 128), np.float32), events, ("a", "b"))
+    recordings = EvaluationSet(np.zeros((2, 1024, 128), np.float32), events, ("a", "b"))
     targets = recordings.targets(CONFIG)
     assert targets.shape == (2, 128, 2)
     assert np.argwhere(targets).tolist() == [[0, 2, 1], [0, 3, 1], [0, 4, 1]]
@@ -42,7 +42,7 @@ def test_targets_mark_the_score_frames_of_events():
 def test_batches_are_all_recordings_in_their_order(batch_size):
     segments = np.random.default_rng(0).random((5, 1024, 128), np.float32)
     events = [[Event("a", float(i), i + 1.0, 1.0)] for i in range(5)]
-    recordings = Recordings(segments, events, ("a",))
+    recordings = EvaluationSet(segments, events, ("a",))
     batches = list(recordings.batches(CONFIG, batch_size))
     assert [len(each["x"]) for each in batches[:-1]] == [batch_size] * (
         len(batches) - 1
@@ -65,18 +65,22 @@ def test_soundscapes_go_through_the_scaling_that_is_asked_for():
 
 
 def test_equal_seeds_draw_equal_recordings(bank):
-    mixer = Mixer(bank, PLAIN)
-    first = draw_recordings(mixer, CONFIG, n_soundscapes=3, seed=5)
-    more = draw_recordings(Mixer(bank, PLAIN), CONFIG, n_soundscapes=2, seed=5)
+    mixer = Mixer(bank, EVALUATION_MIXING)
+    first = draw_evaluation_set(mixer, CONFIG, n_soundscapes=3, seed=5)
+    more = draw_evaluation_set(
+        Mixer(bank, EVALUATION_MIXING), CONFIG, n_soundscapes=2, seed=5
+    )
     np.testing.assert_array_equal(first.segments[:2], more.segments)
     assert first.reference[:2] == more.reference
-    other = draw_recordings(mixer, CONFIG, n_soundscapes=2, seed=6)
+    other = draw_evaluation_set(mixer, CONFIG, n_soundscapes=2, seed=6)
     assert other.reference != more.reference
 
 
 def test_a_list_is_rebuilt_clip_by_clip(bank):
     layouts = [[Event("Beeping", 1.0, 2.0, 1.0)], [], [Event("Humming", 0.0, 3.0, 1.0)]]
-    recordings = rebuilt_recordings(Mixer(bank, PLAIN), layouts, CONFIG, seed=0)
+    recordings = rebuild_evaluation_set(
+        Mixer(bank, EVALUATION_MIXING), layouts, CONFIG, seed=0
+    )
     assert recordings.reference == layouts
     assert recordings.segments.shape == (3, 1024, 128)
     assert recordings.labels == bank.labels
@@ -84,4 +88,4 @@ def test_a_list_is_rebuilt_clip_by_clip(bank):
 
 def test_nothing_to_measure_on_is_refused(bank):
     with pytest.raises(ValueError, match="n_soundscapes=0 must be at least 1"):
-        rebuilt_recordings(Mixer(bank, PLAIN), [], CONFIG, seed=0)
+        rebuild_evaluation_set(Mixer(bank, EVALUATION_MIXING), [], CONFIG, seed=0)

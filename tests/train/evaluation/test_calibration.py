@@ -12,7 +12,7 @@ from torch.nn import functional
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
 from train.config.network import NetworkConfig
-from train.datasets.evaluation_set import Recordings
+from train.datasets.evaluation_set import EvaluationSet
 from train.evaluation.calibration import (
     MIN_FRAMES,
     MIN_SLOPE,
@@ -93,7 +93,7 @@ def test_folding_into_the_last_layer_equals_mapping_the_scores():
     network = Network(2, NetworkConfig(width=8)).eval()
     segments = np.random.default_rng(0).random((2, 1024, 128), np.float32)
     events = [[Event("a", 1.0, 8.0, 1.0)], [Event("b", 0.0, 9.0, 1.0)]]
-    recordings = Recordings(segments, events, ("a", "b"))
+    recordings = EvaluationSet(segments, events, ("a", "b"))
     before = list(network_scores(network, segments))
     scores = torch.from_numpy(np.concatenate(before))
     target = torch.from_numpy(np.concatenate(recordings.targets(config)))

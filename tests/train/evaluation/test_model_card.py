@@ -15,8 +15,8 @@ from streamsed.inference.model import Model
 from train.annotations.event_lists import write_strong
 from train.cli import app as cli
 from train.cli.card import BEGIN, END
-from train.config.mixing import PLAIN
-from train.datasets.evaluation_set import rebuilt_recordings
+from train.config.mixing import EVALUATION_MIXING
+from train.datasets.evaluation_set import rebuild_evaluation_set
 from train.evaluation import model_card as card_module
 from train.evaluation.model_card import Card, artificial_sounds
 from train.evaluation.model_card_page import to_markdown
@@ -85,8 +85,8 @@ def test_the_first_row_is_the_files_own_thresholds_on_the_rebuilt_list(
 ):
     model = Model.load(path, device="cpu")
     frontend = model.info.frontend
-    recordings = rebuilt_recordings(
-        Mixer(bank, PLAIN), LAYOUTS, frontend, seed=card_module.REBUILT
+    recordings = rebuild_evaluation_set(
+        Mixer(bank, EVALUATION_MIXING), LAYOUTS, frontend, seed=card_module.REBUILT
     )
     scores = [model.score(segment).scores for segment in recordings.segments]
     for name, post in (

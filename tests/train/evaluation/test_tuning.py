@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
-from train.datasets.evaluation_set import Recordings
+from train.datasets.evaluation_set import EvaluationSet
 from train.evaluation.scoring import score_events, scores_to_events
 from train.evaluation.tuning import DURATIONS, tune_post
 
@@ -35,7 +35,7 @@ def test_tuning_finds_what_keeps_a_wavering_sound_in_one_piece():
     scores[70:74, 0] = 0.65  # a false alarm
     scores[10:14, 1] = 0.55
     hum, click = event("Hum", 20, 60), event("Click", 10, 14)
-    recordings = Recordings(NO_SEGMENTS, [[click, hum]], ("Hum", "Click"))
+    recordings = EvaluationSet(NO_SEGMENTS, [[click, hum]], ("Hum", "Click"))
     post = tune_post([scores], recordings, CONFIG)
     assert score_events([scores], recordings, post, CONFIG).macro == 1.0
     assert post.onset_threshold == {"Hum": 0.5, "Click": 0.5}
@@ -55,7 +55,7 @@ def scene():
     reference = [[event("Loud", 20, 60), event("Faint", 70, 100)]]
     quiet = np.full((128, 2), 0.05, np.float32)
     quiet[10:20, 0] = quiet[60:80, 0] = 0.55
-    return [scores], Recordings(NO_SEGMENTS, reference, ("Loud", "Faint")), [quiet]
+    return [scores], EvaluationSet(NO_SEGMENTS, reference, ("Loud", "Faint")), [quiet]
 
 
 def test_false_alarms_are_bought_away_and_only_where_there_are_some():
@@ -95,7 +95,7 @@ def test_no_label_loses_its_short_sounds():
     for first in range(0, 120, 12):
         scores[first : first + 4] = 0.9
         reference.append(event("Click", first, first + 4))
-    recordings = Recordings(NO_SEGMENTS, [reference], ("Click",))
+    recordings = EvaluationSet(NO_SEGMENTS, [reference], ("Click",))
     # A `min_duration` of 0.5 s would silence these, and every click.
     quiet = np.tile(np.repeat([[0.9], [0.0]], [5, 8], axis=0), (20, 1))
     post = tune_post([scores], recordings, CONFIG, quiet=[quiet.astype(np.float32)])
@@ -113,7 +113,7 @@ def test_a_label_without_false_alarms_keeps_its_best_f1(seed, n_noisy):
         scores[8 + 30 * column : 30 + 30 * column, column] += 0.4
     quiet = np.zeros((128, 3), np.float32)
     quiet[:, :n_noisy] = rng.uniform(0, 1, (128, n_noisy))
-    recordings = Recordings(NO_SEGMENTS, [events], labels)
+    recordings = EvaluationSet(NO_SEGMENTS, [events], labels)
     best = score_events(
         [scores], recordings, tune_post([scores], recordings, CONFIG), CONFIG
     ).per_label

@@ -19,7 +19,7 @@ from train.export import engine_check
 from train.export.engine_check import CheckSet, EngineCheck, network_score
 from train.export.exporter import count_gmac, export_model, largest_difference
 from train.export.fold_batch_norm import fold
-from train.export.formats import FORMS
+from train.export.formats import EXPORT_FORMATS
 from train.fit import run as fit_run
 
 
@@ -97,9 +97,9 @@ def test_weights_are_stored_once_and_in_16_bits(exported):
 
 @pytest.mark.parametrize("to", ["onnx", "openvino", "torch-export"])
 def test_other_forms_say_and_compute_the_same(to, trained, segments, tmp_path):
-    path = tmp_path / f"model{FORMS[to].suffix}"
+    path = tmp_path / f"model{EXPORT_FORMATS[to].suffix}"
     info = export_model(trained, path, name="other", check_set=scene(), to=to)
-    loaded = FORMS[to].load(path)
+    loaded = EXPORT_FORMATS[to].load(path)
     assert loaded.info == info
     assert loaded.info.labels == LABELS
     expected = network_score(fold(trained.network))

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from streamsed.config import PostConfig
-from train.config.mixing import PLAIN
+from train.config.mixing import EVALUATION_MIXING
 from train.config.network import NetworkConfig
 from train.config.preset import load_preset
 from train.config.train import TrainConfig
-from train.datasets.evaluation_set import draw_recordings
+from train.datasets.evaluation_set import draw_evaluation_set
 from train.datasets.scaling import Single
 from train.evaluation.scoring import network_scores, score_events
 from train.export import release
@@ -46,8 +46,8 @@ def untrained(bank, config=None, **fields):
 
 
 def measured(bank, trained, n, **options):
-    mixer = Mixer(bank, dataclasses.replace(PLAIN, layout=1.0))
-    return draw_recordings(
+    mixer = Mixer(bank, dataclasses.replace(EVALUATION_MIXING, layout=1.0))
+    return draw_evaluation_set(
         mixer, trained.config.frontend, n_soundscapes=n, seed=MEASURED, **options
     )
 
@@ -89,8 +89,10 @@ def test_tuning_gives_every_label_its_settings_and_calibrated_scores(bank):
 
 def test_what_is_tuned_on_is_not_what_is_measured(bank):
     trained = untrained(bank)
-    mixer = Mixer(bank, dataclasses.replace(PLAIN, layout=1.0))
-    tuned = draw_recordings(mixer, trained.config.frontend, n_soundscapes=3, seed=TUNED)
+    mixer = Mixer(bank, dataclasses.replace(EVALUATION_MIXING, layout=1.0))
+    tuned = draw_evaluation_set(
+        mixer, trained.config.frontend, n_soundscapes=3, seed=TUNED
+    )
     recordings = measured(bank, trained, 3)
     for one in tuned.segments:
         assert not any(np.array_equal(one, other) for other in recordings.segments)

@@ -14,7 +14,7 @@ from streamsed.config import FrontendConfig
 from streamsed.events import Event
 from train.config.network import NetworkConfig
 from train.config.train import TrainConfig
-from train.datasets.evaluation_set import Recordings
+from train.datasets.evaluation_set import EvaluationSet
 from train.evaluation.scoring import network_scores
 from train.fit import trainer as loop
 from train.fit.checkpoint import LAST, load_best, load_trained, save_atomically
@@ -240,7 +240,7 @@ def test_validation_is_logged_and_the_four_of_lowest_loss_are_kept(
 ):
     trainer = make_trainer(tmp_path)
     segments = np.zeros((2, 1024, 128), np.float32)
-    recordings = Recordings(segments, [[Event("low", 1.0, 2.0, 1.0)], []], LABELS)
+    recordings = EvaluationSet(segments, [[Event("low", 1.0, 2.0, 1.0)], []], LABELS)
     losses = [0.5, 0.2, 0.9, 0.3, 0.4, 0.8]
     for trainer.step, loss in enumerate(losses):
         made = {"total": torch.tensor(loss)}
@@ -258,7 +258,7 @@ def test_validation_loss_is_the_objective_on_all_clips(tmp_path):
     trainer = make_trainer(tmp_path)
     segments = np.random.default_rng(0).random((6, 1024, 128), np.float32)
     events = [[Event("low", 1.0, 2.0, 1.0)]] * 6
-    loss = trainer.validate(Recordings(segments, events, LABELS))
+    loss = trainer.validate(EvaluationSet(segments, events, LABELS))
     x = torch.from_numpy(segments)[:, None]
     y = torch.zeros(6, 128, 2)
     y[:, 13:26, 0] = 1  # 1 s is score frame 12.8, 2 s is 25.6
@@ -309,7 +309,7 @@ def test_resuming_with_other_settings_is_refused(tmp_path, changes, message):
 
 def test_a_run_may_be_made_longer_and_is_measured_at_its_new_end(tmp_path):
     segments = np.zeros((1, 1024, 128), np.float32)
-    recordings = Recordings(segments, [[Event("low", 1.0, 2.0, 1.0)]], LABELS)
+    recordings = EvaluationSet(segments, [[Event("low", 1.0, 2.0, 1.0)]], LABELS)
     first = make_trainer(tmp_path, dataclasses.replace(CONFIG, steps=1, validations=1))
     first.fit(Bars(), recordings, n_workers=0)
     longer = make_trainer(tmp_path, dataclasses.replace(CONFIG, steps=2, validations=1))

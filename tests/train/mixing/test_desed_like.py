@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from streamsed.events import Event
 from train.annotations.desed import Desed
 from train.annotations.event_lists import read_strong, write_strong
-from train.config.mixing import PLAIN
+from train.config.mixing import EVALUATION_MIXING
 from train.mixing.desed_like import Sizes, imitate
 from train.mixing.mixer import Mixer
 from train.mixing.soundbank import Soundbank
@@ -202,7 +202,7 @@ def test_what_is_rebuilt_and_written_is_read_as_the_list_had_it(
         for label, (first, length) in rows.items()
     )
     path = tmp_path_factory.getbasetemp() / "rebuilt.tsv"
-    mixer = Mixer(banks[0], PLAIN)
+    mixer = Mixer(banks[0], EVALUATION_MIXING)
     write_strong(
         path, {"a.wav": mixer.rebuild(layout, np.random.default_rng(0)).events}
     )

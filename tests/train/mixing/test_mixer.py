@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from streamsed.events import Event
-from train.config.mixing import PLAIN, MixRules
+from train.config.mixing import EVALUATION_MIXING, MixingConfig
 from train.datasets.augment import drop_bands, recolour
 from train.datasets.clip_features import score_targets
 from train.mixing.mixer import Mixer, Soundscape, isolated_soundscapes
@@ -135,7 +135,7 @@ def test_soundscapes_are_as_they_say(bank):
 
 @pytest.mark.parametrize("level", [6.0, 20.0])
 def test_an_event_is_as_far_above_the_bed_as_asked(bank, level):
-    rules = MixRules(
+    rules = MixingConfig(
         n_variants=0, isolated=0, empty=0, short=0, distractor=0, max_events=1,
         event_to_background=(level, level),
     )  # fmt: skip
@@ -156,7 +156,7 @@ def test_an_event_is_as_far_above_the_bed_as_asked(bank, level):
 
 
 def test_onsets_are_where_the_energy_rises(bank):
-    rules = MixRules(n_variants=0, isolated=1.0, max_events=1)
+    rules = MixingConfig(n_variants=0, isolated=1.0, max_events=1)
     mixer = Mixer(bank, rules)
     for seed in range(10):
         soundscape = mixer.mix(np.random.default_rng(seed))
@@ -178,7 +178,7 @@ def test_isolated_sounds_end_in_digital_silence(bank):
 def test_a_bank_without_background_gets_noise():
     clip = Clip(tone(500, 0.5), ((0, RATE // 2),))
     bank = Soundbank({"Beep": (clip,)}, {}, RATE)
-    soundscape = Mixer(bank, PLAIN).mix(np.random.default_rng(0))
+    soundscape = Mixer(bank, EVALUATION_MIXING).mix(np.random.default_rng(0))
     assert isinstance(soundscape, Soundscape)
     assert np.isfinite(soundscape.samples).all()
 
@@ -266,7 +266,9 @@ def layout(*rows):
 
 def test_a_rebuilt_clip_has_the_events_of_its_list(bank):
     events = layout(("Hum", 0.0, 10.0), ("Beep", 1.25, 1.5), ("Beep", 8.0, 9.971))
-    soundscape = Mixer(bank, PLAIN).rebuild(events, np.random.default_rng(0))
+    soundscape = Mixer(bank, EVALUATION_MIXING).rebuild(
+        events, np.random.default_rng(0)
+    )
     assert [
         (e.label, round(e.onset, 4), round(e.offset, 4)) for e in soundscape.events
     ] == [(e.label, e.onset, e.offset) for e in sorted(events)]
@@ -274,7 +276,10 @@ def test_a_rebuilt_clip_has_the_events_of_its_list(bank):
 
 def test_a_rebuilt_event_sounds_from_its_onset_to_its_offset(bank):
     rules = dataclasses.replace(
-        PLAIN, event_to_background=(40.0, 40.0), distractor=0.0, gain=(0.0, 0.0)
+        EVALUATION_MIXING,
+        event_to_background=(40.0, 40.0),
+        distractor=0.0,
+        gain=(0.0, 0.0),
     )
     mixer = Mixer(bank, rules)
     for seed, (onset, offset) in enumerate([(2.0, 2.3), (0.5, 9.0), (4.0, 4.25)]):
@@ -288,7 +293,9 @@ def test_a_rebuilt_event_sounds_from_its_onset_to_its_offset(bank):
 
 def test_overlapping_events_of_one_label_become_one_and_the_end_is_cut(bank):
     events = layout(("Hum", 1.0, 4.0), ("Hum", 3.0, 12.0), ("Beep", 11.0, 12.0))
-    soundscape = Mixer(bank, PLAIN).rebuild(events, np.random.default_rng(0))
+    soundscape = Mixer(bank, EVALUATION_MIXING).rebuild(
+        events, np.random.default_rng(0)
+    )
     assert [(e.label, e.onset, e.offset) for e in soundscape.events] == [
         ("Hum", 1.0, 10.0)
     ]
@@ -296,18 +303,20 @@ def test_overlapping_events_of_one_label_become_one_and_the_end_is_cut(bank):
 
 def test_a_label_that_the_bank_lacks_is_named(bank):
     with pytest.raises(ValueError, match=r"label=Cat of the list must be .* Beep, Hum"):
-        Mixer(bank, PLAIN).rebuild(layout(("Cat", 0, 1)), np.random.default_rng(0))
+        Mixer(bank, EVALUATION_MIXING).rebuild(
+            layout(("Cat", 0, 1)), np.random.default_rng(0)
+        )
 
 
 def test_soundscapes_are_like_the_clips_of_a_list_as_often_as_asked(bank):
     layouts = [layout(("Beep", 3.0, 3.5))]
-    mixer = Mixer(bank, dataclasses.replace(PLAIN, layout=0.5), layouts)
+    mixer = Mixer(bank, dataclasses.replace(EVALUATION_MIXING, layout=0.5), layouts)
     drawn = [mixer.mix(np.random.default_rng(seed)).events for seed in range(40)]
     assert 8 < sum(events == layouts[0] for events in drawn) < 32
 
 
 def test_variants_turn_over_from_generation_to_generation(bank):
-    palette = Palette(bank, MixRules(n_variants=1))
+    palette = Palette(bank, MixingConfig(n_variants=1))
 
     def variant(generation):
         for seed in range(20):
@@ -336,12 +345,14 @@ def test_frame_augmentation_keeps_time_structure():
 
 
 def test_written_soundscapes_come_with_their_list(bank, tmp_path):
-    rules = MixRules(n_variants=0, empty=1.0, isolated=0.0)
+    rules = MixingConfig(n_variants=0, empty=1.0, isolated=0.0)
     tsv = write_soundscapes(tmp_path / "empty", Mixer(bank, rules), n=1, seed=0)
     assert tsv.read_text() == (
         "filename\tonset\toffset\tevent_label\nsoundscape_00000.flac\t\t\t\n"
     )
-    tsv = write_soundscapes(tmp_path / "some", Mixer(bank, PLAIN), n=2, seed=1)
+    tsv = write_soundscapes(
+        tmp_path / "some", Mixer(bank, EVALUATION_MIXING), n=2, seed=1
+    )
     for line in tsv.read_text().splitlines()[1:]:
         name, onset, offset, label = line.split("\t")
         info = soundfile.info(tmp_path / "some" / "audio" / name)
@@ -360,7 +371,7 @@ def test_written_soundscapes_come_with_their_list(bank, tmp_path):
 )
 def test_rules_that_cannot_be_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
-        MixRules(**arguments)
+        MixingConfig(**arguments)
 
 
 @pytest.mark.parametrize(

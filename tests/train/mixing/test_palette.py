@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamsed.events import Event
-from train.config.mixing import PLAIN, MixRules
+from train.config.mixing import EVALUATION_MIXING, MixingConfig
 from train.mixing.mixer import Mixer
 from train.mixing.palette import CUT_FADE, Palette
 from train.mixing.signals import (
@@ -50,7 +50,7 @@ def bank():
 def test_a_cut_has_its_length_and_is_a_stretch_of_what_sounds(seed, length):
     clip = Clip(ramp(30000), ((1000, 9000), (12000, 20000)))
     bank = Soundbank({"Dog": (clip,)}, {}, RATE)
-    palette = Palette(bank, PLAIN)
+    palette = Palette(bank, EVALUATION_MIXING)
     piece = palette.cut(np.random.default_rng(seed), clip, length)
     assert piece.shape == (length,)
     assert piece.dtype == np.float32
@@ -65,7 +65,7 @@ def test_a_cut_has_its_length_and_is_a_stretch_of_what_sounds(seed, length):
 @settings(max_examples=25)
 @given(seed=SEEDS, length=st.integers(2000, 60000))
 def test_a_bed_has_its_length_and_rms_1(bank, seed, length):
-    bed = Palette(bank, MixRules()).bed(np.random.default_rng(seed), length)
+    bed = Palette(bank, MixingConfig()).bed(np.random.default_rng(seed), length)
     assert bed.shape == (length,)
     assert rms(bed) == pytest.approx(1.0, abs=1e-3)
 
@@ -73,7 +73,7 @@ def test_a_bed_has_its_length_and_rms_1(bank, seed, length):
 @given(seed=SEEDS, longest=st.integers(2000, 12 * RATE))
 @settings(max_examples=30)
 def test_a_distractor_fits_and_has_rms_1(bank, seed, longest):
-    rules = MixRules(tonal=0.5)
+    rules = MixingConfig(tonal=0.5)
     sound = Palette(bank, rules).distractor(np.random.default_rng(seed), longest)
     assert 0 < sound.size <= longest
     assert rms(sound) == pytest.approx(1.0, abs=1e-3)
@@ -83,18 +83,18 @@ def test_a_distractor_fits_and_has_rms_1(bank, seed, longest):
 def test_without_backgrounds_only_chords_distract():
     bank = Soundbank({"Dog": (Clip(ramp(99), ((0, 99),)),)}, {}, RATE)
     rng = np.random.default_rng(0)
-    assert Palette(bank, MixRules(tonal=0.0)).distractor(rng, 9999) is None
-    assert Palette(bank, MixRules(tonal=1.0)).distractor(rng, 9999) is not None
+    assert Palette(bank, MixingConfig(tonal=0.0)).distractor(rng, 9999) is None
+    assert Palette(bank, MixingConfig(tonal=1.0)).distractor(rng, 9999) is not None
 
 
 def test_every_kind_of_background_is_as_likely(bank):
-    palette = Palette(bank, MixRules(n_variants=0))
+    palette = Palette(bank, MixingConfig(n_variants=0))
     sizes = [palette.background(np.random.default_rng(i)).size for i in range(400)]
     assert 150 < sizes.count(13 * RATE // 4) < 250
 
 
 def test_variants_do_not_depend_on_what_was_drawn_before(bank):
-    rules = MixRules(n_variants=3)
+    rules = MixingConfig(n_variants=3)
     fresh, warm = Palette(bank, rules), Palette(bank, rules)
     for seed in range(30):
         warm.clip(np.random.default_rng(seed), "Hum")
@@ -171,7 +171,7 @@ LAYOUTS = st.lists(
 @given(layout=LAYOUTS, seed=SEEDS)
 @settings(max_examples=25)
 def test_a_rebuilt_clip_sounds_exactly_where_its_list_says(bank, layout, seed):
-    mixer = Mixer(bank, PLAIN)
+    mixer = Mixer(bank, EVALUATION_MIXING)
     soundscape = mixer.rebuild(layout, np.random.default_rng(seed))
     for label in ("Dog", "Hum"):
         wanted, got = np.zeros(441000, bool), np.zeros(441000, bool)
@@ -184,7 +184,7 @@ def test_a_rebuilt_clip_sounds_exactly_where_its_list_says(bank, layout, seed):
 
 
 def test_a_sound_shorter_than_an_event_may_be_counts_where_it_is_whole(bank):
-    mixer = Mixer(bank, PLAIN)
+    mixer = Mixer(bank, EVALUATION_MIXING)
     (event,) = mixer.to_events([("Dog", (1000, 1400))], 441000)
     assert (round(event.onset * RATE), round(event.duration, 3)) == (1000, 0.25)
     assert mixer.to_events([("Dog", (-1000, 1400))], 441000) == []
@@ -194,7 +194,7 @@ def test_a_sound_shorter_than_an_event_may_be_counts_where_it_is_whole(bank):
 
 
 def test_regions_of_a_variant_are_where_it_sounds(bank):
-    palette = Palette(bank, MixRules(n_variants=4))
+    palette = Palette(bank, MixingConfig(n_variants=4))
     for seed in range(12):
         clip = palette.clip(np.random.default_rng(seed), "Hum")
         assert 0 <= clip.regions[0][0] < clip.regions[-1][1] <= clip.samples.size
