@@ -39,14 +39,16 @@ def halve(state: Mapping[str, Any]) -> dict[str, Any]:
     ValueError
         A weight is outside the range of float16.
     """
-    kept = {}
-    for name, value in state["kept"].items():
+    weights = {}
+    for name, value in state["evaluated"].items():
         small = value.dim() < 2 or not value.is_floating_point()
-        kept[name] = value if small else value.half()
-        if not small and not bool(kept[name].isfinite().all()):
+        weights[name] = value if small else value.half()
+        if not small and not bool(weights[name].isfinite().all()):
             raise ValueError(f"{name} must be within float16's range, up to 65504")
     names = ("config", "labels", "scaling", "step", "elapsed", "loss", "f1_per_label")
-    return {"kept": kept} | {each: state[each] for each in names if each in state}
+    return {"evaluated": weights} | {
+        each: state[each] for each in names if each in state
+    }
 
 
 def split(runs: Mapping[str, Path], folder: Path, *, size: int = PART) -> list[Path]:

@@ -41,7 +41,7 @@ def run(tmp_path):
             "elapsed": 1.0,
             "loss": 1.0 / step,
             "f1_per_label": {"Dog": 0.5, "Cat": 0.25},
-            "kept": Network(2, CONFIG.network).state_dict(),
+            "evaluated": Network(2, CONFIG.network).state_dict(),
             "optimizer": {"not": "taken home"},
         }
         save_atomically(state, folder / f"best-{step:07d}.pt")
@@ -81,7 +81,7 @@ def test_a_damaged_part_is_named_and_nothing_is_unpacked(run, tmp_path, damage, 
 
 def test_weights_beyond_half_precision_are_refused():
     with pytest.raises(ValueError, match="big must be within float16's range"):
-        parts.halve({"kept": {"big": torch.full((2, 2), 1e5)}})
+        parts.halve({"evaluated": {"big": torch.full((2, 2), 1e5)}})
 
 
 def test_fewer_parts_replace_more(run, tmp_path):

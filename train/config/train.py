@@ -52,7 +52,7 @@ class TrainConfig:
     unlabelled : int
         Clips of each batch without labels, where there are such; the rest of it is half
         strong, half weak clips, where there are weak ones.
-    keep_average : bool
+    evaluate_average : bool
         Validate, keep and export the averaged weights rather than the last ones.
     augment : bool
         Recolour frames and drop bands of soundscapes (see `train.datasets.augment`).
@@ -90,7 +90,7 @@ class TrainConfig:
     ema_decay: float = 0.999
     ema_tail: float = 0.1
     unlabelled: int = 0
-    keep_average: bool = True
+    evaluate_average: bool = True
     augment: bool = True
     precision: str = "fp32"
     steps: int = 20000

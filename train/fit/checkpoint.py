@@ -22,6 +22,10 @@ BEST = "best-*.pt"
 N_BEST = 4
 """How many of them are kept (section 3 of the report)."""
 
+OLD_NAMES = {"kept": "evaluated", "chance": "rng_state"}
+OLD_SETTINGS = {"keep_average": "evaluate_average"}
+"""What entries and settings of checkpoints were called up to version 0.1, and are now."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrainedNetwork:
@@ -30,7 +34,7 @@ class TrainedNetwork:
     Parameters
     ----------
     network : nn.Module
-        `Network`, `Crnn` or `Ensemble`, with the averaged weights, or the last ones (see `TrainConfig.keep_average`).
+        `Network`, `Crnn` or `Ensemble`, with the averaged weights, or the last ones (see `TrainConfig.evaluate_average`).
     labels : tuple of str
         Columns of its scores.
     config : TrainConfig
@@ -59,7 +63,7 @@ def save_atomically(state: dict[str, Any], path: Path) -> None:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint.
+    """Read a checkpoint; one of an older version gets today's names.
 
     Raises
     ------
@@ -72,6 +76,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:  # torch raises many kinds for a damaged file
         raise ValueError(f"checkpoint={path} must be undamaged ({error})") from error
+    _rename(state, OLD_NAMES)
+    _rename(state.get("config", {}), OLD_SETTINGS)
     return state
 
 
@@ -133,11 +139,17 @@ def keep_best(state: dict[str, Any], run: Path) -> None:
         path.unlink()
 
 
+def _rename(entries: dict[str, Any], names: Mapping[str, str]) -> None:
+    for old, new in names.items():
+        if old in entries:
+            entries[new] = entries.pop(old)
+
+
 def _restore(path: Path) -> TrainedNetwork:
     state = read_checkpoint(path)
     config = TrainConfig.from_dict(state["config"])
     network = make_network(config, len(state["labels"]))
-    network.load_state_dict(state["kept"])
+    network.load_state_dict(state["evaluated"])
     return TrainedNetwork(
         network.eval(),
         tuple(state["labels"]),

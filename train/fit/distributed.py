@@ -58,26 +58,26 @@ class Parallel:
         """Whether this process writes what there is to write."""
         return self.rank == 0
 
-    def chance(self) -> list[Tensor]:
+    def rng_state(self) -> list[Tensor]:
         """Return the state of torch's generators, that of the device last."""
         states = [torch.get_rng_state()]
         if self.device.type == "cuda":
             states.append(torch.cuda.get_rng_state(self.device))
         return states
 
-    def set_chance(self, states: Sequence[Tensor]) -> None:
-        """Set torch's generators to what `chance` returned, here or on another device."""
+    def set_rng_state(self, states: Sequence[Tensor]) -> None:
+        """Set torch's generators to what `rng_state` returned, here or on another device."""
         torch.set_rng_state(states[0])
         if self.device.type == "cuda" and len(states) > 1:
             torch.cuda.set_rng_state(states[1], self.device)
 
-    def share(self, network: nn.Module) -> Any:
+    def wrap(self, network: nn.Module) -> Any:
         """Return something whose `logits` also averages gradients over all processes."""
         if self.n_processes == 1:
             return network
         return _Shared(network)
 
-    def agree(self, value: float) -> float:
+    def broadcast(self, value: float) -> float:
         """Return the first process's value in all of them."""
         if self.n_processes == 1:
             return value

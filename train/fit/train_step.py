@@ -48,7 +48,7 @@ class Learner:
     ) -> None:
         self.config, self.objective, self.parallel = config, objective, parallel
         self.network = make_network(config, n_labels).to(parallel.device)
-        self._shared = parallel.share(self.network)  # first: it levels the processes
+        self._shared = parallel.wrap(self.network)  # first: it levels the processes
         self.average = copy.deepcopy(self.network).eval()
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=0.0, weight_decay=config.weight_decay
@@ -57,9 +57,9 @@ class Learner:
         self.scaler = torch.amp.GradScaler(parallel.device.type, enabled=needs_scaler)
 
     @property
-    def kept(self) -> nn.Module:
+    def evaluated(self) -> nn.Module:
         """The network that is validated, kept and exported, in evaluation mode."""
-        return self.average if self.config.keep_average else self.network.eval()
+        return self.average if self.config.evaluate_average else self.network.eval()
 
     def learn(self, batch: Example, *, step: int, progress: float) -> dict[str, float]:
         """Take a step of AdamW and move the average along.

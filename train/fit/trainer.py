@@ -134,7 +134,7 @@ class Trainer:
             waited = time.monotonic() - asked
             losses = self.learner.learn(batch, step=self.step, progress=self.progress)
             self.step += 1
-            self.elapsed = self.parallel.agree(offset + time.monotonic() - start)
+            self.elapsed = self.parallel.broadcast(offset + time.monotonic() - start)
             self._rows.append({**losses, "waited": waited})
             if self.step % LOG_EVERY == 0 or self.progress >= 1.0:
                 self._log()
@@ -175,7 +175,7 @@ class Trainer:
         ]
         loss = _means(losses)["total"]
         with self.learner.autocast():
-            scores = list(network_scores(self.learner.kept, data.segments))
+            scores = list(network_scores(self.learner.evaluated, data.segments))
         result = score_events(scores, data, PostConfig(), self.config.frontend)
         row: dict[str, Any] = {
             "step": self.step,
@@ -195,7 +195,7 @@ class Trainer:
 
     @torch.no_grad()
     def _validation_losses(self, batch: Example) -> dict[str, torch.Tensor]:
-        return self.learner.losses(self.learner.kept, batch, self.progress)
+        return self.learner.losses(self.learner.evaluated, batch, self.progress)
 
     def _log(self) -> None:
         """Write the means of the last steps and say how long it will take."""
@@ -221,7 +221,7 @@ class Trainer:
             "scaling": self.scaling.to_dict(),
             "step": self.step,
             "elapsed": self.elapsed,
-            "kept": self.learner.kept.state_dict(),
+            "evaluated": self.learner.evaluated.state_dict(),
         }
 
     def save(self) -> None:
@@ -229,7 +229,7 @@ class Trainer:
         if not self.parallel.is_first:
             return
         resumable = {
-            "chance": self.parallel.chance(),
+            "rng_state": self.parallel.rng_state(),
             "validated": self._validated,
             "rows": self._rows,
         }
@@ -256,7 +256,7 @@ class Trainer:
                     f"{name}={value} must be {before[name]}, as {path} began"
                 )
         self.learner.load(state)
-        self.parallel.set_chance(state["chance"])
+        self.parallel.set_rng_state(state["rng_state"])
         self.step, self.elapsed = state["step"], state["elapsed"]
         self._validated = min(state["validated"], self.progress)  # it may be longer now
         self._rows = state["rows"]

@@ -24,7 +24,7 @@ trainer.learner.learn = lambda batch, **at: seen.append(batch["x"]) or learn(bat
 trainer.fit(Bars(), n_workers=0)
 rank = trainer.parallel.rank
 torch.save({"network": trainer.learner.network.state_dict(), "seen": seen,
-            "agreed": trainer.parallel.agree(float(rank) + 7.0)}, run / f"rank-{rank}.pt")
+            "agreed": trainer.parallel.broadcast(float(rank) + 7.0)}, run / f"rank-{rank}.pt")
 torch.distributed.destroy_process_group()
 """
 
@@ -89,17 +89,17 @@ def test_one_process_shares_with_nobody(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     alone = Parallel("cpu")
     network = torch.nn.Linear(1, 1)
-    assert alone.share(network) is network
+    assert alone.wrap(network) is network
     assert (alone.rank, alone.n_processes, alone.is_first) == (0, 1, True)
-    assert alone.agree(0.1) == 0.1
+    assert alone.broadcast(0.1) == 0.1
 
 
 def test_chance_goes_on_from_where_it_was_kept():
     parallel = Parallel("cpu")
-    kept = parallel.chance()
+    kept = parallel.rng_state()
     drawn = torch.rand(3)
     assert not torch.equal(torch.rand(3), drawn)
-    parallel.set_chance(kept)
+    parallel.set_rng_state(kept)
     assert torch.equal(torch.rand(3), drawn)
 
 

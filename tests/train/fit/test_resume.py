@@ -86,7 +86,7 @@ def test_killed_twice_and_resumed_is_as_if_never_interrupted(bank, tmp_path):
     assert len(rows(whole, "validation")) == 20
     assert rows(broken, "validation") == rows(whole, "validation")
     first, second = (read_checkpoint(run / LAST) for run in (whole, broken))
-    for part in ("network", "average", "kept"):
+    for part in ("network", "average", "evaluated"):
         for name, value in first[part].items():
             assert torch.equal(value, second[part][name]), f"{part}: {name}"
     names = [[path.name for path in best_checkpoints(run)] for run in (whole, broken)]

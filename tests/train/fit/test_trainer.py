@@ -65,7 +65,7 @@ def states(trainer):
         "network": trainer.learner.network.state_dict(),
         "average": trainer.learner.average.state_dict(),
         "scaler": trainer.learner.scaler.state_dict(),
-        "chance": dict(enumerate(trainer.parallel.chance())),
+        "rng_state": dict(enumerate(trainer.parallel.rng_state())),
     }
 
 
@@ -233,6 +233,27 @@ def test_a_run_gives_its_averaged_network_back(tmp_path):
     x = torch.rand(1, 1, 64, 32)
     with torch.no_grad():
         assert torch.equal(trained.network(x).scores, trainer.learner.average(x).scores)
+
+
+def test_checkpoints_with_the_names_of_version_0_1_are_read_and_gone_on_with(tmp_path):
+    for name in ("new", "old"):
+        with pytest.raises(InterruptedError):
+            make_trainer(tmp_path / name).fit(
+                Bars(fails_at=12), n_workers=0, save_every=0
+            )
+    path = tmp_path / "old" / LAST
+    state = torch.load(path, weights_only=True)
+    state["kept"], state["chance"] = state.pop("evaluated"), state.pop("rng_state")
+    state["config"]["keep_average"] = state["config"].pop("evaluate_average")
+    save_atomically(state, path)
+    weights = []
+    for name in ("new", "old"):
+        assert load_trained(tmp_path / name).step == 3
+        trainer = make_trainer(tmp_path / name)
+        trainer.resume()
+        trainer.fit(Bars(), n_workers=0)
+        weights.append(trainer.learner.average.state_dict())
+    assert all(torch.equal(value, weights[1][k]) for k, value in weights[0].items())
 
 
 def test_validation_is_logged_and_the_four_of_lowest_loss_are_kept(
