@@ -17,6 +17,7 @@ import numpy as np
 
 from streamsed.config import PostConfig, StreamConfig
 from streamsed.events import Event
+from streamsed.exclusive import InUse, exclusive
 from streamsed.inference.model import Model, SegmentScores
 from streamsed.pipeline.extractor import Clock, Heard, Hearing
 from streamsed.pipeline.lifecycle import Change, Lives
@@ -54,6 +55,7 @@ class Detector:
     ) -> None:
         info = model.info
         frontend = info.frontend
+        self._in_use = InUse("Detector")
         self.model = model
         self.stream = stream or info.stream
         self.post = post or info.post
@@ -132,6 +134,7 @@ class Detector:
         """End the recording and return the events still open, closed at its end."""
         return _closed(self.finish())
 
+    @exclusive
     def follow(self, chunk: Float32, *, hurry: bool = False) -> list[Change]:
         """Take the next samples as `push` does; return every change they bring.
 
@@ -150,6 +153,7 @@ class Detector:
         """
         return self._understand(self._hearing.hear(chunk, hurry=hurry))
 
+    @exclusive
     def finish(self) -> list[Change]:
         """End the recording as `flush` does; return every change that this brings."""
         return self._understand(self._hearing.finish())
@@ -160,6 +164,7 @@ class Detector:
         partial = self._wait < frontend.segment_score_frames
         return Hearing(frontend, step=self._step, partial=partial)
 
+    @exclusive
     def take(self, heard: Heard, scored: SegmentScores | None = None) -> list[Change]:
         """Take what a `Hearing` heard, in its order, and return the changes it brings.
 
@@ -188,6 +193,7 @@ class Detector:
             self.observer.add_frames(heard)
         return []
 
+    @exclusive
     def pending(self) -> Float32:
         """Return what is known of the score frames that are not final.
 
@@ -198,6 +204,7 @@ class Detector:
         """
         return self._stitcher.pending()
 
+    @exclusive
     def reset(self) -> None:
         """Forget everything, as if newly made; the next push starts a recording."""
         for stage in self._stages:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from streamsed.events import Event
+from streamsed.exclusive import InUse, exclusive
 
 State = Literal["opened", "updated", "closed", "withdrawn"]
 
@@ -62,13 +63,16 @@ class Lives:
     """Give provisional and final events their ids and say what changed."""
 
     def __init__(self) -> None:
+        self._in_use = InUse("Lives")
         self.reset()
 
+    @exclusive
     def reset(self) -> None:
         """Forget everything, as if newly made."""
         self._n_opened = 0
         self._shown: dict[int, Change] = {}  # the last word on each id not yet final
 
+    @exclusive
     def close(self, events: Sequence[Event]) -> list[Change]:
         """Say what becomes of the shown events now that `events` are final."""
         changes = []
@@ -83,6 +87,7 @@ class Lives:
             changes += [self._withdraw(other) for other in joined]
         return changes
 
+    @exclusive
     def revise(self, ended: Sequence[Event], sounding: Sequence[Event]) -> list[Change]:
         """Say how what is shown changes, now that these events are provisional.
 
@@ -107,6 +112,7 @@ class Lives:
         lost = [other for other in self._shown if other not in alive]
         return changes + [self._withdraw(other) for other in lost]
 
+    @exclusive
     def finish(self) -> list[Change]:
         """End the recording: withdraw what is shown and was not closed."""
         return [self._withdraw(other) for other in list(self._shown)]

@@ -101,7 +101,9 @@ def test_empty_arrays_of_vast_or_odd_shape_are_refused(shape):
     array = np.zeros(shape, np.float32)
     with pytest.raises(ValueError, match="must have 1"):
         log_mel().push(array)
-    with pytest.raises(ValueError, match=r"scores has .* (columns|dimensions?); it must"):
+    with pytest.raises(
+        ValueError, match=r"scores has .* (columns|dimensions?); it must"
+    ):
         gap_filter().push(array)
 
 
