@@ -126,7 +126,7 @@ class Detector:
         Raises
         ------
         TypeError, ValueError, RuntimeError
-            As `Frontend.push`.
+            As `Frontend.push`; RuntimeError also while another thread is in any method.
         """
         return _closed(self.follow(chunk))
 

@@ -47,7 +47,7 @@ def test_a_whole_number_far_out_of_range_is_named(name, value):
 @pytest.mark.parametrize("name", ["fmin", "fmax", "amin"])
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e308])
 def test_a_number_that_is_not_finite_or_absurd_is_named(name, value):
-    with pytest.raises(ValueError, match="^(fmin|fmax|amin)=.* must be"):
+    with pytest.raises(ValueError, match=r"^(fmin|fmax|amin)=.* must be"):
         log_mel(**{name: value})
 
 
@@ -60,7 +60,7 @@ def test_what_is_no_64_bit_whole_number_is_a_type_error(value):
 def test_a_chunk_whose_frames_would_fill_the_memory_is_refused_and_nothing_taken():
     greedy = log_mel(n_fft=64, win_length=64, hop_length=1, n_mels=4096)
     chunk = np.zeros(200_000, np.float32)  # 800 kB that ask for 3 GB
-    with pytest.raises(ValueError, match="at most 536870912 values.*smaller pieces"):
+    with pytest.raises(ValueError, match=r"at most 536870912 values.*smaller pieces"):
         greedy.push(chunk)
     assert greedy.n_samples == 0
     assert greedy.push(chunk[:100]).shape == (69, 4096)

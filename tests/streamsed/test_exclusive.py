@@ -5,9 +5,16 @@ import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
+from streamsed.audio.resample import Mixer
+from streamsed.config import FrontendConfig
 from streamsed.exclusive import InUse, exclusive
+from streamsed.pipeline.extractor import Hearing
+from streamsed.pipeline.lifecycle import Lives
+from streamsed.pipeline.segmenter import Segmenter
+from streamsed.pipeline.stitcher import Stitcher
 
 REFUSAL = "Stage is in use by another thread; give each thread its own"
 
@@ -128,3 +135,84 @@ def test_a_generator_that_was_left_does_not_keep_the_stage_alive():
 
 def test_a_marked_method_keeps_its_name_and_docstring():
     assert (Stage.push.__name__, Stage.push.__doc__) == ("push", "Push.")
+
+
+FRONTEND = FrontendConfig()
+SEGMENT = np.zeros((128, 2), np.float32)
+CHUNK = np.zeros(100, np.float32)
+STAGES = {
+    "Segmenter": (
+        lambda: Segmenter(FRONTEND, step=8, partial=False),
+        [
+            lambda s: list(s.push(np.zeros((9, 128), np.float32))),
+            lambda s: list(s.flush()),
+            lambda s: s.reset(),
+        ],
+    ),
+    "Stitcher": (
+        lambda: Stitcher(n_columns=2, segment_length=128, latency=8),
+        [
+            lambda s: s.push(SEGMENT, 0, 128),
+            lambda s: s.advance(128),
+            lambda s: s.pending(),
+            lambda s: s.flush(),
+            lambda s: s.reset(),
+        ],
+    ),
+    "Hearing": (
+        lambda: Hearing(FRONTEND, step=8, partial=False),
+        [
+            lambda s: list(s.hear(CHUNK)),
+            lambda s: list(s.finish()),
+            lambda s: s.reset(),
+        ],
+    ),
+    "Lives": (
+        Lives,
+        [
+            lambda s: s.close([]),
+            lambda s: s.revise([], []),
+            lambda s: s.finish(),
+            lambda s: s.reset(),
+        ],
+    ),
+    "Mixer": (
+        lambda: Mixer(44100, 16000),
+        [lambda s: s.push(CHUNK[:, None]), lambda s: s.flush()],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_every_use_of_a_stage_is_refused_to_a_second_thread(name):
+    make, uses = STAGES[name]
+    with ThreadPoolExecutor(1) as other:
+        for use in uses:
+            stage = make()
+            other.submit(stage._in_use.__enter__).result()
+            with pytest.raises(RuntimeError, match=f"^{name} is in use by another"):
+                use(stage)
+            other.submit(stage._in_use.__exit__).result()
+            use(stage)
+
+
+def test_four_threads_in_one_resampler_end_in_errors_not_in_a_crash():
+    mixer = Mixer(44100, 16000)
+    block = np.random.default_rng(0).random((50_000, 1)).astype(np.float32)
+    barrier = threading.Barrier(4)
+    lengths, refusals = [], []
+
+    def work():
+        barrier.wait()
+        for _ in range(100):
+            try:
+                lengths.append(len(mixer.push(block)))
+            except RuntimeError as error:
+                refusals.append(str(error))
+
+    with ThreadPoolExecutor(4) as threads:
+        for done in [threads.submit(work) for _ in range(4)]:
+            done.result()
+    assert refusals
+    total = sum(lengths) + len(mixer.flush())
+    assert total == pytest.approx(len(lengths) * 50_000 * 16000 / 44100, abs=2)
