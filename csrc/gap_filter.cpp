@@ -6,8 +6,18 @@
 #include <utility>
 
 namespace streamsed {
+namespace {
+
+constexpr std::size_t kMaxLabels = 65536;  // Run::label counts in 32 bits
+
+}  // namespace
 
 GapFilter::GapFilter(std::vector<LabelRule> rules) : rules_(std::move(rules)) {
+  if (rules_.empty() || rules_.size() > kMaxLabels) {
+    throw std::invalid_argument("rules are for " + std::to_string(rules_.size()) +
+                                " labels; they must be for 1 to " +
+                                std::to_string(kMaxLabels));
+  }
   for (std::size_t k = 0; k < rules_.size(); ++k) {
     const LabelRule& rule = rules_[k];
     const auto fail = [k](const char* name, const std::string& value,

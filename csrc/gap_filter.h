@@ -35,6 +35,7 @@ struct LabelRule {
 
 class GapFilter {
  public:
+  // Throws std::invalid_argument, naming the rule that is out of range.
   explicit GapFilter(std::vector<LabelRule> rules);
 
   std::int64_t n_labels() const noexcept {

@@ -11,6 +11,11 @@
 namespace streamsed {
 namespace {
 
+// Far beyond any use, and small enough that no setting asks for much memory: a flush
+// writes up to 1 + n_fft / 2 frames, 0.5 GB at the very most.
+constexpr std::int64_t kMaxSampleRate = 10'000'000;
+constexpr std::int64_t kMaxMels = 4096;
+
 template <typename Value>
 void require(bool condition, const char* name, Value value, const std::string& rule) {
   if (condition) return;
@@ -20,7 +25,8 @@ void require(bool condition, const char* name, Value value, const std::string& r
 }
 
 const LogMelSettings& checked(const LogMelSettings& s) {
-  require(s.sample_rate > 0, "sample_rate", s.sample_rate, "be positive");
+  require(s.sample_rate >= 1 && s.sample_rate <= kMaxSampleRate, "sample_rate",
+          s.sample_rate, "be from 1 to " + std::to_string(kMaxSampleRate) + " Hz");
   require(s.n_fft >= 64 && s.n_fft <= 65536 && (s.n_fft & (s.n_fft - 1)) == 0, "n_fft",
           s.n_fft, "be a power of two from 64 to 65536");
   const std::string up_to_n_fft = "be from 1 to n_fft=" + std::to_string(s.n_fft);
@@ -28,7 +34,8 @@ const LogMelSettings& checked(const LogMelSettings& s) {
           up_to_n_fft);
   require(s.hop_length >= 1 && s.hop_length <= s.n_fft, "hop_length", s.hop_length,
           up_to_n_fft);
-  require(s.n_mels >= 1 && s.n_mels <= 65536, "n_mels", s.n_mels, "be from 1 to 65536");
+  require(s.n_mels >= 1 && s.n_mels <= kMaxMels, "n_mels", s.n_mels,
+          "be from 1 to " + std::to_string(kMaxMels));
   require(s.fmin >= 0, "fmin", s.fmin, "be at least 0");
   require(
       s.fmax > s.fmin && s.fmax <= static_cast<double>(s.sample_rate) / 2, "fmax",

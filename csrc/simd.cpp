@@ -1,5 +1,6 @@
 #include "simd.h"
 
+#include <algorithm>
 #include <stdexcept>
 
 namespace streamsed {
@@ -39,7 +40,11 @@ const Kernels& kernels_for(const std::string& simd) {
     if (simd == kernels->name) return *kernels;
     names += std::string(", ") + kernels->name;
   }
-  throw std::invalid_argument("simd=" + simd +
+  // A name with control characters is not for a terminal.
+  const bool plain =
+      simd.size() <= 32 &&
+      std::all_of(simd.begin(), simd.end(), [](char c) { return c > ' ' && c < 127; });
+  throw std::invalid_argument("simd" + (plain ? "=" + simd : "") +
                               " must be one of those that run here: " + names);
 }
 

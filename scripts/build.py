@@ -21,6 +21,7 @@ ROOT = Path(__file__).parent.parent
 SITE = ROOT / "site"
 CORE = ("fft", "gap_filter", "log_mel", "mel", "simd")
 FLAGS = ("-std=c++20", "-O3", "-DNDEBUG", "-fPIC", "-fvisibility=hidden")
+KERNEL_FLAGS = ("-ffp-contract=fast", "-falign-functions=64")
 KERNELS = {
     "baseline": ("-DSTREAMSED_LANES=4",),
     "avx2": ("-DSTREAMSED_LANES=8", "-mavx2", "-mfma", "-mtune=skylake"),
@@ -73,7 +74,7 @@ def compile_commands(objects: Path, includes: list[Path]) -> dict[Path, list[str
     for target, flags in KERNELS.items():
         if on_x86 or target == "baseline":
             commands[objects / f"{target}.o"] = [
-                *(*shared, "-ffp-contract=fast", f"-DSTREAMSED_TARGET={target}"),
+                *(*shared, *KERNEL_FLAGS, f"-DSTREAMSED_TARGET={target}"),
                 *(*flags, "csrc/kernels/kernels.cpp"),
             ]
     return commands

@@ -1,8 +1,8 @@
 """The C++ core: features, normalisation and run tracking. Private; see its wrappers.
 
 Arrays must be C-contiguous and of the type that is annotated; anything else is a
-TypeError, never a hidden copy. The GIL is released while an object works: each object
-belongs to one thread at a time.
+TypeError, never a hidden copy. The GIL is released while an object works, and a second
+thread that uses it meanwhile gets a RuntimeError; what never changes it may read.
 """
 
 import numpy as np
@@ -44,7 +44,10 @@ class LogMel:
 def triple_norm(
     frames: NDArray[np.float32], top_db: float, simd: str = "auto"
 ) -> NDArray[np.float32]:
-    """Floor at maximum - top_db, then the product of the three min-max scalings."""
+    """Floor at maximum - top_db, then the product of the three min-max scalings.
+
+    Frames that are not finite are a ValueError.
+    """
 
 class GapFilter:
     """Score frames to runs: threshold, connect, cut, per label, incrementally.

@@ -16,6 +16,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
+MAX_SAMPLE_RATE = 10_000_000
+"""Hz; as the core has it."""
+
+MAX_MELS = 4096
+"""Mel bands; as the core has it."""
+
+MAX_VALUES = 1 << 24
+"""Values in a segment, 64 MB: 128 times as many as the report's segments have."""
+
 PerLabel = float | Mapping[str, float]
 """One value for every label, or a value for some labels by name."""
 
@@ -112,25 +121,32 @@ class FrontendConfig(_Config):
             )
         up_to_n_fft = f"be from 1 to n_fft={self.n_fft}"
         band = f"be above fmin={self.fmin} and at most half of sample_rate={self.sample_rate}"
+        multiple = (
+            f"be a positive multiple of subsampling={self.subsampling}, and at most "
+            f"{MAX_VALUES} / n_mels={self.n_mels}"
+        )
         power = self.n_fft > 0 and self.n_fft & (self.n_fft - 1) == 0
         whole = self.subsampling > 0 and self.segment_frames % self.subsampling == 0
         rules = {
-            "sample_rate": (self.sample_rate > 0, "be positive"),
+            "sample_rate": (
+                1 <= self.sample_rate <= MAX_SAMPLE_RATE,
+                f"be from 1 to {MAX_SAMPLE_RATE} Hz",
+            ),
             "n_fft": (
                 power and 64 <= self.n_fft <= 65536,
                 "be a power of two from 64 to 65536",
             ),
             "win_length": (0 < self.win_length <= self.n_fft, up_to_n_fft),
             "hop_length": (0 < self.hop_length <= self.n_fft, up_to_n_fft),
-            "n_mels": (self.n_mels > 0, "be positive"),
+            "n_mels": (1 <= self.n_mels <= MAX_MELS, f"be from 1 to {MAX_MELS}"),
             "fmin": (self.fmin >= 0, "be at least 0"),
-            "fmax": (self.fmin < self.fmax <= self.sample_rate / 2, band),
-            "amin": (self.amin > 0, "be positive"),
+            "fmax": (self.fmin < self.fmax and 2 * self.fmax <= self.sample_rate, band),
+            "amin": (1.2e-38 <= self.amin <= 3.4e38, "be from 1.2e-38 to 3.4e38"),
             "top_db": (self.top_db > 0, "be positive"),
             "subsampling": (self.subsampling > 0, "be positive"),
             "segment_frames": (
-                self.segment_frames > 0 and whole,
-                f"be a positive multiple of subsampling={self.subsampling}",
+                whole and 0 < self.segment_frames * self.n_mels <= MAX_VALUES,
+                multiple,
             ),
         }
         for name, (holds, rule) in rules.items():

@@ -17,6 +17,7 @@ import numpy as np
 
 from streamsed.config import PostConfig, StreamConfig
 from streamsed.events import Event
+from streamsed.exclusive import InUse, exclusive
 from streamsed.inference.model import Model, SegmentScores
 from streamsed.pipeline.extractor import Extracted, Progress, SegmentExtractor
 from streamsed.pipeline.lifecycle import EventLifecycle, EventUpdate
@@ -54,6 +55,7 @@ class Detector:
     ) -> None:
         info = model.info
         frontend = info.frontend
+        self._in_use = InUse("Detector")
         self.model = model
         self.stream = stream or info.stream
         self.post = post or info.post
@@ -124,7 +126,7 @@ class Detector:
         Raises
         ------
         TypeError, ValueError, RuntimeError
-            As `Frontend.push`.
+            As `Frontend.push`; RuntimeError also while another thread is in any method.
         """
         return _closed(self.push_updates(chunk))
 
@@ -132,6 +134,7 @@ class Detector:
         """End the recording and return the events still open, closed at its end."""
         return _closed(self.flush_updates())
 
+    @exclusive
     def push_updates(self, chunk: Float32, *, hurry: bool = False) -> list[EventUpdate]:
         """Take the next samples as `push` does; return every update they bring.
 
@@ -150,6 +153,7 @@ class Detector:
         """
         return self._consume_all(self._extractor.push(chunk, hurry=hurry))
 
+    @exclusive
     def flush_updates(self) -> list[EventUpdate]:
         """End the recording as `flush` does; return every update that this brings."""
         return self._consume_all(self._extractor.flush())
@@ -160,6 +164,7 @@ class Detector:
         partial = self._wait < frontend.segment_score_frames
         return SegmentExtractor(frontend, step=self._step, partial=partial)
 
+    @exclusive
     def consume(
         self, extracted: Extracted, scored: SegmentScores | None = None
     ) -> list[EventUpdate]:
@@ -192,6 +197,7 @@ class Detector:
             self.observer.add_frames(extracted)
         return []
 
+    @exclusive
     def pending(self) -> Float32:
         """Return what is known of the score frames that are not final.
 
@@ -202,6 +208,7 @@ class Detector:
         """
         return self._stitcher.pending()
 
+    @exclusive
     def reset(self) -> None:
         """Forget everything, as if newly made; the next push starts a recording."""
         for stage in self._stages:

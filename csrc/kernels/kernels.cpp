@@ -35,9 +35,10 @@ void log_mel(const FftTables& fft, const MelTables& mel, const float* samples,
   }
 }
 
-void triple_norm(const float* frames, std::int64_t n_frames, std::int64_t n_mels,
+bool triple_norm(const float* frames, std::int64_t n_frames, std::int64_t n_mels,
                  float top_db, float* extremes, float* out) noexcept {
-  triple_norm_lanes<STREAMSED_LANES>(frames, n_frames, n_mels, top_db, extremes, out);
+  return triple_norm_lanes<STREAMSED_LANES>(frames, n_frames, n_mels, top_db, extremes,
+                                            out);
 }
 
 }  // namespace

@@ -45,8 +45,9 @@ struct Kernels {
                   float* powers, float* decibels) noexcept;
 
   // Write the triple normalisation (triple_norm_kernel.h) of frames (n_frames, n_mels),
-  // neither of them 0; `extremes` is scratch of 2 * n_mels floats.
-  void (*triple_norm)(const float* frames, std::int64_t n_frames, std::int64_t n_mels,
+  // neither of them 0; `extremes` is scratch of 2 * n_mels floats. False, and nothing
+  // written, where the frames or their range are not finite.
+  bool (*triple_norm)(const float* frames, std::int64_t n_frames, std::int64_t n_mels,
                       float top_db, float* extremes, float* out) noexcept;
 };
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from streamsed.audio.resample import ChannelResampler
 from streamsed.audio.source import Piece
+from streamsed.exclusive import InUse, exclusive
 from streamsed.samples import MAX_AMPLITUDE, peak_of
 
 PCM_FORMATS: dict[str, tuple[np.dtype[Any], float]] = {
@@ -58,6 +59,7 @@ class PcmSource:
             raise ValueError(
                 f"--channels={n_channels} must be positive and at least --channel"
             )
+        self._in_use = InUse("PcmSource")
         self.name = "standard input"
         self.capture_rate = capture_rate
         self._descriptor = stream.fileno()
@@ -67,6 +69,7 @@ class PcmSource:
         self._rest = b""
         self._ended = False
 
+    @exclusive
     def read(self) -> list[Piece] | None:
         """Return what the pipe holds, without waiting for more."""
         if self._ended:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from streamsed.audio.decode import file_chunks
 from streamsed.audio.source import Piece
+from streamsed.exclusive import InUse, exclusive
 from streamsed.samples import peak_of
 
 
@@ -30,6 +31,7 @@ class FileSource:
     lossless = True
 
     def __init__(self, path: Path, *, sample_rate: int, pace: float = 1.0) -> None:
+        self._in_use = InUse("FileSource")
         self.name = path.name
         self.capture_rate = sample_rate
         self._rate = sample_rate * pace
@@ -38,6 +40,7 @@ class FileSource:
         self._n_given = 0
         self._started: float | None = None
 
+    @exclusive
     def read(self) -> list[Piece] | None:
         """Return what would have been heard by now."""
         if self._started is None:
@@ -56,6 +59,7 @@ class FileSource:
         """Return nothing: a file says nothing of itself."""
         return []
 
+    @exclusive
     def close(self) -> None:
         """Let go of the file."""
         self._pieces.close()

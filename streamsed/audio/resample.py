@@ -6,6 +6,8 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from streamsed.exclusive import InUse, exclusive
+
 
 class ChannelResampler:
     """Mix down and resample a capture, statefully: any block sizes, the same samples.
@@ -21,6 +23,7 @@ class ChannelResampler:
     def __init__(
         self, capture_rate: int, sample_rate: int, *, channel: int | None = None
     ) -> None:
+        self._in_use = InUse("ChannelResampler")  # two threads in one soxr stream crash
         self._channel = channel
         self._resampler = None
         if capture_rate != sample_rate:
@@ -28,6 +31,7 @@ class ChannelResampler:
                 capture_rate, sample_rate, num_channels=1, dtype="float32"
             )
 
+    @exclusive
     def push(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
         """Take float32 (n_samples, n_channels), return float32 (n_resampled,)."""
         if self._channel is None:
@@ -36,6 +40,7 @@ class ChannelResampler:
             mono = np.ascontiguousarray(block[:, self._channel - 1])
         return self._resample(mono, last=False)
 
+    @exclusive
     def flush(self) -> NDArray[np.float32]:
         """Return what the resampler still holds, float32 (n_resampled,)."""
         return self._resample(np.empty(0, np.float32), last=True)

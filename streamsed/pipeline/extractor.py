@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsed.config import FrontendConfig
+from streamsed.exclusive import InUse, exclusive
 from streamsed.pipeline.frontend import Frontend
 from streamsed.pipeline.segmenter import Segment, Segmenter
 
@@ -58,6 +59,7 @@ class SegmentExtractor:
     """
 
     def __init__(self, config: FrontendConfig, *, step: int, partial: bool) -> None:
+        self._in_use = InUse("SegmentExtractor")
         self._frontend = Frontend(config)
         self._segmenter = Segmenter(config, step=step, partial=partial)
 
@@ -71,11 +73,13 @@ class SegmentExtractor:
         """Segments that were left out in a hurry since the recording began."""
         return self._segmenter.n_skipped
 
+    @exclusive
     def reset(self) -> None:
         """Forget everything, as if newly made."""
         self._frontend.reset()
         self._segmenter.reset()
 
+    @exclusive
     def push(self, chunk: Frames, *, hurry: bool = False) -> Iterator[Extracted]:
         """Take the next samples and give what they bring, as it is asked for.
 
@@ -102,6 +106,7 @@ class SegmentExtractor:
             frames = self._frontend.push(chunk[start : start + longest])
             yield from self._cut(frames, hurry=hurry)
 
+    @exclusive
     def flush(self) -> Iterator[Extracted]:
         """End the recording and give what remained."""
         yield from self._cut(self._frontend.flush())

@@ -86,7 +86,8 @@ class Frontend:
             `chunk` is not one-dimensional, or holds a NaN, an infinity or a value that
             cannot be audio.
         RuntimeError
-            The recording was flushed; `reset` starts another.
+            The recording was flushed; `reset` starts another. Or another thread is
+            using this object.
         """
         if chunk.size:
             peak = max(float(chunk.max()), -float(chunk.min()))
@@ -132,6 +133,13 @@ def normalize(
     -------
     float32 (n_frames, n_mels)
         In [0, 1].
+
+    Raises
+    ------
+    TypeError
+        `frames` are not float32.
+    ValueError
+        `frames` are not two-dimensional or not finite, or `top_db` is not positive.
 
     Examples
     --------

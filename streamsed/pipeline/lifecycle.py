@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from streamsed.events import Event
+from streamsed.exclusive import InUse, exclusive
 
 State = Literal["opened", "updated", "closed", "withdrawn"]
 
@@ -62,14 +63,17 @@ class EventLifecycle:
     """Give provisional and final events their ids and say what changed."""
 
     def __init__(self) -> None:
+        self._in_use = InUse("EventLifecycle")
         self.reset()
 
+    @exclusive
     def reset(self) -> None:
         """Forget everything, as if newly made."""
         self._n_opened = 0
         # The last word on each id that is not yet final.
         self._shown: dict[int, EventUpdate] = {}
 
+    @exclusive
     def push(self, events: Sequence[Event]) -> list[EventUpdate]:
         """Say what becomes of the shown events now that `events` are final."""
         updates = []
@@ -84,6 +88,7 @@ class EventLifecycle:
             updates += [self._withdraw(other) for other in joined]
         return updates
 
+    @exclusive
     def revise(
         self, ended: Sequence[Event], ongoing: Sequence[Event]
     ) -> list[EventUpdate]:
@@ -110,6 +115,7 @@ class EventLifecycle:
         lost = [other for other in self._shown if other not in alive]
         return updates + [self._withdraw(other) for other in lost]
 
+    @exclusive
     def flush(self) -> list[EventUpdate]:
         """End the recording: withdraw what is shown and was not closed."""
         return [self._withdraw(other) for other in list(self._shown)]

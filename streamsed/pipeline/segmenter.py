@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsed.config import FrontendConfig
+from streamsed.exclusive import InUse, exclusive
 from streamsed.pipeline.frontend import normalize
 
 
@@ -63,6 +64,7 @@ class Segmenter:
             raise ValueError(
                 f"step={step} must be from 1 to {config.segment_score_frames} score frames"
             )
+        self._in_use = InUse("Segmenter")
         self._config = config
         self._step = step
         self._partial = partial
@@ -83,6 +85,7 @@ class Segmenter:
         """Whole score frames received so far."""
         return self._n_frames // self._config.subsampling
 
+    @exclusive
     def reset(self) -> None:
         """Forget everything, as if newly made."""
         self._flushed = False
@@ -92,6 +95,7 @@ class Segmenter:
         self.n_skipped = 0  # segments left out in a hurry
         self._next_end = self._first_end()
 
+    @exclusive
     def push(
         self, frames: NDArray[np.float32], *, hurry: bool = False
     ) -> Iterator[Segment]:
@@ -134,6 +138,7 @@ class Segmenter:
                 else:
                     yield self._segment(end)
 
+    @exclusive
     def flush(self) -> Iterator[Segment]:
         """End the recording: give the segment that ends with it, if not yet given."""
         self._flushed = True

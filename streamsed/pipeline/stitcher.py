@@ -20,6 +20,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from streamsed.exclusive import InUse, exclusive
+
 Scores = NDArray[np.float32]
 
 
@@ -52,6 +54,7 @@ class Stitcher:
             raise ValueError(
                 f"latency={latency} must be from 1 to {segment_length} score frames"
             )
+        self._in_use = InUse("Stitcher")
         self._segment_length = segment_length
         self._latency = latency
         # A frame waits for at most `latency`; a segment reaches no further past it.
@@ -65,6 +68,7 @@ class Stitcher:
         """Score frames from a frame's start until its score is final."""
         return self._latency
 
+    @exclusive
     def reset(self) -> None:
         """Forget everything, as if newly made."""
         self._sums[:] = 0
@@ -73,6 +77,7 @@ class Stitcher:
         self.n_final = 0  # frames given out; row 0 of the sums is frame n_final
         self._end = 0  # end of the newest view
 
+    @exclusive
     def push(self, scores: Scores, start: int, end: int) -> Scores:
         """Add the view of one segment; return the frames that it makes final.
 
@@ -109,15 +114,18 @@ class Stitcher:
         after = self.advance(end)
         return np.concatenate([before, after]) if len(before) else after
 
+    @exclusive
     def advance(self, n_score_frames: int) -> Scores:
         """Return the frames that are final now that the recording has come this far."""
         due = n_score_frames - self._latency + 1
         return self._take(max(0, min(due, self._end) - self.n_final))
 
+    @exclusive
     def pending(self) -> Scores:
         """Return what is known of the frames that are not final: (n_frames, n_columns)."""
         return self._mean(self._end - self.n_final)
 
+    @exclusive
     def flush(self) -> Scores:
         """End the recording: return all frames still owed, final."""
         self._flushed = True

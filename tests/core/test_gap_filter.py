@@ -242,10 +242,10 @@ def test_memory_is_bounded():
     assert len(gap_filter.open_runs()) <= 1
 
 
-def test_no_labels_give_no_runs():
-    gap_filter = make([])
-    assert gap_filter.n_labels == 0
-    assert len(runs_of(gap_filter, [np.zeros((5, 0), np.float32)])) == 0
+@pytest.mark.parametrize("n_labels", [0, 65537])
+def test_there_are_1_to_65536_labels(n_labels):
+    with pytest.raises(ValueError, match=f"{n_labels} labels.* must be for 1 to 65536"):
+        make(np.full(n_labels, 0.5))
 
 
 @pytest.mark.parametrize(

@@ -357,7 +357,7 @@ def test_counters_are_exact_past_32_bits():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"sample_rate": 0}, "sample_rate=0 must be positive"),
+        ({"sample_rate": 0}, "sample_rate=0 must be from 1 to 10000000 Hz"),
         ({"n_fft": 2000}, "n_fft=2000 must be a power of two"),
         ({"n_fft": 32}, "n_fft=32 must be a power of two from 64"),
         ({"n_fft": 131072}, "n_fft=131072 must be a power of two from 64 to 65536"),

@@ -131,6 +131,7 @@ def test_the_direct_build_compiles_what_cmake_does():
         for path in (ROOT / "csrc").rglob("*.cpp")
         if str(path.relative_to(ROOT)) in text
     }
+    assert " ".join(build.KERNEL_FLAGS) in text
     for target, flags in build.KERNELS.items():
         lanes = flags[0].removeprefix("-DSTREAMSED_LANES=")
         assert " ".join([target, lanes, *flags[1:]]) in text

@@ -1,6 +1,7 @@
 import math
 import threading
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -325,3 +326,49 @@ def test_one_huge_chunk_takes_no_more_memory_than_its_frames_need(model):
     finally:
         tracemalloc.stop()
     assert peak < 5_000_000  # all its frames are 31 MB
+
+
+class Waiting(Counting):
+    """A model that does not answer before it is let."""
+
+    def __init__(self, model):
+        super().__init__(model)
+        self.reached, self.go_on = threading.Event(), threading.Event()
+
+    def score(self, features):
+        self.reached.set()
+        assert self.go_on.wait(30)
+        return super().score(features)
+
+
+def test_a_second_thread_is_refused_and_the_first_does_not_notice(model):
+    samples = scene(11)
+    expected = detect(model, samples, stream=FAST)
+    waiting = Waiting(model)
+    detector = Detector(waiting, stream=FAST)
+    with ThreadPoolExecutor(1) as other:
+        events = other.submit(detector.push, samples)
+        assert waiting.reached.wait(30)
+        for use in (
+            lambda: detector.push(samples),
+            lambda: detector.push(samples[:0]),
+            detector.flush,
+            lambda: detector.push_updates(samples),
+            detector.flush_updates,
+            detector.pending,
+            detector.reset,
+            lambda: list(detector.events([samples])),
+        ):
+            with pytest.raises(RuntimeError, match="Detector is in use by another"):
+                use()
+        waiting.go_on.set()
+        assert events.result() + detector.flush() == expected
+    assert expected
+
+
+def test_a_detector_is_free_again_after_an_error(model):
+    detector = Detector(model, stream=FAST)
+    with pytest.raises(ValueError, match="finite"):
+        detector.push(np.full(10, np.nan, np.float32))
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(detector.push, silence(0.1)).result() == []

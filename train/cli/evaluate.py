@@ -1,4 +1,4 @@
-"""`python -m train evaluate`: score a system's events on a list, and print it all."""
+"""`python -m train evaluate`: score a system on a list, or a model on long recordings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from streamsed.recordings.outputs import Outputs
 from train.annotations.desed import name_list
 from train.annotations.event_lists import digest, read_durations, read_strong
 from train.annotations.score_files import find_scores, read_scores
-from train.cli.options import Device
+from train.cli.continuous import Drawn, measure_model
+from train.cli.options import Device, Split
 from train.metrics.psds import PsdRoc, psd_rocs
 from train.metrics.psds_points import operating_point_rocs
 from train.metrics.scorecard import Scorecard, score_lists
@@ -31,13 +32,17 @@ WIDTH = 100
 
 
 def evaluate(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[MODEL]", help="The same as --model MODEL."),
+    ] = None,
     *,
     reference: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             metavar="R.tsv", help="The truth: filename onset offset event_label."
         ),
-    ],
+    ] = None,
     estimated: Annotated[
         Path | None,
         typer.Option(
@@ -86,13 +91,71 @@ def evaluate(
         Path | None,
         typer.Option("--json", metavar="FILE", help="Write every number there too."),
     ] = None,
+    continuous: Annotated[
+        bool,
+        typer.Option(
+            "--continuous",
+            help="Run MODEL as a stream on long recordings mixed from --soundbank: events "
+            "with other sounds between them, backgrounds alone, steady sounds.",
+        ),
+    ] = False,
+    soundbank: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR",
+            help="Sounds for --continuous; may be repeated, for all of them.",
+        ),
+    ] = None,
+    split: Split = None,
+    blueprint: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="LIST",
+            help="Strong list whose events give --continuous their labels and lengths; may "
+            "be repeated.",
+        ),
+    ] = None,
+    even_labels: Annotated[
+        bool, typer.Option("--even-labels", help="Take every label of them as often.")
+    ] = False,
+    recordings: Annotated[
+        int, typer.Option(min=1, help="Recordings with events, of --continuous.")
+    ] = 4,
+    minutes: Annotated[
+        float, typer.Option(min=0.5, max=60, help="Length of each of them.")
+    ] = 10.0,
+    seed: Annotated[int, typer.Option(min=0, help="Which recordings.")] = 0,
 ) -> None:
     """Score events against a list: F1 by events, segments, intersections, and PSDS.
+
+    With --continuous, measure instead what a user meets of a model: found and lost events,
+    the delay of their announcement and false ones, at the latencies of a stream.
 
     Every score comes with its definition, and every F1 with the interval in which it lies
     when the clips are drawn anew. A label without output counts 0; a label that the
     reference does not name is left out of the macro mean, and named.
     """
+    if name is not None and model is not None:
+        raise ValueError(f"--model {model} must be left out beside MODEL {name}")
+    model = name if model is None else model
+    if continuous:
+        if model is None or not soundbank:
+            raise ValueError("--continuous must come with MODEL and --soundbank DIR")
+        drawn = Drawn(
+            tuple(soundbank),
+            split,
+            tuple(blueprint or ()),
+            even_labels,
+            recordings,
+            minutes,
+            seed,
+        )
+        measure_model(model, device, drawn, json_file)
+        return
+    if reference is None:
+        raise ValueError(
+            "--reference R.tsv must name the truth (or --continuous what to mix)"
+        )
     truth: Clips = read_strong(reference)
     if not truth:
         raise ValueError(f"reference={reference} must list clips, and lists none")

@@ -131,6 +131,22 @@ def _by_label(
 
 def _event_hits(reference: Spans, estimated: Spans) -> tuple[int, int, int]:
     """Count pairs within the collars, in the best pairing, and events."""
+    return len(match_events(reference, estimated)), len(reference), len(estimated)
+
+
+def match_events(reference: Spans, estimated: Spans) -> dict[int, int]:
+    """Pair reference and estimated events of a label that hit, as many as possible.
+
+    Returns
+    -------
+    dict of int to int
+        From the place of an estimated event to that of its reference event.
+
+    Examples
+    --------
+    >>> match_events([(1.0, 2.0), (4.0, 5.0)], [(3.9, 5.1), (7.0, 8.0)])
+    {0: 1}
+    """
     near = [
         [
             place
@@ -140,10 +156,10 @@ def _event_hits(reference: Spans, estimated: Spans) -> tuple[int, int, int]:
         ]
         for onset, offset in reference
     ]
-    return _largest_matching(near), len(reference), len(estimated)
+    return _largest_matching(near)
 
 
-def _largest_matching(near: list[list[int]]) -> int:
+def _largest_matching(near: list[list[int]]) -> dict[int, int]:
     """Pair as many as possible: an augmenting path for each that is still alone."""
     partners: dict[int, int] = {}
 
@@ -156,7 +172,9 @@ def _largest_matching(near: list[list[int]]) -> int:
                     return True
         return False
 
-    return sum(pair(one, set()) for one in range(len(near)))
+    for one in range(len(near)):
+        pair(one, set())
+    return partners
 
 
 def _segment_hits(reference: Spans, estimated: Spans) -> tuple[int, int, int]:

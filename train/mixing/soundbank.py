@@ -79,6 +79,25 @@ class Soundbank:
         """Clips in the foreground."""
         return sum(len(clips) for clips in self.foreground.values())
 
+    def joined(self, other: Soundbank) -> Soundbank:
+        """Return this bank and another as one, label by label and kind by kind.
+
+        Raises
+        ------
+        ValueError
+            Their sample rates differ.
+        """
+        if other.sample_rate != self.sample_rate:
+            raise ValueError(
+                f"sample_rate={other.sample_rate} must be that of the other bank, "
+                f"{self.sample_rate}"
+            )
+        return Soundbank(
+            _joined(self.foreground, other.foreground),
+            _joined(self.background, other.background),
+            self.sample_rate,
+        )
+
     @classmethod
     def load(
         cls, folder: Path, *, split: str | None = None, sample_rate: int = 44100
@@ -150,6 +169,12 @@ def active_regions(samples: Samples, sample_rate: int) -> tuple[Region, ...]:
         (int(first) * hop, min(int(last + 1) * hop, samples.size))
         for first, last in zip(firsts, lasts, strict=True)
     )
+
+
+def _joined(
+    one: dict[str, tuple[Clip, ...]], other: dict[str, tuple[Clip, ...]]
+) -> dict[str, tuple[Clip, ...]]:
+    return {k: one.get(k, ()) + other.get(k, ()) for k in sorted({*one, *other})}
 
 
 def _split_paths(folder: Path, split: str) -> set[str]:

@@ -11,7 +11,7 @@ from streamsed.pipeline.tracker import EventTracker
 LABELS = ("Speech", "Dog")
 GRID = FrontendConfig()
 LENGTH = GRID.score_frame_length  # samples
-PLAIN = PostConfig(min_gap=0.0, min_duration=0.0)
+EVALUATION_MIXING = PostConfig(min_gap=0.0, min_duration=0.0)
 
 
 def scores_of(speech, dog=None):
@@ -36,7 +36,7 @@ def frames_of(events):
 
 
 def test_an_event_spans_the_samples_of_its_score_frames():
-    (event,) = track(PLAIN, scores_of("...99...."))
+    (event,) = track(EVALUATION_MIXING, scores_of("...99...."))
     assert event.label == "Speech"
     assert (event.onset, event.offset) == (3 * LENGTH / 44100, 5 * LENGTH / 44100)
     assert event.score == pytest.approx(0.9)
@@ -86,12 +86,12 @@ def test_the_score_is_the_mean_over_the_event_with_its_filled_gaps():
 
 def test_an_event_never_reaches_past_the_end_of_the_recording():
     n_samples = 9 * LENGTH + 100
-    (event,) = track(PLAIN, scores_of("........99"), n_samples=n_samples)
+    (event,) = track(EVALUATION_MIXING, scores_of("........99"), n_samples=n_samples)
     assert event.offset == n_samples / 44100
 
 
 def test_an_event_without_length_is_no_event():
-    assert track(PLAIN, scores_of(".........9"), n_samples=9 * LENGTH) == []
+    assert track(EVALUATION_MIXING, scores_of(".........9"), n_samples=9 * LENGTH) == []
 
 
 def test_an_event_leaves_when_the_stated_latency_has_passed_its_end():
@@ -105,7 +105,7 @@ def test_an_event_leaves_when_the_stated_latency_has_passed_its_end():
 
 def test_times_are_exact_after_a_day():
     day = 1_105_100  # score frames
-    tracker = EventTracker(LABELS, PLAIN, GRID)
+    tracker = EventTracker(LABELS, EVALUATION_MIXING, GRID)
     assert tracker.push(np.zeros((day, 2), dtype=np.float32)) == []
     (event,) = tracker.push(scores_of("9."))
     assert event.onset == day * LENGTH / 44100
@@ -175,7 +175,7 @@ def test_an_unknown_label_is_refused():
 
 
 def test_events_come_in_the_order_in_which_they_closed():
-    events = track(PLAIN, scores_of(".999999..", ".9....9.."))
+    events = track(EVALUATION_MIXING, scores_of(".999999..", ".9....9.."))
     assert events == [
         Event("Dog", events[0].onset, 2 * LENGTH / 44100, events[0].score),
         *events[1:],

@@ -1,0 +1,107 @@
+"""`python -m train evaluate MODEL --continuous`: what a user meets of a model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import track
+
+from streamsed.atomic_write import write
+from streamsed.inference.model import Model
+from train.cli.options import read_layouts
+from train.evaluation.continuous.alone import recognise_alone
+from train.evaluation.continuous.measures import measure_continuous
+from train.evaluation.continuous.page import to_page
+from train.evaluation.continuous.recording_scores import model_scores
+from train.evaluation.continuous.recordings import draw_continuous, score_continuous
+from train.mixing.continuous import ContinuousMixer
+from train.mixing.soundbank import Soundbank
+from train.provenance import current_command
+
+WIDTH = 150
+"""Columns of the tables where a terminal has fewer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Which recordings are drawn; see the options of the command.
+
+    Parameters
+    ----------
+    soundbanks : tuple of Path
+    split : str or None
+    blueprints : tuple of Path
+    even_labels : bool
+    recordings : int
+    minutes : float
+    seed : int
+    """
+
+    soundbanks: tuple[Path, ...]
+    split: str | None = None
+    blueprints: tuple[Path, ...] = ()
+    even_labels: bool = False
+    recordings: int = 4
+    minutes: float = 10.0
+    seed: int = 0
+
+
+def measure_model(name: str, device: str, drawn: Drawn, json_file: Path | None) -> None:
+    """Measure a model, print the tables and write the numbers.
+
+    Raises
+    ------
+    ValueError
+        The model's labels are not the banks', or a list names others.
+    """
+    model = Model.load(name, device=device)
+    info = model.info
+    banks = {
+        str(folder): Soundbank.load(
+            folder, split=drawn.split, sample_rate=info.frontend.sample_rate
+        )
+        for folder in drawn.soundbanks
+    }
+    bank = reduce(Soundbank.joined, banks.values())
+    if bank.labels != tuple(sorted(info.labels)):
+        raise ValueError(
+            f"labels={', '.join(info.labels)} of {name} must be those of the soundbank: "
+            f"{', '.join(bank.labels)}"
+        )
+    layouts = read_layouts(drawn.blueprints)
+    sounds = [event for layout in layouts for event in layout]
+    mixer = ContinuousMixer(bank, sounds, even_labels=drawn.even_labels)
+    recordings = draw_continuous(
+        mixer, n=drawn.recordings, duration=60.0 * drawn.minutes, seed=drawn.seed
+    )
+    score = model_scores(model)
+    scored = score_continuous(recordings, score, info.labels, info.frontend)
+    kept = list(
+        track(
+            scored,
+            "recordings",
+            console=Console(stderr=True),
+            transient=True,
+            disable=not Console(stderr=True).is_terminal,
+        )
+    )
+    measured: dict[str, Any] = {
+        "command": current_command(),
+        "model": name,
+        "place": model.place,
+        **measure_continuous(kept, lambda _: info.post),
+        "alone": {
+            folder: recognise_alone(each, score, info.labels, info.frontend)
+            for folder, each in banks.items()
+        },
+    }
+    console = Console()
+    console.width = max(console.width, WIDTH)
+    console.print(to_page(measured), highlight=False)
+    if json_file is not None:
+        write(json_file, [json.dumps(measured, indent=1) + "\n"])

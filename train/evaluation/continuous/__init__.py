@@ -1,0 +1,1 @@
+"""Evaluation on continuous recordings: what a user meets of a detector as it runs."""

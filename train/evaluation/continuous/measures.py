@@ -1,0 +1,199 @@
+"""The figures of a model on continuous recordings.
+
+A network scores each recording once (`train.evaluation.continuous.recordings`);
+everything here follows from the kept scores, by the stages of the runtime, so another
+latency or another threshold costs seconds.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from streamsed.config import PostConfig, StreamConfig
+from streamsed.events import Event
+from train.evaluation.continuous.parts import false_events, other_sounds, steady_sounds
+from train.evaluation.continuous.recording_scores import STEP
+from train.evaluation.continuous.recordings import ScoredRecording
+from train.evaluation.continuous.replay import final_scores, replay
+from train.metrics.announcements import Announcements, announcements, summarise
+from train.metrics.criteria import event_counts
+from train.metrics.event_errors import CAUSES, FATES, causes, fates
+from train.metrics.psds import psds
+
+LATENCIES = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
+"""Seconds."""
+LIVE = StreamConfig(step=STEP, latency=1.0)
+"""How a microphone is listened to."""
+
+PostFor = Callable[[StreamConfig], PostConfig]
+"""The settings that a stream of these settings uses."""
+
+
+def measure_continuous(
+    recordings: Sequence[ScoredRecording], post_for: PostFor
+) -> dict[str, Any]:
+    """Measure everything at the latency of a microphone and at full context.
+
+    Parameters
+    ----------
+    recordings : sequence of ScoredRecording
+        Of the same network; at least one of "events".
+    post_for : callable
+        The settings for each latency; none of them may be chosen on these recordings.
+
+    Returns
+    -------
+    dict
+        For JSON: `live` and `settled` (see `measure_stream`), `by_latency` (see
+        `measure_events`), and what was measured on.
+
+    Raises
+    ------
+    ValueError
+        There is no recording with events.
+    """
+    with_events = [each for each in recordings if each.part == "events"]
+    if not with_events:
+        raise ValueError("recordings must hold one of part=events at least")
+    labels, config = with_events[0].scores.labels, with_events[0].scores.frontend
+    n_events = Counter(event.label for each in with_events for event in each.events)
+    longest = config.segment_duration
+    streams = [StreamConfig(step=STEP, latency=t) for t in LATENCIES if t <= longest]
+    by_latency = []
+    for stream in streams:
+        whole = measure_events(with_events, stream, post_for(stream))
+        by_latency.append(
+            {"latency": stream.latency}
+            | {name: value for name, value in whole.items() if "label" not in name}
+        )
+    return {
+        "n_events": {label: n_events[label] for label in labels},
+        "seconds": {
+            part: round(sum(e.scores.duration for e in recordings if e.part == part), 1)
+            for part in ("events", "backgrounds", "others", "steady")
+        },
+        "live": measure_stream(recordings, LIVE, post_for(LIVE)),
+        "settled": measure_stream(recordings, streams[-1], post_for(streams[-1])),
+        "by_latency": by_latency,
+    }
+
+
+def measure_stream(
+    recordings: Sequence[ScoredRecording], stream: StreamConfig, post: PostConfig
+) -> dict[str, Any]:
+    """Measure all parts at one latency.
+
+    Returns
+    -------
+    dict
+        For JSON: what `measure_events` gives, `psds1` and `psds2` (None without events),
+        and `backgrounds`, `others` and `steady`, each with its own counts.
+    """
+    parts: dict[str, list[ScoredRecording]] = defaultdict(list)
+    for each in recordings:
+        parts[each.part].append(each)
+    return {
+        "step": stream.step,
+        "latency": stream.latency,
+        **measure_events(parts["events"], stream, post),
+        **_psds(parts["events"], stream),
+        "backgrounds": false_events(parts["backgrounds"], stream, post),
+        "others": other_sounds(parts["others"], stream, post),
+        "steady": steady_sounds(parts["steady"], stream, post),
+    }
+
+
+def measure_events(
+    recordings: Sequence[ScoredRecording], stream: StreamConfig, post: PostConfig
+) -> dict[str, Any]:
+    """Measure events and announcements at one latency.
+
+    Returns
+    -------
+    dict
+        For JSON: event F1; `fates`, the share of the reference events with each of
+        `train.metrics.event_errors.FATES`; `false_per_hour`, estimated events that hit nothing by
+        each of `CAUSES`; `announced`, see `train.metrics.announcements.summarise`;
+        `false_announcements_per_hour`; the same by label.
+    """
+    labels = recordings[0].scores.labels
+    hours = sum(each.scores.duration for each in recordings) / 3600
+    estimated: list[list[Event]] = []
+    told: list[Announcements] = []
+    for each in recordings:
+        events, changes = replay(each.scores, stream, post)
+        estimated.append(events)
+        told.append(announcements(each.events, changes))
+    reference = [each.events for each in recordings]
+    truth = [event for each in reference for event in each]
+    fate = [f for a, b in zip(reference, estimated, strict=True) for f in fates(a, b)]
+    delays = [delay for each in told for delay in each.delays]
+    false = [event for each in told for event in each.false]
+    wrong = Counter(
+        (event.label, cause)
+        for each, events in zip(recordings, estimated, strict=True)
+        for event, cause, _ in causes(each.events, events, each.others)
+    )
+
+    def per_hour(label: str | None) -> dict[str, float]:
+        return {
+            cause: round(
+                sum(
+                    n
+                    for (k, c), n in wrong.items()
+                    if c == cause and label in (None, k)
+                )
+                / hours,
+                1,
+            )
+            for cause in CAUSES
+        }
+
+    def of(label: str) -> list[int]:
+        return [i for i, event in enumerate(truth) if event.label == label]
+
+    return {
+        **event_counts(reference, estimated, labels).f1().to_dict(),
+        "fates": _shares(fate),
+        "fates_per_label": {k: _shares([fate[i] for i in of(k)]) for k in labels},
+        "false_per_hour": per_hour(None),
+        "false_per_hour_per_label": {label: per_hour(label) for label in labels},
+        "announced": summarise(delays),
+        "announced_per_label": {
+            label: summarise([delays[i] for i in of(label)]) for label in labels
+        },
+        "false_announcements_per_hour": round(len(false) / hours, 1),
+        "false_announcements_per_hour_per_label": {
+            label: round(sum(event.label == label for event in false) / hours, 1)
+            for label in labels
+        },
+        "repeated_announcements_per_hour": round(
+            sum(each.repeated for each in told) / hours, 1
+        ),
+    }
+
+
+def _shares(fate: Sequence[str]) -> dict[str, float]:
+    return {
+        name: round(sum(each == name for each in fate) / max(len(fate), 1), 4)
+        for name in FATES
+    }
+
+
+def _psds(
+    recordings: Sequence[ScoredRecording], stream: StreamConfig
+) -> dict[str, float | None]:
+    """Compute PSDS 1 and 2 of the final scores."""
+    scores = [each.scores for each in recordings]
+    if not any(each.events for each in recordings):
+        return {"psds1": None, "psds2": None}
+    both = psds(
+        [each.events for each in recordings],
+        [final_scores(each, stream) for each in scores],
+        scores[0].labels,
+        n_samples=[each.n_samples for each in scores],
+        frontend=scores[0].frontend,
+    )
+    return {"psds1": round(both[0], 4), "psds2": round(both[1], 4)}

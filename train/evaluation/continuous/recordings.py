@@ -1,0 +1,127 @@
+"""Continuous recordings, drawn and scored: the only step that runs the network.
+
+The recordings are those of `train.mixing.continuous`, in four parts:
+
+    events       events, other sounds between them, a background that changes
+    backgrounds  the background alone: nothing in it is an event
+    others       every other sound of the bank, one after another: no event either
+    steady       one steady sound of a minute: one event each
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from streamsed.config import FrontendConfig
+from streamsed.events import Event
+from train.datasets.scaling import Scaling
+from train.evaluation.continuous.recording_scores import (
+    BatchScores,
+    RecordingScores,
+    score_recording,
+)
+from train.mixing.continuous import ContinuousMixer, Recording
+
+STEADY_DURATION = 60.0
+"""Seconds of a steady sound."""
+N_STEADY = 6
+"""Steady sounds of a label, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredRecording:
+    """A long recording without its samples: what a network says, and what is true.
+
+    Parameters
+    ----------
+    part : str
+        "events", "backgrounds", "others" or "steady".
+    scores : RecordingScores
+        Of its segments.
+    events, others, beds : list of Event
+        See `train.mixing.continuous.Recording`.
+    """
+
+    part: str
+    scores: RecordingScores
+    events: list[Event]
+    others: list[Event]
+    beds: list[Event]
+
+
+def draw_continuous(
+    mixer: ContinuousMixer, *, n: int = 4, duration: float = 600.0, seed: int = 0
+) -> Iterator[tuple[str, Recording]]:
+    """Draw the recordings of all parts, one at a time, as each takes 100 MB.
+
+    Parameters
+    ----------
+    mixer : ContinuousMixer
+        Where they come from.
+    n : int
+        Recordings with events; half as many are backgrounds alone.
+    duration : float
+        Seconds of each of these.
+    seed : int
+        Equal seeds give equal recordings.
+
+    Yields
+    ------
+    part : str
+    recording : Recording
+    """
+    for index in range(n):
+        rng = np.random.default_rng([seed, 0, index])
+        yield "events", mixer.mix(rng, duration=duration)
+    for index in range((n + 1) // 2):
+        rng = np.random.default_rng([seed, 1, index])
+        yield "backgrounds", mixer.quiet(rng, duration=duration)
+    if mixer.bank.background:
+        yield "others", mixer.other_sounds(np.random.default_rng([seed, 2]))
+    rng = np.random.default_rng([seed, 3])
+    for steady in mixer.steady_sounds(rng, duration=STEADY_DURATION, n=N_STEADY):
+        yield "steady", steady
+
+
+def score_continuous(
+    recordings: Iterable[tuple[str, Recording]],
+    score: BatchScores,
+    labels: tuple[str, ...],
+    config: FrontendConfig,
+    *,
+    scaling: Scaling | None = None,
+) -> Iterator[ScoredRecording]:
+    """Score recordings with a network, one after another; see `score_recording`."""
+    for part, each in recordings:
+        scores = score_recording(each.samples, score, labels, config, scaling=scaling)
+        yield ScoredRecording(part, scores, each.events, each.others, each.beds)
+
+
+def save_scored(folder: Path, recordings: Iterable[ScoredRecording]) -> None:
+    """Write scored recordings to a folder: `NN.npz` and `truth.json`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    truth = []
+    for index, each in enumerate(recordings):
+        each.scores.save(folder / f"{index:02d}.npz")
+        lists = {"events": each.events, "others": each.others, "beds": each.beds}
+        rows = {k: [event.to_dict() for event in v] for k, v in lists.items()}
+        truth.append({"part": each.part, **rows})
+    (folder / "truth.json").write_text(json.dumps(truth), encoding="utf-8")
+
+
+def load_scored(folder: Path) -> list[ScoredRecording]:
+    """Read what `save_scored` wrote."""
+    truth = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
+    return [
+        ScoredRecording(
+            each["part"],
+            RecordingScores.load(folder / f"{index:02d}.npz"),
+            *([Event(**e) for e in each[k]] for k in ("events", "others", "beds")),
+        )
+        for index, each in enumerate(truth)
+    ]

@@ -1,0 +1,100 @@
+"""Everything behind the network again, from kept scores."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from streamsed.config import PostConfig, StreamConfig
+from streamsed.detector import Detector
+from streamsed.events import Event
+from streamsed.inference.model import Model, SegmentScores
+from streamsed.inference.model_file import ModelInfo
+from streamsed.inference.selection import Candidate
+from streamsed.pipeline.extractor import Progress
+from streamsed.pipeline.stitcher import Stitcher
+from train.evaluation.continuous.recording_scores import Float32, RecordingScores
+from train.metrics.announcements import TimedChange
+
+
+def final_scores(recorded: RecordingScores, stream: StreamConfig) -> Float32:
+    """Stitch the segments into final scores, float32 (n_score_frames, K).
+
+    Raises
+    ------
+    ValueError
+        See `RecordingScores.select`.
+    """
+    stitcher = Stitcher(
+        n_columns=len(recorded.labels),
+        segment_length=recorded.frontend.segment_score_frames,
+        latency=stream.in_score_frames(recorded.frontend)[1],
+    )
+    final = [
+        stitcher.push(scores, segment.start, segment.end)
+        for segment, scores in recorded.select(stream)
+    ]
+    return np.concatenate([*final, stitcher.flush()])
+
+
+def replay(
+    recorded: RecordingScores, stream: StreamConfig, post: PostConfig
+) -> tuple[list[Event], list[TimedChange]]:
+    """Run everything behind the network again, as a stream runs it.
+
+    Parameters
+    ----------
+    recorded : RecordingScores
+        A recording.
+    stream : StreamConfig
+        Its step must be that of the scores or a multiple.
+    post : PostConfig
+        How scores become events.
+
+    Returns
+    -------
+    events : list of Event
+        All that close, sorted.
+    changes : list of TimedChange
+        All that a listener is shown, in their order.
+
+    Raises
+    ------
+    ValueError
+        The settings do not fit the scores.
+    """
+    detector = Detector(_played_back(recorded), stream=stream, post=post)
+    changes: list[TimedChange] = []
+    region = np.zeros(recorded.frontend.segment_score_frames, np.float32)
+    last = 0
+    for segment, scores in recorded.select(stream):
+        for between in range(last + 1, segment.end):  # events close there too
+            time = recorded.time_of(between)
+            due = detector.consume(
+                Progress(round(time * detector.sample_rate), between)
+            )
+            changes += [TimedChange(time, change) for change in due]
+        time, last = recorded.time_of(segment.end), segment.end
+        taken = detector.consume(segment, SegmentScores(scores, region))
+        changes += [TimedChange(time, change) for change in taken]
+    ended = detector.consume(Progress(recorded.n_samples, last, ended=True))
+    changes += [TimedChange(recorded.duration, change) for change in ended]
+    closed = [each.change.event for each in changes if each.change.state == "closed"]
+    return sorted(closed), changes
+
+
+class _NoEngine:
+    """An engine that is never asked: the scores are there."""
+
+    place, threads = "cpu", 1
+
+    def run(self, features: Float32) -> tuple[Float32, Float32]:
+        """Refuse."""
+        raise ValueError(f"no network runs here, on {features.shape} or anything")
+
+
+def _played_back(recorded: RecordingScores) -> Model:
+    """Make the model that a `Detector` wants, with nothing behind it."""
+    latency = recorded.frontend.segment_duration
+    stream = StreamConfig(step=latency, latency=latency)
+    info = ModelInfo("kept", recorded.labels, recorded.frontend, stream, PostConfig())
+    return Model(info, _NoEngine(), Candidate("kept", "fp32"))
