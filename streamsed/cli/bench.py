@@ -17,7 +17,7 @@ from streamsed.cli.options import (
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from streamsed.diagnostics.bench import Row
+    from streamsed.diagnostics.bench import BenchResult
 
 
 def bench(
@@ -42,7 +42,7 @@ def bench(
     Console(soft_wrap=True).print(bench_table(list(rows)))
 
 
-def bench_table(rows: Sequence[Row]) -> RenderableType:
+def bench_table(rows: Sequence[BenchResult]) -> RenderableType:
     """Show what each engine takes for a segment, the fastest first."""
     from rich.table import Table
 

@@ -106,7 +106,7 @@ class Contender:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class BenchResult:
     """What was measured of one combination.
 
     Parameters
@@ -158,7 +158,9 @@ def requests(
     ]
 
 
-def measure(path: Path, request: EngineRequest, *, n_rounds: int) -> Iterator[Row]:
+def measure(
+    path: Path, request: EngineRequest, *, n_rounds: int
+) -> Iterator[BenchResult]:
     """Measure all combinations in turns.
 
     Parameters
@@ -201,10 +203,10 @@ def in_turns(contenders: Sequence[Contender], n_rounds: int) -> None:
             contender.score()
 
 
-def _row(contender: Contender, info: ModelInfo) -> Row:
+def _row(contender: Contender, info: ModelInfo) -> BenchResult:
     request, segment = contender.request, contender.median
     whole = info.frontend.segment_score_frames * info.frontend.score_frame_duration
-    return Row(
+    return BenchResult(
         engine=request.engine
         if request.device == "cpu"
         else f"{request.engine} {request.device}",

@@ -30,7 +30,7 @@ from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelInfo, find_model
 from streamsed.live.auto_step import MAX_LOAD, segment_cost, shortest_step
 from streamsed.live.listener import Listener
-from streamsed.live.sinks import Clips, Commands, JsonLines, Sink, Unhurried
+from streamsed.live.sinks import ClipSink, ExecSink, JsonLines, QueuedSink, Sink
 from streamsed.live.view import LiveView, summary_table
 from streamsed.terminal import say
 
@@ -113,7 +113,7 @@ class ListenJob:
         else:
             out: Sink = JsonLines(sys.stdout.fileno())
             # Sound that cannot wait must not be held up by a reader who does not read.
-            sinks.append(out if source.lossless else Unhurried(out))
+            sinks.append(out if source.lossless else QueuedSink(out))
             listener = Listener(detector, source, sinks, only=self.only)
             with _stopped_by_signals(listener):
                 listener.run(duration=self.duration)
@@ -126,10 +126,10 @@ class ListenJob:
         """Open what is told beside the terminal or pipe."""
         sinks: list[Sink] = []
         if command := self._command():
-            sinks.append(Commands(command))
+            sinks.append(ExecSink(command))
         if self.save_clips is not None:
             limit = round(self.clips_limit * 1e6)
-            clips = Clips(self.save_clips, sample_rate=sample_rate, max_bytes=limit)
+            clips = ClipSink(self.save_clips, sample_rate=sample_rate, max_bytes=limit)
             sinks.append(clips)
         if self.log is not None:
             sinks.append(JsonLines.append(self.log))

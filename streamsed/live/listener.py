@@ -103,14 +103,14 @@ class Listener:
         rate = self.detector.sample_rate
         limit = math.inf if duration is None else round(duration * rate)
         self.detector.reset()
-        self._tell({"state": "started", **self._settings()})
+        self._report({"state": "started", **self._settings()})
         try:
             while not self._stopping and self.n_samples < limit:
                 pieces = self.source.read()
                 tellers: list[Source | Sink] = [self.source, *self._sinks]
                 for teller in tellers:
                     for notice in teller.notices():
-                        self._tell({"state": "notice", "text": notice})
+                        self._report({"state": "notice", "text": notice})
                 if pieces is None:
                     break
                 for piece in _joined(pieces):
@@ -130,12 +130,12 @@ class Listener:
         seconds = len(samples) / rate
         if not self.n_samples:  # the clock's time of the first sample, to add times to
             began = datetime.now(UTC) - timedelta(seconds=seconds)
-            self._tell({"state": "listening", "time": _iso(began)})
+            self._report({"state": "listening", "time": _iso(began)})
         behind = seconds > 1.5 * self.detector.stream.step
         self._mark_gap(piece.missing)
         self.peak = piece.peak
         for sink in self._sinks:
-            sink.sound(samples)
+            sink.on_samples(samples)
         start = time.perf_counter()
         updates = self.detector.push_updates(
             samples, hurry=behind and not self.source.lossless
@@ -148,7 +148,7 @@ class Listener:
             self.summary.n_lost += len(samples)
         else:
             self.summary.n_heard += len(samples)
-        self._tell_updates(updates, delay=busy)
+        self._report_updates(updates, delay=busy)
 
     def _mark_gap(self, reason: str) -> None:
         """Tell of a gap when it is over, with its exact ends."""
@@ -157,20 +157,20 @@ class Listener:
             start, why = self._gap
             onset, offset = round(start / rate, 6), round(self.n_samples / rate, 6)
             gap = {"onset": onset, "offset": offset, "reason": why}
-            self._tell({"state": "gap", **gap})
+            self._report({"state": "gap", **gap})
             self._gap = None
         if reason and self._gap is None:
             self._gap = (self.n_samples, reason)
 
     def _finish(self) -> None:
         self._mark_gap("")
-        self._tell_updates(self.detector.flush_updates(), delay=0.0)
+        self._report_updates(self.detector.flush_updates(), delay=0.0)
         self.summary.n_skipped = self.detector.n_skipped
-        self._tell({"state": "stopped", **self.summary.to_dict()})
+        self._report({"state": "stopped", **self.summary.to_dict()})
         for sink in self._sinks:
             sink.close()
 
-    def _tell_updates(self, updates: Sequence[EventUpdate], *, delay: float) -> None:
+    def _report_updates(self, updates: Sequence[EventUpdate], *, delay: float) -> None:
         now = self.n_samples / self.detector.sample_rate
         wanted = [c for c in updates if not self._only or c.event.label in self._only]
         for update in wanted:
@@ -178,9 +178,9 @@ class Listener:
                 self.summary.events[update.event.label] += 1
             if update.state == "opened":
                 self.summary.latencies.append(now + delay - update.event.onset)
-            self._tell(update.to_dict(), update)
+            self._report(update.to_dict(), update)
 
-    def _tell(
+    def _report(
         self, record: Mapping[str, Any], update: EventUpdate | None = None
     ) -> None:
         now = round(self.n_samples / self.detector.sample_rate, 3)
@@ -188,14 +188,14 @@ class Listener:
             if sink not in self._sinks:  # it failed at the notice of another's failure
                 continue
             try:
-                sink.tell({"at": now, **record}, update)
+                sink.on_record({"at": now, **record}, update)
             except BrokenPipeError:  # the reader left: nobody listens to us any more
                 self._sinks.remove(sink)
                 self.stop()
             except OSError as error:
                 self._sinks.remove(sink)
                 text = f"{type(sink).__name__} is told no more: {error}"
-                self._tell({"state": "notice", "text": text})
+                self._report({"state": "notice", "text": text})
 
     def _settings(self) -> dict[str, Any]:
         return {

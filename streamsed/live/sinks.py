@@ -38,10 +38,10 @@ CLIP_HISTORY = 120.0
 class Sink(Protocol):
     """What `Listener` tells what it hears."""
 
-    def sound(self, samples: NDArray[np.float32]) -> None:
+    def on_samples(self, samples: NDArray[np.float32]) -> None:
         """Take the samples of the time line, float32 (n_samples,), gaps as zeros."""
 
-    def tell(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
+    def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
         """Take one record for JSON, and the update it stands for, if it does."""
 
     def notices(self) -> list[str]:
@@ -78,10 +78,10 @@ class JsonLines:
             os.write(descriptor, b"\n")  # a line that was cut short stays alone
         return cls(descriptor)
 
-    def sound(self, samples: NDArray[np.float32]) -> None:
+    def on_samples(self, samples: NDArray[np.float32]) -> None:
         """Take no notice: privacy is the default."""
 
-    def tell(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:  # noqa: ARG002
+    def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:  # noqa: ARG002
         """Write one line in one piece."""
         line = (json.dumps(record, ensure_ascii=False) + "\n").encode()
         while line:
@@ -95,7 +95,7 @@ class JsonLines:
         """Leave the descriptor to the process."""
 
 
-class Unhurried:
+class QueuedSink:
     """Pass records on to a sink that may be slow, such as a pipe that nobody reads.
 
     Parameters
@@ -109,10 +109,10 @@ class Unhurried:
         self._error: OSError | None = None
         self.worker = Worker("records for a slow reader", length=RECORDS_LENGTH)
 
-    def sound(self, samples: NDArray[np.float32]) -> None:
+    def on_samples(self, samples: NDArray[np.float32]) -> None:
         """Take no notice."""
 
-    def tell(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
+    def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
         """Queue the record."""
         if self._error is not None:
             raise self._error
@@ -130,12 +130,12 @@ class Unhurried:
     def _pass_on(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
         if self._error is None:
             try:
-                self._sink.tell(record, update)
+                self._sink.on_record(record, update)
             except OSError as error:
                 self._error = error
 
 
-class Commands:
+class ExecSink:
     """Run a command for every closed event, with its record on standard input.
 
     Parameters
@@ -151,10 +151,10 @@ class Commands:
         self._timeout = timeout
         self.worker = Worker("runs of --exec")
 
-    def sound(self, samples: NDArray[np.float32]) -> None:
+    def on_samples(self, samples: NDArray[np.float32]) -> None:
         """Take no notice."""
 
-    def tell(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
+    def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
         """Queue a run if an event closed."""
         if update is not None and update.state == "closed":
             line = json.dumps(record, ensure_ascii=False).encode() + b"\n"
@@ -179,7 +179,7 @@ class Commands:
         )
 
 
-class Clips:
+class ClipSink:
     """Save every closed event with what came before it, and keep the folder small.
 
     Parameters
@@ -207,7 +207,7 @@ class Clips:
         self._started = datetime.now(UTC)
         self.worker = Worker("clips")
 
-    def sound(self, samples: NDArray[np.float32]) -> None:
+    def on_samples(self, samples: NDArray[np.float32]) -> None:
         """Remember the newest samples."""
         self._history.append(samples)
         self._end += len(samples)
@@ -215,7 +215,7 @@ class Clips:
         while self._held - len(self._history[0]) > CLIP_HISTORY * self._rate:
             self._held -= len(self._history.popleft())
 
-    def tell(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:  # noqa: ARG002
+    def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:  # noqa: ARG002
         """Queue the clip of an event that closed."""
         if update is None or update.state != "closed":
             return

@@ -65,10 +65,10 @@ class LiveView:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def sound(self, samples: NDArray[np.float32]) -> None:
+    def on_samples(self, samples: NDArray[np.float32]) -> None:
         """Take no notice: the listener knows the level."""
 
-    def tell(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
+    def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
         """Remember the newest word on each event, and the last notice."""
         if update is not None:
             self._events.pop(update.id, None)

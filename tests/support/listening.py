@@ -134,10 +134,10 @@ class Kept:
         self._fails = fails
         self._notices = list(own_notices)
 
-    def sound(self, samples):
+    def on_samples(self, samples):
         self.heard.append(samples)
 
-    def tell(self, record, _change):
+    def on_record(self, record, _change):
         if self._fails is not None and record["state"] != "started":
             raise self._fails
         self.records.append(dict(record))

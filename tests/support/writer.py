@@ -9,4 +9,4 @@ from streamsed.live.sinks import JsonLines
 def write_many(path, number):
     log = JsonLines.append(path)
     for n in range(500):
-        log.tell({"writer": number, "n": n, "padding": "x" * 300}, None)
+        log.on_record({"writer": number, "n": n, "padding": "x" * 300}, None)

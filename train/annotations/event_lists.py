@@ -26,7 +26,7 @@ from pathlib import Path
 from streamsed.atomic_write import write
 from streamsed.events import Event
 from streamsed.recordings.formats import FORMATS, lines
-from train.annotations.tsv import Row, read_rows
+from train.annotations.tsv import TableRow, read_rows
 
 
 def read_strong(path: Path) -> dict[str, list[Event]]:
@@ -143,7 +143,7 @@ def _write(path: Path, rows: Iterable[Sequence[str]]) -> None:
     write(path, [text.getvalue()])
 
 
-def _read_event(row: Row) -> Event:
+def _read_event(row: TableRow) -> Event:
     """Read an event and check its times."""
     if not row["event_label"]:
         row.refuse("event_label", "name what sounds, or the times be empty too")
@@ -156,7 +156,7 @@ def _read_event(row: Row) -> Event:
     return Event(row["event_label"], onset, offset, score)
 
 
-def _named_once(rows: Iterable[Row]) -> Iterator[tuple[str, Row]]:
+def _named_once(rows: Iterable[TableRow]) -> Iterator[tuple[str, TableRow]]:
     """Yield rows with their file names, which must differ."""
     seen: set[str] = set()
     for row in rows:

@@ -17,7 +17,7 @@ from typing import NoReturn
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """One row.
 
     Parameters
@@ -58,7 +58,7 @@ class Row:
         )
 
 
-def read_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
+def read_rows(path: Path, columns: Sequence[str]) -> Iterator[TableRow]:
     """Read the rows of a table.
 
     Parameters
@@ -70,7 +70,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
 
     Yields
     ------
-    Row
+    TableRow
         The rows after the header.
 
     Raises
@@ -100,7 +100,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
                 )
             row = {k: v.strip() for k, v in zip(names, values, strict=False)}
             if any(row.values()):
-                yield Row(path, reader.line_num, row)
+                yield TableRow(path, reader.line_num, row)
     except csv.Error as error:
         raise ValueError(
             f"{path}, line {reader.line_num}: the row must be quoted as CSV is ({error})"

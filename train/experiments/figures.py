@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from streamsed.atomic_write import replacing
-from train.experiments.table1 import Row, Table1
+from train.experiments.table1 import SystemScore, Table1
 from train.metrics.psds import PsdRoc
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def draw_curves(path: Path, runs: Mapping[str, Path]) -> None:
     _save(figure, path)
 
 
-def draw_labels(path: Path, rows: Sequence[Row]) -> None:
+def draw_labels(path: Path, rows: Sequence[SystemScore]) -> None:
     """Draw event F1 of each label for every row as bars."""
     labels = list(rows[0].f1.per_label)
     figure = _figure(1.2 * len(labels) + 2.0, 4.5)

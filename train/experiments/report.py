@@ -13,7 +13,7 @@ import torch
 from streamsed.atomic_write import write
 from train.annotations.desed import Desed
 from train.experiments.figures import draw_clips, draw_curves, draw_labels, draw_rocs
-from train.experiments.table1 import Row, Table1
+from train.experiments.table1 import SystemScore, Table1
 from train.metrics.criteria import DEFINITIONS
 from train.metrics.psds import DEFINITIONS as PSDS_DEFINITIONS
 
@@ -118,7 +118,7 @@ def _areas(table: Table1) -> str:
     )
 
 
-def _line(row: Row) -> str:
+def _line(row: SystemScore) -> str:
     low, high = row.intervals.macro
     reported = "" if row.reported is None else f"{row.reported:.2f}"
     return (

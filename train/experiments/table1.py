@@ -32,7 +32,7 @@ PLAIN_POST = PostConfig(min_gap=0.0, min_duration=0.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SystemScore:
     """One row of the table.
 
     Parameters
@@ -60,7 +60,7 @@ class Table1:
 
     Parameters
     ----------
-    rows : list of Row
+    rows : list of SystemScore
         The report's five, one with tuned thresholds, and chance.
     recordings : EvaluationSet
         The validation clips.
@@ -72,7 +72,7 @@ class Table1:
         The runs, by preset.
     """
 
-    rows: list[Row]
+    rows: list[SystemScore]
     recordings: EvaluationSet
     scores: list[Scores]
     rocs: tuple[PsdRoc, ...]
@@ -86,9 +86,11 @@ def measure(experiment: Experiment) -> Table1:
     second_run, _, _ = experiment.fit(WEAKER)
     labels, frontend = clips.labels, config.frontend
 
-    def row(name: str, reported: float | None, events: list[list[Event]]) -> Row:
+    def row(
+        name: str, reported: float | None, events: list[list[Event]]
+    ) -> SystemScore:
         counts = event_counts(clips.validation.reference, events, labels)
-        return Row(name, reported, events, counts.f1(), counts.bootstrap())
+        return SystemScore(name, reported, events, counts.f1(), counts.bootstrap())
 
     def events(scores: Sequence[Scores], post: PostConfig) -> list[list[Event]]:
         return [scores_to_events(each, labels, post, frontend) for each in scores]

@@ -13,7 +13,7 @@ from writer import write_many
 
 from streamsed.events import Event
 from streamsed.live.background import Worker
-from streamsed.live.sinks import Clips, Commands, JsonLines, Unhurried
+from streamsed.live.sinks import ClipSink, ExecSink, JsonLines, QueuedSink
 from streamsed.pipeline.lifecycle import EventUpdate
 
 RECORD = {"state": "closed", "text": 'ä "quoted"\n'}
@@ -26,7 +26,7 @@ def closed(number, onset=1.0, offset=2.0, label="Dog"):
 
 
 def tell(sink, update):
-    sink.tell(update.to_dict(), update)
+    sink.on_record(update.to_dict(), update)
 
 
 def wait_until(true, seconds=10.0):
@@ -44,7 +44,7 @@ def test_a_log_is_appended_to_line_by_line(tmp_path):
     path = tmp_path / "log.jsonl"
     for _ in range(2):
         log = JsonLines.append(path)
-        log.tell(RECORD, None)
+        log.on_record(RECORD, None)
         assert records_of(path)[-1] == RECORD  # at once, before any close
         log.close()
     assert len(records_of(path)) == 2
@@ -54,7 +54,7 @@ def test_a_log_is_appended_to_line_by_line(tmp_path):
 def test_a_line_that_was_cut_short_stays_alone(tmp_path, left):
     path = tmp_path / "log.jsonl"
     path.write_text(left)
-    JsonLines.append(path).tell(RECORD, None)
+    JsonLines.append(path).on_record(RECORD, None)
     *before, last = path.read_text().splitlines()
     assert before == left.splitlines()
     assert json.loads(last) == RECORD
@@ -80,10 +80,10 @@ def test_a_log_in_no_folder_is_named(tmp_path):
 
 def test_a_reader_who_does_not_read_holds_nobody_up():
     reading, writing = os.pipe()
-    sink = Unhurried(JsonLines(writing))
+    sink = QueuedSink(JsonLines(writing))
     start = time.monotonic()
     for n in range(12_000):
-        sink.tell({"n": n, "padding": "x" * 100}, None)
+        sink.on_record({"n": n, "padding": "x" * 100}, None)
     assert time.monotonic() - start < 2
     (notice,) = sink.notices()
     assert "left out" in notice
@@ -108,12 +108,12 @@ def test_a_reader_who_does_not_read_holds_nobody_up():
 def test_a_reader_who_left_is_noticed_at_the_next_record():
     reading, writing = os.pipe()
     os.close(reading)
-    sink = Unhurried(JsonLines(writing))
-    sink.tell(RECORD, None)
+    sink = QueuedSink(JsonLines(writing))
+    sink.on_record(RECORD, None)
 
     def refused():
         try:
-            sink.tell(RECORD, None)
+            sink.on_record(RECORD, None)
         except BrokenPipeError:
             return True
         return False
@@ -173,11 +173,11 @@ def program(tmp_path, text):
 
 def test_a_command_is_run_for_closed_events_with_their_json(tmp_path):
     text = "import sys; open(sys.argv[1], 'a').write(sys.stdin.read())"
-    commands = Commands(program(tmp_path, text))
+    commands = ExecSink(program(tmp_path, text))
     opened = EventUpdate("opened", 1, closed(1).event, ongoing=True)
     for update in (opened, closed(1), closed(2, label="Alarm_bell_ringing")):
         tell(commands, update)
-    commands.tell({"state": "notice", "text": "x"}, None)
+    commands.on_record({"state": "notice", "text": "x"}, None)
     commands.close()
     expected = [closed(1).to_dict(), closed(2, label="Alarm_bell_ringing").to_dict()]
     assert records_of(tmp_path / "out.jsonl") == expected
@@ -185,7 +185,7 @@ def test_a_command_is_run_for_closed_events_with_their_json(tmp_path):
 
 
 def test_a_slow_command_holds_nobody_up_and_what_it_misses_is_told(tmp_path):
-    commands = Commands(program(tmp_path, "import time; time.sleep(30)"), timeout=0.3)
+    commands = ExecSink(program(tmp_path, "import time; time.sleep(30)"), timeout=0.3)
     start = time.monotonic()
     for n in range(1, 151):
         tell(commands, closed(n))
@@ -199,7 +199,7 @@ def test_a_slow_command_holds_nobody_up_and_what_it_misses_is_told(tmp_path):
 
 
 def test_a_command_that_fails_is_told(tmp_path):
-    commands = Commands(program(tmp_path, "raise SystemExit(3)"))
+    commands = ExecSink(program(tmp_path, "raise SystemExit(3)"))
     tell(commands, closed(1))
     commands.close()
     (notice,) = commands.notices()
@@ -209,9 +209,9 @@ def test_a_command_that_fails_is_told(tmp_path):
 
 def test_a_clip_is_the_sound_of_the_event_with_what_came_before(tmp_path):
     samples = scene(20.0)
-    clips = Clips(tmp_path, sample_rate=RATE, max_bytes=10**9)
+    clips = ClipSink(tmp_path, sample_rate=RATE, max_bytes=10**9)
     for start in range(0, len(samples), 7001):
-        clips.sound(samples[start : start + 7001])
+        clips.on_samples(samples[start : start + 7001])
     tell(clips, closed(1, 5.0, 6.5))
     tell(clips, closed(2, 0.2, 0.7, label="Alarm/bell ../x"))
     tell(clips, closed(3, 19.0, 19.9))
@@ -234,10 +234,10 @@ def test_a_clip_is_the_sound_of_the_event_with_what_came_before(tmp_path):
 
 
 def test_memory_of_clips_is_bounded_and_of_a_long_event_the_end_is_kept(tmp_path):
-    clips = Clips(tmp_path, sample_rate=1000, max_bytes=10**9)
+    clips = ClipSink(tmp_path, sample_rate=1000, max_bytes=10**9)
     ramp = (np.arange(300_000) / 300_000).astype(np.float32)
     for start in range(0, len(ramp), 250):
-        clips.sound(ramp[start : start + 250])
+        clips.on_samples(ramp[start : start + 250])
     assert sum(map(len, clips._history)) <= 120_250
     tell(clips, closed(1, 10.0, 299.0))
     clips.close()
@@ -250,8 +250,8 @@ def test_the_oldest_clips_go_and_strangers_stay(tmp_path):
     stranger = tmp_path / "holiday.flac"
     stranger.write_bytes(b"x" * 500_000)
     noise = np.random.default_rng(0).uniform(-1, 1, 10 * RATE).astype(np.float32)
-    clips = Clips(tmp_path, sample_rate=RATE, max_bytes=700_000)
-    clips.sound(noise)
+    clips = ClipSink(tmp_path, sample_rate=RATE, max_bytes=700_000)
+    clips.on_samples(noise)
     for n in range(1, 8):
         tell(clips, closed(n, 3.0, 4.5))  # 3 s of noise: 250 kB
     clips.close()
@@ -264,8 +264,8 @@ def test_the_oldest_clips_go_and_strangers_stay(tmp_path):
 def test_a_folder_that_vanishes_is_told(tmp_path):
     folder = tmp_path / "clips"
     folder.mkdir()
-    clips = Clips(folder, sample_rate=RATE, max_bytes=10**6)
-    clips.sound(scene(3.0))
+    clips = ClipSink(folder, sample_rate=RATE, max_bytes=10**6)
+    clips.on_samples(scene(3.0))
     folder.rmdir()
     tell(clips, closed(1))
     clips.close()
@@ -275,4 +275,4 @@ def test_a_folder_that_vanishes_is_told(tmp_path):
 
 def test_clips_want_a_folder_that_exists(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"--save-clips=.*nowhere must be"):
-        Clips(tmp_path / "nowhere", sample_rate=RATE, max_bytes=1)
+        ClipSink(tmp_path / "nowhere", sample_rate=RATE, max_bytes=1)
