@@ -1,4 +1,4 @@
-"""`python -m train ingredients`."""
+"""`python -m train ablations`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from train.experiments.ablations import VARIATIONS, Outcome, measure, to_markdow
 from train.provenance import current_command, current_commit
 
 
-def ingredients(
+def ablations(
     *,
     data: Annotated[
         Path,
@@ -35,7 +35,7 @@ def ingredients(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="EventUpdate a setting of every residual network, in TOML.",
+            help="Change a setting of every residual network, in TOML.",
         ),
     ] = None,
     baseline_settings: Annotated[
@@ -43,14 +43,14 @@ def ingredients(
         typer.Option(
             "--set-baseline",
             metavar="KEY=VALUE",
-            help="EventUpdate one of the baseline.",
+            help="Change one of the baseline.",
         ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each.")] = 1,
     device: Device = "auto",
     workers: Workers = 1,
 ) -> None:
-    """Measure what each ingredient of the report's system brings: ingredients.md.
+    """Measure what each part of the report's system brings: ablations.md.
 
     Each is left out in turn; the table grows in --run while it goes, and the same command
     goes on after an interruption.
@@ -71,4 +71,4 @@ def ingredients(
         outcomes.setdefault(name, []).append(outcome)
         text = to_markdown(outcomes)
         print(f"{name}, seed {seed}:\n{text}", flush=True)
-        write(run / "ingredients.md", [f"`{command}` at {current_commit()}\n\n", text])
+        write(run / "ablations.md", [f"`{command}` at {current_commit()}\n\n", text])

@@ -10,7 +10,7 @@ import typer
 from streamsed.cli.interruption import Interruptible, Interruption
 from train.annotations.desed import NoDesedError
 from train.cli import data
-from train.cli.ablations import ingredients
+from train.cli.ablations import ablations
 from train.cli.card import card
 from train.cli.evaluate import evaluate
 from train.cli.export import export
@@ -30,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for command in (table1, ingredients, fit, evaluate, export, soundscapes, card):
+for command in (table1, ablations, fit, evaluate, export, soundscapes, card):
     app.command()(command)
 app.add_typer(data.app, name="data")
 

@@ -44,7 +44,7 @@ def fit(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="EventUpdate a setting, in TOML: alpha=0.1, network.self_mask=false; may be "
+            help="Change a setting, in TOML: alpha=0.1, network.self_mask=false; may be "
             "repeated.",
         ),
     ] = None,

@@ -58,7 +58,7 @@ def table1(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="EventUpdate a setting of all three networks, in TOML: steps=2000, "
+            help="Change a setting of all three networks, in TOML: steps=2000, "
             "network.width=16; may be repeated.",
         ),
     ] = None,
@@ -67,7 +67,7 @@ def table1(
         typer.Option(
             "--set-baseline",
             metavar="KEY=VALUE",
-            help="EventUpdate settings of the baseline; --set is then for the others alone.",
+            help="Change settings of the baseline; --set is then for the others alone.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of data, weights and batches.")] = 0,

@@ -1,4 +1,4 @@
-"""What each ingredient of the report's system brings, measured one by one.
+"""What each part of the report's system brings, measured one by one.
 
 Every variation is trained on the same clips with as many of them, and validated on the
 same; seeds change the weights and the order of the clips.

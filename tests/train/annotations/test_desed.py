@@ -134,7 +134,7 @@ def test_a_check_without_data_says_how_to_get_it(check, tmp_path):
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["ingredients", "--data=nowhere", "--run=run"],
+        ["ablations", "--data=nowhere", "--run=run"],
         ["fit", "--data=nowhere", "--run=run"],
         ["--data=nowhere"],
         [],

@@ -168,7 +168,7 @@ def test_the_ensemble_is_another_network_than_the_best_checkpoint(
     assert asked == ["Crnn", "Network", "Network", "Ensemble"]
 
 
-def test_ingredients_are_left_out_one_by_one(data, tmp_path, monkeypatch):
+def test_ablations_are_left_out_one_by_one(data, tmp_path, monkeypatch):
     monkeypatch.setattr(ablations, "network_scores", broken_scores(data))
     outcomes = list(
         ablations.measure(
@@ -199,7 +199,7 @@ def test_ingredients_are_left_out_one_by_one(data, tmp_path, monkeypatch):
             assert outcome.connected == outcome.both > 0.95
 
 
-def test_ingredients_average_over_seeds_with_their_spread():
+def test_ablations_average_over_seeds_with_their_spread():
     outcomes = {
         "report": [ablations.Outcome(0.1, 0.2, 0.3, 0.4)] * 2
         + [ablations.Outcome(0.4, 0.2, 0.3, 0.4)],
@@ -215,7 +215,7 @@ def test_ingredients_average_over_seeds_with_their_spread():
     assert [cell.strip() for cell in rows[1].split("|")[2:-1]] == ["25.0", "", "", ""]
 
 
-def test_an_unknown_ingredient_is_refused(data, tmp_path):
+def test_an_unknown_ablation_is_refused(data, tmp_path):
     with pytest.raises(ValueError, match=r"name=salt must be one of report, "):
         list(
             ablations.measure(
