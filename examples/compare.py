@@ -7,9 +7,7 @@ import csv
 import sys
 from pathlib import Path
 
-from streamsed.audio.decode import file_chunks
-from streamsed.detector import Detector
-from streamsed.events import Event
+from streamsed import Detector, Event, file_chunks
 
 
 def read_reference(path: Path) -> list[Event]:

@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-from streamsed.audio.decode import file_chunks
-from streamsed.config import StreamConfig
-from streamsed.detector import Detector
+from streamsed import Detector, StreamConfig, file_chunks
 
 SCENE = Path(__file__).parent / "scene.flac"
 

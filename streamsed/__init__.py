@@ -1,3 +1,53 @@
 """Live sound event detection: audio in, named events with exact times out."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from streamsed.audio.decode import file_chunks
+    from streamsed.config import FrontendConfig, PostConfig, StreamConfig
+    from streamsed.detector import Detector
+    from streamsed.events import Event
+    from streamsed.inference.model import Model
+    from streamsed.pipeline.frontend import Frontend, normalize
+
+__all__ = [
+    "Detector",
+    "Event",
+    "Frontend",
+    "FrontendConfig",
+    "Model",
+    "PostConfig",
+    "StreamConfig",
+    "file_chunks",
+    "normalize",
+]
+
 __version__ = "0.1.0"
+
+_MODULES = {
+    "Detector": "streamsed.detector",
+    "Event": "streamsed.events",
+    "Frontend": "streamsed.pipeline.frontend",
+    "FrontendConfig": "streamsed.config",
+    "Model": "streamsed.inference.model",
+    "PostConfig": "streamsed.config",
+    "StreamConfig": "streamsed.config",
+    "file_chunks": "streamsed.audio.decode",
+    "normalize": "streamsed.pipeline.frontend",
+}
+"""Where each public name is defined; its module is imported when it is first used."""
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that `import streamsed` is quick."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_MODULES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -23,6 +23,38 @@ def loaded_by(statement):
 
 def test_importing_the_package_loads_nothing_heavy():
     assert loaded_by("import streamsed") == set()
+    code = "import sys, streamsed; print(*[m for m in sys.modules if 'streamsed' in m])"
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    ours = [name for name in run.stdout.split() if not name.startswith("_")]
+    assert ours == ["streamsed"]
+
+
+@pytest.mark.parametrize(
+    ("name", "loads"),
+    [
+        ("Event", set()),
+        ("StreamConfig", {"numpy"}),
+        ("Frontend", {"numpy"}),
+        ("Detector", {"numpy"}),
+        ("Model", {"numpy"}),
+        ("file_chunks", {"numpy", *SOURCES}),
+    ],
+)
+def test_a_public_name_loads_what_it_needs_and_no_engine(name, loads):
+    assert loaded_by(f"from streamsed import {name}") <= loads
+
+
+def test_the_public_names_are_those_of_their_modules():
+    for name in streamsed.__all__:
+        value = getattr(streamsed, name)
+        assert value is getattr(sys.modules[value.__module__], name)
+        assert name in dir(streamsed)
+    with pytest.raises(AttributeError, match="has no attribute 'Listner'"):
+        _ = streamsed.Listner
+    with pytest.raises(ImportError, match="Listner"):
+        from streamsed import Listner  # noqa: F401
 
 
 def test_settings_events_and_writers_need_numpy_at_most():
