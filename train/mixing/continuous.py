@@ -1,6 +1,6 @@
 """Continuous recordings: minutes of one home, whose events are known exactly.
 
-Ten-second soundscapes say little of what a listener meets: there a room goes on for
+Ten-second soundscapes show little of what a listener meets, where a room goes on for
 hours, one sound follows another, and most sounds are none of the labels. These are the
 recordings that a detector is measured on as it runs::
 

@@ -71,7 +71,7 @@ def test_a_replay_is_the_detector_to_the_last_bit(model, stream, seconds):
 
     kept = keep(model, samples)
     events, replayed = replay(kept, stream, POST)
-    assert [each.change for each in replayed] == [change for _, change in changes]
+    assert [each.update for each in replayed] == [change for _, change in changes]
     for (now, _), each in zip(changes, replayed, strict=True):
         assert now - CHUNK / RATE <= each.time <= now + 1e-9
     closed = [change.event for _, change in changes if change.state == "closed"]
