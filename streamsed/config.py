@@ -22,6 +22,9 @@ MAX_SAMPLE_RATE = 10_000_000
 MAX_MELS = 4096
 """Mel bands; as the core has it."""
 
+MAX_SMOOTHING = 60.0
+"""Seconds; a longer median would hold every event back for half of it."""
+
 MAX_VALUES = 1 << 24
 """Values in a segment, 64 MB: 128 times as many as the report's segments have."""
 
@@ -248,6 +251,10 @@ class PostConfig(_Config):
         Seconds; a gap strictly shorter than this is filled.
     min_duration : float or mapping
         Seconds; an event strictly shorter than this is dropped, after filling.
+    smoothing : float or mapping
+        Seconds; scores are replaced by their median over this long, centred, before
+        anything else, for sounds that last. Every event then closes half of the longest
+        of these later. 0 leaves the scores as they are, as the report does.
 
     Examples
     --------
@@ -260,6 +267,7 @@ class PostConfig(_Config):
     offset_threshold: PerLabel | None = None
     min_gap: PerLabel = 0.2
     min_duration: PerLabel = 0.2
+    smoothing: PerLabel = 0.0
 
     def __post_init__(self) -> None:
         """Check every number of every setting."""
@@ -269,6 +277,9 @@ class PostConfig(_Config):
         for name in ("min_gap", "min_duration"):
             for value in self._values(name):
                 _require(0 <= value < math.inf, name, value, "be at least 0 (in s)")
+        for value in self._values("smoothing"):
+            rule = f"be from 0 to {MAX_SMOOTHING:.0f} (in s)"
+            _require(0 <= value <= MAX_SMOOTHING, "smoothing", value, rule)
 
     def override(
         self, labels: Sequence[str], settings: Mapping[str, PerLabel]
@@ -343,6 +354,7 @@ _DEFAULTS = {
     "onset_threshold": 0.5,
     "min_gap": 0.2,
     "min_duration": 0.2,
+    "smoothing": 0.0,
 }
 
 

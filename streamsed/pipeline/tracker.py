@@ -1,7 +1,8 @@
-"""Final scores to events: thresholds, then connect, then cut (section 3).
+"""Final scores to events: smooth, threshold, connect, cut (section 3).
 
-The state machine itself is the C++ core's `GapFilter`; this module gives it the model's
-labels and settings, and turns its runs of score frames into events with times. Score
+Scores of labels that last may be smoothed first (see `streamsed.pipeline.smoother`; the
+report does not). The state machine itself is the C++ core's `GapFilter`; this module gives
+it the model's labels and settings, and turns its runs of score frames into events with times. Score
 frame `j` stands for the samples from `j * score_frame_length` up to the next frame's; an
 event never reaches past the end of the recording.
 """
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from streamsed import _core
 from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
+from streamsed.pipeline.smoother import ScoreSmoother
 
 
 class EventTracker:
@@ -27,7 +29,7 @@ class EventTracker:
     labels : sequence of str
         The columns of the scores.
     config : PostConfig
-        Thresholds, gaps and durations, in seconds.
+        Thresholds; smoothing, gaps and durations in seconds.
     frontend : FrontendConfig
         The grid that the scores lie on.
 
@@ -44,6 +46,9 @@ class EventTracker:
         self._frontend = frontend
         self._min_gaps = self._frames(config.per_label("min_gap", labels))
         self._min_durations = self._frames(config.per_label("min_duration", labels))
+        self._smoother = ScoreSmoother(
+            self._reaches(config.per_label("smoothing", labels))
+        )
         self._filter = _core.GapFilter(
             onset_thresholds=_float32(config.per_label("onset_threshold", labels)),
             offset_thresholds=_float32(config.per_label("offset_threshold", labels)),
@@ -54,7 +59,7 @@ class EventTracker:
     @property
     def latency(self) -> int:
         """Score frames from the end of an event until it can be known that it ended."""
-        return max(1, int(self._min_gaps.max()))
+        return max(1, int(self._min_gaps.max())) + self._smoother.latency
 
     def push(self, scores: NDArray[np.float32]) -> list[Event]:
         """Take the next final scores and return the events that they close.
@@ -69,7 +74,8 @@ class EventTracker:
         list of Event
             In the order in which they closed.
         """
-        return self._events(self._filter.push(scores), n_samples=None)
+        smoothed = self._smoother.push(scores)
+        return self._events(self._filter.push(smoothed), n_samples=None)
 
     def provisional(
         self, scores: NDArray[np.float32]
@@ -88,7 +94,7 @@ class EventTracker:
             might go on; the offset of these is the end of what was heard.
         """
         ahead = self._filter.copy()
-        ended = ahead.push(scores)
+        ended = ahead.push(self._smoother.peek(scores))
         ongoing = ahead.open_runs()
         long_enough = (
             ongoing["offset"] - ongoing["onset"]
@@ -101,10 +107,14 @@ class EventTracker:
 
     def flush(self, n_samples: int) -> list[Event]:
         """End the recording of `n_samples` samples: close what is open and return it."""
-        return self._events(self._filter.flush(), n_samples=n_samples)
+        events = []
+        if len(owed := self._smoother.flush()):
+            events = self._events(self._filter.push(owed), n_samples=n_samples)
+        return events + self._events(self._filter.flush(), n_samples=n_samples)
 
     def reset(self) -> None:
         """Forget everything, as if newly made."""
+        self._smoother.reset()
         self._filter.reset()
 
     def _frames(self, seconds: list[float]) -> NDArray[np.int64]:
@@ -114,6 +124,11 @@ class EventTracker:
         """
         duration = self._frontend.score_frame_duration
         return np.array([math.ceil(value / duration) for value in seconds], np.int64)
+
+    def _reaches(self, seconds: list[float]) -> NDArray[np.int64]:
+        """Count frames to either side such that the median's window lasts the seconds."""
+        duration = self._frontend.score_frame_duration
+        return np.array([round(value / duration / 2) for value in seconds], np.int64)
 
     def _events(self, runs: NDArray[np.void], *, n_samples: int | None) -> list[Event]:
         length = self._frontend.score_frame_length

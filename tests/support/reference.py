@@ -124,3 +124,13 @@ def gap_filter(scores, onset_thresholds, offset_thresholds, min_gaps, min_durati
             closing = min(offset + max(min_gaps[label], 1) - 1, len(scores))
             closed.append((closing, label, onset, offset, mean(column[onset:offset])))
     return [run for _, *run in sorted(closed)]
+
+
+def smooth(scores, reaches):
+    """Replace each score by the upper median of those within reach of it."""
+    smoothed = scores.copy()
+    for label, reach in enumerate(reaches):
+        for frame in range(len(scores)):
+            window = sorted(scores[max(0, frame - reach) : frame + reach + 1, label])
+            smoothed[frame, label] = window[len(window) // 2]
+    return smoothed

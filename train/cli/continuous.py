@@ -23,7 +23,7 @@ from train.mixing.continuous import ContinuousMixer
 from train.mixing.soundbank import Soundbank
 from train.provenance import current_command
 
-WIDTH = 150
+WIDTH = 165
 """Columns of the tables where a terminal has fewer."""
 
 

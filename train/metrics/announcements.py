@@ -1,4 +1,4 @@
-"""When a listener is told of an event: the delay of announcements, and the false ones.
+"""Announcements: how late an event is reported to a listener, and false reports.
 
 A listener does not wait until an event is final: the runtime announces it (`opened`) as
 soon as it looks like one. An announcement is *of* a reference event if it has its label
@@ -21,19 +21,19 @@ SOON = 1.0
 """Seconds after its onset by which an event should be announced."""
 
 
-class TimedChange(NamedTuple):
-    """A change, and when a listener can know it: seconds of the recording, played so far.
+class TimedUpdate(NamedTuple):
+    """An update of a stream, and the seconds of the recording after which it is known.
 
-    Computing and the size of chunks come on top.
+    The time for computing and for waiting until a chunk is full comes on top.
     """
 
     time: float
-    change: EventUpdate
+    update: EventUpdate
 
 
 @dataclass(frozen=True, slots=True)
 class Announcements:
-    """What a listener was told in one recording.
+    """The announcements of one recording.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Announcements:
         Seconds from each reference event's onset until it was announced; None if it never
         was.
     false : list of Event
-        What was announced of no reference event.
+        Announcements of no reference event.
     repeated : int
         Announcements of an event that was announced already.
     """
@@ -52,24 +52,24 @@ class Announcements:
 
 
 def announcements(
-    reference: Sequence[Event], changes: Sequence[TimedChange]
+    reference: Sequence[Event], updates: Sequence[TimedUpdate]
 ) -> Announcements:
-    """Compare what was announced with what there was.
+    """Find the announcement of each reference event, and the others.
 
     Parameters
     ----------
     reference : sequence of Event
         The truth of one recording.
-    changes : sequence of TimedChange
-        What a listener was shown, from `replay`.
+    updates : sequence of TimedUpdate
+        Every update of the stream, in order.
     """
     delays: list[float | None] = [None] * len(reference)
     false: list[Event] = []
     repeated = 0
-    for time, change in changes:
-        if change.state != "opened":
+    for time, update in updates:
+        if update.state != "opened":
             continue
-        event = change.event
+        event = update.event
         meant = [
             place
             for place, truth in enumerate(reference)

@@ -73,7 +73,7 @@ def fates(reference: Sequence[Event], estimated: Sequence[Event]) -> list[str]:
 
 
 def _fate(row: int, there: Spans, claimed: Spans, others: Spans) -> str:
-    """Say what became of a reference event that no event hits."""
+    """Find what became of a reference event that no event hits."""
     onset, offset = span = there[row]
     touching = [each for each in claimed if overlap(span, [each]) > 0]
     if not touching:

@@ -1,6 +1,6 @@
 """Continuous recordings: minutes of one home, whose events are known exactly.
 
-Ten-second soundscapes say little of what a listener meets: there a room goes on for
+Ten-second soundscapes show little of what a listener meets, where a room goes on for
 hours, one sound follows another, and most sounds are none of the labels. These are the
 recordings that a detector is measured on as it runs::
 
@@ -170,7 +170,7 @@ class ContinuousMixer:
             Seconds of the sound; the background goes on for 5 s at both ends.
         n : int
             At most this many of a label, of as many recordings. Labels are those of whose
-            recordings half are steady.
+            recordings a third are steady.
 
         Yields
         ------
@@ -181,7 +181,7 @@ class ContinuousMixer:
         for label in self.bank.labels:
             clips = self.bank.foreground[label]
             steady = [clip for clip in clips if is_steady(clip, rate)]
-            if 2 * len(steady) < len(clips):
+            if 3 * len(steady) < len(clips):
                 continue
             for index in sorted(rng.permutation(len(steady))[:n]):
                 length, first = self._samples(duration), self._samples(5.0)

@@ -5,11 +5,14 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sounds import RATE, scene
 
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
 from streamsed.detector import Detector
 from streamsed.events import Event
+from streamsed.pipeline.segmenter import Segmenter
 from streamsed.pipeline.trace import Trace
 from train.cli import app as cli
 from train.datasets.clip_features import score_targets
@@ -68,7 +71,7 @@ def test_a_replay_is_the_detector_to_the_last_bit(model, stream, seconds):
 
     kept = keep(model, samples)
     events, replayed = replay(kept, stream, POST)
-    assert [each.change for each in replayed] == [change for _, change in changes]
+    assert [each.update for each in replayed] == [change for _, change in changes]
     for (now, _), each in zip(changes, replayed, strict=True):
         assert now - CHUNK / RATE <= each.time <= now + 1e-9
     closed = [change.event for _, change in changes if change.state == "closed"]
@@ -79,6 +82,28 @@ def test_a_replay_is_the_detector_to_the_last_bit(model, stream, seconds):
     if seconds > 1:  # the last score frame may begin after the end
         found = scores_to_events(scores, kept.labels, POST, FRONTEND)
         assert [e.onset for e in found] == [e.onset for e in events]
+
+
+SMALL = FrontendConfig(
+    sample_rate=8000,
+    n_fft=64,
+    win_length=64,
+    hop_length=16,
+    n_mels=4,
+    fmax=4000.0,
+    segment_frames=32,
+    subsampling=4,
+)
+
+
+@given(st.integers(0, 1500), st.integers(1, 8), st.booleans())
+def test_segments_end_where_the_segmenter_ends_them(n_samples, step, partial):
+    segmenter = Segmenter(SMALL, step=step, partial=partial)
+    frames = np.zeros((1 + n_samples // SMALL.hop_length, 4), np.float32)
+    whole = [*segmenter.push(frames), *segmenter.flush()]
+    assert segment_ends(n_samples, SMALL, step=step, partial=partial) == [
+        segment.end for segment in whole
+    ]
 
 
 def test_segments_that_were_not_kept_are_asked_for_in_vain(model):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from streamsed.events import Event
 from streamsed.pipeline.lifecycle import EventUpdate
-from train.metrics.announcements import TimedChange, announcements, summarise
+from train.metrics.announcements import TimedUpdate, announcements, summarise
 from train.metrics.criteria import event_counts
 from train.metrics.event_errors import CAUSES, FATES, causes, fates
 
@@ -79,14 +79,14 @@ def test_fates_and_causes_agree_with_the_counts_of_f1(reference, estimated):
 
 
 def opened(time, event):
-    return TimedChange(time, EventUpdate("opened", 1, event, ongoing=True))
+    return TimedUpdate(time, EventUpdate("opened", 1, event, ongoing=True))
 
 
 def test_the_first_announcement_of_an_event_counts():
     reference = [dog(1, 3), dog(6, 8), cat(1, 3)]
     changes = [
         opened(1.5, dog(0.9, 1.4)),
-        TimedChange(2.0, EventUpdate("updated", 1, dog(1, 2), ongoing=False)),
+        TimedUpdate(2.0, EventUpdate("updated", 1, dog(1, 2), ongoing=False)),
         opened(2.6, dog(2, 2.5)),  # again
         opened(4.2, dog(3.5, 4.1)),  # there is nothing
         opened(4.5, cat(6, 6.5)),  # not of this label

@@ -154,6 +154,22 @@ def test_a_sound_that_is_played_on_does_not_repeat():
     assert likeness(np.tile(noise, 10), 10) > 0.9  # as a loop does
 
 
+def largest_jump(samples):
+    return np.abs(np.diff(samples)).max()
+
+
+def test_grains_and_stretches_of_a_background_join_without_a_jump(monkeypatch):
+    level = Clip(np.ones(4 * RATE, np.float32), ((0, 4 * RATE),))
+    rng = np.random.default_rng(0)
+    sound = extend([level.samples], 30 * RATE, rng, sample_rate=RATE)
+    assert largest_jump(sound[RATE // 10 :]) < 0.02  # it begins at once
+    monkeypatch.setattr("train.mixing.endless.NOISE_BED", 0.0)
+    bank = Soundbank({"Cat": (level,)}, {"fan": (level,), "rain": (level,)}, RATE)
+    samples, beds = Backdrop(bank).draw(rng, 200 * RATE)
+    assert {bed.label for bed in beds} == {"fan", "rain"}
+    assert largest_jump(samples[RATE // 10 :]) < 0.02
+
+
 def test_hums_are_steady_and_beeps_are_not(bank):
     assert all(is_steady(clip, RATE) for clip in bank.foreground["Humming"])
     assert not any(is_steady(clip, RATE) for clip in bank.foreground["Beeping"])

@@ -120,58 +120,55 @@ def measure_events(
     """
     labels = recordings[0].scores.labels
     hours = sum(each.scores.duration for each in recordings) / 3600
-    estimated: list[list[Event]] = []
-    told: list[Announcements] = []
-    for each in recordings:
-        events, changes = replay(each.scores, stream, post)
-        estimated.append(events)
-        told.append(announcements(each.events, changes))
     reference = [each.events for each in recordings]
-    truth = [event for each in reference for event in each]
+    estimated, announced, wrong = _replay_all(recordings, stream, post)
+    truth = [event for events in reference for event in events]
+    of = {k: [i for i, event in enumerate(truth) if event.label == k] for k in labels}
     fate = [f for a, b in zip(reference, estimated, strict=True) for f in fates(a, b)]
-    delays = [delay for each in told for delay in each.delays]
-    false = [event for each in told for event in each.false]
-    wrong = Counter(
-        (event.label, cause)
-        for each, events in zip(recordings, estimated, strict=True)
-        for event, cause, _ in causes(each.events, events, each.others)
-    )
-
-    def per_hour(label: str | None) -> dict[str, float]:
-        return {
-            cause: round(
-                sum(
-                    n
-                    for (k, c), n in wrong.items()
-                    if c == cause and label in (None, k)
-                )
-                / hours,
-                1,
-            )
-            for cause in CAUSES
-        }
-
-    def of(label: str) -> list[int]:
-        return [i for i, event in enumerate(truth) if event.label == label]
-
+    delays = [delay for each in announced for delay in each.delays]
+    false = Counter(event.label for each in announced for event in each.false)
+    repeated = sum(each.repeated for each in announced)
     return {
         **event_counts(reference, estimated, labels).f1().to_dict(),
         "fates": _shares(fate),
-        "fates_per_label": {k: _shares([fate[i] for i in of(k)]) for k in labels},
-        "false_per_hour": per_hour(None),
-        "false_per_hour_per_label": {label: per_hour(label) for label in labels},
+        "fates_per_label": {k: _shares([fate[i] for i in of[k]]) for k in labels},
+        "false_per_hour": _causes(wrong, labels, hours),
+        "false_per_hour_per_label": {k: _causes(wrong, (k,), hours) for k in labels},
         "announced": summarise(delays),
         "announced_per_label": {
-            label: summarise([delays[i] for i in of(label)]) for label in labels
+            k: summarise([delays[i] for i in of[k]]) for k in labels
         },
-        "false_announcements_per_hour": round(len(false) / hours, 1),
+        "false_announcements_per_hour": round(false.total() / hours, 1),
         "false_announcements_per_hour_per_label": {
-            label: round(sum(event.label == label for event in false) / hours, 1)
-            for label in labels
+            k: round(false[k] / hours, 1) for k in labels
         },
-        "repeated_announcements_per_hour": round(
-            sum(each.repeated for each in told) / hours, 1
-        ),
+        "repeated_announcements_per_hour": round(repeated / hours, 1),
+    }
+
+
+def _replay_all(
+    recordings: Sequence[ScoredRecording], stream: StreamConfig, post: PostConfig
+) -> tuple[list[list[Event]], list[Announcements], Counter[tuple[str, str]]]:
+    """Give the events and announcements of each, and count false events by cause."""
+    estimated: list[list[Event]] = []
+    announced: list[Announcements] = []
+    wrong: Counter[tuple[str, str]] = Counter()
+    for each in recordings:
+        events, updates = replay(each.scores, stream, post)
+        estimated.append(events)
+        announced.append(announcements(each.events, updates))
+        false = causes(each.events, events, each.others)
+        wrong.update((event.label, cause) for event, cause, _ in false)
+    return estimated, announced, wrong
+
+
+def _causes(
+    wrong: Counter[tuple[str, str]], labels: Sequence[str], hours: float
+) -> dict[str, float]:
+    """Sum the false events of some labels, an hour, by cause."""
+    return {
+        cause: round(sum(wrong[label, cause] for label in labels) / hours, 1)
+        for cause in CAUSES
     }
 
 

@@ -14,7 +14,7 @@ from train.metrics.event_errors import CAUSES, FATES
 NOTES = (
     (
         "F1: event-based, onset within 0.2 s, offset within 0.2 s or 20 % of the length. "
-        "Announced: the delay from an event's onset until a listener is told of it, without "
+        "Announced: the delay from an event's onset until it is reported, without "
         "the time for computing: median and 90th percentile of the events that are announced "
         "at all; never and within 1 s: of all events. False announcements overlap no event of "
         "their label."
@@ -69,15 +69,15 @@ def _by_latency(rows: Sequence[Mapping[str, Any]]) -> Table:
         "false events/h",
     )
     for row in rows:
-        told = row["announced"]
+        announced = row["announced"]
         table.add_row(
             f"{row['latency']:g}",
             _percent(row["event_f1_macro"]),
             _percent(row["event_f1_micro"]),
-            _percent(told["never"]),
-            _percent(told["within_1_s"]),
-            _seconds(told["median"]),
-            _seconds(told["p90"]),
+            _percent(announced["never"]),
+            _percent(announced["within_1_s"]),
+            _seconds(announced["median"]),
+            _seconds(announced["p90"]),
             f"{row['false_announcements_per_hour']:.0f}",
             f"{sum(row['false_per_hour'].values()):.0f}",
         )
@@ -90,30 +90,32 @@ def _labels(stream: Mapping[str, Any], n_events: Mapping[str, int]) -> Table:
         "%", "n", "F1", *FATES, "never ann.", "in 1 s", "median (s)", "false ann./h"
     )
     for label, n in n_events.items():
-        told = stream["announced_per_label"][label]
+        announced = stream["announced_per_label"][label]
         table.add_row(
             label,
             str(n),
             _percent(stream["event_f1_per_label"][label]),
             *(_percent(stream["fates_per_label"][label][fate]) for fate in FATES),
-            _percent(told["never"]),
-            _percent(told["within_1_s"]),
-            _seconds(told["median"]),
+            _percent(announced["never"]),
+            _percent(announced["within_1_s"]),
+            _seconds(announced["median"]),
             f"{stream['false_announcements_per_hour_per_label'][label]:.0f}",
         )
-    told = stream["announced"]
+    announced = stream["announced"]
     table.add_section()
     table.add_row(
-        "all (macro, micro)",
+        "all, F1 micro",
         str(sum(n_events.values())),
-        f"{_percent(stream['event_f1_macro'])}, {_percent(stream['event_f1_micro'])}",
+        _percent(stream["event_f1_micro"]),
         *(_percent(stream["fates"][fate]) for fate in FATES),
-        _percent(told["never"]),
-        _percent(told["within_1_s"]),
-        _seconds(told["median"]),
+        _percent(announced["never"]),
+        _percent(announced["within_1_s"]),
+        _seconds(announced["median"]),
         f"{stream['false_announcements_per_hour']:.0f}",
         style="bold",
     )
+    macro = _percent(stream["event_f1_macro"])
+    table.add_row("F1 macro", "", macro, style="bold")
     return table
 
 

@@ -17,7 +17,7 @@ from train.metrics.intervals import merge_overlaps, overlap
 def false_events(
     recordings: Sequence[ScoredRecording], stream: StreamConfig, post: PostConfig
 ) -> dict[str, Any]:
-    """Count events of backgrounds alone, and say over which kind and of which label."""
+    """Count events of backgrounds alone, by the kind of background and by label."""
     hours = sum(each.scores.duration for each in recordings) / 3600
     over: Counter[tuple[str, str]] = Counter()
     for each in recordings:
@@ -56,7 +56,7 @@ def other_sounds(
 def steady_sounds(
     recordings: Sequence[ScoredRecording], stream: StreamConfig, post: PostConfig
 ) -> dict[str, dict[str, float]]:
-    """Say into how many events steady sounds fall, and how much of them these cover."""
+    """Count the events into which steady sounds fall, and the share that they cover."""
     rows: dict[str, list[tuple[int, float, int]]] = defaultdict(list)
     for each in recordings:
         truth = each.events[0]

@@ -2,16 +2,16 @@
 
 Running the network is what detection costs; everything behind it takes a hundredth of the
 time. So a recording is scored once, segment by segment, and what follows, stitching at any
-latency, thresholds, hysteresis, gaps, durations, and the changes that a listener is shown,
+latency, thresholds, hysteresis, gaps, durations, and the updates that a listener gets,
 is run again from the kept scores as often as one likes::
 
     samples > segments > network > RecordingScores   once: `score_recording`
     RecordingScores > stitcher > final scores        `final_scores`, a latency
     final scores > tracker > events                  `train.evaluate.scores_to_events`
-    RecordingScores > the whole Detector > changes   `replay`, a latency and settings
+    RecordingScores > the whole Detector > updates   `replay`, a latency and settings
 
 `replay` feeds the kept scores to the runtime's own `Detector` in place of its model, so
-that its events and changes are those of a stream, to the last bit.
+that its events and updates are those of a stream, to the last bit.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from streamsed.inference.selection import Candidate
 from streamsed.pipeline.extractor import Progress
 from streamsed.pipeline.stitcher import Stitcher
 from train.evaluation.continuous.recording_scores import Float32, RecordingScores
-from train.metrics.announcements import TimedChange
+from train.metrics.announcements import TimedUpdate
 
 
 def final_scores(recorded: RecordingScores, stream: StreamConfig) -> Float32:
@@ -38,7 +38,7 @@ def final_scores(recorded: RecordingScores, stream: StreamConfig) -> Float32:
 
 def replay(
     recorded: RecordingScores, stream: StreamConfig, post: PostConfig
-) -> tuple[list[Event], list[TimedChange]]:
+) -> tuple[list[Event], list[TimedUpdate]]:
     """Run everything behind the network again, as a stream runs it.
 
     Parameters
@@ -54,7 +54,7 @@ def replay(
     -------
     events : list of Event
         All that close, sorted.
-    changes : list of TimedChange
+    updates : list of TimedUpdate
         All that a listener is shown, in their order.
 
     Raises
@@ -63,7 +63,7 @@ def replay(
         The settings do not fit the scores.
     """
     detector = Detector(_played_back(recorded), stream=stream, post=post)
-    changes: list[TimedChange] = []
+    updates: list[TimedUpdate] = []
     region = np.zeros(recorded.frontend.segment_score_frames, np.float32)
     last = 0
     for segment, scores in recorded.select(stream):
@@ -72,14 +72,14 @@ def replay(
             due = detector.consume(
                 Progress(round(time * detector.sample_rate), between)
             )
-            changes += [TimedChange(time, change) for change in due]
+            updates += [TimedUpdate(time, update) for update in due]
         time, last = recorded.time_of(segment.end), segment.end
         taken = detector.consume(segment, SegmentScores(scores, region))
-        changes += [TimedChange(time, change) for change in taken]
+        updates += [TimedUpdate(time, update) for update in taken]
     ended = detector.consume(Progress(recorded.n_samples, last, ended=True))
-    changes += [TimedChange(recorded.duration, change) for change in ended]
-    closed = [each.change.event for each in changes if each.change.state == "closed"]
-    return sorted(closed), changes
+    updates += [TimedUpdate(recorded.duration, update) for update in ended]
+    closed = [each.update.event for each in updates if each.update.state == "closed"]
+    return sorted(closed), updates
 
 
 class _NoEngine:
