@@ -13,8 +13,6 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
-
 from streamsed.config import PostConfig, StreamConfig
 from streamsed.events import Event
 from streamsed.exclusive import InUse, exclusive
@@ -22,7 +20,7 @@ from streamsed.inference.model import Model, SegmentScores
 from streamsed.pipeline.extractor import Extracted, Progress, SegmentExtractor
 from streamsed.pipeline.lifecycle import EventLifecycle, EventUpdate
 from streamsed.pipeline.segmenter import Segment
-from streamsed.pipeline.stitcher import Stitcher
+from streamsed.pipeline.stitcher import ScoreFrames, Stitcher
 from streamsed.pipeline.trace import Observer
 from streamsed.pipeline.tracker import EventTracker
 from streamsed.samples import Float32
@@ -63,7 +61,7 @@ class Detector:
         self._step, self._wait = self.stream.in_score_frames(frontend)
         self._extractor = self.new_extractor()
         self._stitcher = Stitcher(
-            n_columns=len(info.labels) + 1,  # the region travels with the scores
+            n_labels=len(info.labels),
             segment_length=frontend.segment_score_frames,
             latency=self._wait,
         )
@@ -198,14 +196,8 @@ class Detector:
         return []
 
     @exclusive
-    def pending(self) -> Float32:
-        """Return what is known of the score frames that are not final.
-
-        Returns
-        -------
-        float32 (n_frames, n_labels + 1)
-            Scores, and the self-mask's region probability behind them.
-        """
+    def pending(self) -> ScoreFrames:
+        """Return what is known of the score frames that are not final."""
         return self._stitcher.pending()
 
     @exclusive
@@ -246,18 +238,16 @@ class Detector:
         self, segment: Segment, scored: SegmentScores
     ) -> list[EventUpdate]:
         """Take a segment's scores: some frames become final, others provisional."""
-        view = np.concatenate([scored.scores, scored.region[:, None]], axis=1)
+        view = ScoreFrames(scored.scores, scored.region)
         final = self._stitcher.push(view, segment.start, segment.end)
         updates = self._lifecycle.push(self._track(final))
-        pending = np.ascontiguousarray(self._stitcher.pending()[:, :-1])
+        pending = self._stitcher.pending().scores
         return updates + self._lifecycle.revise(*self._tracker.provisional(pending))
 
-    def _track(self, views: Float32) -> list[Event]:
+    def _track(self, final: ScoreFrames) -> list[Event]:
         if self.observer is not None:
-            self.observer.add_views(views)
-        if not len(views):
-            return []
-        return self._tracker.push(np.ascontiguousarray(views[:, :-1]))
+            self.observer.add_scores(final)
+        return self._tracker.push(final.scores) if len(final) else []
 
 
 def _closed(updates: Sequence[EventUpdate]) -> list[Event]:

@@ -31,6 +31,7 @@ from streamsed.events import Event
 from streamsed.live.listener import Listener
 from streamsed.live.summary import Summary
 from streamsed.pipeline.lifecycle import EventUpdate
+from streamsed.pipeline.stitcher import ScoreFrames
 
 REFRESH = 0.25
 """Seconds between two pictures."""
@@ -54,7 +55,7 @@ class LiveView:
         self._console = console
         self._live = Live(console=console, screen=True, auto_refresh=False)
         self._drawn = 0.0
-        self._views: deque[NDArray[np.float32]] = deque(maxlen=1024)  # of single frames
+        self._final: deque[NDArray[np.float32]] = deque(maxlen=1024)  # of single frames
         self._events: dict[int, EventUpdate] = {}  # newest last
         self._notice = ""
 
@@ -92,9 +93,9 @@ class LiveView:
     def add_frames(self, frames: NDArray[np.float32]) -> None:
         """Take no notice: the lanes show scores."""
 
-    def add_views(self, views: NDArray[np.float32]) -> None:
+    def add_scores(self, final: ScoreFrames) -> None:
         """Remember final scores."""
-        self._views.extend(views)
+        self._final.extend(final.scores)
 
     def tick(self, listener: Listener) -> None:
         """Draw, if the last picture is old enough."""
@@ -153,9 +154,9 @@ class LiveView:
         name_width = min(18, max(map(len, labels)))
         n_cells = max(8, width - name_width - 7)
         duration = listener.detector.model.info.frontend.score_frame_duration
-        pending = listener.detector.pending()
-        known = [*self._views, *pending]
-        scores = np.array(known or np.zeros((1, len(labels) + 1)))[:, :-1]
+        pending = listener.detector.pending().scores
+        known = [*self._final, *pending]
+        scores = np.array(known or np.zeros((1, len(labels))))
         end = (listener.detector.n_final + len(pending)) * duration
         edges = now - SPAN + SPAN * np.arange(n_cells + 1) / n_cells
         frames = ((edges - end) / duration).astype(int) + len(scores)

@@ -17,12 +17,40 @@ only view's weight cancels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
-from numpy.typing import NDArray
 
 from streamsed.exclusive import InUse, exclusive
+from streamsed.samples import Float32
 
-Scores = NDArray[np.float32]
+
+@dataclass(frozen=True, slots=True)
+class ScoreFrames:
+    """Successive score frames; its length is their number.
+
+    Parameters
+    ----------
+    scores : float32 (n_frames, n_labels)
+        In [0, 1].
+    region : float32 (n_frames,)
+        The self-mask's probability that anything sounds, in [0, 1].
+    """
+
+    scores: Float32
+    region: Float32
+
+    def __len__(self) -> int:
+        return len(self.region)
+
+    @classmethod
+    def joined(cls, parts: Sequence[ScoreFrames]) -> ScoreFrames:
+        """Put parts, at least one, behind each other."""
+        return cls(
+            np.concatenate([part.scores for part in parts]),
+            np.concatenate([part.region for part in parts]),
+        )
 
 
 class Stitcher:
@@ -30,7 +58,7 @@ class Stitcher:
 
     Parameters
     ----------
-    n_columns : int
+    n_labels : int
         Scores per frame.
     segment_length : int
         Score frames in a segment.
@@ -39,17 +67,20 @@ class Stitcher:
 
     Examples
     --------
-    >>> stitcher = Stitcher(n_columns=1, segment_length=4, latency=4)
-    >>> ones, zeros = np.ones((4, 1), np.float32), np.zeros((4, 1), np.float32)
-    >>> stitcher.push(ones, 0, 4).ravel().tolist()  # frame 0 is now 4 old
+    >>> stitcher = Stitcher(n_labels=1, segment_length=4, latency=4)
+    >>> ones, zeros = (
+    ...     ScoreFrames(np.full((4, 1), score, np.float32), np.zeros(4, np.float32))
+    ...     for score in (1, 0)
+    ... )
+    >>> stitcher.push(ones, 0, 4).scores.ravel().tolist()  # frame 0 is now 4 old
     [1.0]
-    >>> stitcher.push(zeros, 2, 6).ravel().tolist()  # frame 1 fell due before this view
+    >>> stitcher.push(zeros, 2, 6).scores.ravel().tolist()  # 1 fell due before this view
     [1.0, 0.6666666865348816]
-    >>> stitcher.flush().ravel().tolist()
+    >>> stitcher.flush().scores.ravel().tolist()
     [0.3333333432674408, 0.0, 0.0]
     """
 
-    def __init__(self, *, n_columns: int, segment_length: int, latency: int) -> None:
+    def __init__(self, *, n_labels: int, segment_length: int, latency: int) -> None:
         if not 1 <= latency <= segment_length:
             raise ValueError(
                 f"latency={latency} must be from 1 to {segment_length} score frames"
@@ -59,8 +90,9 @@ class Stitcher:
         self._latency = latency
         # A frame waits for at most `latency`; a segment reaches no further past it.
         capacity = 2 * segment_length
-        self._sums = np.zeros((capacity, n_columns), dtype=np.float64)
-        self._weights = np.zeros((capacity, 1), dtype=np.float64)
+        self._scores = np.zeros((capacity, n_labels), dtype=np.float64)  # sums of views
+        self._region = np.zeros(capacity, dtype=np.float64)
+        self._weights = np.zeros(capacity, dtype=np.float64)
         self.reset()
 
     @property
@@ -71,28 +103,28 @@ class Stitcher:
     @exclusive
     def reset(self) -> None:
         """Forget everything, as if newly made."""
-        self._sums[:] = 0
-        self._weights[:] = 0
+        for sums in (self._scores, self._region, self._weights):
+            sums[:] = 0
         self._flushed = False
-        self.n_final = 0  # frames given out; row 0 of the sums is frame n_final
+        self.n_final = 0  # frames given out; row 0 of the sums is the next
         self._end = 0  # end of the newest view
 
     @exclusive
-    def push(self, scores: Scores, start: int, end: int) -> Scores:
+    def push(self, view: ScoreFrames, start: int, end: int) -> ScoreFrames:
         """Add the view of one segment; return the frames that it makes final.
 
         Parameters
         ----------
-        scores : float32 (segment_length, n_columns)
-            The model's scores; rows past `end - start` belong to padding.
+        view : ScoreFrames of segment_length
+            What the model says; frames past `end - start` belong to padding.
         start, end : int
             Score frames of the recording that the view covers; `end` is also how far the
             recording has come, and never falls.
 
         Returns
         -------
-        float32 (n_frames, n_columns)
-            The scores of the next frames of the recording, final.
+        ScoreFrames
+            The next frames of the recording, final.
 
         Raises
         ------
@@ -105,41 +137,46 @@ class Stitcher:
         length = end - start
         skipped = max(0, self.n_final - start)  # frames that are final already
         position = np.arange(skipped, length)
-        weights = np.minimum(position + 1, length - position)[:, None]
+        weights = np.minimum(position + 1, length - position)
         first = start + skipped - self.n_final
         rows = slice(first, first + length - skipped)
-        self._sums[rows] += weights * scores[skipped:length].astype(np.float64)
+        scores, region = view.scores[skipped:length], view.region[skipped:length]
+        self._scores[rows] += weights[:, None] * scores.astype(np.float64)
+        self._region[rows] += weights * region.astype(np.float64)
         self._weights[rows] += weights
         self._end = max(self._end, end)
         after = self.advance(end)
-        return np.concatenate([before, after]) if len(before) else after
+        return ScoreFrames.joined([before, after]) if len(before) else after
 
     @exclusive
-    def advance(self, n_score_frames: int) -> Scores:
+    def advance(self, n_score_frames: int) -> ScoreFrames:
         """Return the frames that are final now that the recording has come this far."""
         due = n_score_frames - self._latency + 1
         return self._take(max(0, min(due, self._end) - self.n_final))
 
     @exclusive
-    def pending(self) -> Scores:
-        """Return what is known of the frames that are not final: (n_frames, n_columns)."""
+    def pending(self) -> ScoreFrames:
+        """Return what is known of the frames that are not final."""
         return self._mean(self._end - self.n_final)
 
     @exclusive
-    def flush(self) -> Scores:
+    def flush(self) -> ScoreFrames:
         """End the recording: return all frames still owed, final."""
         self._flushed = True
         return self._take(self._end - self.n_final)
 
-    def _mean(self, n_frames: int) -> Scores:
+    def _mean(self, n_frames: int) -> ScoreFrames:
         weights = np.maximum(self._weights[:n_frames], 1)  # a frame nobody scored is 0
-        return (self._sums[:n_frames] / weights).astype(np.float32)
+        return ScoreFrames(
+            (self._scores[:n_frames] / weights[:, None]).astype(np.float32),
+            (self._region[:n_frames] / weights).astype(np.float32),
+        )
 
-    def _take(self, n_frames: int) -> Scores:
-        scores = self._mean(n_frames)
+    def _take(self, n_frames: int) -> ScoreFrames:
+        taken = self._mean(n_frames)
         if n_frames:
-            for rows in (self._sums, self._weights):
-                rows[:-n_frames] = rows[n_frames:]
-                rows[-n_frames:] = 0
+            for sums in (self._scores, self._region, self._weights):
+                sums[:-n_frames] = sums[n_frames:]
+                sums[-n_frames:] = 0
             self.n_final += n_frames
-        return scores
+        return taken

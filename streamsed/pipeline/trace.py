@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from streamsed.pipeline.stitcher import ScoreFrames
 from streamsed.samples import Float32
 
 
@@ -16,8 +17,8 @@ class Observer(Protocol):
     def add_frames(self, frames: Float32) -> None:
         """Take log-mel frames, float32 (n_frames, n_mels)."""
 
-    def add_views(self, views: Float32) -> None:
-        """Take final scores with the region behind them, (n_frames, n_labels + 1)."""
+    def add_scores(self, final: ScoreFrames) -> None:
+        """Take the next frames whose scores are final, none at times."""
 
 
 @dataclass(slots=True)
@@ -31,7 +32,7 @@ class Trace:
     """
 
     keep_frames: bool = False
-    _views: list[Float32] = field(default_factory=list)
+    _final: list[ScoreFrames] = field(default_factory=list)
     _frames: list[Float32] = field(default_factory=list)
 
     def add_frames(self, frames: Float32) -> None:
@@ -39,19 +40,19 @@ class Trace:
         if self.keep_frames:
             self._frames.append(frames)
 
-    def add_views(self, views: Float32) -> None:
-        """Keep final scores with the region behind them, (n_frames, n_labels + 1)."""
-        self._views.append(views)
+    def add_scores(self, final: ScoreFrames) -> None:
+        """Keep frames whose scores are final."""
+        self._final.append(final)
 
     @property
     def scores(self) -> Float32:
         """Final scores, float32 (n_score_frames, n_labels)."""
-        return np.concatenate(self._views)[:, :-1]
+        return ScoreFrames.joined(self._final).scores
 
     @property
     def region(self) -> Float32:
         """The self-mask's region probability, float32 (n_score_frames,)."""
-        return np.concatenate(self._views)[:, -1]
+        return ScoreFrames.joined(self._final).region
 
     @property
     def frames(self) -> Float32:

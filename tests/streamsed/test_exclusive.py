@@ -14,7 +14,7 @@ from streamsed.exclusive import InUse, exclusive
 from streamsed.pipeline.extractor import SegmentExtractor
 from streamsed.pipeline.lifecycle import EventLifecycle
 from streamsed.pipeline.segmenter import Segmenter
-from streamsed.pipeline.stitcher import Stitcher
+from streamsed.pipeline.stitcher import ScoreFrames, Stitcher
 
 REFUSAL = "Stage is in use by another thread; give each thread its own"
 
@@ -150,9 +150,9 @@ STAGES = {
         ],
     ),
     "Stitcher": (
-        lambda: Stitcher(n_columns=2, segment_length=128, latency=8),
+        lambda: Stitcher(n_labels=1, segment_length=128, latency=8),
         [
-            lambda s: s.push(SEGMENT, 0, 128),
+            lambda s: s.push(ScoreFrames(SEGMENT[:, :1], SEGMENT[:, 1]), 0, 128),
             lambda s: s.advance(128),
             lambda s: s.pending(),
             lambda s: s.flush(),

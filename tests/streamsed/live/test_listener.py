@@ -126,9 +126,9 @@ class Views:
     def add_frames(self, frames):
         pass
 
-    def add_views(self, views):
-        self.n_views += len(views)
-        assert (views[:, :-1] > 0).all()  # a frame that nobody saw would be exactly 0
+    def add_scores(self, final):
+        self.n_views += len(final)
+        assert (final.scores > 0).all()  # a frame that nobody saw would be exactly 0
 
 
 @pytest.mark.parametrize("chunk", [30 * RATE, 7 * RATE + 1, 60 * RATE])

@@ -6,9 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from streamsed.pipeline.stitcher import Stitcher
+from streamsed.pipeline.stitcher import ScoreFrames, Stitcher
 
 LENGTH = 8  # score frames in a segment
+
+
+def pair(columns):
+    """Make the last column the region."""
+    return ScoreFrames(columns[:, :-1], columns[:, -1])
+
+
+def columns_of(frames):
+    return np.column_stack([frames.scores, frames.region])
 
 
 @st.composite
@@ -20,42 +29,47 @@ def schedules(draw):
 
 
 def views_of(step, latency, n_frames, *, seed=0):
-    """(start, end, scores) of every segment that a recording is scored in."""
+    """(start, end, view) of every segment that a recording is scored in."""
     ends = list(range(step, LENGTH, step)) if latency < LENGTH else []
     ends = [end for end in [*ends, *range(LENGTH, n_frames, step)] if end < n_frames]
     ends.append(n_frames)
     rng = np.random.default_rng(seed)
     return [
-        (max(0, end - LENGTH), end, rng.random((LENGTH, 2), dtype=np.float32))
+        (
+            max(0, end - LENGTH),
+            end,
+            pair(rng.random((LENGTH, 3), dtype=np.float32)),
+        )
         for end in ends
     ]
 
 
 def stitch_at_once(views, latency, n_frames):
     """The slow twin: exact weighted means over the views that came in time."""
-    final = np.zeros((n_frames, 2))
+    final = np.zeros((n_frames, 3))
     for frame in range(n_frames):
-        for column in range(2):
+        for column in range(3):
             total, weights = Fraction(0), 0
-            for start, end, scores in views:
+            for start, end, view in views:
                 if start <= frame < end <= frame + latency:
                     weight = min(frame - start + 1, end - frame)
-                    total += weight * Fraction(float(scores[frame - start, column]))
+                    score = columns_of(view)[frame - start, column]
+                    total += weight * Fraction(float(score))
                     weights += weight
             final[frame, column] = total / weights
     return final
 
 
-def run(views, latency, *, stops=(), n_columns=2):
+def run(views, latency, *, stops=()):
     """Stitch with `advance` called at these moments as well as where it must be."""
-    stitcher = Stitcher(n_columns=n_columns, segment_length=LENGTH, latency=latency)
+    stitcher = Stitcher(n_labels=2, segment_length=LENGTH, latency=latency)
     stops, final = sorted(stops), []
     for start, end, scores in views:
         while stops and stops[0] < end:
             final.append(stitcher.advance(stops.pop(0)))
         final.append(stitcher.push(scores, start, end))
     final.append(stitcher.flush())
-    return np.concatenate(final)
+    return columns_of(ScoreFrames.joined(final))
 
 
 @given(schedules())
@@ -79,7 +93,7 @@ def test_a_frame_is_final_exactly_when_the_recording_is_latency_past_its_start(
 ):
     _, latency, n_frames = schedule
     views = {end: (start, scores) for start, end, scores in views_of(*schedule)}
-    stitcher = Stitcher(n_columns=2, segment_length=LENGTH, latency=latency)
+    stitcher = Stitcher(n_labels=2, segment_length=LENGTH, latency=latency)
     n_final = 0
     for now in range(1, n_frames + 1):
         if now in views:
@@ -96,22 +110,22 @@ def test_a_frame_is_final_exactly_when_the_recording_is_latency_past_its_start(
 def test_constant_scores_stay_constant(schedule, value):
     _, latency, n_frames = schedule
     views = [
-        (start, end, np.full((LENGTH, 2), value, np.float32))
+        (start, end, pair(np.full((LENGTH, 3), value, np.float32)))
         for start, end, _ in views_of(*schedule)
     ]
-    expected = np.full((n_frames, 2), value, np.float32)
+    expected = np.full((n_frames, 3), value, np.float32)
     assert_array_equal(run(views, latency), expected)
 
 
 @pytest.mark.parametrize("end", [1, 5, LENGTH])
 def test_the_weights_of_a_single_view_cancel(end):
-    scores = np.random.default_rng(0).random((LENGTH, 2), dtype=np.float32)
-    assert_array_equal(run([(0, end, scores)], LENGTH), scores[:end])
+    columns = np.random.default_rng(0).random((LENGTH, 3), dtype=np.float32)
+    assert_array_equal(run([(0, end, pair(columns))], LENGTH), columns[:end])
 
 
 def test_the_middle_of_a_segment_outweighs_the_edge_of_another():
-    early = np.zeros((LENGTH, 2), np.float32)
-    late = np.ones((LENGTH, 2), np.float32)
+    early = pair(np.zeros((LENGTH, 3), np.float32))
+    late = pair(np.ones((LENGTH, 3), np.float32))
     final = run([(0, 8, early), (4, 12, late)], LENGTH)
     # Frame 0 fell due when 8 had come; 1 to 3 were seen once; 4 to 7 twice, at distances
     # 4, 3, 2, 1 from the end of the one and 1, 2, 3, 4 from the start of the other.
@@ -120,28 +134,29 @@ def test_the_middle_of_a_segment_outweighs_the_edge_of_another():
 
 
 def test_pending_is_what_a_flush_now_would_give():
-    stitcher = Stitcher(n_columns=2, segment_length=LENGTH, latency=6)
+    stitcher = Stitcher(n_labels=2, segment_length=LENGTH, latency=6)
     for start, end, scores in views_of(3, 6, 17)[:-1]:
         stitcher.push(scores, start, end)
     pending = stitcher.pending()
     assert len(pending) > 0
-    assert_array_equal(pending, stitcher.flush())
+    assert_array_equal(columns_of(pending), columns_of(stitcher.flush()))
     assert len(stitcher.pending()) == 0
 
 
 def test_a_reset_stitcher_equals_a_new_one():
-    stitcher = Stitcher(n_columns=2, segment_length=LENGTH, latency=6)
+    stitcher = Stitcher(n_labels=2, segment_length=LENGTH, latency=6)
     for start, end, scores in views_of(3, 6, 20, seed=1)[:-2]:
         stitcher.push(scores, start, end)
     stitcher.reset()
     views = views_of(3, 6, 13, seed=2)
     final = [stitcher.push(scores, start, end) for start, end, scores in views]
-    assert_array_equal(np.concatenate([*final, stitcher.flush()]), run(views, 6))
+    final = ScoreFrames.joined([*final, stitcher.flush()])
+    assert_array_equal(columns_of(final), run(views, 6))
 
 
 def test_a_flushed_stitcher_refuses_more_until_reset():
-    stitcher = Stitcher(n_columns=2, segment_length=LENGTH, latency=6)
-    scores = np.zeros((LENGTH, 2), np.float32)
+    stitcher = Stitcher(n_labels=2, segment_length=LENGTH, latency=6)
+    scores = pair(np.zeros((LENGTH, 3), np.float32))
     stitcher.push(scores, 0, 5)
     stitcher.flush()
     with pytest.raises(RuntimeError, match="push after flush: call reset"):
@@ -153,4 +168,4 @@ def test_a_flushed_stitcher_refuses_more_until_reset():
 @pytest.mark.parametrize("latency", [0, LENGTH + 1])
 def test_a_latency_outside_a_segment_is_refused(latency):
     with pytest.raises(ValueError, match=f"latency={latency} must be from 1 to 8"):
-        Stitcher(n_columns=1, segment_length=LENGTH, latency=latency)
+        Stitcher(n_labels=1, segment_length=LENGTH, latency=latency)

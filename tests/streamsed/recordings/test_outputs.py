@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from streamsed.events import Event
+from streamsed.pipeline.stitcher import ScoreFrames
 from streamsed.pipeline.trace import Trace
 from streamsed.recordings.detection import Detection, Recording
 from streamsed.recordings.formats import FORMATS
@@ -18,7 +19,8 @@ def recordings_of(*names):
 
 def found_in(recording, n_score_frames=3):
     trace = Trace()
-    trace.add_views(np.full((n_score_frames, 3), 0.25, np.float32))
+    scores = np.full((n_score_frames, 2), 0.25, np.float32)
+    trace.add_scores(ScoreFrames(scores, scores[:, 0]))
     events = [Event("Dog", 0.0, 0.1, 0.25)]
     return Detection(recording, events, n_score_frames * 3448, trace)
 

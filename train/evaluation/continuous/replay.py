@@ -11,7 +11,7 @@ from streamsed.inference.model import Model, SegmentScores
 from streamsed.inference.model_file import ModelInfo
 from streamsed.inference.selection import Candidate
 from streamsed.pipeline.extractor import Progress
-from streamsed.pipeline.stitcher import Stitcher
+from streamsed.pipeline.stitcher import ScoreFrames, Stitcher
 from train.evaluation.continuous.recording_scores import Float32, RecordingScores
 from train.metrics.announcements import TimedUpdate
 
@@ -24,16 +24,18 @@ def final_scores(recorded: RecordingScores, stream: StreamConfig) -> Float32:
     ValueError
         See `RecordingScores.select`.
     """
+    length = recorded.frontend.segment_score_frames
+    region = np.zeros(length, np.float32)  # not kept
     stitcher = Stitcher(
-        n_columns=len(recorded.labels),
-        segment_length=recorded.frontend.segment_score_frames,
+        n_labels=len(recorded.labels),
+        segment_length=length,
         latency=stream.in_score_frames(recorded.frontend)[1],
     )
     final = [
-        stitcher.push(scores, segment.start, segment.end)
+        stitcher.push(ScoreFrames(scores, region), segment.start, segment.end)
         for segment, scores in recorded.select(stream)
     ]
-    return np.concatenate([*final, stitcher.flush()])
+    return ScoreFrames.joined([*final, stitcher.flush()]).scores
 
 
 def replay(
