@@ -14,7 +14,7 @@ import soundfile
 
 from streamsed.audio.decode import file_chunks
 from streamsed.detector import Detector
-from streamsed.pipeline.segmenter import Segment
+from streamsed.pipeline.extractor import SegmentFeatures
 
 SCENE = Path(__file__).parent.parent / "examples" / "scene.flac"
 HOURS = 2
@@ -108,7 +108,7 @@ def parts(path: Path, wav: Path) -> dict[str, float]:
         detector.new_extractor().run(chunks)
     )
     everything = list(detector.new_extractor().run(chunks))
-    segments = [heard for heard in everything if isinstance(heard, Segment)]
+    segments = [heard for heard in everything if isinstance(heard, SegmentFeatures)]
     start = time.perf_counter()
     scored = iter([detector.model.score(segment.features) for segment in segments])
     seconds["network"] = time.perf_counter() - start
@@ -119,7 +119,9 @@ def parts(path: Path, wav: Path) -> dict[str, float]:
         seconds[TOGETHER] = time.perf_counter() - start
     start = time.perf_counter()
     for heard in everything:
-        detector.consume(heard, next(scored) if isinstance(heard, Segment) else None)
+        detector.consume(
+            heard, next(scored) if isinstance(heard, SegmentFeatures) else None
+        )
     seconds["stitching, tracking"] = time.perf_counter() - start
     return seconds
 

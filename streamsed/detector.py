@@ -17,9 +17,13 @@ from streamsed.config import PostConfig, StreamConfig
 from streamsed.events import Event
 from streamsed.exclusive import InUse, exclusive
 from streamsed.inference.model import Model, SegmentScores
-from streamsed.pipeline.extractor import Extracted, Progress, SegmentExtractor
+from streamsed.pipeline.extractor import (
+    Extracted,
+    Progress,
+    SegmentExtractor,
+    SegmentFeatures,
+)
 from streamsed.pipeline.lifecycle import EventLifecycle, EventUpdate
-from streamsed.pipeline.segmenter import Segment
 from streamsed.pipeline.stitcher import ScoreFrames, Stitcher
 from streamsed.pipeline.trace import Observer
 from streamsed.pipeline.tracker import EventTracker
@@ -170,7 +174,7 @@ class Detector:
 
         Parameters
         ----------
-        extracted : frames, Segment or Progress
+        extracted : frames, SegmentFeatures or Progress
             The next thing.
         scored : SegmentScores or None
             The model's answer if that is a segment; None asks it now.
@@ -180,7 +184,7 @@ class Detector:
         list of EventUpdate
             As of `push_updates`.
         """
-        if isinstance(extracted, Segment):
+        if isinstance(extracted, SegmentFeatures):
             return self._consume_segment(
                 extracted, scored or self.model.score(extracted.features)
             )
@@ -235,7 +239,7 @@ class Detector:
         ]
 
     def _consume_segment(
-        self, segment: Segment, scored: SegmentScores
+        self, segment: SegmentFeatures, scored: SegmentScores
     ) -> list[EventUpdate]:
         """Take a segment's scores: some frames become final, others provisional."""
         view = ScoreFrames(scored.scores, scored.region)

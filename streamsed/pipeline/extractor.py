@@ -1,6 +1,6 @@
 """The first half of the path: samples in, segments to be scored out.
 
-    samples > Frontend > Segmenter > frames, segments, progress
+    samples > Frontend > Segmenter > normalize > frames, segments, progress
 
 What is extracted comes as a row of three kinds of things, which the second half (see
 `streamsed.detector`) takes in this order: new frames, for those who watch; segments, to be
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from streamsed.config import FrontendConfig
 from streamsed.exclusive import InUse, exclusive
-from streamsed.pipeline.frontend import Frontend
+from streamsed.pipeline.frontend import Frontend, normalize
 from streamsed.pipeline.segmenter import Segment, Segmenter
 
 Frames = NDArray[np.float32]
@@ -42,7 +42,23 @@ class Progress(NamedTuple):
     ended: bool = False
 
 
-Extracted = Frames | Segment | Progress
+class SegmentFeatures(NamedTuple):
+    """A segment as the network takes it.
+
+    Parameters
+    ----------
+    features : float32 (segment_frames, n_mels)
+        Normalised, in [0, 1].
+    start, end : int
+        Score frames of the recording; see `Segment`.
+    """
+
+    features: Frames
+    start: int
+    end: int
+
+
+Extracted = Frames | SegmentFeatures | Progress
 
 
 class SegmentExtractor:
@@ -92,7 +108,7 @@ class SegmentExtractor:
 
         Yields
         ------
-        frames, Segment or Progress
+        frames, SegmentFeatures or Progress
             To be exhausted before the next call.
 
         Raises
@@ -110,7 +126,7 @@ class SegmentExtractor:
     def flush(self) -> Iterator[Extracted]:
         """End the recording and give what remained."""
         yield from self._cut(self._frontend.flush())
-        yield from self._segmenter.flush()
+        yield from map(self._normalize, self._segmenter.flush())
         yield self._progress()._replace(ended=True)
 
     def run(self, chunks: Iterable[Frames]) -> Iterator[Extracted]:
@@ -123,8 +139,12 @@ class SegmentExtractor:
     def _cut(self, frames: Frames, *, hurry: bool = False) -> Iterator[Extracted]:
         yield frames  # even if there are none: an observer then knows their shape
         if len(frames):
-            yield from self._segmenter.push(frames, hurry=hurry)
+            yield from map(self._normalize, self._segmenter.push(frames, hurry=hurry))
         yield self._progress()
+
+    def _normalize(self, segment: Segment) -> SegmentFeatures:
+        features = normalize(segment.frames, top_db=self._frontend.config.top_db)
+        return SegmentFeatures(features, segment.start, segment.end)
 
     def _progress(self) -> Progress:
         return Progress(self._frontend.n_samples, self._segmenter.n_score_frames)

@@ -25,34 +25,33 @@ from numpy.typing import NDArray
 
 from streamsed.config import FrontendConfig
 from streamsed.exclusive import InUse, exclusive
-from streamsed.pipeline.frontend import normalize
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """The model's view at one moment, placed on the recording's score-frame grid.
+    """What the model sees at one moment, placed on the recording's score-frame grid.
 
     Parameters
     ----------
-    features : float32 (segment_frames, n_mels)
-        Normalised, in [0, 1].
+    frames : float32 (segment_frames, n_mels)
+        Decibels.
     start, end : int
         Score frames `start` to `end` (exclusive) of the recording are in it; where these
         are fewer than a segment holds, the rest at the end is padding.
     """
 
-    features: NDArray[np.float32]
+    frames: NDArray[np.float32]
     start: int
     end: int
 
 
 class Segmenter:
-    """Cut log-mel frames into normalised segments, one every `step` (section 2.1).
+    """Cut log-mel frames into segments, one every `step` (section 2.1).
 
     Parameters
     ----------
     config : FrontendConfig
-        The sizes of segment and score frame, and the floors.
+        The sizes of segment and score frame, and the level of silence.
     step : int
         Score frames from one segment to the next.
     partial : bool
@@ -165,17 +164,12 @@ class Segmenter:
         self._n_frames += len(frames)
 
     def _segment(self, end: int) -> Segment:
-        """Normalise the last segment's worth of frames, padded after the newest."""
+        """Copy the last segment's worth of frames, padded after the newest."""
         config = self._config
         start = max(0, end - config.segment_score_frames)
         n_held = self._n_frames - start * config.subsampling
         held = self._buffer[self._filled - n_held : self._filled]
-        if n_held < config.segment_frames:
-            frames = np.full(
-                (config.segment_frames, config.n_mels), self._silence, dtype=np.float32
-            )
-            frames[:n_held] = held
-        else:
-            frames = held
+        frames = np.empty((config.segment_frames, config.n_mels), dtype=np.float32)
+        frames[:n_held], frames[n_held:] = held, self._silence
         self._last_end = end
-        return Segment(normalize(frames, top_db=config.top_db), start, end)
+        return Segment(frames, start, end)

@@ -21,9 +21,8 @@ from streamsed.audio.decode import audio_files, audio_info, file_chunks
 from streamsed.detector import Detector
 from streamsed.events import Event
 from streamsed.inference.model import SegmentScores
-from streamsed.pipeline.extractor import Extracted, Progress
+from streamsed.pipeline.extractor import Extracted, Progress, SegmentFeatures
 from streamsed.pipeline.lifecycle import EventUpdate
-from streamsed.pipeline.segmenter import Segment
 from streamsed.pipeline.trace import Trace
 
 Chunks = Iterable[NDArray[np.float32]]
@@ -138,7 +137,7 @@ def extract(
     """
     chunks = file_chunks(recording.path, sample_rate=detector.sample_rate)
     for extracted in detector.new_extractor().run(chunks):
-        if scorers is not None and isinstance(extracted, Segment):
+        if scorers is not None and isinstance(extracted, SegmentFeatures):
             yield extracted, scorers.submit(detector.model.score, extracted.features)
         else:
             yield extracted, None

@@ -9,7 +9,7 @@ from numpy.testing import assert_array_equal
 from sounds import cut, scene, silence
 
 from streamsed.config import FrontendConfig
-from streamsed.pipeline.frontend import Frontend, normalize
+from streamsed.pipeline.frontend import Frontend
 from streamsed.pipeline.segmenter import Segmenter
 
 SMALL = FrontendConfig(n_mels=4, segment_frames=64)  # 8 score frames a segment
@@ -47,14 +47,14 @@ def cut_at_once(frames, config, *, step, partial):
         held = frames[start * sub : end * sub]
         silent = np.full((config.segment_frames - len(held), config.n_mels), -100.0)
         padded = np.concatenate([held, silent]).astype(np.float32)
-        segments.append((normalize(padded, top_db=config.top_db), start, end))
+        segments.append((padded, start, end))
     return segments
 
 
 def assert_same_segments(one, other):
     assert spans(one) == spans(other)
     for a, b in zip(one, other, strict=True):
-        assert_array_equal(a.features, b.features)
+        assert_array_equal(a.frames, b.frames)
 
 
 @given(
@@ -71,8 +71,8 @@ def test_segments_are_those_of_the_slow_twin_however_chunked(
     segments = segments_of(segmenter, cut(frames, sizes))
     expected = cut_at_once(frames, SMALL, step=step, partial=partial)
     assert spans(segments) == [(start, end) for _, start, end in expected]
-    for segment, (features, _, _) in zip(segments, expected, strict=True):
-        assert_array_equal(segment.features, features)
+    for segment, (held, _, _) in zip(segments, expected, strict=True):
+        assert_array_equal(segment.frames, held)
 
 
 def test_chunking_does_not_change_the_segments_of_a_real_recording():
@@ -92,7 +92,7 @@ def test_a_clip_of_ten_seconds_is_one_segment(step):
     frames = random_frames(1024, config)
     (segment,) = segments_of(segmenter, [frames])
     assert (segment.start, segment.end) == (0, 128)
-    assert_array_equal(segment.features, normalize(frames))
+    assert_array_equal(segment.frames, frames)
 
 
 @pytest.mark.parametrize("n_frames", [1, 8, 300, 1023])
@@ -102,7 +102,7 @@ def test_a_shorter_clip_is_one_segment_padded_with_digital_silence(n_frames):
     silent = Frontend().push(silence(12))[: 1024 - n_frames]
     (segment,) = segments_of(Segmenter(config, step=64, partial=False), [frames])
     assert (segment.start, segment.end) == (0, math.ceil(n_frames / 8))
-    assert_array_equal(segment.features, normalize(np.concatenate([frames, silent])))
+    assert_array_equal(segment.frames, np.concatenate([frames, silent]))
 
 
 def test_partial_segments_come_only_when_asked_for():
@@ -118,7 +118,7 @@ def test_the_last_segment_ends_with_the_recording_even_inside_a_score_frame():
     segments = segments_of(Segmenter(SMALL, step=4, partial=False), [frames])
     assert spans(segments) == [(0, 8), (4, 12), (5, 13)]
     padded = np.concatenate([frames[5 * 8 :], np.full((3, 4), -100, np.float32)])
-    assert_array_equal(segments[-1].features, normalize(padded))
+    assert_array_equal(segments[-1].frames, padded)
 
 
 def test_a_recording_that_ends_on_a_step_is_not_scored_twice():
@@ -179,9 +179,9 @@ def test_in_a_hurry_segments_are_left_out_and_no_score_frame_is_unseen(
     assert seen == set(range(math.ceil(n_frames / 8)))
     every = cut_at_once(frames, SMALL, step=step, partial=partial)
     assert len(segments) + segmenter.n_skipped == len(every)
-    whole = {end: features for features, _, end in every}
+    whole = {end: held for held, _, end in every}
     for segment in segments:
-        assert_array_equal(segment.features, whole[segment.end])
+        assert_array_equal(segment.frames, whole[segment.end])
 
 
 def test_who_does_not_fall_behind_skips_nothing_in_a_hurry():

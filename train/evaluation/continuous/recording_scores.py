@@ -30,8 +30,8 @@ from numpy.typing import NDArray
 
 from streamsed.config import FrontendConfig, StreamConfig
 from streamsed.inference.model import Model
+from streamsed.pipeline.extractor import SegmentFeatures
 from streamsed.pipeline.frontend import Frontend
-from streamsed.pipeline.segmenter import Segment
 from train.datasets.scaling import Scaling, Triple
 
 Float32 = NDArray[np.float32]
@@ -115,12 +115,12 @@ class RecordingScores:
         except (*_UNREADABLE, KeyError, TypeError) as error:
             raise ValueError(f"{path}: must hold scores of a recording") from error
 
-    def select(self, stream: StreamConfig) -> Iterator[tuple[Segment, Float32]]:
+    def select(self, stream: StreamConfig) -> Iterator[tuple[SegmentFeatures, Float32]]:
         """Give those segments, in their order, that a stream of these settings scores.
 
         Yields
         ------
-        segment : Segment
+        segment : SegmentFeatures
             Without features.
         scores : float32 (H, K)
 
@@ -142,7 +142,7 @@ class RecordingScores:
                 )
             start = max(0, end - config.segment_score_frames)
             scores = self.scores[rows[end]].astype(np.float32)
-            yield Segment(nothing, start, end), scores
+            yield SegmentFeatures(nothing, start, end), scores
 
 
 @cache

@@ -1,0 +1,51 @@
+"""What the first half of the path gives: frames, normalised segments and progress."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sounds import cut, scene
+
+from streamsed.config import FrontendConfig
+from streamsed.pipeline.extractor import Progress, SegmentExtractor, SegmentFeatures
+from streamsed.pipeline.frontend import Frontend, normalize
+from streamsed.pipeline.segmenter import Segmenter
+
+CONFIG = FrontendConfig()
+
+
+def frames_of(extracted):
+    return [each for each in extracted if isinstance(each, np.ndarray)]
+
+
+@pytest.mark.parametrize("top_db", [80.0, 30.0])
+def test_segments_are_those_of_the_segmenter_normalised(top_db):
+    config = FrontendConfig(top_db=top_db)
+    samples = scene(14)
+    chunks = cut(samples, [1, 0, 70_000, 12_345])
+    extracted = list(SegmentExtractor(config, step=13, partial=True).run(chunks))
+    frontend, segmenter = Frontend(config), Segmenter(config, step=13, partial=True)
+    frames = np.concatenate([frontend.push(samples), frontend.flush()])
+    expected = [*segmenter.push(frames), *segmenter.flush()]
+    found = [each for each in extracted if isinstance(each, SegmentFeatures)]
+    assert [s[1:] for s in found] == [(s.start, s.end) for s in expected]
+    for mine, theirs in zip(found, expected, strict=True):
+        assert_array_equal(mine.features, normalize(theirs.frames, top_db=top_db))
+    assert_array_equal(np.concatenate(frames_of(extracted)), frames)
+
+
+def test_progress_follows_what_it_tells_of_and_ends_with_the_recording():
+    samples = scene(11)
+    extractor = SegmentExtractor(CONFIG, step=64, partial=False)
+    extracted = list(extractor.run(cut(samples, [50_000] * 8)))
+    n_frames, end = 0, 0
+    for each in extracted:
+        if isinstance(each, Progress):
+            assert each.n_score_frames == n_frames // CONFIG.subsampling or each.ended
+            assert end <= -(-n_frames // CONFIG.subsampling)
+        elif isinstance(each, SegmentFeatures):
+            end = each.end
+        else:
+            n_frames += len(each)
+    assert extracted[-1].ended
+    assert extracted[-1].n_samples == len(samples)
+    assert sum(isinstance(each, Progress) and each.ended for each in extracted) == 1
