@@ -45,7 +45,7 @@ card: .venv/develop  ## measure the shipped model: make card SOUNDBANK=DIR LIST=
 	$(BIN)/python -m train card default --soundbank $(SOUNDBANK) --blueprint $(LIST) \
 	  --output docs/model-card.md
 
-sanitize: .venv/develop  ## the core's tests under AddressSanitizer and UBSan
+sanitize: .venv/develop  ## the core under AddressSanitizer, UBSan and ThreadSanitizer
 	tests/sanitize.sh
 
 wheel: .venv/develop  ## build the wheel and test it from another folder
