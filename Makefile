@@ -31,12 +31,12 @@ lint: .venv/develop  ## formats, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/clang-format --dry-run --Werror csrc/*.h csrc/*.cpp csrc/kernels/*
+	$(BIN)/clang-format --dry-run --Werror csrc/*.h csrc/*.cpp csrc/kernels/* tests/core/*.cpp
 
 format: .venv/develop  ## what lint would only complain of
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/clang-format -i csrc/*.h csrc/*.cpp csrc/kernels/*
+	$(BIN)/clang-format -i csrc/*.h csrc/*.cpp csrc/kernels/* tests/core/*.cpp
 
 bench: .venv/bench  ## measure against peers and write benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks
