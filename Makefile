@@ -31,12 +31,12 @@ lint: .venv/develop  ## formats, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/clang-format --dry-run --Werror csrc/*.h csrc/*.cpp csrc/kernels/*
+	$(BIN)/clang-format --dry-run --Werror csrc/*.h csrc/*.cpp csrc/kernels/* tests/core/*.cpp
 
 format: .venv/develop  ## what lint would only complain of
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/clang-format -i csrc/*.h csrc/*.cpp csrc/kernels/*
+	$(BIN)/clang-format -i csrc/*.h csrc/*.cpp csrc/kernels/* tests/core/*.cpp
 
 bench: .venv/bench  ## measure against peers and write benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks
@@ -45,7 +45,7 @@ card: .venv/develop  ## measure the shipped model: make card SOUNDBANK=DIR LIST=
 	$(BIN)/python -m train card default --soundbank $(SOUNDBANK) --blueprint $(LIST) \
 	  --output docs/model-card.md
 
-sanitize: .venv/develop  ## the core's tests under AddressSanitizer and UBSan
+sanitize: .venv/develop  ## the core under AddressSanitizer, UBSan and ThreadSanitizer
 	tests/sanitize.sh
 
 wheel: .venv/develop  ## build the wheel and test it from another folder

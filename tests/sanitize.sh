@@ -1,23 +1,24 @@
 #!/usr/bin/env bash
-# Runs the core's tests under AddressSanitizer and UBSan, in a build of its own; the code
-# for AVX-512 runs as well, compiled for AVX2, so that any recent machine checks it.
+# The core under AddressSanitizer and UBSan, then under ThreadSanitizer: its tests through
+# Python, and four threads in it without. The code for AVX-512 runs as well, compiled for
+# AVX2, so that any recent machine checks it. Arguments go to pytest; THREAD_SECONDS says
+# how long the threads run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-.venv/bin/python}
 export PATH="$PWD/.venv/bin:$PATH"
 
-cmake -S . -B build/sanitize -G Ninja -DCMAKE_BUILD_TYPE=Release \
-  -DSTREAMSED_WERROR=ON -DSTREAMSED_SANITIZE=ON -DSTREAMSED_EMULATE_AVX512=ON \
-  -DPython_EXECUTABLE="$(command -v "$python")" \
-  -Dpybind11_DIR="$("$python" -m pybind11 --cmakedir)"
-cmake --build build/sanitize
+build() {  # FOLDER SANITIZERS [SETTING...]
+  cmake -S . -B "$1" -G Ninja -DCMAKE_BUILD_TYPE=Release -DSTREAMSED_WERROR=ON \
+    -DSTREAMSED_EMULATE_AVX512=ON -DSTREAMSED_SANITIZE="$2" "${@:3}"
+  cmake --build "$1"
+}
 
-# Python itself is not sanitized, so the libraries must be there before it. It never frees
-# all it allocates, hence no leak check.
-LD_PRELOAD="$(g++ -print-file-name=libasan.so):$(g++ -print-file-name=libstdc++.so)" \
-ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
-SKBUILD_EDITABLE_SKIP="$(printf '%s:' "$PWD"/build/*)" \
-"$python" - "$@" <<'PYTHON'
+# Python itself is not sanitized, so the sanitizer's library must be there before it.
+test_extension() {  # FOLDER LIBRARY TESTS [PYTEST'S ARGUMENT...]
+  LD_PRELOAD="$(g++ -print-file-name="$2"):$(g++ -print-file-name=libstdc++.so)" \
+  SKBUILD_EDITABLE_SKIP="$(printf '%s:' "$PWD"/build/*)" \
+  "$python" - "$1" "$3" "${@:4}" <<'PYTHON'
 import importlib.util
 import sys
 from pathlib import Path
@@ -25,11 +26,27 @@ from pathlib import Path
 import pytest
 
 # The sanitized core takes the installed one's place before anything imports it.
-(core,) = Path("build/sanitize").glob("_core*.so")
+folder, names, *arguments = sys.argv[1:]
+(core,) = Path(folder).glob("_core*.so")
 spec = importlib.util.spec_from_file_location("streamsed._core", core)
 sys.modules["streamsed._core"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules["streamsed._core"])
 
-tests = [f"tests/core/test_{part}.py" for part in ("log_mel", "triple_norm", "gap_filter")]
-sys.exit(pytest.main([*tests, "-p", "no:cacheprovider", "-m", "not slow", *sys.argv[1:]]))
+tests = [f"tests/core/test_{name}.py" for name in names.split()]
+sys.exit(pytest.main([*tests, "-p", "no:cacheprovider", "-m", "not slow", *arguments]))
 PYTHON
+}
+
+for sanitizers in address,undefined thread; do
+  folder=build/sanitize-${sanitizers%,*}
+  build "$folder" "$sanitizers" -DPython_EXECUTABLE="$(command -v "$python")" \
+    -Dpybind11_DIR="$("$python" -m pybind11 --cmakedir)"
+  build "$folder-programs" "$sanitizers" -DSTREAMSED_PROGRAMS=ON
+  "$folder-programs/core_threads" "${THREAD_SECONDS:-10}"
+done
+
+# Python never frees all that it allocates, hence no leak check.
+export UBSAN_OPTIONS=print_stacktrace=1
+ASAN_OPTIONS=detect_leaks=0 test_extension build/sanitize-address libasan.so \
+  "log_mel triple_norm gap_filter hostile_arguments threads" "$@"
+test_extension build/sanitize-thread libtsan.so "threads" "$@"
