@@ -120,11 +120,10 @@ def play(model: Any, *, step: float, seconds: float) -> tuple[Summary, float]:
     source = FileSource(SCENE, sample_rate=detector.sample_rate)
     console = Console(file=io.StringIO(), force_terminal=True, width=120, height=40)
     view = LiveView(console)
-    detector.observer = view
     with Path(os.devnull).open("wb", buffering=0) as log:
-        listener = Listener(detector, source, [JsonLines(log.fileno()), view])
+        listener = Listener(detector, source, [JsonLines(log.fileno())])
         before = time.process_time()
-        summary = listener.run(duration=seconds, on_tick=lambda: view.tick(listener))
+        summary = listener.run(duration=seconds, on_tick=view.show)
         return summary, time.process_time() - before
 
 

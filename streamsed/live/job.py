@@ -138,10 +138,9 @@ class ListenJob:
     def _with_view(self, detector: Detector, source: Source, sinks: list[Sink]) -> None:
         console = Console()
         view = LiveView(console)
-        detector.observer = view
-        listener = Listener(detector, source, [*sinks, view], only=self.only)
+        listener = Listener(detector, source, sinks, only=self.only)
         with _stopped_by_signals(listener), quiet(), view:
-            listener.run(duration=self.duration, on_tick=lambda: view.tick(listener))
+            listener.run(duration=self.duration, on_tick=view.show)
         console.print(summary_table(listener.summary))
 
     def _check(self) -> None:

@@ -27,8 +27,12 @@ from numpy.typing import NDArray
 from streamsed.audio.source import Piece, Source
 from streamsed.detector import Detector
 from streamsed.live.sinks import Sink
+from streamsed.live.snapshot import History, Snapshot
 from streamsed.live.summary import Summary
 from streamsed.pipeline.lifecycle import EventUpdate
+
+TICK = 0.25
+"""Seconds from one snapshot to the next."""
 
 POLL = 0.05
 """Seconds between two looks at a source that had nothing."""
@@ -82,7 +86,7 @@ class Listener:
         self,
         *,
         duration: float | None = None,
-        on_tick: Callable[[], None] = lambda: None,
+        on_tick: Callable[[Snapshot], None] | None = None,
     ) -> Summary:
         """Listen until the source ends, `duration` seconds are over, or `stop`.
 
@@ -92,8 +96,8 @@ class Listener:
         ----------
         duration : float or None
             Seconds of the time line.
-        on_tick : callable
-            Called many times a second.
+        on_tick : callable or None
+            Is given a snapshot every `TICK` seconds.
 
         Returns
         -------
@@ -103,6 +107,8 @@ class Listener:
         rate = self.detector.sample_rate
         limit = math.inf if duration is None else round(duration * rate)
         self.detector.reset()
+        history = None if on_tick is None else self._keep_history()
+        ticked = -math.inf
         self._report({"state": "started", **self._settings()})
         try:
             while not self._stopping and self.n_samples < limit:
@@ -117,12 +123,16 @@ class Listener:
                     room = int(min(limit - self.n_samples, len(piece.samples)))
                     if room:
                         self._push(piece, piece.samples[:room])
-                on_tick()
+                if on_tick and history and time.monotonic() - ticked >= TICK:
+                    ticked = time.monotonic()
+                    on_tick(self._snapshot(history))
                 if not pieces:
                     time.sleep(POLL)
         finally:
             self.source.close()
             self._finish()
+            if history:
+                self.detector.observer = None
         return self.summary
 
     def _push(self, piece: Piece, samples: NDArray[np.float32]) -> None:
@@ -196,6 +206,33 @@ class Listener:
                 self._sinks.remove(sink)
                 text = f"{type(sink).__name__} is told no more: {error}"
                 self._report({"state": "notice", "text": text})
+
+    def _keep_history(self) -> History:
+        history = History(len(self.detector.model.info.labels))
+        self.detector.observer = history
+        self._sinks.append(history)
+        return history
+
+    def _snapshot(self, history: History) -> Snapshot:
+        info, stream = self.detector.model.info, self.detector.stream
+        pending = self.detector.pending()
+        duration = info.frontend.score_frame_duration
+        return Snapshot(
+            source=self.source.name,
+            capture_rate=self.source.capture_rate,
+            step=stream.step,
+            latency=stream.latency,
+            load=self.load,
+            lost=self.summary.lost,
+            now=self.n_samples / self.detector.sample_rate,
+            peak=self.peak,
+            labels=info.labels,
+            scores=history.scores(pending),
+            scores_end=(self.detector.n_final + len(pending)) * duration,
+            frame_duration=duration,
+            events=history.events,
+            notice=history.notice,
+        )
 
     def _settings(self) -> dict[str, Any]:
         return {

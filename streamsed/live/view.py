@@ -14,27 +14,21 @@ listening loop itself, fits whatever size the terminal has, and leaves nothing b
 from __future__ import annotations
 
 import math
-import time
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Sequence
 from itertools import groupby
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from streamsed.events import Event
-from streamsed.live.listener import Listener
+from streamsed.live.snapshot import Snapshot
 from streamsed.live.summary import Summary
 from streamsed.pipeline.lifecycle import EventUpdate
-from streamsed.pipeline.stitcher import ScoreFrames
 
-REFRESH = 0.25
-"""Seconds between two pictures."""
 SPAN = 30.0
 """Seconds that the lanes show."""
 FLOOR = 60.0
@@ -43,7 +37,7 @@ SHADES = " ░▒▓█"
 
 
 class LiveView:
-    """Draw a listener's state; a sink for its records and an observer of its scores.
+    """Draw snapshots on a terminal's alternate screen.
 
     Parameters
     ----------
@@ -54,10 +48,6 @@ class LiveView:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live = Live(console=console, screen=True, auto_refresh=False)
-        self._drawn = 0.0
-        self._final: deque[NDArray[np.float32]] = deque(maxlen=1024)  # of single frames
-        self._events: dict[int, EventUpdate] = {}  # newest last
-        self._notice = ""
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -66,138 +56,108 @@ class LiveView:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def on_samples(self, samples: NDArray[np.float32]) -> None:
-        """Take no notice: the listener knows the level."""
+    def show(self, snapshot: Snapshot) -> None:
+        """Draw a snapshot."""
+        self._live.update(picture(snapshot, self._console.size), refresh=True)
 
-    def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
-        """Remember the newest word on each event, and the last notice."""
-        if update is not None:
-            self._events.pop(update.id, None)
-            if update.state != "withdrawn":
-                self._events[update.id] = update
-            while len(self._events) > 256:
-                del self._events[next(iter(self._events))]
-        elif record["state"] == "notice":
-            self._notice = str(record["text"])
-        elif record["state"] == "gap":
-            missing = record["offset"] - record["onset"]
-            self._notice = f"{missing:.2f} s are missing: {record['reason']}"
 
-    def notices(self) -> list[str]:
-        """Return nothing: a terminal does not complain."""
-        return []
+def picture(snapshot: Snapshot, size: tuple[int, int]) -> RenderableType:
+    """Return the whole view of a snapshot.
 
-    def close(self) -> None:
-        """Wait for nothing."""
+    Parameters
+    ----------
+    snapshot : Snapshot
+        What to show.
+    size : (int, int)
+        Columns and lines.
+    """
+    width, height = size
+    lines = [_status(snapshot), _level(snapshot.peak, width)]
+    lines += _lanes(snapshot, width)
+    room = height - len(lines) - 1
+    lines += _latest(snapshot.events, room)
+    lines += [Text()] * (height - len(lines) - 1)
+    lines.append(Text(snapshot.notice, style="yellow"))
+    for line in lines:
+        line.no_wrap = True
+        line.truncate(width)
+    return Group(*lines[:height])
 
-    def add_frames(self, frames: NDArray[np.float32]) -> None:
-        """Take no notice: the lanes show scores."""
 
-    def add_scores(self, final: ScoreFrames) -> None:
-        """Remember final scores."""
-        self._final.extend(final.scores)
+def _status(snapshot: Snapshot) -> Text:
+    lost = snapshot.lost
+    return Text.assemble(
+        (snapshot.source, "bold"),
+        f"  {snapshot.capture_rate} Hz  step {snapshot.step:.2f} s  latency "
+        f"{snapshot.latency:.1f} s  ",
+        (f"load {snapshot.load:.0%}", "red" if snapshot.load > 1 else ""),
+        "  ",
+        (f"lost {lost:.1f} s", "red" if lost else ""),
+        f"  {_clock(snapshot.now)}",
+    )
 
-    def tick(self, listener: Listener) -> None:
-        """Draw, if the last picture is old enough."""
-        now = time.monotonic()
-        if now - self._drawn >= REFRESH:
-            self._drawn = now
-            self._live.update(self.picture(listener), refresh=True)
 
-    def picture(self, listener: Listener) -> RenderableType:
-        """Return the whole view at the console's present size."""
-        width, height = self._console.size
-        labels = listener.detector.model.info.labels
-        now = listener.n_samples / listener.detector.sample_rate
-        lines = [self._status(listener, now), self._level(listener, width)]
-        lines += self._lanes(listener, labels, now, width)
-        room = height - len(lines) - 1
-        lines += self._latest(room)
-        lines += [Text()] * (height - len(lines) - 1)
-        lines.append(Text(self._notice, style="yellow"))
-        for line in lines:
-            line.no_wrap = True
-            line.truncate(width)
-        return Group(*lines[:height])
+def _level(peak: float, width: int) -> Text:
+    level = 20 * math.log10(max(peak, 1e-9))
+    room = max(1, width - 24)
+    filled = round(room * min(1.0, max(0.0, 1 + level / FLOOR)))
+    shown = f" {level:6.1f} dB" if level > -99 else " silence"
+    return Text.assemble(
+        "level  ",
+        ("━" * filled, "green"),
+        ("─" * (room - filled), "dim"),
+        shown,
+        ("  CLIP" if peak >= 1 else "", "bold red"),
+    )
 
-    def _status(self, listener: Listener, now: float) -> Text:
-        stream = listener.detector.stream
-        lost = listener.summary.lost
-        return Text.assemble(
-            (listener.source.name, "bold"),
-            f"  {listener.source.capture_rate} Hz  step {stream.step:.2f} s  latency "
-            f"{stream.latency:.1f} s  ",
-            (f"load {listener.load:.0%}", "red" if listener.load > 1 else ""),
-            "  ",
-            (f"lost {lost:.1f} s", "red" if lost else ""),
-            f"  {_clock(now)}",
-        )
 
-    def _level(self, listener: Listener, width: int) -> Text:
-        peak = listener.peak
-        level = 20 * math.log10(max(peak, 1e-9))
-        room = max(1, width - 24)
-        filled = round(room * min(1.0, max(0.0, 1 + level / FLOOR)))
-        shown = f" {level:6.1f} dB" if level > -99 else " silence"
-        return Text.assemble(
-            "level  ",
-            ("━" * filled, "green"),
-            ("─" * (room - filled), "dim"),
-            shown,
-            ("  CLIP" if peak >= 1 else "", "bold red"),
-        )
+def _lanes(snapshot: Snapshot, width: int) -> list[Text]:
+    """Draw a lane per label: scores as shades, events as bars, the score now."""
+    name_width = min(18, max(map(len, snapshot.labels)))
+    n_cells = max(8, width - name_width - 7)
+    scores = snapshot.scores
+    if not len(scores):
+        scores = np.zeros((1, len(snapshot.labels)), np.float32)
+    edges = snapshot.now - SPAN + SPAN * np.arange(n_cells + 1) / n_cells
+    frames = (edges - snapshot.scores_end) / snapshot.frame_duration
+    frames = frames.astype(int) + len(scores)
+    lines = []
+    for label, column in zip(snapshot.labels, scores.T, strict=True):
+        lane = Text(f"{label[:name_width]:{name_width}} ")
+        bars = [each.event for each in snapshot.events if each.event.label == label]
+        cells = []
+        for cell in range(n_cells):
+            first, last = frames[cell], max(frames[cell] + 1, frames[cell + 1])
+            seen = column[max(0, first) : max(0, last)]
+            shade = SHADES[round(float(seen.max()) * 4)] if len(seen) else " "
+            on = _covered(bars, edges[cell], edges[cell + 1])
+            cells.append(("█", "cyan") if on else (shade, "dim"))
+        # Few long pieces are drawn much faster than many of one character.
+        for style, alike in groupby(cells, key=lambda cell: cell[1]):
+            lane.append("".join(shade for shade, _ in alike), style)
+        lane.append(f" {column[-1]:5.2f}", "bold" if column[-1] >= 0.5 else "dim")
+        lines.append(lane)
+    return lines
 
-    def _lanes(
-        self, listener: Listener, labels: tuple[str, ...], now: float, width: int
-    ) -> list[Text]:
-        """Draw a lane per label: scores as shades, events as bars, the score now."""
-        name_width = min(18, max(map(len, labels)))
-        n_cells = max(8, width - name_width - 7)
-        duration = listener.detector.model.info.frontend.score_frame_duration
-        pending = listener.detector.pending().scores
-        known = [*self._final, *pending]
-        scores = np.array(known or np.zeros((1, len(labels))))
-        end = (listener.detector.n_final + len(pending)) * duration
-        edges = now - SPAN + SPAN * np.arange(n_cells + 1) / n_cells
-        frames = ((edges - end) / duration).astype(int) + len(scores)
-        lines = []
-        for label, column in zip(labels, scores.T, strict=True):
-            lane = Text(f"{label[:name_width]:{name_width}} ")
-            bars = [c.event for c in self._events.values() if c.event.label == label]
-            cells = []
-            for cell in range(n_cells):
-                first, last = frames[cell], max(frames[cell] + 1, frames[cell + 1])
-                heard = column[max(0, first) : max(0, last)]
-                shade = SHADES[round(float(heard.max()) * 4)] if len(heard) else " "
-                on = _covered(bars, edges[cell], edges[cell + 1])
-                cells.append(("█", "cyan") if on else (shade, "dim"))
-            # Few long pieces are drawn much faster than many of one character.
-            for style, alike in groupby(cells, key=lambda cell: cell[1]):
-                lane.append("".join(shade for shade, _ in alike), style)
-            lane.append(f" {column[-1]:5.2f}", "bold" if column[-1] >= 0.5 else "dim")
-            lines.append(lane)
-        return lines
 
-    def _latest(self, room: int) -> list[Text]:
-        """List the newest events, those that sound first."""
-        newest = sorted(
-            self._events.values(),
-            key=lambda c: (c.ongoing, c.event.onset),
-            reverse=True,
-        )
-        lines = []
-        for update in newest[: max(0, room)]:
-            event = update.event
-            length = "ongoing" if update.ongoing else f"{event.duration:6.2f} s"
-            style = "" if update.state == "closed" else "italic"
-            lines.append(
-                Text(
-                    f"  {_clock(event.onset)}  {length:>8}  {event.score:.2f}  "
-                    f"{event.label}",
-                    style,
-                )
+def _latest(events: Sequence[EventUpdate], room: int) -> list[Text]:
+    """List the newest events, the ongoing ones first."""
+    newest = sorted(
+        events, key=lambda each: (each.ongoing, each.event.onset), reverse=True
+    )
+    lines = []
+    for update in newest[: max(0, room)]:
+        event = update.event
+        length = "ongoing" if update.ongoing else f"{event.duration:6.2f} s"
+        style = "" if update.state == "closed" else "italic"
+        lines.append(
+            Text(
+                f"  {_clock(event.onset)}  {length:>8}  {event.score:.2f}  "
+                f"{event.label}",
+                style,
             )
-        return lines
+        )
+    return lines
 
 
 def _covered(events: list[Event], start: float, stop: float) -> bool:

@@ -184,7 +184,7 @@ def test_stop_closes_what_is_open(detector):
     reads = iter([heard(piece) for piece in cut(scene(9.0), [RATE] * 9)])
     kept = Kept()
     listener = Listener(detector, Given(reads), [kept])
-    summary = listener.run(on_tick=lambda: listener.n_samples > 0 and listener.stop())
+    summary = listener.run(on_tick=lambda seen: seen.now > 0 and listener.stop())
     assert summary.heard == 1.0
     opened = {record["id"] for record in kept.of("opened")}
     assert (

@@ -1,0 +1,147 @@
+"""Snapshots of a stream: what they hold, that they stay, and what a view makes of them."""
+
+import io
+from dataclasses import FrozenInstanceError, replace
+
+import numpy as np
+import pytest
+from listening import Given, Kept, gap, heard
+from rich.console import Console
+from sounds import RATE, cut, scene, silence
+
+from streamsed.config import StreamConfig
+from streamsed.detector import Detector
+from streamsed.events import Event
+from streamsed.live import listener as listener_module
+from streamsed.live.listener import Listener
+from streamsed.live.snapshot import N_EVENTS, History, Snapshot
+from streamsed.live.view import picture
+from streamsed.pipeline.lifecycle import EventUpdate
+from streamsed.pipeline.trace import Trace
+
+FAST = StreamConfig(step=0.5, latency=1.0)
+SILENT = Snapshot(
+    source="microphone",
+    capture_rate=44100,
+    step=0.5,
+    latency=1.0,
+    load=0.25,
+    lost=0.0,
+    now=10.0,
+    peak=0.0,
+    labels=("Speech", "Dog"),
+    scores=np.zeros((0, 2), np.float32),
+    scores_end=0.0,
+    frame_duration=0.1,
+    events=(),
+    notice="",
+)
+
+
+@pytest.fixture
+def detector(model):
+    return Detector(model, stream=FAST)
+
+
+def snapshots_of(detector, reads, monkeypatch):
+    monkeypatch.setattr(listener_module, "TICK", 0.0)
+    kept, seen = Kept(), []
+    Listener(detector, Given(reads, lossless=True), [kept]).run(on_tick=seen.append)
+    return seen, kept
+
+
+def lines_of(snapshot, size=(100, 12)):
+    console = Console(file=io.StringIO(), width=size[0])
+    console.print(picture(snapshot, size))
+    return console.file.getvalue().splitlines()
+
+
+def test_the_scores_of_a_snapshot_are_those_of_the_recording_so_far(
+    detector, monkeypatch
+):
+    samples = scene(12)
+    reads = [heard(chunk) for chunk in cut(samples, [RATE // 2] * 30)]
+    seen, _ = snapshots_of(detector, reads, monkeypatch)
+    assert detector.observer is None  # it watches no longer
+    trace = Trace()
+    list(detector.events([samples], observer=trace))
+    for snapshot in seen:
+        n_final = round(snapshot.scores_end / snapshot.frame_duration)
+        assert len(snapshot.scores) == n_final  # from the beginning, in so short a time
+        due = round((snapshot.now - FAST.latency) / snapshot.frame_duration) - 1
+        np.testing.assert_array_equal(
+            snapshot.scores[: max(0, due)], trace.scores[: max(0, due)]
+        )
+    assert seen[-1].now == pytest.approx(len(samples) / RATE)
+
+
+def test_a_snapshot_does_not_change_when_the_stream_goes_on(detector, monkeypatch):
+    reads = [heard(chunk) for chunk in cut(scene(9), [RATE] * 9)]
+    copies = []
+    monkeypatch.setattr(listener_module, "TICK", 0.0)
+    listener = Listener(detector, Given(reads, lossless=True), [])
+    listener.run(on_tick=lambda s: copies.append((s, s.scores.copy(), list(s.events))))
+    assert any(events for _, _, events in copies)
+    for snapshot, scores, events in copies:
+        np.testing.assert_array_equal(snapshot.scores, scores)
+        assert list(snapshot.events) == events
+    with pytest.raises(FrozenInstanceError):
+        copies[0][0].now = 0.0
+
+
+def test_the_last_snapshot_has_the_newest_update_of_each_event(detector, monkeypatch):
+    reads = [heard(chunk) for chunk in cut(scene(9), [RATE] * 9)] + [heard(silence(3))]
+    seen, kept = snapshots_of(detector, reads, monkeypatch)
+    shown = {update.id: update.state for update in seen[-1].events}
+    told = {}
+    for record in kept.of("opened", "updated", "closed", "withdrawn"):
+        if record["at"] <= seen[-1].now:
+            told[record["id"]] = record["state"]
+    at_end = kept.of("closed")[-1]["at"]
+    assert shown
+    for number, state in shown.items():
+        assert told[number] == state or at_end == seen[-1].now
+
+
+def test_a_gap_becomes_the_notice(detector, monkeypatch):
+    reads = [heard(silence(1)), [gap(RATE)], heard(silence(1)), heard(silence(1))]
+    seen, _ = snapshots_of(detector, reads, monkeypatch)
+    assert seen[-1].notice.startswith("1.00 s are missing: ")
+    assert seen[-1].lost == 1.0
+
+
+def test_a_history_forgets_the_oldest_events():
+    history = History(1)
+    for number in range(N_EVENTS + 10):
+        event = Event("Dog", number, number + 1, 0.9)
+        history.on_record({}, EventUpdate("closed", number, event, ongoing=False))
+    assert [update.id for update in history.events] == list(range(10, N_EVENTS + 10))
+
+
+def test_nobody_who_watches_costs_nothing(detector):
+    Listener(detector, Given([heard(silence(1))]), []).run()
+    assert detector.observer is None
+
+
+def test_a_picture_needs_nothing_but_a_snapshot():
+    dog = EventUpdate("opened", 1, Event("Dog", 8.0, 10.0, 0.75), ongoing=True)
+    scores = np.zeros((100, 2), np.float32)
+    scores[50:, 0] = 1.0
+    lines = lines_of(
+        replace(SILENT, peak=0.5, scores=scores, scores_end=10.0, events=(dog,))
+    )
+    assert lines[0].startswith(
+        "microphone  44100 Hz  step 0.50 s  latency 1.0 s  load 25%"
+    )
+    assert "  -6.0 dB" in lines[1]
+    assert lines[2].startswith("Speech")
+    assert lines[2].rstrip().endswith("1.00")
+    assert lines[3].count("█") == pytest.approx(2 / 30 * 87, abs=1.5)
+    assert lines[4].split() == ["0:00:08.00", "ongoing", "0.75", "Dog"]
+
+
+@pytest.mark.parametrize("size", [(20, 3), (100, 40)])
+def test_a_picture_fits_its_size_before_there_are_scores(size):
+    lines = lines_of(SILENT, size)
+    assert len(lines) == size[1]
+    assert all(len(line) <= size[0] for line in lines)
