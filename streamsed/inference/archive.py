@@ -8,7 +8,7 @@ The file is read once, so what was checked is what is used.
 References
 ----------
 PKWARE, "APPNOTE.TXT - .ZIP File Format Specification", sections 4.3.7 (local header),
-4.3.12 (central directory) and 4.3.16 (its end).
+4.3.12 (central directory), 4.3.14 to 4.3.16 (its end).
 """
 
 from __future__ import annotations
@@ -130,6 +130,8 @@ class Archive:
         ValueError
             There is no such member, or it is damaged.
         """
+        if name not in self:
+            raise ValueError(f"it holds no {name.rpartition('/')[2]}")
         return self.inflate(f"{self.root}/{name}")
 
     def inflate(self, name: str) -> bytes:
@@ -172,24 +174,35 @@ def _entries(data: bytes) -> Iterator[tuple[str, int, Member]]:
     if at < 0 or data[at : at + 4] != b"PK\x05\x06":
         raise ValueError("it is no ZIP archive, or is cut off")
     _, disk, first, here, count, size, start, comment = _END.unpack_from(data, at)
-    if (disk, first, here, comment) != (0, 0, count, 0) or start + size != at:
+    end = start + size
+    if (disk, first, here, comment) != (0, 0, count, 0) or end > at:
+        raise ValueError("its directory is damaged")
+    if data[end:at] not in (b"", _zip64_end(count, size, start)):
         raise ValueError("its directory is damaged")
     if not 1 <= count <= MAX_MEMBERS:
         raise ValueError(f"it has {count} members, and may have {MAX_MEMBERS}")
     position = start
     for _ in range(count):
-        if position + _ENTRY.size > at:
+        if position + _ENTRY.size > end:
             raise ValueError("its directory is cut off")
         entry = _ENTRY.unpack_from(data, position)
         n_name, n_extra, n_comment = entry[10:13]
         raw = data[position + _ENTRY.size : position + _ENTRY.size + n_name]
         position += _ENTRY.size + n_name + n_extra + n_comment
-        if entry[0] != b"PK\x01\x02" or position > at:
+        if entry[0] != b"PK\x01\x02" or position > end:
             raise ValueError("its directory is damaged")
         name = _checked_name(raw)
         yield name, entry[16], _place(data, name, raw, entry, start)
-    if position != at:
+    if position != end:
         raise ValueError("its directory is damaged")
+
+
+def _zip64_end(count: int, size: int, start: int) -> bytes:
+    """Return what torch writes before the end, for readers of larger archives."""
+    record = struct.pack(
+        "<4sQ2H2L4Q", b"PK\x06\x06", 44, 0x031E, 45, 0, 0, count, count, size, start
+    )
+    return record + struct.pack("<4sLQL", b"PK\x06\x07", 0, start + size, 1)
 
 
 def _checked_name(raw: bytes) -> str:

@@ -70,6 +70,8 @@ class Graph:
         In the order of their computation.
     tensors : mapping
         Weights and constants by name.
+    elsewhere : mapping
+        Those of them that are not in `encoded`.
     gmac : float
         Billions of multiplications for a segment.
     """
@@ -79,6 +81,7 @@ class Graph:
     outputs: tuple[str, str]
     steps: Sequence[Step]
     tensors: Tensors
+    elsewhere: Tensors
     gmac: float
 
 
@@ -125,7 +128,9 @@ def check_graph(
     walk = Walk(message, tensors)
     (segment,) = message.inputs
     first, second = message.outputs
-    return Graph(encoded, segment, (first, second), walk.steps, tensors, walk.gmac)
+    return Graph(
+        encoded, segment, (first, second), walk.steps, tensors, elsewhere, walk.gmac
+    )
 
 
 class Walk:

@@ -116,7 +116,7 @@ def test_an_operator_gives_what_onnx_runtime_gives(case, shape):
     walk = Walk(message, message.tensors)
     assert walk.steps[-1].output.shape == expected.shape
     if operator in TORCH_OPERATORS:
-        graph = Graph(encoded, "x", ("y", "y"), walk.steps, message.tensors, walk.gmac)
+        graph = Graph(encoded, "x", ("y", "y"), walk.steps, message.tensors, {}, 0.0)
         network = TorchNetwork(graph, device="cpu", dtype=torch.float32)
         found, _ = network(torch.from_numpy(x))
         np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5, atol=1e-5)
