@@ -7,7 +7,7 @@ SOURCES := CMakeLists.txt pyproject.toml constraints.txt $(wildcard csrc/* csrc/
 MICROPHONE := libportaudio2 pulseaudio pulseaudio-utils libasound2-plugins
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test soak microphone lint format bench card sanitize wheel clean
+.PHONY: demo test soak microphone lint format bench card sanitize wheel checksums clean
 
 demo: .venv/runtime  ## detect the events of half a minute of home life
 	$(BIN)/streamsed file examples/scene.flac --format table --plot scene.png
@@ -50,6 +50,9 @@ sanitize: .venv/develop  ## the core under AddressSanitizer, UBSan and ThreadSan
 
 wheel: .venv/develop  ## build the wheel and test it from another folder
 	tests/wheel.sh
+
+checksums:  ## list the SHA-256 of the shipped models, whose programs may be run
+	cd streamsed/models && sha256sum *.pt > SHA256SUMS
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis scene.png

@@ -18,7 +18,7 @@ from streamsed.config import FrontendConfig
 from streamsed.diagnostics.bench import Contender, requests
 from streamsed.inference.cpu import available_cores
 from streamsed.inference.model import Model
-from streamsed.inference.model_file import ModelInfo, find_model
+from streamsed.inference.model_file import ModelFile, ModelInfo, find_model
 from streamsed.inference.selection import EngineRequest
 from train.config.train import TrainConfig
 from train.export.engine_check import CheckSet
@@ -101,11 +101,12 @@ def full_width(path: Path) -> nn.Module:
 
 def ratios(path: Path, name: str, peers: dict[str, Callable[[int], Eager]]) -> str:
     """Let all engines and peers score in turns; write a row for each."""
-    info = ModelInfo.read(path)
+    file = ModelFile.open(path)
+    info = file.info
     cores = available_cores()
     contenders = {
-        (f"{w.engine} {w.precision}", w.threads or 0): Contender(path, w)
-        for w in requests(info, path, EngineRequest("cpu"))
+        (f"{w.engine} {w.precision}", w.threads or 0): Contender(file, w)
+        for w in requests(file, EngineRequest("cpu"))
     }
     everyone: dict[tuple[str, int], Contender | Eager] = dict(contenders)
     for peer, make in peers.items():

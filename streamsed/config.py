@@ -25,6 +25,9 @@ MAX_MELS = 4096
 MAX_SMOOTHING = 60.0
 """Seconds; a longer median would hold every event back for half of it."""
 
+MAX_SECONDS = 1e6
+"""Longest gap or event that a setting may name: eleven days."""
+
 MAX_VALUES = 1 << 24
 """Values in a segment, 64 MB: 128 times as many as the report's segments have."""
 
@@ -50,6 +53,11 @@ class _Config:
                     f"the settings are {', '.join(known)}"
                 )
         return cls(**settings)
+
+
+def _is_number(value: object) -> bool:
+    """Whether a value is a number that arithmetic can take: JSON's true is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _require(rule_holds: object, name: str, value: object, rule: str) -> None:
@@ -117,7 +125,7 @@ class FrontendConfig(_Config):
             value = getattr(self, field.name)
             whole = field.type == "int"
             _require(
-                isinstance(value, int if whole else (int, float)),
+                _is_number(value) and isinstance(value, int if whole else (int, float)),
                 field.name,
                 repr(value),
                 "be a whole number" if whole else "be a number",
@@ -145,7 +153,7 @@ class FrontendConfig(_Config):
             "fmin": (self.fmin >= 0, "be at least 0"),
             "fmax": (self.fmin < self.fmax and 2 * self.fmax <= self.sample_rate, band),
             "amin": (1.2e-38 <= self.amin <= 3.4e38, "be from 1.2e-38 to 3.4e38"),
-            "top_db": (self.top_db > 0, "be positive"),
+            "top_db": (0 < self.top_db < math.inf, "be positive"),
             "subsampling": (self.subsampling > 0, "be positive"),
             "segment_frames": (
                 whole and 0 < self.segment_frames * self.n_mels <= MAX_VALUES,
@@ -201,6 +209,9 @@ class StreamConfig(_Config):
 
     def __post_init__(self) -> None:
         """Check both settings against each other."""
+        for name in ("step", "latency"):
+            value = getattr(self, name)
+            _require(_is_number(value), name, repr(value), "be a number (in seconds)")
         _require(
             not self.latency <= 0, "latency", self.latency, "be positive (in seconds)"
         )
@@ -271,12 +282,17 @@ class PostConfig(_Config):
 
     def __post_init__(self) -> None:
         """Check every number of every setting."""
+        for field in fields(self):
+            for value in self._values(field.name):
+                rule = "be a number, or a number for each label"
+                _require(_is_number(value), field.name, repr(value), rule)
         for name in ("onset_threshold", "offset_threshold"):
             for value in self._values(name):
                 _require(0 <= value <= 1, name, value, "be from 0 to 1")
         for name in ("min_gap", "min_duration"):
             for value in self._values(name):
-                _require(0 <= value < math.inf, name, value, "be at least 0 (in s)")
+                rule = f"be at least 0, and at most {MAX_SECONDS:g} (in s)"
+                _require(0 <= value <= MAX_SECONDS, name, value, rule)
         for value in self._values("smoothing"):
             rule = f"be from 0 to {MAX_SMOOTHING:.0f} (in s)"
             _require(0 <= value <= MAX_SMOOTHING, "smoothing", value, rule)
@@ -364,11 +380,12 @@ def _spread(
     """Give each label its number: the setting's own, or its default."""
     if not isinstance(setting, Mapping):
         return [float(setting)] * len(labels)
+    known = set(labels)
     for label in setting:
-        if label not in labels:
+        if label not in known:
             raise ValueError(
                 f"{name} names the unknown label {label!r}; "
-                f"the labels are {', '.join(labels)}"
+                f"the labels are {', '.join(labels[:30])}"
             )
     return [
         float(setting.get(label, default))

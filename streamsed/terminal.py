@@ -13,9 +13,28 @@ PATIENCE = 2.0
 """Seconds that a person waits without a bar."""
 
 
+def printable(text: str) -> str:
+    r"""Return text in which what would steer a terminal is spelt out.
+
+    File names, labels and other programs' words may hold escape sequences, line ends,
+    letters that change the direction of writing, and bytes that are not UTF-8.
+
+    Examples
+    --------
+    >>> print(printable("dog\x1b[2J\n.wav"))
+    dog\x1b[2J\n.wav
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode()
+        for each in text
+    )
+
+
 def say(message: str) -> None:
     """Tell the person something on one line of stderr, apart from the results."""
-    sys.stderr.write(f"streamsed: {' '.join(message.split())}\n")
+    sys.stderr.write(f"streamsed: {printable(' '.join(message.split()))}\n")
 
 
 class Waiting:

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import virtual_microphone
+from archives import as_exported
 from environment import ENVIRONMENT
 from hypothesis import settings
 
@@ -61,7 +62,7 @@ def build_model(path, *, labels=LABELS, n_outputs=2, extra="streamsed.json", **i
     network = torch.jit.trace(Network().eval(), torch.zeros(1, 1, 1024, 128))
     text = json.dumps(description.to_dict() | info.get("changes", {}))
     torch.jit.save(network, str(path), _extra_files={extra: text})
-    return path
+    return as_exported(path)
 
 
 def pytest_runtest_setup(item):

@@ -11,7 +11,9 @@ from streamsed.cli.options import (
     EngineOption,
     ModelArgument,
     PrecisionOption,
+    Sha256Option,
     ThreadsOption,
+    TrustOption,
 )
 
 if TYPE_CHECKING:
@@ -29,17 +31,22 @@ def bench(
     rounds: Annotated[
         int, typer.Option(metavar="N", help="Segments that each of them scores.")
     ] = 20,
+    model_sha256: Sha256Option = None,
+    trust_model: TrustOption = False,
 ) -> None:
     """Measure what this machine takes for a segment, by every engine and precision."""
     from rich.console import Console
 
     from streamsed.diagnostics.bench import measure
-    from streamsed.inference.model_file import find_model
+    from streamsed.inference.model_file import ModelFile, find_model
     from streamsed.inference.selection import EngineRequest
 
-    request = EngineRequest("auto", engine, precision, threads)
-    rows = measure(find_model(model), request, n_rounds=rounds)
-    Console(soft_wrap=True).print(bench_table(list(rows)))
+    file = ModelFile.open(find_model(model), sha256=model_sha256)
+    request = EngineRequest("auto", engine, precision, threads, trust_model)
+    rows = list(measure(file, request, n_rounds=rounds))
+    console = Console(soft_wrap=True)
+    console.print(bench_table(rows))
+    console.print(f"model {file.info.name}, sha256 {file.sha256}", markup=False)
 
 
 def bench_table(rows: Sequence[BenchResult]) -> RenderableType:

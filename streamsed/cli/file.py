@@ -15,9 +15,11 @@ from streamsed.cli.options import (
     MinGapOption,
     ModelOption,
     PrecisionOption,
+    Sha256Option,
     StepOption,
     ThreadsOption,
     ThresholdOption,
+    TrustOption,
     engine_settings,
     post_settings,
 )
@@ -49,6 +51,8 @@ def file(
         ),
     ] = None,
     model: ModelOption = "default",
+    model_sha256: Sha256Option = None,
+    trust_model: TrustOption = False,
     device: Annotated[
         str, typer.Option(metavar="auto|cpu|cuda", help="Where the model runs.")
     ] = "auto",
@@ -94,7 +98,8 @@ def file(
 
     job = FileJob(
         model=model,
-        engine=engine_settings(engine, precision, threads, device),
+        sha256=model_sha256,
+        engine=engine_settings(engine, precision, threads, device, trust=trust_model),
         step=step,
         latency=latency,
         post=post_settings(threshold, min_gap, min_duration),

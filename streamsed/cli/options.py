@@ -31,6 +31,19 @@ PrecisionOption = Annotated[
 ThreadsOption = Annotated[
     int | None, typer.Option(metavar="N", help="Threads for one segment.")
 ]
+TrustOption = Annotated[
+    bool,
+    typer.Option(
+        "--trust-model",
+        help="Run the program in a model file of an older kind; it may do anything.",
+    ),
+]
+Sha256Option = Annotated[
+    str | None,
+    typer.Option(
+        "--model-sha256", metavar="HEX", help="Refuse any other model file than this."
+    ),
+]
 StepOption = Annotated[
     float | None, typer.Option(metavar="S", help="Score a segment every S seconds.")
 ]
@@ -59,10 +72,16 @@ LabelOption = Annotated[
 
 
 def engine_settings(
-    engine: str, precision: str, threads: int | None, device: str = "auto"
+    engine: str,
+    precision: str,
+    threads: int | None,
+    device: str = "auto",
+    *,
+    trust: bool = False,
 ) -> dict[str, Any]:
     """Return the settings of `Model.load`."""
     return {
+        "trust": trust,
         "engine": engine,
         "precision": precision,
         "threads": threads,

@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ import numpy as np
 from streamsed.inference.cpu import available_cores
 from streamsed.inference.engine import PRECISIONS
 from streamsed.inference.model import Model
-from streamsed.inference.model_file import ModelInfo
+from streamsed.inference.model_file import ModelFile, ModelInfo
 from streamsed.inference.selection import EngineRequest, candidates
 from streamsed.live.auto_step import shortest_step
 from streamsed.pipeline.frontend import normalize
@@ -38,8 +38,8 @@ class Contender:
 
     Parameters
     ----------
-    path : Path
-        The model file.
+    file : ModelFile
+        The model; the process refuses any other.
     request : EngineRequest
         Engine, precision and threads.
 
@@ -49,7 +49,7 @@ class Contender:
         The engine does not run here; the message is its own.
     """
 
-    path: Path
+    file: ModelFile
     request: EngineRequest
     load: float = field(init=False)
     seconds: list[float] = field(default_factory=list, init=False)
@@ -60,7 +60,13 @@ class Contender:
         settings = {
             name: getattr(self.request, name) for name in EngineRequest.__slots__
         }
-        command = [sys.executable, "-m", "streamsed.diagnostics.bench", str(self.path)]
+        settings["sha256"] = self.file.sha256
+        command = [
+            sys.executable,
+            "-m",
+            "streamsed.diagnostics.bench",
+            str(self.file.path),
+        ]
         self._process = subprocess.Popen(
             [*command, json.dumps(settings)],
             stdin=subprocess.PIPE,
@@ -135,9 +141,7 @@ class BenchResult:
     memory: float
 
 
-def requests(
-    info: ModelInfo, path: Path, request: EngineRequest
-) -> list[EngineRequest]:
+def requests(file: ModelFile, request: EngineRequest) -> list[EngineRequest]:
     """Return the combinations that can run here, within a request.
 
     An engine need not have been accepted at export to be measured.
@@ -146,27 +150,23 @@ def requests(
     counts = [1, cores] if request.threads is None else [request.threads]
     precisions = PRECISIONS if request.precision == "auto" else (request.precision,)
     return [
-        EngineRequest(found.device, found.engine, precision, threads)
+        EngineRequest(found.device, found.engine, precision, threads, request.trust)
         for precision in precisions
-        for found in candidates(
-            info,
-            path,
-            EngineRequest(request.device, request.engine, precision, request.threads),
-        )
+        for found in candidates(file, replace(request, precision=precision))
         if not found.rejected_because
         for threads in sorted(set(counts))
     ]
 
 
 def measure(
-    path: Path, request: EngineRequest, *, n_rounds: int
+    file: ModelFile, request: EngineRequest, *, n_rounds: int
 ) -> Iterator[BenchResult]:
     """Measure all combinations in turns.
 
     Parameters
     ----------
-    path : Path
-        A model file.
+    file : ModelFile
+        The model.
     request : EngineRequest
         What to measure; "auto" and None are everything.
     n_rounds : int
@@ -179,8 +179,7 @@ def measure(
     """
     if n_rounds < 1:
         raise ValueError(f"rounds={n_rounds} must be at least 1")
-    info = ModelInfo.read(path)
-    found = requests(info, path, request)
+    found = requests(file, request)
     if not found:
         raise ValueError(
             f"engine={request.engine} with precision={request.precision} must run here; "
@@ -189,11 +188,11 @@ def measure(
     with ExitStack() as stack:
         contenders = []
         for each in found:
-            contenders.append(Contender(path, each))
+            contenders.append(Contender(file, each))
             stack.callback(contenders[-1].close)
         in_turns(contenders, n_rounds)
         for contender in contenders:
-            yield _row(contender, info)
+            yield _row(contender, file.info)
 
 
 def in_turns(contenders: Sequence[Contender], n_rounds: int) -> None:

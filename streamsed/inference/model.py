@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -17,9 +16,9 @@ from numpy.typing import NDArray
 
 from streamsed.inference.cpu import available_cores
 from streamsed.inference.engine import Engine
-from streamsed.inference.model_file import ModelInfo, find_model
+from streamsed.inference.model_file import ModelFile, ModelInfo, find_model
 from streamsed.inference.onnx import Onnx
-from streamsed.inference.onnx_weights import Probe, read_probe
+from streamsed.inference.onnx_weights import Probe, has_graph, has_probe, read_probe
 from streamsed.inference.openvino import OpenVino
 from streamsed.inference.selection import Candidate, EngineRequest, candidates
 from streamsed.inference.torchscript import TorchScript
@@ -32,6 +31,15 @@ PROBE_SLACK = 2.0
 
 PROBE_FLOOR = 1e-4
 """Mean difference of scores that is let pass in any case."""
+
+UNMEASURED = {"fp32": 1e-3, "bf16": 0.25, "int8": 0.25}
+"""Mean difference that an engine may have that was not measured at export."""
+
+MAX_REASON = 300
+"""Characters that are kept of an engine's own words."""
+
+ROUNDING = 1e-5
+"""A mean of scores may be above 1 by this much."""
 
 
 class SegmentScores(NamedTuple):
@@ -62,6 +70,8 @@ class Model:
         Which engine that is.
     rejected : sequence of Candidate
         Other engines, each with what spoke against it.
+    sha256 : str
+        Of the file, in hexadecimal digits.
     """
 
     def __init__(
@@ -70,31 +80,38 @@ class Model:
         engine: Engine,
         chosen: Candidate,
         rejected: Sequence[Candidate] = (),
+        *,
+        sha256: str = "",
     ) -> None:
         self.info = info
         self.chosen = chosen
         self.rejected = rejected
+        self.sha256 = sha256
         self._engine = engine
 
     @classmethod
     def load(
         cls,
-        name_or_path: str | os.PathLike[str],
+        model: str | os.PathLike[str] | ModelFile,
         *,
         device: str = "auto",
         engine: str = "auto",
         precision: str = "auto",
         threads: int | None = None,
+        trust: bool = False,
+        sha256: str | None = None,
     ) -> Model:
         """Load a shipped model by name or any model file by path.
 
         Parameters
         ----------
-        name_or_path : str or path
-            A name from `shipped_models`, or a file.
-        device, engine, precision, threads
-            See `streamsed.inference.selection.EngineRequest`. "auto" takes the fastest
-            engine that is installed and answers as the network did when it was exported.
+        model : str, path or ModelFile
+            A name from `shipped_models`, a file, or one that is open.
+        device, engine, precision, threads, trust
+            See `streamsed.inference.selection.EngineRequest`. "auto" takes the fastest engine that is
+            installed and answers as the network did when it was exported.
+        sha256 : str or None
+            What the file's SHA-256 must be.
 
         Raises
         ------
@@ -103,10 +120,17 @@ class Model:
         ValueError
             The file is not a model or is damaged, or what is wished for is not there.
         """
-        request = EngineRequest(device, engine, precision, threads)
-        path = find_model(name_or_path)
-        info = ModelInfo.read(path)
-        known = list(candidates(info, path, request))
+        request = EngineRequest(device, engine, precision, threads, trust)
+        file = model
+        if not isinstance(file, ModelFile):
+            file = ModelFile.open(find_model(file), sha256=sha256)
+        if not (has_graph(file, "fp32") or trust or file.origin):
+            raise ValueError(
+                f"model={file.path} must be an export with graphs, and is of an older "
+                "kind: a program, which may do anything; export it again, or give "
+                "--trust-model if you know who made it"
+            )
+        known = list(candidates(file, request))
         usable = [each for each in known if not each.rejected_because]
         rejected = [each for each in known if each.rejected_because]
         if not usable:
@@ -115,20 +139,34 @@ class Model:
                 f"engine={engine} with precision={precision} must be there "
                 f"({reasons or 'no engine has both'}); try --engine auto"
             )
-        for i, candidate in enumerate(usable[:-1]):
+        probe = _read_probe(file)
+        failed: list[Candidate] = []
+        for i, candidate in enumerate(usable):
             slower = [
                 replace(each, rejected_because="slower here")
                 for each in usable[i + 1 :]
             ]
             try:
-                made = _make(candidate, path, info, threads)
-                model = cls(info, made, candidate, [*rejected, *slower])
-                model._check_probe(path)
+                loaded = cls(
+                    file.info,
+                    _make(candidate, file, threads),
+                    candidate,
+                    [*rejected, *failed, *slower],
+                    sha256=file.sha256,
+                )
+                loaded._check(probe)
             except ValueError as error:
-                rejected.append(replace(candidate, rejected_because=str(error)))
+                reason = " ".join(str(error).split())[:MAX_REASON]
+                failed.append(replace(candidate, rejected_because=reason))
+                if candidate.precision == "fp32" and candidate.device == "cpu":
+                    break  # what 32 bits cannot do is not the engine's fault
             else:
-                return model
-        return cls(info, _make(usable[-1], path, info, threads), usable[-1], rejected)
+                return loaded
+        reasons = "; ".join(f"{each.name}: {each.rejected_because}" for each in failed)
+        raise ValueError(
+            f"model={file.path} must answer as it did when it was exported ({reasons}); "
+            "export it again, or try another engine"
+        )
 
     @property
     def place(self) -> str:
@@ -182,20 +220,41 @@ class Model:
                 f"model={self.info.name} must give scores of shape {expected} (one for "
                 f"each of its labels), and gives {result.scores.shape}; export it again"
             )
-        return result
+        return SegmentScores(*(self._in_range(values) for values in result))
+
+    def _in_range(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return scores from 0 to 1; what rounding put above 1 becomes 1."""
+        least, most = float(values.min()), float(values.max())
+        if least >= 0 and most <= 1:
+            return values
+        if not (least >= 0 and most <= 1 + ROUNDING):  # true for NaN as well
+            wrong = least if not least >= 0 else most
+            raise ValueError(
+                f"model={self.info.name} must give scores from 0 to 1, and gives "
+                f"{wrong:g} by {self.chosen.name}; export it again, or try another engine"
+            )
+        return np.minimum(values, np.float32(1))
 
     def probe_difference(self, probe: Probe) -> float:
         """Return the mean difference from the scores that the network itself gave."""
         scores = self.score(probe.features).scores
         return float(np.abs(scores - probe.scores).mean())
 
-    def _check_probe(self, path: Path) -> None:
-        """Raise ValueError if this engine answers otherwise here than at export."""
-        record = self.info.engines.get(self.chosen.name)
-        if record is None:  # from before models had probes
+    def _check(self, probe: Probe | None) -> None:
+        """Raise ValueError if this engine answers otherwise here than at export.
+
+        A file of an older kind has no probe; then what matters is that it answers.
+        """
+        if probe is None:
+            frontend = self.info.frontend
+            shape = frontend.segment_frames, frontend.n_mels
+            self.score(np.zeros(shape, np.float32))
             return
-        limit = PROBE_SLACK * record["probe_difference"] + PROBE_FLOOR
-        difference = self.probe_difference(read_probe(path))
+        record = self.info.engines.get(self.chosen.name, {})
+        limit = UNMEASURED[self.chosen.precision]
+        if "probe_difference" in record:
+            limit = PROBE_SLACK * record["probe_difference"] + PROBE_FLOOR
+        difference = self.probe_difference(probe)
         if not difference <= limit:
             raise ValueError(
                 f"its scores must be within {limit:.2g} of the network's here, and are "
@@ -203,14 +262,24 @@ class Model:
             )
 
 
-def _make(
-    candidate: Candidate, path: Path, info: ModelInfo, threads: int | None
-) -> Engine:
+def _read_probe(file: ModelFile) -> Probe | None:
+    if not has_probe(file):
+        return None
+    try:
+        return read_probe(file)
+    except ValueError as error:
+        raise ValueError(
+            f"model={file.path} must be an undamaged model file ({error}); copy or export "
+            "it again"
+        ) from error
+
+
+def _make(candidate: Candidate, file: ModelFile, threads: int | None) -> Engine:
     precision = candidate.precision
     if candidate.engine == "torchscript":  # its threads are those of the whole process
         device = candidate.device
-        return TorchScript(path, precision=precision, threads=threads, device=device)
+        return TorchScript(file, precision=precision, threads=threads, device=device)
     if threads is None:
-        threads = 1 if info.gmac < SHARED_GMAC else available_cores()
+        threads = 1 if file.info.gmac < SHARED_GMAC else available_cores()
     make = OpenVino if candidate.engine == "openvino" else Onnx
-    return make(path, precision=precision, threads=threads)
+    return make(file, precision=precision, threads=threads)

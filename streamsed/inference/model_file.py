@@ -3,27 +3,28 @@
 A model file is a TorchScript archive with `streamsed.json` inside: labels, front-end,
 streaming and post-processing settings, the scores it reached when it was exported, how
 other engines agreed with it, and how it was trained. All of that is read here, without
-torch; `streamsed.inference.onnx_weights` reads the graphs for other engines that lie beside it.
+torch; `streamsed.inference.onnx_weights` reads the graphs that the engines run. A model
+file may come from anybody: it is data, checked before anything in it is used.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
+from streamsed.inference.archive import Archive
+from streamsed.inference.trust import SHIPPED, origin
+from streamsed.strict_json import read_json
 
 FORMAT_VERSION = 1
 INFO_NAME = "streamsed.json"
-SHIPPED = Path(__file__).parent.parent / "models"
-
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, TypeError)
+MAX_LABELS = 2000
+MAX_NAME = 200
+"""Characters of a label, and of the model's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,15 @@ class ModelInfo:
     def __post_init__(self) -> None:
         """Check the labels, and the settings that depend on them or on each other."""
         labels = self.labels
+        for name in (self.name, *labels):
+            if not name.isprintable() or not name:
+                raise ValueError(f"{name!r} must be a name that can be printed")
+            if len(name) > MAX_NAME:
+                raise ValueError(
+                    f"{name[:20]!r}... must have {MAX_NAME} characters at most"
+                )
         if not labels or len(set(labels)) < len(labels):
-            raise ValueError(f"labels={labels} must be at least one, each once")
+            raise ValueError(f"labels={labels[:20]} must be at least one, each once")
         self.stream.in_score_frames(self.frontend)
         for setting in fields(self.post):
             self.post.per_label(setting.name, labels)
@@ -95,50 +103,120 @@ class ModelInfo:
         Raises
         ------
         ValueError
-            The format's version is another, or a setting is unknown or out of range.
-        KeyError, TypeError
-            Something is missing, or is not of its type.
+            The format's version is another, something is missing or not of its kind, or
+            a setting is unknown or out of range.
         """
-        version = info["format_version"]
+        version = info.get("format_version")
         if version != FORMAT_VERSION:
-            raise ValueError(f"format_version={version} must be {FORMAT_VERSION}")
+            raise ValueError(f"format_version={version!r} must be {FORMAT_VERSION}")
+        labels = _of_kind(info, "labels", list)
+        if len(labels) > MAX_LABELS:
+            raise ValueError(f"{len(labels)} labels must be {MAX_LABELS} at most")
+        if not all(isinstance(label, str) for label in labels):
+            raise ValueError("its labels must be text")
+        engines = _of_kind({"engines": {}, **info}, "engines", dict)
+        for name, record in engines.items():
+            _check_record(name, record)
         return cls(
-            name=str(info["name"]),
-            labels=tuple(str(label) for label in info["labels"]),
-            frontend=FrontendConfig.from_dict(info["frontend"]),
-            stream=StreamConfig.from_dict(info["stream"]),
-            post=PostConfig.from_dict(info["post"]),
-            scores_at_export=dict(info["scores_at_export"]),
-            training=dict(info["training"]),
-            engines=dict(info.get("engines", {})),
-            parameters=int(info["parameters"]),
-            gmac=float(info["gmac"]),
+            name=_of_kind(info, "name", str),
+            labels=tuple(labels),
+            frontend=FrontendConfig.from_dict(_of_kind(info, "frontend", dict)),
+            stream=StreamConfig.from_dict(_of_kind(info, "stream", dict)),
+            post=PostConfig.from_dict(_of_kind(info, "post", dict)),
+            scores_at_export=_of_kind(info, "scores_at_export", dict),
+            training=_of_kind(info, "training", dict),
+            engines=engines,
+            parameters=_of_kind(info, "parameters", int),
+            gmac=float(_of_kind(info, "gmac", int, float)),
         )
 
     @classmethod
     def read(cls, path: Path) -> ModelInfo:
-        """Read the description inside a model file, without torch.
+        """Read the description inside a model file, without torch; see `ModelFile`."""
+        return ModelFile.open(path).info
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A model file that was read as a whole and checked: data, of which nothing is run.
+
+    Parameters
+    ----------
+    path : Path
+        Where it was read.
+    archive : Archive
+        What it holds.
+    info : ModelInfo
+        What it says of itself.
+    """
+
+    path: Path
+    archive: Archive
+    info: ModelInfo
+
+    @classmethod
+    def open(cls, path: Path, *, sha256: str | None = None) -> ModelFile:
+        """Read and check a file.
+
+        Parameters
+        ----------
+        path : Path
+            The file.
+        sha256 : str or None
+            What its SHA-256 must be, in hexadecimal digits.
 
         Raises
         ------
         FileNotFoundError
             There is no such file.
         ValueError
-            The file is not a model of this project, or is damaged.
+            The file is not a model of this project, is damaged, or is another than was
+            asked for.
         """
         try:
-            with zipfile.ZipFile(path) as archive:
-                names = [n for n in archive.namelist() if n.endswith(f"/{INFO_NAME}")]
-                if not names:
-                    raise ValueError(f"it holds no {INFO_NAME}")
-                if (bad := archive.testzip()) is not None:  # torch.jit.load looks away
-                    raise ValueError(f"its {bad} is damaged")
-                return cls.from_dict(json.loads(archive.read(names[0])))
-        except _UNREADABLE as error:
+            archive = Archive.open(path)
+            if sha256 is not None and archive.sha256 != sha256.strip().lower():
+                raise ValueError(f"its SHA-256 is {archive.sha256}, not {sha256}")
+            archive.check_all()
+            description = read_json(archive.read(f"extra/{INFO_NAME}"))
+            if not isinstance(description, dict):
+                raise ValueError(f"its {INFO_NAME} must be an object")  # noqa: TRY004
+            return cls(path, archive, ModelInfo.from_dict(description))
+        except ValueError as error:
             raise ValueError(
                 f"model={path} must be an archive written by `python -m train export` "
                 f"({error}); shipped models: {', '.join(shipped_models())}"
             ) from error
+
+    @property
+    def sha256(self) -> str:
+        """Its SHA-256 in hexadecimal digits."""
+        return self.archive.sha256
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from; see `streamsed.inference.trust.origin`."""
+        return origin(self.sha256)
+
+
+def _of_kind(info: Mapping[str, Any], name: str, *kinds: type) -> Any:
+    """Return an entry that must be there and of a kind; True is no number."""
+    value = info.get(name)
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        expected: dict[type, str] = {dict: "an object", list: "a list", str: "text"}
+        rule = f"its {name} must be {expected.get(kinds[0], 'a number')}"
+        raise ValueError(rule)  # noqa: TRY004 - of a file, not of the caller
+    return value
+
+
+def _check_record(engine: str, record: Any) -> None:
+    """Raise ValueError if what was found of an engine at export is not of its kind."""
+    numbers = {"max_difference", "events_changed", "probe_difference", "event_f1_macro"}
+    if not isinstance(record, dict) or not isinstance(record.get("accepted"), bool):
+        rule = f"what it says of the engine {engine!r} must have `accepted`"
+        raise ValueError(rule)  # noqa: TRY004 - of a file, not of the caller
+    for name in numbers & record.keys():
+        _of_kind(record, name, int, float)
 
 
 def shipped_models() -> list[str]:

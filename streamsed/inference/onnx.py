@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from streamsed.inference.onnx_weights import read_graph
+from streamsed.inference.model_file import ModelFile
+from streamsed.inference.onnx_weights import read_graph, whole_model
 from streamsed.samples import Float32
 
 _ERRORS_ONLY = 3
@@ -15,17 +14,22 @@ class Onnx:
 
     Parameters
     ----------
-    path : Path
-        A model file that has graphs.
+    file : ModelFile
+        One that has graphs.
     precision : {"fp32", "int8"}
         Which of its graphs.
     threads : int
         Threads for one segment.
+
+    Raises
+    ------
+    ValueError
+        The graph is not such as may be run, or ONNX Runtime does not load it.
     """
 
     place = "cpu"
 
-    def __init__(self, path: Path, *, precision: str, threads: int) -> None:
+    def __init__(self, file: ModelFile, *, precision: str, threads: int) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -33,9 +37,13 @@ class Onnx:
         options.intra_op_num_threads = threads
         # Threads that spin while they wait stall others on a busy machine.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(
-            read_graph(path, precision), options, providers=["CPUExecutionProvider"]
-        )
+        model = whole_model(read_graph(file, precision))
+        try:
+            self._session = onnxruntime.InferenceSession(
+                model, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # of many kinds, which it does not document
+            raise ValueError(f"ONNX Runtime must load the network ({error})") from error
         (features,) = self._session.get_inputs()
         self._input, self._shape = features.name, features.shape
         self.threads = threads
@@ -45,5 +53,10 @@ class Onnx:
         shape = (1, 1, *features.shape)
         if shape != tuple(self._shape):  # ONNX Runtime has many kinds of errors
             raise ValueError(f"the network takes {self._shape}")
-        scores, region = self._session.run(None, {self._input: features[None, None]})
+        try:
+            scores, region = self._session.run(
+                None, {self._input: features[None, None]}
+            )
+        except Exception as error:
+            raise ValueError(str(error)) from error
         return scores[0], region[0]

@@ -1,4 +1,4 @@
-"""The network as an ONNX graph, for engines other than TorchScript.
+"""The network as an ONNX graph, which every engine runs.
 
 A model file holds its weights once, as 16-bit numbers, where TorchScript keeps them.
 Beside them lie graphs of a few kilobytes (`fp32.onnx`, and `int8.onnx` with the scales of
@@ -23,14 +23,18 @@ https://protobuf.dev/programming-guides/encoding, "Last One Wins" and onnx.proto
 from __future__ import annotations
 
 import io
-import json
-import zipfile
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import NamedTuple
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from streamsed.inference.archive import Archive
+from streamsed.inference.graph.check import Graph, check_graph
+from streamsed.inference.graph.tensor_types import checked_shape
+from streamsed.inference.model_file import ModelFile
+from streamsed.strict_json import read_json
 
 WEIGHTS = "weights.json"
 PROBE = "probe.npz"
@@ -59,10 +63,30 @@ class Probe(NamedTuple):
         return packed.getvalue()
 
     @classmethod
-    def from_bytes(cls, packed: bytes) -> Probe:
-        """Unpack what `to_bytes` made."""
-        arrays = np.load(io.BytesIO(packed), allow_pickle=False)
-        return cls(arrays["features"] / np.float32(255), arrays["scores"])
+    def from_bytes(
+        cls, packed: bytes, *, features: tuple[int, int], scores: tuple[int, int]
+    ) -> Probe:
+        """Unpack what `to_bytes` made.
+
+        Parameters
+        ----------
+        packed : bytes
+            An archive of two arrays.
+        features, scores : (int, int)
+            The shapes that they must have.
+
+        Raises
+        ------
+        ValueError
+            It is damaged, or holds something else.
+        """
+        archive = Archive(packed)
+        levels = _array(archive, "features", np.uint8, features)
+        answer = _array(archive, "scores", np.float32, scores)
+        if not ((answer >= 0) & (answer <= 1)).all():
+            raise ValueError("its probe must have scores from 0 to 1")
+        segment = levels.astype(np.float32) / np.float32(255)
+        return cls(segment, answer)
 
 
 def graph_name(precision: str) -> str:
@@ -70,40 +94,117 @@ def graph_name(precision: str) -> str:
     return "int8.onnx" if precision == "int8" else "fp32.onnx"
 
 
-def has_graph(path: Path, precision: str) -> bool:
+def has_graph(file: ModelFile, precision: str) -> bool:
     """Return whether a model file holds a graph for a precision."""
-    with zipfile.ZipFile(path) as archive:
-        ending = f"/extra/{graph_name(precision)}"
-        return any(name.endswith(ending) for name in archive.namelist())
+    return f"extra/{graph_name(precision)}" in file.archive
 
 
-def read_graph(path: Path, precision: str) -> bytes:
-    """Return a model file's network as one ONNX model with its weights inside.
+def read_graph(file: ModelFile, precision: str) -> Graph:
+    """Return a model file's network, checked and with its weights.
 
     Parameters
     ----------
-    path : Path
-        A model file that `has_graph`.
+    file : ModelFile
+        One that `has_graph`.
     precision : {"fp32", "bf16", "int8"}
         Which of its graphs.
+
+    Raises
+    ------
+    ValueError
+        The graph or its weights are not such as may be run; see `check_graph`.
     """
-    with zipfile.ZipFile(path) as archive:
-        root = archive.namelist()[0].split("/")[0]
-        graph = archive.read(f"{root}/extra/{graph_name(precision)}")
-        tensors = [
-            _tensor(
-                each["name"], each["shape"], archive.read(f"{root}/{each['record']}")
-            )
-            for each in json.loads(archive.read(f"{root}/extra/{WEIGHTS}"))
-        ]
-    return graph + with_tensors(tensors)
+    archive, info = file.archive, file.info
+    entries = read_json(archive.read(f"extra/{WEIGHTS}"))
+    if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
+        raise ValueError(f"its {WEIGHTS} must be a list of objects")
+    tensors: dict[str, NDArray[np.generic]] = {}
+    for entry in entries:
+        name, values = _weight(archive, entry)
+        if name in tensors:
+            raise ValueError(f"its {WEIGHTS} names {name!r} twice")
+        tensors[name] = values
+    frontend = info.frontend
+    return check_graph(
+        archive.read(f"extra/{graph_name(precision)}"),
+        tensors,
+        features=(frontend.segment_frames, frontend.n_mels),
+        scores=(frontend.segment_score_frames, len(info.labels)),
+    )
 
 
-def read_probe(path: Path) -> Probe:
-    """Return the probe of a model file that has graphs."""
-    with zipfile.ZipFile(path) as archive:
-        root = archive.namelist()[0].split("/")[0]
-        return Probe.from_bytes(archive.read(f"{root}/extra/{PROBE}"))
+def _weight(
+    archive: Archive, entry: Mapping[str, Any]
+) -> tuple[str, NDArray[np.generic]]:
+    """Return the name and the numbers of a tensor that lies in a record of its own."""
+    name: Any = entry.get("name")
+    record: Any = entry.get("record")
+    shape: Any = entry.get("shape")
+    named = isinstance(name, str) and isinstance(record, str)
+    if (
+        not named
+        or not isinstance(shape, list)
+        or any(type(n) is not int for n in shape)
+    ):
+        raise ValueError(
+            f"its {WEIGHTS} must give name, record and shape of each tensor"
+        )
+    sizes = checked_shape(shape)
+    raw = archive.read(record)
+    if len(raw) != 2 * math.prod(sizes):
+        raise ValueError(f"its {record} has not as many bytes as its shape says")
+    values = np.frombuffer(raw, "<f2").reshape(sizes)
+    if not np.isfinite(values).all():
+        raise ValueError(f"its {record} must be finite")
+    return name, values
+
+
+def whole_model(graph: Graph) -> bytes:
+    """Return a graph with all its weights as one ONNX model, for an engine."""
+    tensors = [
+        _tensor(name, values.shape, values.tobytes())
+        for name, values in graph.elsewhere.items()
+    ]
+    return graph.encoded + with_tensors(tensors)
+
+
+def has_probe(file: ModelFile) -> bool:
+    """Return whether a model file has a probe; those with graphs have one."""
+    return f"extra/{PROBE}" in file.archive
+
+
+def read_probe(file: ModelFile) -> Probe:
+    """Return the probe of a model file that has one.
+
+    Raises
+    ------
+    ValueError
+        It is damaged, or is not a segment and scores of this model.
+    """
+    frontend = file.info.frontend
+    return Probe.from_bytes(
+        file.archive.read(f"extra/{PROBE}"),
+        features=(frontend.segment_frames, frontend.n_mels),
+        scores=(frontend.segment_score_frames, len(file.info.labels)),
+    )
+
+
+def _array(
+    packed: Archive, name: str, dtype: type[np.generic], shape: tuple[int, int]
+) -> NDArray[Any]:
+    """Read an array of an .npz whose kind and shape are known before."""
+    content = io.BytesIO(packed.inflate(f"{name}.npy"))
+    try:
+        version = np.lib.format.read_magic(content)
+        header = np.lib.format.read_array_header_1_0(content, max_header_size=1000)
+    except Exception as error:
+        raise ValueError(f"its probe's {name} is damaged ({error})") from error
+    raw = content.read()
+    stated = (shape, False, np.dtype(dtype))
+    whole = len(raw) == math.prod(shape) * np.dtype(dtype).itemsize
+    if version != (1, 0) or header != stated or not whole:
+        raise ValueError(f"its probe's {name} must be of shape {shape}")
+    return np.frombuffer(raw, dtype).reshape(shape)
 
 
 def with_tensors(tensors: Iterable[bytes]) -> bytes:

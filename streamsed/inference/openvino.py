@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streamsed.inference.cpu import available_cores
-from streamsed.inference.onnx_weights import read_graph
+from streamsed.inference.model_file import ModelFile
+from streamsed.inference.onnx_weights import read_graph, whole_model
 from streamsed.samples import Float32
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ class OpenVino:
 
     Parameters
     ----------
-    path : Path
-        A model file that has graphs.
+    file : ModelFile
+        One that has graphs.
     precision : {"fp32", "bf16", "int8"}
         int8 multiplies in the convolutions alone, and has 32 bits elsewhere.
     threads : int
@@ -43,7 +43,7 @@ class OpenVino:
 
     place = "cpu"
 
-    def __init__(self, path: Path, *, precision: str, threads: int) -> None:
+    def __init__(self, file: ModelFile, *, precision: str, threads: int) -> None:
         self.threads = threads
         n_streams = max(1, available_cores() // threads)
         settings: dict[str, int | str | bool] = {
@@ -52,8 +52,9 @@ class OpenVino:
             "NUM_STREAMS": n_streams,  # each takes a segment of its own
             "ENABLE_CPU_PINNING": False,  # two programs would be pinned to one core
         }
+        model = whole_model(read_graph(file, precision))
         try:
-            network = core().read_model(read_graph(path, precision))
+            network = core().read_model(model)
             self._compiled = core().compile_model(network, "CPU", settings)
         except RuntimeError as error:
             raise ValueError(f"OpenVINO must compile the network ({error})") from error

@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 
 from streamsed.inference.cpu import has_bf16, has_bf16_tiles, may_have_cuda
 from streamsed.inference.engine import NAMES, PRECISIONS
-from streamsed.inference.model_file import ModelInfo
+from streamsed.inference.model_file import ModelFile, ModelInfo
 from streamsed.inference.onnx_weights import has_graph
 
 _PACKAGES = {"openvino": "openvino", "onnx": "onnxruntime", "torchscript": "torch"}
@@ -32,6 +31,8 @@ class EngineRequest:
     precision : {"auto", "fp32", "bf16", "int8"}
     threads : int or None
         For one segment; None is the engine's own choice.
+    trust : bool
+        Whether a file without a graph may be run as the program that it is.
 
     Raises
     ------
@@ -43,6 +44,7 @@ class EngineRequest:
     engine: str = "auto"
     precision: str = "auto"
     threads: int | None = None
+    trust: bool = False
 
     def __post_init__(self) -> None:
         """Check the values, each and together."""
@@ -91,14 +93,12 @@ def engine_order() -> tuple[tuple[str, str], ...]:
     return (*first, *rest, ("torchscript", "fp32"), ("onnx", "int8"))
 
 
-def candidates(
-    info: ModelInfo, path: Path, request: EngineRequest
-) -> Iterator[Candidate]:
+def candidates(file: ModelFile, request: EngineRequest) -> Iterator[Candidate]:
     """Give the engines that a request admits, the fastest first.
 
     Parameters
     ----------
-    info, path : ModelInfo, Path
+    file : ModelFile
         A model file.
     request : EngineRequest
         An engine or precision that is named need not have been accepted at export.
@@ -113,27 +113,33 @@ def candidates(
     ):
         for precision in ("bf16", "fp32"):
             if request.precision in ("auto", precision):
-                reason = _unproven(info, f"torchscript {precision}", request)
+                reason = _missing(file, "torchscript", precision, device="cuda")
+                reason = reason or _unproven(
+                    file.info, f"torchscript {precision}", request
+                )
                 yield Candidate("torchscript", precision, "cuda", reason)
     if request.device == "cuda":
         return
     for engine, precision in engine_order():
-        asked = request.engine in ("auto", engine)
-        if asked and request.precision in ("auto", precision):
-            reason = _missing(path, engine, precision)
-            reason = reason or _unproven(info, f"{engine} {precision}", request)
+        if request.engine in ("auto", engine) and request.precision in (
+            "auto",
+            precision,
+        ):
+            reason = _missing(file, engine, precision)
+            reason = reason or _unproven(file.info, f"{engine} {precision}", request)
             yield Candidate(engine, precision, "cpu", reason)
 
 
-def _missing(path: Path, engine: str, precision: str) -> str:
+def _missing(
+    file: ModelFile, engine: str, precision: str, *, device: str = "cpu"
+) -> str:
     """Say what is missing to run an engine at all."""
     if find_spec(_PACKAGES[engine]) is None:
         return f"not installed (pip install 'streamsed[{engine}]')"
-    if (engine, precision) != ("torchscript", "fp32") and not has_graph(
-        path, precision
-    ):
+    exact_torch = (engine, precision) == ("torchscript", "fp32")
+    if not exact_torch and not has_graph(file, precision):
         return "the model file is of an older kind, without graphs; export it again"
-    if precision == "bf16" and not has_bf16():
+    if precision == "bf16" and device == "cpu" and not has_bf16():
         return "this processor has no instructions for it"
     return ""
 

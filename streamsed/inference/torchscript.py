@@ -1,18 +1,24 @@
-"""TorchScript, on the processor or on a CUDA device: the engine that is always there.
+"""Torch, on the processor or on a CUDA device: the engine that is always there.
 
-Torch is imported here and nowhere else in the runtime, when an engine is made, because
-that takes longer than everything else. TorchScript is deprecated upstream; see
-docs/decisions.md.
+The network is built from the checked graph of the model file, as other engines build it.
+Only a file of an older kind, without a graph, is run as the TorchScript program that it
+is, and only from someone who is trusted; see `streamsed.inference.trust`.
+
+Torch is imported here and below, and nowhere else in the runtime, when an engine is made,
+because that takes longer than everything else.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import threading
 import warnings
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from streamsed.inference.model_file import ModelFile
+from streamsed.inference.onnx_weights import has_graph, read_graph
 from streamsed.samples import Float32
 
 if TYPE_CHECKING:
@@ -25,8 +31,8 @@ class TorchScript:
 
     Parameters
     ----------
-    path : Path
-        A model file.
+    file : ModelFile
+        One with a graph, or one that is trusted.
     precision : {"fp32", "bf16"}
         Of the weights and of what passes between the layers.
     threads : int or None
@@ -37,11 +43,11 @@ class TorchScript:
     Raises
     ------
     ValueError
-        The file is damaged, or the device is not there.
+        The graph is not such as may be run, or the device is not there.
     """
 
     def __init__(
-        self, path: Path, *, precision: str, threads: int | None, device: str
+        self, file: ModelFile, *, precision: str, threads: int | None, device: str
     ) -> None:
         # Threads that spin at barriers stall each other on a busy machine; they must be
         # told before torch starts them.
@@ -57,7 +63,14 @@ class TorchScript:
             torch.set_num_threads(threads)
         self.place = device
         self._dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-        self._network = _load(path, device, self._dtype)
+        self._network: Callable[[Tensor], tuple[Tensor, Tensor]]
+        if has_graph(file, precision):
+            from streamsed.inference.graph.torch_network import TorchNetwork
+
+            graph = read_graph(file, precision)
+            self._network = TorchNetwork(graph, device=device, dtype=self._dtype)
+        else:
+            self._network = _load_program(file, device, self._dtype)
         self._replay: CudaGraph | None = None
         self._lock = threading.Lock()  # a CUDA graph has one set of buffers
 
@@ -98,7 +111,7 @@ class CudaGraph:
 
     Parameters
     ----------
-    network : torch.jit.ScriptModule
+    network : callable
         On the device.
     x : float32 (1, 1, segment_frames, n_mels)
         A segment of the shape of all; on the host.
@@ -107,7 +120,10 @@ class CudaGraph:
     """
 
     def __init__(
-        self, network: torch.jit.ScriptModule, x: Tensor, dtype: torch.dtype
+        self,
+        network: Callable[[Tensor], tuple[Tensor, Tensor]],
+        x: Tensor,
+        dtype: torch.dtype,
     ) -> None:
         import torch
 
@@ -140,15 +156,20 @@ class CudaGraph:
         return [answer.clone() for answer in self._answers]
 
 
-def _load(path: Path, device: str, dtype: torch.dtype) -> torch.jit.ScriptModule:
-    """Read a network, with weights of 16 bits or, from an older export, of 32."""
+def _load_program(
+    file: ModelFile, device: str, dtype: torch.dtype
+) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    """Load a TorchScript program, with weights of 16 bits or, from older files, of 32.
+
+    It is read from the bytes whose SHA-256 is known, not from the file once more.
+    """
     import torch
 
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=DeprecationWarning)
             network = torch.jit.load(  # type: ignore[no-untyped-call]
-                str(path), map_location=device
+                io.BytesIO(file.archive.data), map_location=device
             ).eval()
             if any(True for _ in network.parameters()):  # else it is frozen already
                 network.to(dtype=dtype, memory_format=torch.channels_last)
@@ -156,7 +177,7 @@ def _load(path: Path, device: str, dtype: torch.dtype) -> torch.jit.ScriptModule
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[0]
         raise ValueError(
-            f"model={path} must be an undamaged model file ({reason}); "
+            f"model={file.path} must be an undamaged model file ({reason}); "
             "copy or export it again"
         ) from error
     return network  # type: ignore[no-any-return]

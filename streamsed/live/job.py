@@ -27,7 +27,7 @@ from streamsed.audio.source import Source
 from streamsed.config import PerLabel, StreamConfig
 from streamsed.detector import Detector
 from streamsed.inference.model import Model
-from streamsed.inference.model_file import ModelInfo, find_model
+from streamsed.inference.model_file import ModelFile, find_model
 from streamsed.live.auto_step import MAX_LOAD, segment_cost, shortest_step
 from streamsed.live.listener import Listener
 from streamsed.live.sinks import ClipSink, ExecSink, JsonLines, QueuedSink, Sink
@@ -69,6 +69,8 @@ class ListenJob:
         Folder for the sound of each event.
     clips_limit : float
         MB that the clips in the folder may take.
+    sha256 : str or None
+        What the model file's SHA-256 must be.
     """
 
     device: str | None
@@ -87,11 +89,13 @@ class ListenJob:
     command: str | None
     save_clips: Path | None
     clips_limit: float
+    sha256: str | None = None
 
     def run(self) -> int:
         """Do it all and return the exit code."""
         self._check()
-        info = ModelInfo.read(find_model(self.model))
+        file = ModelFile.open(find_model(self.model), sha256=self.sha256)
+        info = file.info
         post = info.post.override(info.labels, self.post)
         for label in self.only:
             if label not in info.labels:
@@ -105,7 +109,7 @@ class ListenJob:
         if self.file is None and self.pcm is None:
             find_device(self.device)  # before the model is loaded, which takes seconds
         sinks = self._sinks(info.frontend.sample_rate)
-        model = Model.load(self.model, **self.engine)
+        model = Model.load(file, **self.engine)
         detector = Detector(model, stream=self._stream(model), post=post)
         source = self._source(detector.sample_rate)
         if self._wants_view():

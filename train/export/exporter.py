@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
-from streamsed.inference.model_file import ModelInfo
+from streamsed.inference.model_file import ModelFile, ModelInfo
+from streamsed.inference.trust import note_exported
 from train.datasets.scaling import Triple
 from train.export.engine_check import (
     CheckSet,
@@ -128,7 +129,9 @@ def _write_model(
     write_archive(path, network, info, example, graphs)
     info = replace(info, engines=dict(compare_engines(path, check)))
     write_archive(path, network, info, example, graphs)
-    return ModelInfo.read(path)
+    file = ModelFile.open(path)
+    note_exported(file.sha256, path)
+    return file.info
 
 
 def _write_form(

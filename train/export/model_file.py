@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     import onnx
 
 
+MAX_DIFFERENCE = 1e-3
+"""Of a score, in 32 bits: sums in another order."""
+
+
 @dataclass(frozen=True, slots=True)
 class Graphs:
     """What other engines need.
@@ -82,6 +86,23 @@ def write_archive(
         )
         extra[PROBE] = graphs.probe.to_bytes()
         torch.jit.save(traced, str(path), _extra_files=extra)
+        _check_program(path, graphs.probe)
+
+
+def _check_program(path: Path, probe: Probe) -> None:
+    """Raise ValueError if the program in a file answers otherwise than the network.
+
+    The runtime builds the network from the graph; other programs may run this one.
+    """
+    program = torch.jit.load(str(path)).float()  # type: ignore[no-untyped-call]
+    with torch.inference_mode():
+        scores = program(torch.from_numpy(probe.features)[None, None])[0][0]
+    difference = float((scores - torch.from_numpy(probe.scores)).abs().max())
+    if not difference <= MAX_DIFFERENCE:
+        raise ValueError(
+            f"difference={difference:.2g} of a score by TorchScript must be at most "
+            f"{MAX_DIFFERENCE}"
+        )
 
 
 def _records(path: Path) -> dict[bytes, str]:

@@ -4,12 +4,12 @@ import json
 import subprocess
 import sys
 import threading
-import zipfile
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
+from archives import as_exported, rewritten
 from environment import ENVIRONMENT
 from networks import scene
 from numpy.testing import assert_array_equal
@@ -21,8 +21,8 @@ from streamsed.detector import Detector
 from streamsed.inference import cpu, selection
 from streamsed.inference.cpu import has_bf16
 from streamsed.inference.model import Model
-from streamsed.inference.model_file import ModelInfo
-from streamsed.inference.onnx_weights import Probe, read_graph, read_probe
+from streamsed.inference.model_file import ModelFile, ModelInfo
+from streamsed.inference.onnx_weights import Probe, read_graph, read_probe, whole_model
 from streamsed.inference.selection import Candidate, EngineRequest, candidates
 from streamsed.recordings.detection import recut
 
@@ -56,7 +56,7 @@ def features():
 
 def test_every_engine_gives_the_scores_of_the_network(engine, exported):
     model, tolerance = engine
-    probe = read_probe(exported)
+    probe = read_probe(ModelFile.open(exported))
     scores, region = model.score(probe.features)
     np.testing.assert_allclose(scores, probe.scores, rtol=0, atol=tolerance)
     assert scores.dtype == region.dtype == np.float32
@@ -135,7 +135,9 @@ def test_the_graph_holds_the_weights_that_torchscript_holds(exported, trained):
 
     from train.export.fold_batch_norm import fold
 
-    model = onnx.load_from_string(read_graph(exported, "fp32"))
+    model = onnx.load_from_string(
+        whole_model(read_graph(ModelFile.open(exported), "fp32"))
+    )
     onnx.checker.check_model(model)
     stored = [
         numpy_helper.to_array(each).astype(np.float32).tobytes()
@@ -150,7 +152,8 @@ def test_a_probe_survives_its_packing():
     rng = np.random.default_rng(0)
     features = rng.integers(0, 256, (16, 8)).astype(np.float32) / np.float32(255)
     probe = Probe(features, rng.random((2, 3), dtype=np.float32))
-    again = Probe.from_bytes(probe.to_bytes())
+    packed = probe.to_bytes()
+    again = Probe.from_bytes(packed, features=(16, 8), scores=(2, 3))
     assert_array_equal(again.features, probe.features)
     assert_array_equal(again.scores, probe.scores)
 
@@ -181,7 +184,8 @@ def accepting(info):
 
 def order(path, request=None, info=None):
     info = info or accepting(ModelInfo.read(path))
-    found = candidates(info, path, request or EngineRequest(device="cpu"))
+    file = replace(ModelFile.open(path), info=info)
+    found = candidates(file, request or EngineRequest(device="cpu"))
     return [c.name for c in found if not c.rejected_because]
 
 
@@ -195,13 +199,14 @@ def test_where_there_is_no_bf16_it_is_never_taken(exported, old_processor):
 
 
 def test_what_was_not_accepted_at_export_is_passed_over(exported, amx):
-    info = accepting(ModelInfo.read(exported))
+    file = ModelFile.open(exported)
+    info = accepting(file.info)
     bad = {"accepted": False, "events_changed": 0.25}
     info = replace(info, engines={**info.engines, "openvino bf16": bad})
     assert order(exported, info=info)[0] == "openvino int8"
     (said,) = [
         c.rejected_because
-        for c in candidates(info, exported, EngineRequest(device="cpu"))
+        for c in candidates(replace(file, info=info), EngineRequest(device="cpu"))
         if c.name == "openvino bf16"
     ]
     assert said == "not accepted at export: 25.0% of the events changed"
@@ -225,34 +230,36 @@ def test_what_is_not_installed_is_passed_over_with_its_remedy(exported, monkeypa
         Model.load(exported, engine="openvino")
 
 
-def test_an_engine_that_answers_otherwise_here_is_passed_over(
-    exported, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(selection, "engine_order", lambda: ENGINE_ORDER)
-    monkeypatch.setattr(
-        ModelInfo, "read", classmethod(lambda _, path: accepting(read_info(path)))
-    )
-    path = tmp_path / "strange.pt"
-    probe = read_probe(exported)
-    strange = Probe(probe.features, 1 - probe.scores)
-    with zipfile.ZipFile(exported) as old, zipfile.ZipFile(path, "w") as new:
-        for entry in old.infolist():
-            is_probe = entry.filename.endswith("probe.npz")
-            new.writestr(entry, strange.to_bytes() if is_probe else old.read(entry))
-    model = Model.load(path, device="cpu")
-    assert model.chosen.name == "torchscript fp32"  # nothing is left to fall back on
+def test_an_engine_that_answers_otherwise_here_is_passed_over(exported, monkeypatch):
+    monkeypatch.setattr(selection, "engine_order", lambda: INT8_FIRST)
+    file = ModelFile.open(exported)
+    file = replace(file, info=accepting(file.info))
+    assert Model.load(file, device="cpu").chosen.name == "openvino int8"
+    exact = {"accepted": True, "probe_difference": 0.0}
+    engines = {**file.info.engines, "openvino int8": exact}
+    file = replace(file, info=replace(file.info, engines=engines))
+    model = Model.load(file, device="cpu")
+    assert model.chosen.name == "torchscript fp32"
     (said,) = [c.rejected_because for c in model.rejected if c.name == "openvino int8"]
-    assert "its scores must be within 0.01 of the network's here" in said
-    assert Model.load(exported, device="cpu").chosen.name == "openvino int8"
+    assert "its scores must be within 0.0001 of the network's here" in said
 
 
 ENGINE_ORDER = (("openvino", "int8"), ("torchscript", "fp32"))
 
 
-def read_info(path):
-    with zipfile.ZipFile(path) as archive:
-        (name,) = [n for n in archive.namelist() if n.endswith("streamsed.json")]
-        return ModelInfo.from_dict(json.loads(archive.read(name)))
+INT8_FIRST = (("openvino", "int8"), ("torchscript", "fp32"))
+
+
+@pytest.mark.parametrize("name", ["openvino", "onnx", "torchscript"])
+def test_the_last_engine_must_answer_as_at_export_too(exported, tmp_path, name):
+    probe = read_probe(ModelFile.open(exported))
+    path = rewritten(
+        exported,
+        tmp_path / "strange.pt",
+        {"extra/probe.npz": Probe(probe.features, 1 - probe.scores).to_bytes()},
+    )
+    with pytest.raises(ValueError, match=r"must answer as it did .* within .* away"):
+        Model.load(path, device="cpu", engine=name, precision="fp32")
 
 
 def test_a_file_without_graphs_runs_by_torchscript(model_path):
@@ -275,6 +282,7 @@ def test_a_frozen_file_of_an_older_export_runs_in_fp32_alone(
     text = json.dumps(ModelInfo.read(model_path).to_dict())
     frozen = torch.jit.freeze(torch.jit.load(model_path).eval())
     torch.jit.save(frozen, str(path), _extra_files={"streamsed.json": text})
+    as_exported(path)
     older, newer = (Model.load(p, device="cpu") for p in (path, model_path))
     assert_array_equal(older.score(features).scores, newer.score(features).scores)
     with pytest.raises(ValueError, match="of an older kind"):
@@ -355,7 +363,7 @@ def test_flags_are_read_where_there_are_any(monkeypatch, tmp_path):
 
 @pytest.mark.gpu
 def test_a_cuda_graph_gives_the_scores_of_the_network(exported):
-    probe = read_probe(exported)
+    probe = read_probe(ModelFile.open(exported))
     for precision, tolerance in (("fp32", 1e-3), ("bf16", 0.1)):
         model = Model.load(exported, device="cuda", precision=precision)
         for _ in range(2):

@@ -54,7 +54,7 @@ def test_a_description_is_read_without_torch(model_path):
         ({"format_version": 2}, "format_version=2 must be 1"),
         ({"frontend": {"hop": 1}}, "'hop' is not a setting of FrontendConfig"),
         ({"stream": {"step": -1.0}}, "step=-1.0 must be positive"),
-        ({"labels": None}, "NoneType"),
+        ({"labels": None}, "its labels must be a list"),
         ({"labels": []}, "labels"),
         ({"labels": ["Dog", "Dog"]}, "labels"),
         ({"post": {"onset_threshold": {"Cow": 0.5}}}, "unknown label 'Cow'"),

@@ -1,6 +1,7 @@
 """Continuous evaluation: kept scores against the real Detector, and figures by hand."""
 
 import json
+import re
 import sys
 
 import numpy as np
@@ -19,6 +20,7 @@ from train.datasets.clip_features import score_targets
 from train.datasets.scaling import Single
 from train.evaluation.continuous.alone import recognise_alone
 from train.evaluation.continuous.measures import LATENCIES, LIVE, measure_continuous
+from train.evaluation.continuous.page import to_markdown
 from train.evaluation.continuous.recording_scores import (
     RecordingScores,
     model_scores,
@@ -39,7 +41,12 @@ from train.mixing.soundbank import Soundbank
 from train.mixing.toy_bank import write_bank
 
 FRONTEND = FrontendConfig()
-POST = PostConfig(onset_threshold={"Dog": 0.7}, offset_threshold=0.3, min_gap=0.3)
+POST = PostConfig(
+    onset_threshold={"Dog": 0.7},
+    offset_threshold=0.3,
+    min_gap=0.3,
+    smoothing={"Speech": 0.5},
+)
 CHUNK = 441
 
 STREAMS = [
@@ -344,8 +351,8 @@ def test_the_command_prints_tables_and_writes_every_number(
     assert (code, err) == (0, "")
     result = json.loads((tmp_path / "all.json").read_text())
     flowing = " ".join(out.split())
-    assert "live: latency 1 s" in flowing
-    assert "settled: latency 10 s" in flowing
+    assert "Live, at a latency of 1 s (%):" in flowing
+    assert "Settled, at a latency of 10 s (%):" in flowing
     assert "Backgrounds alone: " in flowing
     assert "Other sounds one after another: " in flowing
     for label, row in result["live"]["steady"].items():
@@ -355,6 +362,19 @@ def test_the_command_prints_tables_and_writes_every_number(
     assert any(row[:2] == ["0.25", macro] for row in rows)
     alone = result["alone"][str(folder)]
     assert ["macro", f"{100 * alone['right_macro']:.1f}"] in rows
+
+
+def test_markdown_has_the_same_tables_whole():
+    result = measured(lambda truth: 0.05 + 0.9 * truth)
+    text = to_markdown(result | {"command": "python -m train", "place": "cpu"})
+    assert text.startswith("Measured by `python -m train` (cpu).")
+    tables = re.findall(r"(?:^\|.*\|\n)+", text, flags=re.MULTILINE)
+    assert len(tables) == 5  # latencies; labels and steady sounds, live and settled
+    for table in tables:
+        assert len({line.count("|") for line in table.splitlines()}) == 1
+    told = result["live"]["announced"]
+    row = f"| 1 | 100.0 | 100.0 | 0.0 | 100.0 | {told['median']:.2f} |"
+    assert row in tables[0]
 
 
 def test_what_the_command_lacks_is_named(evaluate, folder, path, model_path):

@@ -202,6 +202,31 @@ def test_the_command_writes_between_its_marks_and_nowhere_else(
     assert json.loads((tmp_path / "card.json").read_text())["n_clips"] == 3
 
 
+def test_a_card_begins_with_what_was_measured_on_continuous_recordings(
+    run, path, folder, tmp_path
+):
+    write_strong(tmp_path / "list.tsv", {str(i): c for i, c in enumerate(LAYOUTS)})
+    code, _ = run(
+        f"evaluate {path} --continuous --soundbank {folder} --split validation "
+        "--recordings 1 --minutes 0.5 --json stream.json"
+    )
+    assert code == 0
+    page = tmp_path / "card.md"
+    page.write_text(f"{BEGIN}\n{END}\n")
+    command = f"card {path} --soundbank {folder} --blueprint list.tsv --output card.md"
+    assert run(f"{command} --continuous stream.json") == (0, "")
+    text = page.read_text()
+    assert text.startswith(f"{BEGIN}\n\nMeasured by `python -m train evaluate")
+    assert text.index("| latency (s) |") < text.index(
+        "\n\nWritten by `python -m train card"
+    )
+    (tmp_path / "stream.json").write_text("[1]")
+    code, error = run(f"{command} --continuous stream.json")
+    assert code == 2
+    assert "continuous=stream.json must hold what `evaluate --continuous" in error
+    assert page.read_text() == text
+
+
 @pytest.mark.parametrize("text", ["# A card", f"{END} {BEGIN}", BEGIN])
 def test_a_page_without_marks_is_refused_before_anything_is_measured(
     run, text, tmp_path

@@ -1,9 +1,9 @@
-"""The figures of continuous recordings as tables for people."""
+"""The figures of continuous recordings as tables, for a terminal and for Markdown."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -14,9 +14,9 @@ from train.metrics.event_errors import CAUSES, FATES
 NOTES = (
     (
         "F1: event-based, onset within 0.2 s, offset within 0.2 s or 20 % of the length. "
-        "Announced: the delay from an event's onset until it is reported, without "
-        "the time for computing: median and 90th percentile of the events that are announced "
-        "at all; never and within 1 s: of all events. False announcements overlap no event of "
+        "Announced: the delay from an event's onset until it is reported, without the time "
+        "for computing: median and 90th percentile of the events that are announced at all; "
+        "never, and within 1 s: of all events. False announcements overlap no event of "
         "their label."
     ),
     *(f"{name}: {text}" for name, text in FATES.items()),
@@ -25,8 +25,16 @@ NOTES = (
 """What the words mean."""
 
 
+class Section(NamedTuple):
+    """Sentences, and a table where there is a header."""
+
+    lines: tuple[str, ...]
+    header: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+
+
 def to_page(measured: Mapping[str, Any]) -> RenderableType:
-    """Lay out what `measure_continuous` gave.
+    """Lay out for a terminal what `measure_continuous` gave.
 
     Parameters
     ----------
@@ -34,145 +42,181 @@ def to_page(measured: Mapping[str, Any]) -> RenderableType:
         With `alone`, results of `recognise_alone` by the name of the bank, where there
         are any.
     """
-    seconds = measured["seconds"]
-    about = (
-        f"{sum(measured['n_events'].values())} events in {seconds['events'] / 60:.0f} "
-        f"minutes; {seconds['backgrounds'] / 60:.0f} minutes of backgrounds, "
-        f"{seconds['others'] / 60:.0f} of other sounds, {seconds['steady'] / 60:.0f} of "
-        "steady ones"
-    )
-    parts: list[RenderableType] = [Text(about), Text()]
-    parts += [_by_latency(measured["by_latency"]), Text()]
-    for name in ("live", "settled"):
-        stream = measured[name]
-        parts += [
-            Text(f"{name}: latency {stream['latency']:g} s", style="bold"),
-            _labels(stream, measured["n_events"]),
-            Text(),
-            *_other_parts(stream),
-            Text(),
-        ]
-    parts += [_alone(measured["alone"]), Text()] if measured.get("alone") else []
+    parts: list[RenderableType] = []
+    for section in sections(measured):
+        parts += [Text(line) for line in section.lines]
+        if section.header:
+            table = Table(box=None, pad_edge=False)
+            table.add_column(section.header[0], no_wrap=True)
+            for name in section.header[1:]:
+                table.add_column(name, justify="right")
+            for row in section.rows:
+                table.add_row(*row)
+            parts.append(table)
+        parts.append(Text())
     return Group(*parts, *map(Text, NOTES))
 
 
-def _by_latency(rows: Sequence[Mapping[str, Any]]) -> Table:
-    table = _table(
+def to_markdown(measured: Mapping[str, Any]) -> str:
+    """Lay out the same as Markdown, with the command if it is known."""
+    blocks = []
+    if "command" in measured:
+        blocks.append(f"Measured by `{measured['command']}` ({measured['place']}).")
+    for section in sections(measured):
+        blocks += section.lines
+        if section.header:
+            lines = [section.header, ["---"] * len(section.header), *section.rows]
+            blocks.append("\n".join("| " + " | ".join(each) + " |" for each in lines))
+    return "\n\n".join([*blocks, *NOTES]) + "\n"
+
+
+def sections(measured: Mapping[str, Any]) -> Iterator[Section]:
+    """Give everything there is to show, in its order."""
+    seconds = measured["seconds"]
+    minutes = {part: f"{value / 60:.0f}" for part, value in seconds.items()}
+    about = (
+        f"{sum(measured['n_events'].values())} events in {minutes['events']} minutes; "
+        f"{minutes['backgrounds']} minutes of backgrounds, {minutes['others']} of other "
+        f"sounds, {minutes['steady']} of steady ones."
+    )
+    yield Section((about,))
+    yield _by_latency(measured["by_latency"])
+    for name in ("live", "settled"):
+        stream = measured[name]
+        title = f"{name.capitalize()}, at a latency of {stream['latency']:g} s (%):"
+        yield _labels(title, stream, measured["n_events"])
+        yield _other_parts(stream)
+    if measured.get("alone"):
+        yield _alone(measured["alone"])
+
+
+def _by_latency(rows: Sequence[Mapping[str, Any]]) -> Section:
+    header = (
         "latency (s)",
-        "F1 macro",
+        "F1 macro (%)",
         "micro",
-        "never announced",
-        "within 1 s",
+        "never announced (%)",
+        "within 1 s (%)",
         "median (s)",
         "90 % (s)",
         "false announcements/h",
         "false events/h",
     )
-    for row in rows:
-        announced = row["announced"]
-        table.add_row(
+    table = tuple(
+        (
             f"{row['latency']:g}",
             _percent(row["event_f1_macro"]),
             _percent(row["event_f1_micro"]),
-            _percent(announced["never"]),
-            _percent(announced["within_1_s"]),
-            _seconds(announced["median"]),
-            _seconds(announced["p90"]),
+            *_announced(row["announced"]),
+            _seconds(row["announced"]["p90"]),
             f"{row['false_announcements_per_hour']:.0f}",
             f"{sum(row['false_per_hour'].values()):.0f}",
         )
-    return table
-
-
-def _labels(stream: Mapping[str, Any], n_events: Mapping[str, int]) -> Table:
-    """Show F1, fates and announcements of each label (%), and of all."""
-    table = _table(
-        "%", "n", "F1", *FATES, "never ann.", "in 1 s", "median (s)", "false ann./h"
+        for row in rows
     )
-    for label, n in n_events.items():
-        announced = stream["announced_per_label"][label]
-        table.add_row(
+    return Section((), header, table)
+
+
+def _labels(
+    title: str, stream: Mapping[str, Any], n_events: Mapping[str, int]
+) -> Section:
+    """Show F1, fates and announcements of each label, and of all."""
+    header = (
+        "",
+        "n",
+        "F1",
+        *FATES,
+        "never ann.",
+        "in 1 s",
+        "median (s)",
+        "false ann./h",
+    )
+    rows = [
+        (
             label,
             str(n),
             _percent(stream["event_f1_per_label"][label]),
-            *(_percent(stream["fates_per_label"][label][fate]) for fate in FATES),
-            _percent(announced["never"]),
-            _percent(announced["within_1_s"]),
-            _seconds(announced["median"]),
+            *_fates(stream["fates_per_label"][label], n),
+            *_announced(stream["announced_per_label"][label]),
             f"{stream['false_announcements_per_hour_per_label'][label]:.0f}",
         )
-    announced = stream["announced"]
-    table.add_section()
-    table.add_row(
+        for label, n in n_events.items()
+    ]
+    n = sum(n_events.values())
+    whole = (
         "all, F1 micro",
-        str(sum(n_events.values())),
+        str(n),
         _percent(stream["event_f1_micro"]),
-        *(_percent(stream["fates"][fate]) for fate in FATES),
-        _percent(announced["never"]),
-        _percent(announced["within_1_s"]),
-        _seconds(announced["median"]),
+        *_fates(stream["fates"], n),
+        *_announced(stream["announced"]),
         f"{stream['false_announcements_per_hour']:.0f}",
-        style="bold",
     )
-    macro = _percent(stream["event_f1_macro"])
-    table.add_row("F1 macro", "", macro, style="bold")
-    return table
+    macro = ("F1 macro", "", _percent(stream["event_f1_macro"]))
+    blank = ("",) * (len(header) - len(macro))
+    return Section((title,), header, (*rows, whole, (*macro, *blank)))
 
 
-def _other_parts(stream: Mapping[str, Any]) -> list[RenderableType]:
-    """Put the other parts into lines, and steady sounds into a table."""
+def _other_parts(stream: Mapping[str, Any]) -> Section:
+    """Put the other parts into sentences, and steady sounds into a table."""
     lines = []
     if stream["psds1"] is not None:
-        lines.append(f"PSDS 1 {stream['psds1']:.3f}  PSDS 2 {stream['psds2']:.3f}")
+        lines.append(f"PSDS 1 {stream['psds1']:.3f}, PSDS 2 {stream['psds2']:.3f}.")
     wrong = ", ".join(
         f"{n:.0f} {cause}" for cause, n in stream["false_per_hour"].items()
     )
-    lines.append(f"False events an hour, among events: {wrong}")
+    lines.append(f"False events an hour, among events: {wrong}.")
     quiet, others = stream["backgrounds"], stream["others"]
     if quiet["per_hour"] is not None:
         lines.append(
             f"Backgrounds alone: {quiet['per_hour']:.1f} events an hour"
-            f"{_kinds(quiet['by_kind'])}"
+            f"{_kinds(quiet['by_kind'])}."
         )
     if others["sounds"]:
         lines.append(
             f"Other sounds one after another: {others['triggering']} of "
             f"{others['sounds']} trigger an event, {others['events_per_hour']:.0f} an hour"
-            f"{_kinds(others['by_kind'])}"
+            f"{_kinds(others['by_kind'])}."
         )
-    table = _table("steady, 60 s", "sounds", "events each", "% covered", "others each")
-    for label, row in stream["steady"].items():
-        table.add_row(
+    header = ("steady, 60 s", "sounds", "events each", "% covered", "others each")
+    rows = tuple(
+        (
             label,
             str(row["sounds"]),
             f"{row['events_per_sound']:.1f}",
             _percent(row["covered"]),
             f"{row['other_labels_per_sound']:.1f}",
         )
-    shown: list[RenderableType] = [Text(line) for line in lines]
-    return [*shown, Text(), table] if stream["steady"] else shown
+        for label, row in stream["steady"].items()
+    )
+    return Section(tuple(lines), header if rows else (), rows)
 
 
-def _alone(banks: Mapping[str, Mapping[str, Any]]) -> Table:
+def _alone(banks: Mapping[str, Mapping[str, Any]]) -> Section:
     """Show the share of recordings that get their own label alone."""
-    table = _table("right label alone, %", *banks)
-    for label in sorted(
-        {k for bank in banks.values() for k in bank["right_per_label"]}
-    ):
-        rates = [bank["right_per_label"].get(label) for bank in banks.values()]
-        table.add_row(label, *map(_percent, rates))
-    table.add_section()
-    macro = [_percent(bank["right_macro"]) for bank in banks.values()]
-    table.add_row("macro", *macro, style="bold")
-    return table
+    labels = sorted(
+        {label for bank in banks.values() for label in bank["right_per_label"]}
+    )
+    rows = [
+        (
+            label,
+            *(_percent(bank["right_per_label"].get(label)) for bank in banks.values()),
+        )
+        for label in labels
+    ]
+    macro = ("macro", *(_percent(bank["right_macro"]) for bank in banks.values()))
+    return Section((), ("right label alone (%)", *banks), (*rows, macro))
 
 
-def _table(first: str, *columns: str) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column(first, no_wrap=True)
-    for name in columns:
-        table.add_column(name, justify="right")
-    return table
+def _fates(shares: Mapping[str, float], n: int) -> tuple[str, ...]:
+    return tuple(_percent(shares[fate] if n else None) for fate in FATES)
+
+
+def _announced(summary: Mapping[str, Any]) -> tuple[str, str, str]:
+    return (
+        _percent(summary["never"]),
+        _percent(summary["within_1_s"]),
+        _seconds(summary["median"]),
+    )
 
 
 def _kinds(by_kind: Mapping[str, Mapping[str, int]]) -> str:

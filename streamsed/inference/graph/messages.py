@@ -1,0 +1,310 @@
+"""An ONNX model as plain values, read field by field; what is not listed is refused.
+
+Engines read a graph with large C++ libraries, each with its own idea of what an unusual
+one means. So only the few fields that an exporter writes are let in, each at most once
+unless it is a list: no external data, no functions, no subgraphs, no sparse tensors.
+
+References
+----------
+onnx.proto3 of ONNX 1.17, for the numbers of the fields.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsed.inference.graph.tensor_types import (
+    DTYPES,
+    FLOAT,
+    INT64,
+    TensorType,
+    checked_shape,
+)
+from streamsed.inference.graph.wire import (
+    BYTES,
+    FIXED32,
+    VARINT,
+    Field,
+    read_fields,
+    read_numbers,
+    signed,
+)
+
+MAX_NODES = 10_000
+MAX_LIST = 64
+"""Numbers in an attribute."""
+
+Attribute = int | float | str | tuple[int, ...] | tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An operator with its inputs ("" for one that is left out) and outputs by name."""
+
+    operator: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Attribute]
+
+
+@dataclass(frozen=True, slots=True)
+class GraphMessage:
+    """A graph as it was written; whether it makes sense is not known yet."""
+
+    opset: int
+    nodes: list[Node]
+    tensors: dict[str, NDArray[np.generic]]
+    inputs: dict[str, TensorType]
+    outputs: dict[str, TensorType]
+    others: dict[str, TensorType]
+
+
+def _fields(once: str, often: str = "") -> tuple[frozenset[int], frozenset[int]]:
+    return tuple(  # type: ignore[return-value]
+        frozenset(int(each.split()[0]) for each in fields.split(",") if each)
+        for fields in (once, often)
+    )
+
+
+_FIELDS = {
+    "model": _fields(
+        "1 ir_version, 2 producer_name, 3 producer_version, 4 domain, "
+        "5 model_version, 6 doc_string, 7 graph",
+        "8 opset_import, 14 metadata_props",
+    ),
+    "opset": _fields("1 domain, 2 version"),
+    "graph": _fields(
+        "2 name, 10 doc_string",
+        "1 node, 5 initializer, 11 input, 12 output, 13 value_info, 16 metadata_props",
+    ),
+    "node": _fields(
+        "3 name, 4 op_type, 6 doc_string, 7 domain",
+        "1 input, 2 output, 5 attribute, 9 metadata_props",
+    ),
+    "attribute": _fields(
+        "1 name, 2 f, 3 i, 4 s, 13 doc_string, 20 type", "7 floats, 8 ints"
+    ),
+    "tensor": _fields(
+        "2 data_type, 8 name, 9 raw_data, 12 doc_string",
+        "1 dims, 4 float_data, 5 int32_data, 7 int64_data",
+    ),
+    "value": _fields("1 name, 2 type, 3 doc_string", "4 metadata_props"),
+    "type": _fields("1 tensor_type, 6 denotation"),
+    "tensor type": _fields("1 elem_type, 2 shape"),
+    "shape": _fields("", "1 dim"),
+    "dimension": _fields("1 dim_value"),
+}
+"""Of each message, the fields that may stand once, and those that may stand often."""
+
+
+class _Message:
+    """The fields of a message by number, after a look at which they are.
+
+    Parameters
+    ----------
+    message : memoryview
+        Its bytes.
+    kind : str
+        One of `_FIELDS`.
+    """
+
+    __slots__ = ("_by_number", "_what")
+
+    def __init__(self, message: memoryview, kind: str) -> None:
+        self._what = kind
+        single, repeated = _FIELDS[kind]
+        self._by_number: dict[int, list[Field]] = {}
+        for field in read_fields(message):
+            number = field[0]
+            if number in repeated:
+                self._by_number.setdefault(number, []).append(field)
+            elif number in single and number not in self._by_number:
+                self._by_number[number] = [field]
+            else:
+                raise ValueError(
+                    f"its graph's {kind} has a field that it must not have ({number})"
+                )
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._by_number
+
+    def all(self, number: int) -> list[Field]:
+        return self._by_number.get(number, [])
+
+    def messages(self, number: int) -> list[memoryview]:
+        found = []
+        for _, kind, _, content in self.all(number):
+            if kind != BYTES:
+                raise ValueError(
+                    f"its graph's {self._what} has a field of another kind ({number})"
+                )
+            found.append(content)
+        return found
+
+    def bytes(self, number: int) -> bytes:
+        found = self.messages(number)
+        return bytes(found[0]) if found else b""
+
+    def text(self, number: int) -> str:
+        return _text(self.bytes(number), self._what)
+
+    def number(self, number: int) -> int:
+        for _, kind, value, _ in self.all(number):
+            if kind != VARINT:
+                raise ValueError(
+                    f"its graph's {self._what} has a field of another kind ({number})"
+                )
+            return signed(value)
+        return 0
+
+    def floats(self, number: int) -> tuple[float, ...]:
+        found = b""
+        for _, kind, _, content in self.all(number):
+            if kind not in (BYTES, FIXED32) or len(content) % 4:
+                raise ValueError(
+                    f"its graph's {self._what} has a field of another kind ({number})"
+                )
+            found += bytes(content)
+        return struct.unpack(f"<{len(found) // 4}f", found)
+
+
+def read_model(encoded: bytes) -> GraphMessage:
+    """Read an ONNX model.
+
+    Parameters
+    ----------
+    encoded : bytes
+        A `ModelProto`; the tensors that lie elsewhere in the model file are not in it.
+
+    Raises
+    ------
+    ValueError
+        It is no such message, or has a field, a size or a name that it must not have.
+    """
+    model = _Message(memoryview(encoded), "model")
+    opsets = [_opset(each) for each in model.messages(8)]
+    if len(opsets) != 1:
+        raise ValueError("its graph must use the operators of ONNX alone")
+    graph = _Message(model.messages(7)[0] if 7 in model else memoryview(b""), "graph")
+    if sum(len(graph.all(number)) for number in (1, 5, 13)) > 3 * MAX_NODES:
+        raise ValueError(f"its graph has more than {MAX_NODES} nodes")
+    tensors = dict(map(_tensor, graph.messages(5)))
+    inputs, outputs, others = (
+        dict(map(_value_info, graph.messages(number))) for number in (11, 12, 13)
+    )
+    if len(tensors) < len(graph.all(5)) or len(outputs) < len(graph.all(12)):
+        raise ValueError("its graph has two values of one name")
+    nodes = [_node(each) for each in graph.messages(1)]
+    return GraphMessage(opsets[0], nodes, tensors, inputs, outputs, others)
+
+
+def _text(raw: bytes, what: str) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise ValueError(f"its {what} has a name that is not UTF-8") from None
+
+
+def _opset(encoded: memoryview) -> int:
+    opset = _Message(encoded, "opset")
+    if opset.text(1):
+        raise ValueError("its graph must use the operators of ONNX alone")
+    return opset.number(2)
+
+
+def _node(encoded: memoryview) -> Node:
+    node = _Message(encoded, "node")
+    if node.text(7):
+        raise ValueError("its graph must use the operators of ONNX alone")
+    inputs, outputs = (
+        tuple(_text(bytes(each), "node") for each in node.messages(number))
+        for number in (1, 2)
+    )
+    attributes = dict(map(_attribute, node.messages(5)))
+    if len(attributes) < len(node.all(5)) or len(inputs) > MAX_LIST:
+        raise ValueError("its graph has a node with too many inputs or attributes")
+    return Node(node.text(4), inputs, outputs, attributes)
+
+
+def _attribute(encoded: memoryview) -> tuple[str, Attribute]:
+    attribute = _Message(encoded, "attribute")
+    name, kind = attribute.text(1), attribute.number(20)
+    value: Attribute
+    if kind == 1:
+        (value,) = attribute.floats(2) or (0.0,)
+    elif kind == 2:
+        value = attribute.number(3)
+    elif kind == 3:
+        value = attribute.text(4)
+    elif kind == 6:
+        value = attribute.floats(7)
+    elif kind == 7:
+        value = tuple(read_numbers(attribute.all(8)))
+    else:
+        raise ValueError(f"its graph has an attribute of another kind ({kind})")
+    if isinstance(value, tuple) and len(value) > MAX_LIST:
+        raise ValueError("its graph has an attribute that is too long")
+    numbers = value if isinstance(value, tuple) else (value,)
+    if not all(isinstance(n, str) or math.isfinite(n) for n in numbers):
+        raise ValueError("its graph has an attribute that is not finite")
+    return name, value
+
+
+def _tensor(encoded: memoryview) -> tuple[str, NDArray[np.generic]]:
+    tensor = _Message(encoded, "tensor")
+    name, kind = tensor.text(8), tensor.number(2)
+    shape = checked_shape(read_numbers(tensor.all(1)))
+    if kind not in DTYPES or not name:
+        raise ValueError(f"its graph has a tensor of another kind ({kind})")
+    return name, _filled(tensor, name, TensorType(kind, shape))
+
+
+def _filled(tensor: _Message, name: str, type_: TensorType) -> NDArray[np.generic]:
+    """Return a tensor's numbers, of which there must be as many as its shape says."""
+    dtype, size = DTYPES[type_.dtype], math.prod(type_.shape)
+    places = [number for number in (4, 5, 7, 9) if number in tensor]
+    if len(places) != 1:
+        raise ValueError(f"its tensor {name!r} must have its numbers in one place")
+    values: NDArray[np.generic]
+    if places == [9]:
+        (raw,) = tensor.messages(9)
+        if len(raw) != size * dtype.itemsize:
+            raise ValueError(
+                f"its tensor {name!r} has not as many bytes as its shape says"
+            )
+        values = np.frombuffer(raw, dtype)
+    elif places == [4] and type_.dtype == FLOAT:
+        values = np.array(tensor.floats(4), dtype)
+    elif places == [{INT64: 7}.get(type_.dtype, 5)] and dtype.kind in "iu":
+        wide = np.array(read_numbers(tensor.all(places[0])), np.int64)
+        values = wide.astype(dtype)
+        if (values != wide).any():
+            raise ValueError(f"its tensor {name!r} has a number that is out of range")
+    else:
+        raise ValueError(f"its tensor {name!r} has its numbers in a place for others")
+    if len(values) != size:
+        raise ValueError(
+            f"its tensor {name!r} has not as many numbers as its shape says"
+        )
+    if dtype.kind == "f" and not np.isfinite(values.astype(np.float32)).all():
+        raise ValueError(f"its tensor {name!r} must be finite")
+    return values.reshape(type_.shape)
+
+
+def _value_info(encoded: memoryview) -> tuple[str, TensorType]:
+    info = _Message(encoded, "value")
+    kinds = [_Message(each, "type") for each in info.messages(2)]
+    if len(kinds) != 1 or 1 not in kinds[0]:
+        raise ValueError("its graph has a value that is no tensor")
+    tensor = _Message(kinds[0].messages(1)[0], "tensor type")
+    sizes = []
+    for shape in tensor.messages(2):
+        for dim in _Message(shape, "shape").messages(1):
+            sizes.append(_Message(dim, "dimension").number(1))
+    return info.text(1), TensorType(tensor.number(1), checked_shape(sizes))
