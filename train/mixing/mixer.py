@@ -25,16 +25,14 @@ import numpy as np
 
 from streamsed.events import Event
 from train.config.mixing import EVALUATION_MIXING, MixingConfig
-from train.mixing.palette import Palette
+from train.mixing.palette import Palette, amplitude
 from train.mixing.signals import (
     add_at,
-    at_level,
     clip_peaks,
     merge_regions,
-    rms,
     to_sixteen_bits,
 )
-from train.mixing.soundbank import Clip, Region, Samples, Soundbank
+from train.mixing.soundbank import Region, Samples, Soundbank
 
 Placed = tuple[str, Region]
 """A label and the samples in which it sounds."""
@@ -47,11 +45,7 @@ MIN_EVENT = 0.25
 """Seconds; no event is shorter (DESED)."""
 MIN_HEARD = 0.05
 """Seconds; less of a sound than this, at an end of the mixture, is no event."""
-DISTRACTOR_LEVEL = (0.0, 20.0)
-"""dB over the bed."""
 MAX_DISTRACTORS = 3
-LONG_LABEL = 3.0
-"""Seconds; a label whose median clip is longer than this is a long sound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +86,6 @@ class Mixer:
         self.layouts = layouts
         self.palette = Palette(bank, self.rules)
         self.n_samples = round(self.rules.duration * bank.sample_rate)
-        self.long_labels = {
-            label
-            for label, clips in bank.foreground.items()
-            if np.median([clip.samples.size for clip in clips])
-            > LONG_LABEL * bank.sample_rate
-        }
 
     def mix(self, rng: np.random.Generator, generation: int = 0) -> Soundscape:
         """Draw one soundscape of `rules.duration` seconds.
@@ -151,8 +139,8 @@ class Mixer:
         ValueError
             The bank has no sounds of a label.
         """
-        rate = self.bank.sample_rate
-        mixture = self.palette.bed(rng, self.n_samples, generation)
+        rate, end = self.bank.sample_rate, self.n_samples
+        mixture = self.palette.bed(rng, end, generation)
         placed: list[Placed] = []
         for label in sorted({event.label for event in layout}):
             if label not in self.bank.foreground:
@@ -160,20 +148,16 @@ class Mixer:
                     f"label={label} of the list must be a folder of the bank: one of "
                     f"{', '.join(self.bank.labels)}"
                 )
-            level = rng.uniform(*self.rules.event_to_background)
-            usual = self.palette.clip(rng, label, generation)
-            for event in (event for event in layout if event.label == label):
-                first = round(event.onset * rate)
-                last = min(round(event.offset * rate), self.n_samples)
-                if last <= first:
-                    continue
-                again = rng.random() < 0.5
-                clip = usual if again else self.palette.clip(rng, label, generation)
-                sound = self.palette.cut(rng, clip, last - first)
-                own = np.clip(
-                    level + rng.uniform(-3.0, 3.0), *self.rules.event_to_background
-                )
-                add_at(mixture, _at_decibels(sound, float(own)), first)
+            regions = [
+                (round(event.onset * rate), min(round(event.offset * rate), end))
+                for event in layout
+                if event.label == label
+            ]
+            regions = [(first, last) for first, last in regions if first < last]
+            lengths = [last - first for first, last in regions]
+            stems = self.palette.stems(rng, label, lengths, generation)
+            for (first, last), stem in zip(regions, stems, strict=True):
+                add_at(mixture, stem.samples, first)
                 placed.append((label, (first, last)))
         self._add_distractors(rng, mixture, generation)
         self._finish(rng, mixture)
@@ -213,29 +197,19 @@ class Mixer:
         *,
         isolated: bool,
     ) -> list[Placed]:
-        """Add one sound, long or perhaps repeated; return where it is active."""
+        """Add one sound as often as it comes; return where it is active."""
         rate = self.bank.sample_rate
-        label = self.bank.labels[rng.integers(len(self.bank.labels))]
-        clip = self.palette.clip(rng, label, generation)
-        n_repeats = 1
-        if label not in self.long_labels:
-            n_repeats = int(rng.integers(2, 5)) if rng.random() < 0.35 else 1
-        elif rng.random() < 0.6:
-            length = int(rng.uniform(2.0, 12.0) * rate)
-            looped = self.palette.loop(rng, clip.samples, length)
-            clip = Clip(looped, ((0, length),))
-        level = _amplitude(rng, self.rules.event_to_background)
-        samples = clip.samples * np.float32(level / max(rms(clip.active), 1e-9))
+        label, stem = self.palette.stem(rng, generation)
         if isolated:
             latest = rng.choice([0.0, 1.0, 6.0])
             start = int(rng.uniform(0.0, latest) * rate)
         else:
-            start = _draw_start(rng, samples.size, audible.size)
+            start = _draw_start(rng, stem.samples.size, audible.size)
         placed: list[Placed] = []
-        for _ in range(n_repeats):
-            add_at(audible, samples, start)
-            placed += [(label, (start + a, start + b)) for a, b in clip.regions]
-            start += samples.size + int(rng.exponential(0.8) * rate)
+        for _ in range(stem.n_repeats):
+            add_at(audible, stem.samples, start)
+            placed += [(label, (start + a, start + b)) for a, b in stem.regions]
+            start += stem.samples.size + int(rng.exponential(0.8) * rate)
         return placed
 
     def _add_distractors(
@@ -245,30 +219,20 @@ class Mixer:
         for _ in range(MAX_DISTRACTORS):
             if rng.random() >= self.rules.distractor:
                 return
-            sound = self.palette.distractor(rng, audible.size, generation)
-            if sound is None:
+            stem = self.palette.distractor(rng, audible.size, generation)
+            if stem is None:
                 return
-            sound = _at_decibels(sound, rng.uniform(*DISTRACTOR_LEVEL))
-            add_at(audible, sound, int(rng.integers(audible.size - sound.size + 1)))
+            latest = audible.size - stem.samples.size
+            add_at(audible, stem.samples, int(rng.integers(latest + 1)))
 
     def _finish(self, rng: np.random.Generator, mixture: Samples) -> None:
         """Set the level of a mixture, at times clip its peaks, often round to 16 bits."""
         peak = max(float(mixture.max()), -float(mixture.min()), 1e-9)
-        mixture *= np.float32(_amplitude(rng, self.rules.gain) / peak)
+        mixture *= np.float32(amplitude(rng, self.rules.gain) / peak)
         if rng.random() < self.rules.clipped:
             clip_peaks(mixture, rng)
         if rng.random() < 0.5:
             to_sixteen_bits(mixture)
-
-
-def _amplitude(rng: np.random.Generator, decibels: tuple[float, float]) -> float:
-    """Draw from a range of levels in dB, as a factor."""
-    return float(10.0 ** (rng.uniform(*decibels) / 20.0))
-
-
-def _at_decibels(samples: Samples, decibels: float) -> Samples:
-    """Scale to a level over a bed of RMS 1."""
-    return at_level(samples, 10.0 ** (decibels / 20.0))
 
 
 def _draw_start(rng: np.random.Generator, length: int, n_samples: int) -> int:

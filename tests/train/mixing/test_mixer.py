@@ -101,7 +101,7 @@ def test_digital_silence_has_no_region():
 
 
 def test_long_labels_are_found_from_their_clips(bank):
-    assert Mixer(bank).long_labels == {"Hum"}
+    assert Mixer(bank).palette.long_labels == {"Hum"}
 
 
 def test_equal_seeds_give_equal_soundscapes(bank):

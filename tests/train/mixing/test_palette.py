@@ -72,12 +72,36 @@ def test_a_bed_has_its_length_and_rms_1(bank, seed, length):
 
 @given(seed=SEEDS, longest=st.integers(2000, 12 * RATE))
 @settings(max_examples=30)
-def test_a_distractor_fits_and_has_rms_1(bank, seed, longest):
+def test_a_distractor_fits_and_is_up_to_20_db_over_the_bed(bank, seed, longest):
     rules = MixingConfig(tonal=0.5)
-    sound = Palette(bank, rules).distractor(np.random.default_rng(seed), longest)
-    assert 0 < sound.size <= longest
-    assert rms(sound) == pytest.approx(1.0, abs=1e-3)
-    assert sound[0] == sound[-1] == 0.0
+    stem = Palette(bank, rules).distractor(np.random.default_rng(seed), longest)
+    assert 0 < stem.samples.size <= longest
+    assert 0.999 <= rms(stem.samples) <= 10.01
+    assert stem.samples[0] == stem.samples[-1] == 0.0
+    assert (stem.regions, stem.n_repeats) == ((), 1)
+
+
+@given(seed=SEEDS)
+@settings(max_examples=30)
+def test_a_stem_is_at_an_events_level_where_it_is_active(bank, seed):
+    rules = MixingConfig(event_to_background=(6.0, 20.0))
+    palette = Palette(bank, rules)
+    label, stem = palette.stem(np.random.default_rng(seed))
+    active = np.concatenate([stem.samples[a:b] for a, b in stem.regions])
+    assert 10 ** (6 / 20) * 0.99 <= rms(active) <= 10 ** (20 / 20) * 1.01
+    assert 1 <= stem.n_repeats <= (1 if label in palette.long_labels else 4)
+
+
+@given(seed=SEEDS, lengths=st.lists(st.integers(600, 3 * RATE), max_size=4))
+@settings(max_examples=30)
+def test_stems_of_one_label_have_their_lengths_and_about_one_level(bank, seed, lengths):
+    rules = MixingConfig(event_to_background=(6.0, 30.0))
+    stems = Palette(bank, rules).stems(np.random.default_rng(seed), "Hum", lengths)
+    assert [stem.samples.size for stem in stems] == lengths
+    assert [stem.regions for stem in stems] == [((0, length),) for length in lengths]
+    levels = [20 * np.log10(rms(stem.samples)) for stem in stems]
+    assert all(5.9 <= level <= 30.1 for level in levels)
+    assert max(levels, default=0) - min(levels, default=0) <= 6.1
 
 
 def test_without_backgrounds_only_chords_distract():

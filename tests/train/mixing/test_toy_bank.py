@@ -57,7 +57,7 @@ def test_recordings_are_of_one_level_and_do_not_clip(folder):
 
 
 def test_two_kinds_are_long_and_three_are_short(folder):
-    assert Mixer(Soundbank.load(folder)).long_labels == {"Hissing", "Humming"}
+    assert Mixer(Soundbank.load(folder)).palette.long_labels == {"Hissing", "Humming"}
 
 
 @pytest.mark.parametrize("seed", range(8))
