@@ -48,10 +48,17 @@ def measure(way: str, folder: Path) -> Installed:
     python = folder / "bin" / "python"
     packages = Path(subprocess.check_output([python, "-c", PURELIB], text=True).strip())
     bare, n_bare = size(packages), count(packages)
-    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    install = [
+        str(python),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ]
     target = str(ROOT) + way.removeprefix(".")
     subprocess.run([*install, target], check=True, cwd=folder)
-    megabytes = (size(packages) - bare) / 1e6  # before a program leaves files of its own
+    taken = size(packages) - bare  # before a program leaves files of its own
     info = subprocess.check_output(
         [python, "-m", "streamsed", "info"], text=True, cwd=folder
     )
@@ -60,7 +67,7 @@ def measure(way: str, folder: Path) -> Installed:
         code = LOADED.format(scene=str(SCENE))
         subprocess.run([python, "-c", code], check=True, cwd=folder)
     return Installed(
-        way, megabytes, count(packages) - n_bare, " ".join(line.split()[:2])
+        way, taken / 1e6, count(packages) - n_bare, " ".join(line.split()[:2])
     )
 
 

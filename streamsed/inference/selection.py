@@ -151,8 +151,9 @@ def _not_installed(engine: str) -> str:
     if find_spec(package) is not None:
         return ""
     # Torch is an extra; the others came with the program, where they have wheels.
-    command = f"pip install {package}"
-    return f"not installed ({install_command('torch') if package == 'torch' else command})"
+    is_extra = package == "torch"
+    command = install_command(package) if is_extra else f"pip install {package}"
+    return f"not installed ({command})"
 
 
 def _unproven(info: ModelInfo, name: str, request: EngineRequest) -> str:
