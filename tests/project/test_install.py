@@ -148,7 +148,7 @@ def test_a_driver_for_cuda_does_not_ask_for_torch(exported, monkeypatch):
 
 
 @pytest.mark.parametrize("category", [DeprecationWarning, FutureWarning])
-def test_torchscript_runs_without_torch_warning_of_it(exported, monkeypatch, category):
+def test_torch_does_not_warn_of_torchscript(model_path, monkeypatch, category):
     import torch
 
     from streamsed.inference.model import Model
@@ -163,7 +163,7 @@ def test_torchscript_runs_without_torch_warning_of_it(exported, monkeypatch, cat
         monkeypatch.setattr(torch.jit, name, deprecated)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model = Model.load(exported, device="cpu", engine="torchscript")
+        model = Model.load(model_path, device="cpu", engine="torchscript")
     assert model.chosen.engine == "torchscript"
 
 
