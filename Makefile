@@ -10,9 +10,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 .PHONY: demo test soak microphone lint format bench card sanitize wheel checksums clean
 
 demo: .venv/runtime  ## detect the events of half a minute of home life
-	$(BIN)/streamsed file examples/scene.flac --format table --plot scene.png
+	@mkdir -p build
+	$(BIN)/streamsed file examples/scene.flac --format table --plot build/scene.png
 	$(BIN)/python examples/compare.py examples/scene.flac examples/scene.tsv
-	@echo "The picture is scene.png."
+	@echo "The picture is build/scene.png."
 
 test: .venv/develop microphone  ## all tests
 	$(BIN)/python -m pytest
@@ -55,7 +56,7 @@ checksums:  ## list the SHA-256 of the shipped models, whose programs may be run
 	cd streamsed/models && sha256sum *.pt > SHA256SUMS
 
 clean:
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis scene.png
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # A virtual environment with the build's tools; Debian keeps venv and the headers apart.
 .venv/tools: constraints.txt
@@ -66,6 +67,7 @@ clean:
 	$(PIP) pybind11 scikit-build-core cmake ninja
 	touch $@
 
+# The light install, without torch, and what --plot needs: all that the demo takes.
 .venv/runtime: .venv/tools $(SOURCES)
 	$(PIP) --no-build-isolation --editable '.[plot]'
 	touch $@
@@ -73,9 +75,9 @@ clean:
 # sed_scores_eval comes as source and brings its own build's tools, if it may build apart.
 .venv/develop: .venv/runtime
 	$(PIP) sed_scores_eval
-	$(PIP) --no-build-isolation --editable '.[plot,train,dev]'
+	$(PIP) --no-build-isolation --editable '.[train,dev]'
 	touch $@
 
 .venv/bench: .venv/develop
-	$(PIP) --no-build-isolation --editable '.[plot,train,dev,bench]'
+	$(PIP) --no-build-isolation --editable '.[train,dev,bench]'
 	touch $@

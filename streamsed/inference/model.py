@@ -134,7 +134,10 @@ class Model:
         usable = [each for each in known if not each.rejected_because]
         rejected = [each for each in known if each.rejected_because]
         if not usable:
-            reasons = "; ".join(f"{c.name}: {c.rejected_because}" for c in rejected)
+            names: dict[str, list[str]] = {}  # by what speaks against them
+            for each in rejected:
+                names.setdefault(each.rejected_because, []).append(each.name)
+            reasons = "; ".join(f"{', '.join(n)}: {why}" for why, n in names.items())
             raise ValueError(
                 f"engine={engine} with precision={precision} must be there "
                 f"({reasons or 'no engine has both'}); try --engine auto"

@@ -16,6 +16,7 @@ from streamsed.inference.cpu import has_bf16, has_bf16_tiles, may_have_cuda
 from streamsed.inference.engine import NAMES, PRECISIONS
 from streamsed.inference.model_file import ModelFile, ModelInfo
 from streamsed.inference.onnx_weights import has_graph
+from streamsed.installation import install_command
 
 _PACKAGES = {"openvino": "openvino", "onnx": "onnxruntime", "torchscript": "torch"}
 
@@ -134,14 +135,25 @@ def _missing(
     file: ModelFile, engine: str, precision: str, *, device: str = "cpu"
 ) -> str:
     """Say what is missing to run an engine at all."""
-    if find_spec(_PACKAGES[engine]) is None:
-        return f"not installed (pip install 'streamsed[{engine}]')"
+    if missing := _not_installed(engine):
+        return missing
     exact_torch = (engine, precision) == ("torchscript", "fp32")
     if not exact_torch and not has_graph(file, precision):
         return "the model file is of an older kind, without graphs; export it again"
     if precision == "bf16" and device == "cpu" and not has_bf16():
         return "this processor has no instructions for it"
     return ""
+
+
+def _not_installed(engine: str) -> str:
+    """Say how to install an engine whose package is not there, "" if it is."""
+    package = _PACKAGES[engine]
+    if find_spec(package) is not None:
+        return ""
+    # Torch is an extra; the others came with the program, where they have wheels.
+    is_extra = package == "torch"
+    command = install_command(package) if is_extra else f"pip install {package}"
+    return f"not installed ({command})"
 
 
 def _unproven(info: ModelInfo, name: str, request: EngineRequest) -> str:

@@ -1,4 +1,4 @@
-"""Torch, on the processor or on a CUDA device: the engine that is always there.
+"""Torch, on the processor or on a CUDA device: an extra, `.[torch]`.
 
 The network is built from the checked graph of the model file, as other engines build it.
 Only a file of an older kind, without a graph, is run as the TorchScript program that it
@@ -167,7 +167,7 @@ def _load_program(
 
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", category=DeprecationWarning)
+            warnings.filterwarnings("ignore", message="`torch.jit")
             network = torch.jit.load(  # type: ignore[no-untyped-call]
                 io.BytesIO(file.archive.data), map_location=device
             ).eval()

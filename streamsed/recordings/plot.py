@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from streamsed.atomic_write import replacing
 from streamsed.inference.model_file import ModelInfo
+from streamsed.installation import install_command
 from streamsed.recordings.detection import Detection
 
 MAX_DURATION = 3600.0
@@ -42,7 +43,7 @@ def plot_detection(path: Path, found: Detection, info: ModelInfo) -> None:
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "--plot must have matplotlib; install it with `pip install 'streamsed[plot]'`"
+            f"--plot must have matplotlib; install it with `{install_command('plot')}`"
         ) from error
 
     if found.trace is None:

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from pathlib import Path
 
 # An editable install may announce its rebuild in every process.
 os.environ["SKBUILD_EDITABLE_VERBOSE"] = "0"
@@ -14,3 +15,9 @@ ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "COLUMNS": "100",
 }
+
+
+def without(*packages):
+    """Return an environment whose Python programs cannot import these packages."""
+    hiding = str(Path(__file__).parent / "hiding")
+    return ENVIRONMENT | {"PYTHONPATH": hiding, "HIDDEN_PACKAGES": " ".join(packages)}

@@ -66,7 +66,7 @@ def write_archive(
     extra: dict[str, str | bytes] = {INFO_NAME: json.dumps(info.to_dict(), indent=1)}
     with warnings.catch_warnings():
         # TorchScript is deprecated upstream, and is what the runtime loads.
-        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", message="`torch.jit")
         # Unchecked here, because the written file is compared with the network.
         traced = torch.jit.trace(copied, example, check_trace=False)  # type: ignore[no-untyped-call]
         for parameter in traced.parameters():
