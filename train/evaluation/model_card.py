@@ -23,22 +23,17 @@ from train.datasets.evaluation_set import (
     rebuild_evaluation_set,
 )
 from train.evaluation.calibration import calibration_error, reliability
+from train.evaluation.draws import N_QUIET, N_SOME, Seed
 from train.evaluation.scoring import Scores, score_psds, scores_to_events
 from train.metrics.criteria import event_counts, intersection_counts, segment_counts
 from train.mixing.mixer import Layout, Mixer, Soundscape, isolated_soundscapes
 from train.mixing.signals import chords
 from train.mixing.soundbank import Soundbank
 
-REBUILT, BY_RATIO, ALONE, QUIET, GAIN = 5, 6, 7, 8, 9
-"""Seeds; those of tuning are others (see `train.export.release`)."""
 RATIOS = ((6.0, 10.0), (10.0, 20.0), (20.0, 30.0))
 """dB, events over the bed."""
 GAINS = (0.0, -20.0, -40.0)
 """dBFS, peaks."""
-N_SOME = 300
-"""Soundscapes of the smaller measurements."""
-N_QUIET = 360
-"""Soundscapes without events: an hour."""
 WITHOUT = PostConfig(min_gap=0.0, min_duration=0.0)
 """A threshold of 0.5 and nothing else."""
 
@@ -77,7 +72,7 @@ class Card:
             Mixer(self.bank, EVALUATION_MIXING),
             self.layouts,
             self.frontend,
-            seed=REBUILT,
+            seed=Seed.CARD,
         )
         scores = self._score(rebuilt)
         alone = self._alone()
@@ -92,12 +87,12 @@ class Card:
             "n_recordings": {k: len(v) for k, v in self.bank.foreground.items()},
             "by_ratio": {
                 f"{low:.0f} to {high:.0f} dB": self._f1_at(
-                    BY_RATIO, event_to_background=(low, high)
+                    Seed.CARD_BY_RATIO, event_to_background=(low, high)
                 )
                 for low, high in RATIOS
             },
             "by_gain": {
-                f"{gain:.0f} dBFS": self._f1_at(GAIN, gain=(gain, gain))
+                f"{gain:.0f} dBFS": self._f1_at(Seed.CARD_GAIN, gain=(gain, gain))
                 for gain in GAINS
             },
             "alone": self._recognised(alone),
@@ -149,7 +144,7 @@ class Card:
 
     def _alone(self) -> list[tuple[str, Found]]:
         """Hear every recording of the bank by itself, peaks at -30 to 0 dBFS."""
-        rng = np.random.default_rng(ALONE)
+        rng = np.random.default_rng(Seed.CARD_ALONE)
         heard = []
         for soundscape in isolated_soundscapes(self.bank):
             peak = max(float(np.abs(soundscape.samples).max()), 1e-9)
@@ -183,7 +178,7 @@ class Card:
         """Count events in an hour of backgrounds alone."""
         mixer = Mixer(self.bank, replace(EVALUATION_MIXING, empty=1.0))
         quiet = draw_evaluation_set(
-            mixer, self.frontend, n_soundscapes=N_QUIET, seed=QUIET
+            mixer, self.frontend, n_soundscapes=N_QUIET, seed=Seed.CARD_QUIET
         )
         events = [event for each in self._find(quiet).events for event in each]
         by_label = {

@@ -14,6 +14,7 @@ from streamsed.config import PostConfig
 from train.config.mixing import EVALUATION_MIXING
 from train.datasets.evaluation_set import EvaluationSet, draw_evaluation_set
 from train.evaluation.calibration import calibrate
+from train.evaluation.draws import N_QUIET, N_RANGES, Seed
 from train.evaluation.scoring import network_scores, score_events
 from train.evaluation.tuning import tune_post
 from train.export.engine_check import CheckSet
@@ -22,13 +23,6 @@ from train.metrics.f1 import F1
 from train.mixing.mixer import Layout, Mixer
 from train.mixing.soundbank import Soundbank
 from train.networks.resnet import Network
-
-MEASURED, TUNED, QUIET, RANGES = 2, 3, 4, 5
-"""Seeds of the soundscapes that are measured, tuned on, without events, and that 8-bit
-arithmetic learns its ranges from."""
-N_QUIET = 360
-"""Soundscapes without events: an hour."""
-N_RANGES = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,23 +84,27 @@ def finish(
 
     mixer = Mixer(bank, replace(EVALUATION_MIXING, layout=1.0), layouts)
     if tune:
-        tuning = draw(mixer, 2 * n, TUNED)
+        tuning = draw(mixer, 2 * n, Seed.TUNED)
         if isinstance(trained.network, Network):
             heard = list(network_scores(trained.network, tuning.segments))
             calibrate(trained.network, heard, tuning, frontend)
         heard = list(network_scores(trained.network, tuning.segments))
-        quiet = draw(Mixer(bank, replace(EVALUATION_MIXING, empty=1.0)), N_QUIET, QUIET)
+        quiet = draw(
+            Mixer(bank, replace(EVALUATION_MIXING, empty=1.0)),
+            N_QUIET,
+            Seed.TUNED_QUIET,
+        )
         silent = list(network_scores(trained.network, quiet.segments))
         post = tune_post(heard, tuning, frontend, quiet=silent)
-    measured = draw(mixer, n, MEASURED)
+    measured = draw(mixer, n, Seed.MEASURED)
     heard = list(network_scores(trained.network, measured.segments))
     f1 = score_events(heard, measured, post, frontend)
     scores = f1.to_dict()
-    scores["data"] = f"{n} soundscapes of seed {MEASURED} of a sound bank" + (
+    scores["data"] = f"{n} soundscapes of seed {Seed.MEASURED} of a sound bank" + (
         "; thresholds tuned on others of the same recordings" if tune else ""
     )
     ranges = draw_evaluation_set(
-        mixer, frontend, n_soundscapes=min(n, N_RANGES), seed=RANGES
+        mixer, frontend, n_soundscapes=min(n, N_RANGES), seed=Seed.RANGES
     )
     check_set = CheckSet(measured.segments, ranges.segments, measured.reference)
     return Finished(post, f1, check_set, scores)

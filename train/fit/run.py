@@ -16,6 +16,7 @@ from train.datasets.data_module import ClipSet
 from train.datasets.evaluation_set import draw_evaluation_set
 from train.datasets.scaling import fit_scaling
 from train.datasets.soundscapes import SoundscapeDataset
+from train.evaluation.draws import Seed
 from train.fit.checkpoint import LAST
 from train.fit.losses import Criterion
 from train.fit.mean_teacher import MeanTeacher
@@ -114,7 +115,7 @@ def fit_on_soundbank(
             Mixer(unheard, replace(EVALUATION_MIXING, layout=1.0), layouts),
             config.frontend,
             n_soundscapes=n_validation,
-            seed=1,
+            seed=Seed.VALIDATION,
             scaling=scaling,
         )
     trainer = Trainer(

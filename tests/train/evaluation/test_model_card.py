@@ -18,6 +18,7 @@ from train.cli.card import BEGIN, END
 from train.config.mixing import EVALUATION_MIXING
 from train.datasets.evaluation_set import rebuild_evaluation_set
 from train.evaluation import model_card as card_module
+from train.evaluation.draws import Seed
 from train.evaluation.model_card import Card, artificial_sounds
 from train.evaluation.model_card_page import to_markdown
 from train.evaluation.scoring import score_events
@@ -86,7 +87,7 @@ def test_the_first_row_is_the_files_own_thresholds_on_the_rebuilt_list(
     model = Model.load(path, device="cpu")
     frontend = model.info.frontend
     recordings = rebuild_evaluation_set(
-        Mixer(bank, EVALUATION_MIXING), LAYOUTS, frontend, seed=card_module.REBUILT
+        Mixer(bank, EVALUATION_MIXING), LAYOUTS, frontend, seed=Seed.CARD
     )
     scores = [model.score(segment).scores for segment in recordings.segments]
     for name, post in (

@@ -14,9 +14,10 @@ from train.config.preset import load_preset
 from train.config.train import TrainConfig
 from train.datasets.evaluation_set import draw_evaluation_set
 from train.datasets.scaling import Single
+from train.evaluation.draws import Seed
 from train.evaluation.scoring import network_scores, score_events
 from train.export import release
-from train.export.release import MEASURED, TUNED, finish
+from train.export.release import finish
 from train.fit.checkpoint import TrainedNetwork
 from train.mixing.mixer import Mixer
 from train.mixing.soundbank import Soundbank
@@ -48,7 +49,7 @@ def untrained(bank, config=None, **fields):
 def measured(bank, trained, n, **options):
     mixer = Mixer(bank, dataclasses.replace(EVALUATION_MIXING, layout=1.0))
     return draw_evaluation_set(
-        mixer, trained.config.frontend, n_soundscapes=n, seed=MEASURED, **options
+        mixer, trained.config.frontend, n_soundscapes=n, seed=Seed.MEASURED, **options
     )
 
 
@@ -91,7 +92,7 @@ def test_what_is_tuned_on_is_not_what_is_measured(bank):
     trained = untrained(bank)
     mixer = Mixer(bank, dataclasses.replace(EVALUATION_MIXING, layout=1.0))
     tuned = draw_evaluation_set(
-        mixer, trained.config.frontend, n_soundscapes=3, seed=TUNED
+        mixer, trained.config.frontend, n_soundscapes=3, seed=Seed.TUNED
     )
     recordings = measured(bank, trained, 3)
     for one in tuned.segments:
