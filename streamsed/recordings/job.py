@@ -25,6 +25,7 @@ from streamsed.recordings.detection import (
     Detection,
     Recording,
     Scored,
+    describe_error,
     detect,
     differs_in_chunks,
     extract,
@@ -128,8 +129,8 @@ class FileJob:
                 for recording, extracted in turns:
                     try:
                         found = self._one(detector, recording, extracted, waiting)
-                    except (OSError, ValueError) as error:
-                        self._failed(str(error))
+                    except Exception as error:  # noqa: BLE001 - it costs only itself
+                        self._failed(describe_error(error, recording.path))
                         continue
                     self._n_done += 1
                     yield found
@@ -150,19 +151,16 @@ class FileJob:
         trace = None
         if self.outputs.needs_trace:
             trace = Trace(keep_frames=self.outputs.plot is not None)
-        if self.outputs.plot is not None and recording.duration > MAX_DURATION:
-            raise ValueError(
-                f"{recording.path} must be at most {MAX_DURATION:.0f} s long for --plot, "
-                f"and is {recording.duration:.0f} s; plot a part of it"
-            )
-        rate = detector.sample_rate
-        found = detect(
-            detector,
-            recording,
-            extracted,
-            trace=trace,
-            on_samples=lambda n: waiting.advance(n / rate, recording.name),
-        )
+        rate, n_samples = detector.sample_rate, 0
+
+        def advance(n: int) -> None:
+            nonlocal n_samples
+            n_samples += n
+            self._check_duration(recording, n_samples / rate)  # headers may lie
+            waiting.advance(n / rate, recording.name)
+
+        self._check_duration(recording, recording.duration)
+        found = detect(detector, recording, extracted, trace=trace, on_samples=advance)
         if self.check_stream:
             self._check_stream(detector, found)
         if self.only:
@@ -170,6 +168,14 @@ class FileJob:
             found = replace(found, events=kept)
         self.outputs.write_trace(found, detector.model.info)
         return found
+
+    def _check_duration(self, recording: Recording, duration: float) -> None:
+        """Raise ValueError if a recording is too long for a picture."""
+        if self.outputs.plot is not None and duration > MAX_DURATION:
+            raise ValueError(
+                f"{recording.path} must be at most {MAX_DURATION:.0f} s long for --plot, "
+                f"and is {duration:.0f} s or more; plot a part of it"
+            )
 
     def _check_stream(self, detector: Detector, found: Detection) -> None:
         n_chunks, different = differs_in_chunks(detector, found, seed=CHECK_SEED)
