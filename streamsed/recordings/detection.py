@@ -179,7 +179,8 @@ def detect(
     n_samples = 0
     updates: list[EventUpdate] = []
     for each, scored in extracted or extract(detector, recording):
-        updates += detector.consume(each, scored.result() if scored else None)
+        scores = scored.result() if scored else None
+        updates += detector.consume(each, scores, closed_only=True)
         if isinstance(each, Progress):
             on_samples(each.n_samples - n_samples)
             n_samples = each.n_samples

@@ -53,8 +53,8 @@ class FileJob:
         Name or path.
     engine : mapping
         Settings of `Model.load`.
-    step, latency : float or None
-        Seconds; None is the model's own, the step never above the latency.
+    step, latency, settle : float or None
+        Seconds; None is the model's own, none of them above the next.
     post : mapping
         Settings of `PostConfig` that replace the model's own.
     only : sequence of str
@@ -71,6 +71,7 @@ class FileJob:
     engine: Mapping[str, Any]
     step: float | None
     latency: float | None
+    settle: float | None
     post: Mapping[str, PerLabel]
     only: Sequence[str]
     outputs: Outputs
@@ -98,11 +99,13 @@ class FileJob:
 
     def _detector(self) -> Detector:
         file = ModelFile.open(find_model(self.model), sha256=self.sha256)
-        info = file.info
-        latency = info.stream.latency if self.latency is None else self.latency
-        step = min(info.stream.step, latency) if self.step is None else self.step
-        stream = StreamConfig(step=step, latency=latency)
-        stream.in_score_frames(info.frontend)
+        info, own = file.info, file.info.stream
+        settle = own.settled if self.settle is None else self.settle
+        latency = min(own.latency, settle) if self.latency is None else self.latency
+        settle = max(settle, latency) if self.settle is None else settle
+        step = min(own.step, latency) if self.step is None else self.step
+        stream = StreamConfig(step=step, latency=latency, settle=settle)
+        stream.check(info.frontend)
         post = info.post.override(info.labels, self.post)
         for label in self.only:
             if label not in info.labels:
