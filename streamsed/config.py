@@ -186,31 +186,41 @@ class FrontendConfig(_Config):
 
 @dataclass(frozen=True, slots=True)
 class StreamConfig(_Config):
-    """Say how often a segment is scored and how long a score frame waits to be final.
+    """Say how often a segment is scored, and when an event has ended and is settled.
 
     A score frame is the weighted mean over all segments that hold it and were scored
-    before it became `latency` old: a larger latency gives better boundaries.
+    before it became `settle` old: settling later gives better boundaries, and delays
+    nothing but the final record. The end of an event is reported before that, on the
+    scores known so far.
 
     Parameters
     ----------
     step : float
         Seconds between successive segments.
     latency : float
-        Seconds after which a score frame is final; `step` <= `latency` <= one segment.
+        Seconds after its end at which an event is reported as ended; at least `step`.
+    settle : float or None
+        Seconds after which a score frame is final, and with it the events it belongs to;
+        from `latency` to one segment. None settles at once: it is `latency`.
 
     Examples
     --------
-    >>> StreamConfig(step=0.5, latency=1.0).in_score_frames(FrontendConfig())
+    >>> stream = StreamConfig(step=0.5, latency=1.0, settle=10.0)
+    >>> stream.in_score_frames(FrontendConfig())
     (6, 13)
+    >>> stream.settle_score_frames(FrontendConfig())
+    128
     """
 
     step: float = 5.0
     latency: float = 10.0
+    settle: float | None = None
 
     def __post_init__(self) -> None:
-        """Check both settings against each other."""
-        for name in ("step", "latency"):
+        """Check the settings against each other."""
+        for name in ("step", "latency", "settled"):
             value = getattr(self, name)
+            name = "settle" if name == "settled" else name
             _require(_is_number(value), name, repr(value), "be a number (in seconds)")
         _require(
             not self.latency <= 0, "latency", self.latency, "be positive (in seconds)"
@@ -224,6 +234,17 @@ class StreamConfig(_Config):
             self.latency,
             f"be at least step={self.step} (in seconds)",
         )
+        _require(
+            self.latency <= self.settled < math.inf,
+            "settle",
+            self.settle,
+            f"be at least latency={self.latency} (in seconds)",
+        )
+
+    @property
+    def settled(self) -> float:
+        """Seconds after which a score frame is final: `settle`, or else `latency`."""
+        return self.latency if self.settle is None else self.settle
 
     def in_score_frames(self, frontend: FrontendConfig) -> tuple[int, int]:
         """Return step and latency in whole score frames, at least one each.
@@ -243,6 +264,28 @@ class StreamConfig(_Config):
             f"be at most one segment ({frontend.segment_duration:.3g} s)",
         )
         return step, latency
+
+    def check(self, frontend: FrontendConfig) -> None:
+        """Raise ValueError if a setting does not fit the segments of `frontend`."""
+        self.in_score_frames(frontend)
+        self.settle_score_frames(frontend)
+
+    def settle_score_frames(self, frontend: FrontendConfig) -> int:
+        """Return after how many whole score frames a score is final, at least one.
+
+        Raises
+        ------
+        ValueError
+            That is longer than one segment.
+        """
+        frames = max(1, round(self.settled / frontend.score_frame_duration))
+        _require(
+            frames <= frontend.segment_score_frames,
+            "settle",
+            self.settled,
+            f"be at most one segment ({frontend.segment_duration:.3g} s)",
+        )
+        return frames
 
 
 @dataclass(frozen=True, slots=True)

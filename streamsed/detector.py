@@ -62,16 +62,22 @@ class Detector:
         self.stream = stream or info.stream
         self.post = post or info.post
         self.observer: Observer | None = None
-        self._step, self._wait = self.stream.in_score_frames(frontend)
-        self._extractor = self.new_extractor()
-        self._stitcher = Stitcher(
-            n_labels=len(info.labels),
-            segment_length=frontend.segment_score_frames,
-            latency=self._wait,
-        )
+        self._step, _ = self.stream.in_score_frames(frontend)
+        self._settle = self.stream.settle_score_frames(frontend)
+        self._extractor = self.new_extractor(early=True)
+        self._stitcher = self._new_stitcher(self._settle)
+        # Of the segments before the first whole one, where they do not count; nothing in
+        # it is ever final.
+        self._early = self._new_stitcher(frontend.segment_score_frames)
         self._tracker = EventTracker(info.labels, self.post, frontend)
-        self._lifecycle = EventLifecycle()
-        self._stages = (self._extractor, self._stitcher, self._tracker, self._lifecycle)
+        self._lifecycle = EventLifecycle(latency=self.stream.latency)
+        self._stages = (
+            self._extractor,
+            self._stitcher,
+            self._early,
+            self._tracker,
+            self._lifecycle,
+        )
 
     @classmethod
     def load(
@@ -97,7 +103,7 @@ class Detector:
 
     @property
     def latency(self) -> int:
-        """Samples from the end of a sound until its event leaves, beside the computing."""
+        """Samples from the end of a sound until its event closes, beside the computing."""
         frames = self._stitcher.latency + self._tracker.latency
         length = self.model.info.frontend.score_frame_length
         return self._extractor.latency + frames * length
@@ -112,6 +118,7 @@ class Detector:
         """Score frames that are final, of the recording so far."""
         return self._stitcher.n_final
 
+    @exclusive
     def push(self, chunk: Float32) -> list[Event]:
         """Take the next samples and return the events that they close.
 
@@ -130,11 +137,12 @@ class Detector:
         TypeError, ValueError, RuntimeError
             As `Frontend.push`; RuntimeError also while another thread is in any method.
         """
-        return _closed(self.push_updates(chunk))
+        return _closed(self._consume_all(self._extractor.push(chunk), closed_only=True))
 
+    @exclusive
     def flush(self) -> list[Event]:
         """End the recording and return the events still open, closed at its end."""
-        return _closed(self.flush_updates())
+        return _closed(self._consume_all(self._extractor.flush(), closed_only=True))
 
     @exclusive
     def push_updates(self, chunk: Float32, *, hurry: bool = False) -> list[EventUpdate]:
@@ -151,7 +159,7 @@ class Detector:
         Returns
         -------
         list of EventUpdate
-            Events opened, updated, closed and withdrawn, in the order of it.
+            Events opened, ended, updated, closed and withdrawn, in the order of it.
         """
         return self._consume_all(self._extractor.push(chunk, hurry=hurry))
 
@@ -160,15 +168,26 @@ class Detector:
         """End the recording as `flush` does; return every update that this brings."""
         return self._consume_all(self._extractor.flush())
 
-    def new_extractor(self) -> SegmentExtractor:
-        """Return a first half of this path, to run ahead of `consume` in another thread."""
+    def new_extractor(self, *, early: bool = False) -> SegmentExtractor:
+        """Return a first half of this path, to run ahead of `consume` in another thread.
+
+        Parameters
+        ----------
+        early : bool
+            Whether to give the segments that only serve to report events of the first
+            seconds early. Closed events need none of them.
+        """
         frontend = self.model.info.frontend
-        partial = self._wait < frontend.segment_score_frames
-        return SegmentExtractor(frontend, step=self._step, partial=partial)
+        partial = self._settle < frontend.segment_score_frames
+        return SegmentExtractor(frontend, step=self._step, partial=partial, early=early)
 
     @exclusive
     def consume(
-        self, extracted: Extracted, scored: SegmentScores | None = None
+        self,
+        extracted: Extracted,
+        scored: SegmentScores | None = None,
+        *,
+        closed_only: bool = False,
     ) -> list[EventUpdate]:
         """Take what `new_extractor` gives, in its order; return the updates it brings.
 
@@ -178,6 +197,8 @@ class Detector:
             The next thing.
         scored : SegmentScores or None
             The model's answer if that is a segment; None asks it now.
+        closed_only : bool
+            Follow final scores only: every event is opened, ended and closed at once.
 
         Returns
         -------
@@ -185,9 +206,11 @@ class Detector:
             As of `push_updates`.
         """
         if isinstance(extracted, SegmentFeatures):
-            return self._consume_segment(
-                extracted, scored or self.model.score(extracted.features)
-            )
+            if closed_only and extracted.early:
+                return []
+            scored = scored or self.model.score(extracted.features)
+            updates = self._consume_segment(extracted, scored)
+            return updates if closed_only else updates + self._revise(extracted.end)
         if isinstance(extracted, Progress):
             if extracted.ended:
                 events = self._track(self._stitcher.flush())
@@ -202,7 +225,7 @@ class Detector:
     @exclusive
     def pending(self) -> ScoreFrames:
         """Return what is known of the score frames that are not final."""
-        return self._stitcher.pending()
+        return (self._stitcher if self._stitcher.n_seen else self._early).pending()
 
     @exclusive
     def reset(self) -> None:
@@ -233,20 +256,38 @@ class Detector:
             yield from self.push(chunk)
         yield from self.flush()
 
-    def _consume_all(self, everything: Iterable[Extracted]) -> list[EventUpdate]:
+    def _new_stitcher(self, latency: int) -> Stitcher:
+        return Stitcher(
+            n_labels=len(self.model.info.labels),
+            segment_length=self.model.info.frontend.segment_score_frames,
+            latency=latency,
+        )
+
+    def _consume_all(
+        self, everything: Iterable[Extracted], *, closed_only: bool = False
+    ) -> list[EventUpdate]:
         return [
-            update for extracted in everything for update in self.consume(extracted)
+            update
+            for extracted in everything
+            for update in self.consume(extracted, closed_only=closed_only)
         ]
 
     def _consume_segment(
         self, segment: SegmentFeatures, scored: SegmentScores
     ) -> list[EventUpdate]:
-        """Take a segment's scores: some frames become final, others provisional."""
+        """Take a segment's scores; some frames become final by them."""
         view = ScoreFrames(scored.scores, scored.region)
+        if segment.early:
+            self._early.push(view, segment.start, segment.end)
+            return []
         final = self._stitcher.push(view, segment.start, segment.end)
-        updates = self._lifecycle.push(self._track(final))
-        pending = self._stitcher.pending().scores
-        return updates + self._lifecycle.revise(*self._tracker.provisional(pending))
+        return self._lifecycle.push(self._track(final))
+
+    def _revise(self, end: int) -> list[EventUpdate]:
+        """Report what the scores known so far change, up to score frame `end`."""
+        now = end * self.model.info.frontend.score_frame_duration
+        provisional = self._tracker.provisional(self.pending().scores)
+        return self._lifecycle.revise(*provisional, now=now)
 
     def _track(self, final: ScoreFrames) -> list[Event]:
         if self.observer is not None:

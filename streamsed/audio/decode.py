@@ -8,7 +8,6 @@ their mean. Nothing is scaled: full scale is 1.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from streamsed.audio.completeness import lacks_end, stated_frames
 from streamsed.samples import MAX_AMPLITUDE
 
 SUFFIXES = frozenset(
@@ -28,11 +28,8 @@ SUFFIXES = frozenset(
 BLOCK = 1 << 17
 """Frames decoded at a time; about 3 s."""
 
-EXACT_FORMATS = frozenset({"WAV", "WAVEX", "W64", "RF64", "AIFF", "FLAC"})
-"""Containers whose header states the exact length, so that a short file is noticed."""
-
-NO_LENGTH = 0x7FFF0000
-"""Bytes from which a wav header's size means that the recorder did not know."""
+MIN_RATE, MAX_RATE = 1000, 768_000
+"""Hz; sound at other rates is no recording, and would take any amount of memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +82,10 @@ def audio_files(folder: Path, *, recursive: bool = False) -> list[Path]:
 def audio_info(path: str | os.PathLike[str]) -> AudioInfo:
     """Read a file's header; see `file_chunks` for the errors."""
     with _open(Path(path)) as sound:
-        return AudioInfo(
-            sound.samplerate, sound.channels, _stated_frames(sound), sound.format
-        )
+        n_frames = stated_frames(sound, Path(path))
+        if not n_frames and 0 < sound.frames < 1 << 62:  # as far as it can be known
+            n_frames = int(sound.frames)
+        return AudioInfo(sound.samplerate, sound.channels, n_frames, sound.format)
 
 
 def file_chunks(
@@ -124,7 +122,13 @@ def file_chunks(
                 sound.samplerate, sample_rate, num_channels=1, dtype="float32"
             )
         for mono in _blocks(sound, path):
-            yield mono if resampler is None else resampler.resample_chunk(mono)
+            if resampler is None:
+                yield mono
+                continue
+            # A low rate makes many samples of few: pieces bound what comes at once.
+            length = max(1, BLOCK * sound.samplerate // sample_rate)
+            for start in range(0, len(mono), length):
+                yield resampler.resample_chunk(mono[start : start + length])
         if resampler is not None:
             yield resampler.resample_chunk(np.empty(0, np.float32), last=True)
 
@@ -132,10 +136,11 @@ def file_chunks(
 def _blocks(sound: soundfile.SoundFile, path: Path) -> Iterator[NDArray[np.float32]]:
     """Decode, check and mix down block by block."""
     n_read = 0
-    n_stated = _stated_frames(sound) if sound.format in EXACT_FORMATS else 0
+    n_stated = stated_frames(sound, path)
+    length = max(1, BLOCK // max(1, sound.channels // 8))  # bounds the memory
     while True:
         try:
-            block = sound.read(BLOCK, dtype="float32", always_2d=True)
+            block = sound.read(length, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
             raise ValueError(_truncated(path, n_read, sound)) from error
         if not len(block):
@@ -150,37 +155,20 @@ def _blocks(sound: soundfile.SoundFile, path: Path) -> Iterator[NDArray[np.float
             )
         n_read += len(block)
         yield block[:, 0].copy() if block.shape[1] == 1 else block.mean(axis=1)
-    if n_read < n_stated:
+    if n_read < n_stated or lacks_end(sound):
         raise ValueError(_truncated(path, n_read, sound))
     if n_read == 0:
         raise ValueError(f"{path} must hold at least one sample, and holds none")
 
 
 def _truncated(path: Path, n_read: int, sound: soundfile.SoundFile) -> str:
+    n_stated = stated_frames(sound, path)
+    whole = f" of {n_stated / sound.samplerate:.3f} s" if n_stated > n_read else ""
     return (
         f"{path} must be whole, and is damaged or cut off past "
-        f"{n_read / sound.samplerate:.3f} s of "
-        f"{_stated_frames(sound) / sound.samplerate:.3f} s; "
+        f"{n_read / sound.samplerate:.3f} s{whole}; "
         "copy it again, or keep what is there with `ffmpeg -i IN OUT.wav`"
     )
-
-
-def _stated_frames(sound: soundfile.SoundFile) -> int:
-    """Return the samples per channel that a header states, 0 where it does not say.
-
-    Of a wav or aiff that is cut off, libsndfile counts the samples that are there, and
-    says only in its log what was stated.
-    """
-    if sound.frames < 0 or sound.frames > 1 << 62:
-        return 0
-    sizes = re.search(
-        r"^\s*(?:data|SSND) : (\d+) \(should be (\d+)\)", sound.extra_info, re.MULTILINE
-    )
-    if sizes is not None:
-        stated, there = map(int, sizes.groups())
-        if 0 < there < stated < NO_LENGTH:
-            return int(stated * sound.frames // there)
-    return int(sound.frames)
 
 
 class _Stream(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
@@ -201,10 +189,17 @@ def _open(path: Path) -> soundfile.SoundFile:
     if path.stat().st_size == 0:
         raise ValueError(f"{path} must be an audio file, and is empty (0 bytes)")
     try:
-        return _Stream(os.fsencode(path))  # any file name, be it UTF-8 or not
+        sound = _Stream(os.fsencode(path))  # any file name, be it UTF-8 or not
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError for *.raw
         reason = getattr(error, "error_string", "it has no header").rstrip(".")
         raise ValueError(
             f"{path} must be audio that libsndfile reads (wav, flac, ogg, opus, mp3, "
             f"aiff), and is not ({reason}); convert it with `ffmpeg -i IN OUT.wav`"
         ) from error
+    if not MIN_RATE <= sound.samplerate <= MAX_RATE:
+        sound.close()
+        raise ValueError(
+            f"{path} must have a sampling frequency from {MIN_RATE} to {MAX_RATE} Hz, and "
+            f"states {sound.samplerate}; is its header damaged?"
+        )
+    return sound

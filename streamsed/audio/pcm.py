@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from streamsed.audio.decode import MAX_RATE, MIN_RATE
 from streamsed.audio.resample import ChannelResampler
 from streamsed.audio.source import Piece
 from streamsed.exclusive import InUse, exclusive
@@ -18,6 +19,10 @@ PCM_FORMATS: dict[str, tuple[np.dtype[Any], float]] = {
     "f32": (np.dtype("<f4"), 1.0),
 }
 """Raw sample formats by name: their dtype and the factor to full scale 1."""
+
+
+MAX_CHANNELS = 1024
+"""As many as libsndfile reads."""
 
 
 class PcmSource:
@@ -53,11 +58,14 @@ class PcmSource:
             raise ValueError(
                 f"--encoding={format_name} must be one of {', '.join(PCM_FORMATS)}"
             )
-        if not 1 <= capture_rate <= 768_000:
-            raise ValueError(f"--rate={capture_rate} must be from 1 to 768000 Hz")
-        if n_channels < 1 or not 1 <= (channel or 1) <= n_channels:
+        if not MIN_RATE <= capture_rate <= MAX_RATE:
             raise ValueError(
-                f"--channels={n_channels} must be positive and at least --channel"
+                f"--rate={capture_rate} must be from {MIN_RATE} to {MAX_RATE} Hz"
+            )
+        if not max(1, channel or 0) <= n_channels <= MAX_CHANNELS or (channel or 1) < 1:
+            raise ValueError(
+                f"--channels={n_channels} must be from 1 to {MAX_CHANNELS}, and at least "
+                "--channel"
             )
         self._in_use = InUse("PcmSource")
         self.name = "standard input"

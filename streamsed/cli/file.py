@@ -15,6 +15,7 @@ from streamsed.cli.options import (
     MinGapOption,
     ModelOption,
     PrecisionOption,
+    SettleOption,
     Sha256Option,
     StepOption,
     ThreadsOption,
@@ -61,6 +62,7 @@ def file(
     threads: ThreadsOption = None,
     step: StepOption = None,
     latency: LatencyOption = None,
+    settle: SettleOption = None,
     threshold: ThresholdOption = None,
     min_gap: MinGapOption = None,
     min_duration: MinDurationOption = None,
@@ -102,6 +104,7 @@ def file(
         engine=engine_settings(engine, precision, threads, device, trust=trust_model),
         step=step,
         latency=latency,
+        settle=settle,
         post=post_settings(threshold, min_gap, min_duration),
         only=label or [],
         outputs=Outputs(

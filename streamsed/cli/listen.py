@@ -10,10 +10,12 @@ import typer
 from streamsed.cli.options import (
     EngineOption,
     LabelOption,
+    LatencyOption,
     MinDurationOption,
     MinGapOption,
     ModelOption,
     PrecisionOption,
+    SettleOption,
     Sha256Option,
     ThreadsOption,
     ThresholdOption,
@@ -63,10 +65,8 @@ def listen(
     step: Annotated[
         str, typer.Option(metavar="S|auto", help="Score a segment every S seconds.")
     ] = "auto",
-    latency: Annotated[
-        float,
-        typer.Option(metavar="S", help="An event is final S seconds after its end."),
-    ] = 1.0,
+    latency: LatencyOption = None,
+    settle: SettleOption = None,
     threshold: ThresholdOption = None,
     min_gap: MinGapOption = None,
     min_duration: MinDurationOption = None,
@@ -117,6 +117,7 @@ def listen(
         engine=engine_settings(engine, precision, threads, trust=trust_model),
         step=step,
         latency=latency,
+        settle=settle,
         post=post_settings(threshold, min_gap, min_duration),
         only=label or [],
         duration=duration,

@@ -49,7 +49,14 @@ StepOption = Annotated[
 ]
 LatencyOption = Annotated[
     float | None,
-    typer.Option(metavar="S", help="Let a score wait S seconds for more segments."),
+    typer.Option(metavar="S", help="Report an event as ended S seconds after its end."),
+]
+SettleOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="S",
+        help="An event is final S seconds after its end; at most one segment, the default.",
+    ),
 ]
 ThresholdOption = Annotated[
     list[str] | None,

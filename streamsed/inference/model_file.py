@@ -76,7 +76,7 @@ class ModelInfo:
                 )
         if not labels or len(set(labels)) < len(labels):
             raise ValueError(f"labels={labels[:20]} must be at least one, each once")
-        self.stream.in_score_frames(self.frontend)
+        self.stream.check(self.frontend)
         for setting in fields(self.post):
             self.post.per_label(setting.name, labels)
 

@@ -27,12 +27,15 @@ from streamsed.audio.source import Source
 from streamsed.config import PerLabel, StreamConfig
 from streamsed.detector import Detector
 from streamsed.inference.model import Model
-from streamsed.inference.model_file import ModelFile, find_model
+from streamsed.inference.model_file import ModelFile, ModelInfo, find_model
 from streamsed.live.auto_step import MAX_LOAD, segment_cost, shortest_step
 from streamsed.live.listener import Listener
 from streamsed.live.sinks import ClipSink, ExecSink, JsonLines, QueuedSink, Sink
 from streamsed.live.view import LiveView, summary_table
 from streamsed.terminal import say
+
+LATENCY = 1.0
+"""Seconds after its end at which an event is reported as ended, if nothing is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +56,8 @@ class ListenJob:
         Settings of `Model.load`.
     step : str
         Seconds, or "auto" for the shortest that the machine sustains.
-    latency : float
-        Seconds.
+    latency, settle : float or None
+        Seconds; None is `LATENCY`, and the model's own.
     post, only
         As for `FileJob`.
     duration : float or None
@@ -80,7 +83,8 @@ class ListenJob:
     model: str
     engine: Mapping[str, Any]
     step: str
-    latency: float
+    latency: float | None
+    settle: float | None
     post: Mapping[str, PerLabel]
     only: Sequence[str]
     duration: float | None
@@ -103,14 +107,13 @@ class ListenJob:
                     f"--label={label} must be one of {', '.join(info.labels)}"
                 )
         step = self._fixed_step()
-        StreamConfig(
-            step=self.latency if step is None else step, latency=self.latency
-        ).in_score_frames(info.frontend)
+        self._stream(info, step).check(info.frontend)
         if self.file is None and self.pcm is None:
             find_device(self.device)  # before the model is loaded, which takes seconds
         sinks = self._sinks(info.frontend.sample_rate)
         model = Model.load(file, **self.engine)
-        detector = Detector(model, stream=self._stream(model), post=post)
+        stream = self._stream(info, self._sustained_step(model))
+        detector = Detector(model, stream=stream, post=post)
         source = self._source(detector.sample_rate)
         if self._wants_view():
             self._with_view(detector, source, sinks)
@@ -186,19 +189,29 @@ class ListenJob:
         except ValueError:
             raise ValueError(f"--step={self.step} must be seconds or auto") from None
 
-    def _stream(self, model: Model) -> StreamConfig:
-        frontend = model.info.frontend
+    def _stream(self, info: ModelInfo, step: float | None) -> StreamConfig:
+        """Return the stream's settings; a step of None is as long as may be."""
+        settle = info.stream.settled if self.settle is None else self.settle
+        latency = min(LATENCY, settle) if self.latency is None else self.latency
+        settle = max(settle, latency) if self.settle is None else settle
+        return StreamConfig(
+            step=latency if step is None else step, latency=latency, settle=settle
+        )
+
+    def _sustained_step(self, model: Model) -> float:
+        """Return the step that was asked for, or the shortest that this machine sustains."""
         cost = segment_cost(model)
         step = self._fixed_step()
         if step is None:
-            step = shortest_step(cost, frontend, latency=self.latency)
+            longest = self._stream(model.info, None).latency
+            step = shortest_step(cost, model.info.frontend, latency=longest)
         if cost / step > MAX_LOAD:
             say(
                 f"this machine is slow for this model: a step of {step:.2f} s takes "
                 f"{cost / step:.0%} of the time; raise --latency and --step, or use a "
                 "smaller model"
             )
-        return StreamConfig(step=step, latency=self.latency)
+        return step
 
     def _source(self, sample_rate: int) -> Source:
         if self.file is not None:

@@ -242,6 +242,7 @@ class Listener:
             "model": self.detector.model.info.name,
             "step": self.detector.stream.step,
             "latency": self.detector.stream.latency,
+            "settle": self.detector.stream.settled,
         }
 
 

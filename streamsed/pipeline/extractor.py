@@ -51,11 +51,14 @@ class SegmentFeatures(NamedTuple):
         Normalised, in [0, 1].
     start, end : int
         Score frames of the recording; see `Segment`.
+    early : bool
+        Whether it counts for no final score; see `Segment`.
     """
 
     features: Frames
     start: int
     end: int
+    early: bool = False
 
 
 Extracted = Frames | SegmentFeatures | Progress
@@ -71,13 +74,17 @@ class SegmentExtractor:
     step : int
         Score frames from one segment to the next.
     partial : bool
-        Whether to give segments before the first whole one is complete.
+        Whether segments before the first whole one is complete count for final scores.
+    early : bool
+        Whether to give such segments even if they do not count.
     """
 
-    def __init__(self, config: FrontendConfig, *, step: int, partial: bool) -> None:
+    def __init__(
+        self, config: FrontendConfig, *, step: int, partial: bool, early: bool = False
+    ) -> None:
         self._in_use = InUse("SegmentExtractor")
         self._frontend = Frontend(config)
-        self._segmenter = Segmenter(config, step=step, partial=partial)
+        self._segmenter = Segmenter(config, step=step, partial=partial, early=early)
 
     @property
     def latency(self) -> int:
@@ -144,7 +151,7 @@ class SegmentExtractor:
 
     def _normalize(self, segment: Segment) -> SegmentFeatures:
         features = normalize(segment.frames, top_db=self._frontend.config.top_db)
-        return SegmentFeatures(features, segment.start, segment.end)
+        return SegmentFeatures(features, segment.start, segment.end, segment.early)
 
     def _progress(self) -> Progress:
         return Progress(self._frontend.n_samples, self._segmenter.n_score_frames)

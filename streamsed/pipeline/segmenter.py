@@ -10,8 +10,10 @@ How the segments of a stream lie, for a step of S and a latency below one segmen
     whole                         [------------- segment 2 --------------]
     last                                        [--------- ends with the recording --]
 
-Partial segments are scored only if the latency asks for scores before the first whole
-segment exists. All ends but the last lie on the score-frame grid, as do all starts.
+Partial segments count like the others where scores settle before the first whole segment
+exists. Otherwise they are *early*: good for reporting what sounds in the first ten
+seconds, and replaced by the first whole segment. All ends but the last lie on the
+score-frame grid, as do all starts.
 """
 
 from __future__ import annotations
@@ -38,11 +40,14 @@ class Segment:
     start, end : int
         Score frames `start` to `end` (exclusive) of the recording are in it; where these
         are fewer than a segment holds, the rest at the end is padding.
+    early : bool
+        Whether it only serves to report early, and counts for no final score.
     """
 
     frames: NDArray[np.float32]
     start: int
     end: int
+    early: bool = False
 
 
 class Segmenter:
@@ -55,10 +60,14 @@ class Segmenter:
     step : int
         Score frames from one segment to the next.
     partial : bool
-        Whether to give segments before the first whole one is complete.
+        Whether segments before the first whole one is complete count for final scores.
+    early : bool
+        Whether to give such segments even if they do not count.
     """
 
-    def __init__(self, config: FrontendConfig, *, step: int, partial: bool) -> None:
+    def __init__(
+        self, config: FrontendConfig, *, step: int, partial: bool, early: bool = False
+    ) -> None:
         if not 1 <= step <= config.segment_score_frames:
             raise ValueError(
                 f"step={step} must be from 1 to {config.segment_score_frames} score frames"
@@ -67,6 +76,7 @@ class Segmenter:
         self._config = config
         self._step = step
         self._partial = partial
+        self._early = early and not partial
         self._silence = np.float32(10 * math.log10(config.amin))
         # The last segment_frames frames, and room for as many more before they move back.
         self._buffer = np.empty(
@@ -90,7 +100,7 @@ class Segmenter:
         self._flushed = False
         self._filled = 0  # rows of the buffer in use; the last is frame n_frames - 1
         self._n_frames = 0
-        self._last_end = 0  # score frames; where the last segment ended
+        self._last_end = 0  # score frames; where the last segment that counts ended
         self.n_skipped = 0  # segments left out in a hurry
         self._next_end = self._first_end()
 
@@ -124,6 +134,7 @@ class Segmenter:
         if self._flushed:
             raise RuntimeError("push after flush: call reset to start a new recording")
         subsampling = self._config.subsampling
+        whole = self._config.segment_score_frames
         while len(frames):
             due = self._next_end * subsampling - self._n_frames
             self._append(frames[:due])
@@ -135,7 +146,7 @@ class Segmenter:
                 if hurry and not last_due and first_seen <= self._last_end:
                     self.n_skipped += 1
                 else:
-                    yield self._segment(end)
+                    yield self._segment(end, early=self._early and end < whole)
 
     @exclusive
     def flush(self) -> Iterator[Segment]:
@@ -147,7 +158,7 @@ class Segmenter:
 
     def _first_end(self) -> int:
         whole = self._config.segment_score_frames
-        return min(self._step, whole) if self._partial else whole
+        return min(self._step, whole) if self._partial or self._early else whole
 
     def _following(self, end: int) -> int:
         """Return the end after `end`: the next step, but never past the first whole."""
@@ -163,7 +174,7 @@ class Segmenter:
         self._filled += len(frames)
         self._n_frames += len(frames)
 
-    def _segment(self, end: int) -> Segment:
+    def _segment(self, end: int, *, early: bool = False) -> Segment:
         """Copy the last segment's worth of frames, padded after the newest."""
         config = self._config
         start = max(0, end - config.segment_score_frames)
@@ -171,5 +182,6 @@ class Segmenter:
         held = self._buffer[self._filled - n_held : self._filled]
         frames = np.empty((config.segment_frames, config.n_mels), dtype=np.float32)
         frames[:n_held], frames[n_held:] = held, self._silence
-        self._last_end = end
-        return Segment(frames, start, end)
+        if not early:
+            self._last_end = end
+        return Segment(frames, start, end, early)

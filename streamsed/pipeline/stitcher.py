@@ -100,6 +100,11 @@ class Stitcher:
         """Score frames from a frame's start until its score is final."""
         return self._latency
 
+    @property
+    def n_seen(self) -> int:
+        """Score frames of the recording up to the end of the newest view."""
+        return self._end
+
     @exclusive
     def reset(self) -> None:
         """Forget everything, as if newly made."""

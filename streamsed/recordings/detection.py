@@ -82,8 +82,8 @@ def find_recordings(
     for path in found:
         try:
             durations[path] = audio_info(path).duration
-        except (OSError, ValueError) as error:
-            errors.append(str(error))
+        except Exception as error:  # noqa: BLE001 - a bad file costs only itself
+            errors.append(describe_error(error, path))
     count = Counter(found.values())
     recordings = [
         Recording(path, name if count[name] == 1 else str(path), durations[path])
@@ -91,6 +91,14 @@ def find_recordings(
         if path in durations
     ]
     return recordings, errors
+
+
+def describe_error(error: Exception, path: Path) -> str:
+    """Return a sentence about what went wrong with a recording, which names it."""
+    message = " ".join(str(error).split())
+    if not isinstance(error, OSError | ValueError):
+        message = f"{type(error).__name__} {message}".rstrip()
+    return message if str(path) in message else f"{path}: {message}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +179,8 @@ def detect(
     n_samples = 0
     updates: list[EventUpdate] = []
     for each, scored in extracted or extract(detector, recording):
-        updates += detector.consume(each, scored.result() if scored else None)
+        scores = scored.result() if scored else None
+        updates += detector.consume(each, scores, closed_only=True)
         if isinstance(each, Progress):
             on_samples(each.n_samples - n_samples)
             n_samples = each.n_samples

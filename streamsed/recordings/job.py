@@ -25,6 +25,7 @@ from streamsed.recordings.detection import (
     Detection,
     Recording,
     Scored,
+    describe_error,
     detect,
     differs_in_chunks,
     extract,
@@ -52,8 +53,8 @@ class FileJob:
         Name or path.
     engine : mapping
         Settings of `Model.load`.
-    step, latency : float or None
-        Seconds; None is the model's own, the step never above the latency.
+    step, latency, settle : float or None
+        Seconds; None is the model's own, none of them above the next.
     post : mapping
         Settings of `PostConfig` that replace the model's own.
     only : sequence of str
@@ -70,6 +71,7 @@ class FileJob:
     engine: Mapping[str, Any]
     step: float | None
     latency: float | None
+    settle: float | None
     post: Mapping[str, PerLabel]
     only: Sequence[str]
     outputs: Outputs
@@ -97,11 +99,13 @@ class FileJob:
 
     def _detector(self) -> Detector:
         file = ModelFile.open(find_model(self.model), sha256=self.sha256)
-        info = file.info
-        latency = info.stream.latency if self.latency is None else self.latency
-        step = min(info.stream.step, latency) if self.step is None else self.step
-        stream = StreamConfig(step=step, latency=latency)
-        stream.in_score_frames(info.frontend)
+        info, own = file.info, file.info.stream
+        settle = own.settled if self.settle is None else self.settle
+        latency = min(own.latency, settle) if self.latency is None else self.latency
+        settle = max(settle, latency) if self.settle is None else settle
+        step = min(own.step, latency) if self.step is None else self.step
+        stream = StreamConfig(step=step, latency=latency, settle=settle)
+        stream.check(info.frontend)
         post = info.post.override(info.labels, self.post)
         for label in self.only:
             if label not in info.labels:
@@ -128,8 +132,8 @@ class FileJob:
                 for recording, extracted in turns:
                     try:
                         found = self._one(detector, recording, extracted, waiting)
-                    except (OSError, ValueError) as error:
-                        self._failed(str(error))
+                    except Exception as error:  # noqa: BLE001 - it costs only itself
+                        self._failed(describe_error(error, recording.path))
                         continue
                     self._n_done += 1
                     yield found
@@ -150,19 +154,16 @@ class FileJob:
         trace = None
         if self.outputs.needs_trace:
             trace = Trace(keep_frames=self.outputs.plot is not None)
-        if self.outputs.plot is not None and recording.duration > MAX_DURATION:
-            raise ValueError(
-                f"{recording.path} must be at most {MAX_DURATION:.0f} s long for --plot, "
-                f"and is {recording.duration:.0f} s; plot a part of it"
-            )
-        rate = detector.sample_rate
-        found = detect(
-            detector,
-            recording,
-            extracted,
-            trace=trace,
-            on_samples=lambda n: waiting.advance(n / rate, recording.name),
-        )
+        rate, n_samples = detector.sample_rate, 0
+
+        def advance(n: int) -> None:
+            nonlocal n_samples
+            n_samples += n
+            self._check_duration(recording, n_samples / rate)  # headers may lie
+            waiting.advance(n / rate, recording.name)
+
+        self._check_duration(recording, recording.duration)
+        found = detect(detector, recording, extracted, trace=trace, on_samples=advance)
         if self.check_stream:
             self._check_stream(detector, found)
         if self.only:
@@ -170,6 +171,14 @@ class FileJob:
             found = replace(found, events=kept)
         self.outputs.write_trace(found, detector.model.info)
         return found
+
+    def _check_duration(self, recording: Recording, duration: float) -> None:
+        """Raise ValueError if a recording is too long for a picture."""
+        if self.outputs.plot is not None and duration > MAX_DURATION:
+            raise ValueError(
+                f"{recording.path} must be at most {MAX_DURATION:.0f} s long for --plot, "
+                f"and is {duration:.0f} s or more; plot a part of it"
+            )
 
     def _check_stream(self, detector: Detector, found: Detection) -> None:
         n_chunks, different = differs_in_chunks(detector, found, seed=CHECK_SEED)

@@ -93,7 +93,7 @@ def test_every_opened_event_is_closed_or_withdrawn_once(model):
     for history in states.values():
         assert history[0] == "opened"
         assert history[-1] in {"closed", "withdrawn"}
-        assert set(history[1:-1]) <= {"updated"}
+        assert set(history[1:-1]) <= {"ended", "updated"}
 
 
 def test_scores_and_region_do_not_depend_on_the_chunks(model):

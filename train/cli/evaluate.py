@@ -208,6 +208,7 @@ def _run(
         model=model,
         engine={"device": device},
         step=None,
+        settle=None,
         latency=None,
         post={},
         only=(),

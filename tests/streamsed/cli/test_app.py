@@ -285,6 +285,11 @@ def test_scores_that_cannot_be_written_cost_only_their_own_recording(
         (["--label", "Cow"], ["--label=Cow", "Speech, Dog"]),
         (["--step", "2", "--latency", "1"], ["latency=1.0", "at least step=2.0"]),
         (["--latency", "11"], ["latency=11.0", "at most one segment (10 s)"]),
+        (["--settle", "11"], ["settle=11.0", "at most one segment (10 s)"]),
+        (
+            ["--settle", "2", "--latency", "3"],
+            ["settle=2.0", "at least latency=3.0"],
+        ),
         (["--device", "tpu"], ["device=tpu", "auto, cpu or cuda"]),
         (["--nosuch"], ["--nosuch", "streamsed file --help"]),
         (["--format", "xml"], ["--format=xml", "raven"]),

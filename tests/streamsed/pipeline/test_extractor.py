@@ -27,7 +27,7 @@ def test_segments_are_those_of_the_segmenter_normalised(top_db):
     frames = np.concatenate([frontend.push(samples), frontend.flush()])
     expected = [*segmenter.push(frames), *segmenter.flush()]
     found = [each for each in extracted if isinstance(each, SegmentFeatures)]
-    assert [s[1:] for s in found] == [(s.start, s.end) for s in expected]
+    assert [s[1:] for s in found] == [(s.start, s.end, s.early) for s in expected]
     for mine, theirs in zip(found, expected, strict=True):
         assert_array_equal(mine.features, normalize(theirs.frames, top_db=top_db))
     assert_array_equal(np.concatenate(frames_of(extracted)), frames)

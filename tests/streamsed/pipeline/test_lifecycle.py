@@ -1,15 +1,16 @@
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sounds import cut, scene
+from sounds import cut, scene, silence, tone
 
 from streamsed.config import StreamConfig
 from streamsed.detector import Detector
 from streamsed.events import Event
-from streamsed.pipeline.lifecycle import EventLifecycle, EventUpdate
+from streamsed.pipeline.lifecycle import MAX_UPDATES, EventLifecycle, EventUpdate
 
 DOG, LONGER, LATER = (
     Event("Dog", 1, 2, 0.8),
@@ -32,7 +33,18 @@ def check_lifecycle(updates):
     for life in lives.values():
         assert life[0] == "opened"
         assert life[-1] in ("closed", "withdrawn")
-        assert set(life[1:-1]) <= {"updated"}
+        assert set(life[1:-1]) <= {"updated", "ended"}
+        assert life.count("updated") <= MAX_UPDATES
+        if life[-1] == "closed":
+            assert "ended" in life
+    for number in lives:
+        mine = [update for update in updates if update.id == number]
+        for before, after in pairwise(mine):
+            if after.state == "ended":
+                assert before.ongoing
+                assert not after.ongoing
+            if after.state == "closed":
+                assert not before.ongoing
 
 
 def test_an_event_is_opened_goes_on_in_silence_ends_and_is_closed():
@@ -40,7 +52,7 @@ def test_an_event_is_opened_goes_on_in_silence_ends_and_is_closed():
     assert lifecycle.revise([], [DOG]) == [EventUpdate("opened", 1, DOG, ongoing=True)]
     assert lifecycle.revise([], [LONGER]) == []
     assert lifecycle.revise([LONGER], []) == [
-        EventUpdate("updated", 1, LONGER, ongoing=False)
+        EventUpdate("ended", 1, LONGER, ongoing=False)
     ]
     assert lifecycle.revise([LONGER], []) == []
     assert lifecycle.push([LONGER]) == [EventUpdate("closed", 1, LONGER, ongoing=False)]
@@ -68,7 +80,7 @@ def test_an_onset_that_moved_is_an_update():
 
 def test_an_event_that_goes_on_after_all_is_an_update():
     lifecycle = EventLifecycle()
-    lifecycle.revise([DOG], [])
+    assert states(lifecycle.revise([DOG], [])) == [("opened", 1), ("ended", 1)]
     assert lifecycle.revise([], [LONGER]) == [
         EventUpdate("updated", 1, LONGER, ongoing=True)
     ]
@@ -82,22 +94,63 @@ def test_two_that_become_one_keep_the_earlier_id():
     lifecycle.reset()
     lifecycle.revise([DOG], [LATER])
     assert states(lifecycle.push([both])) == [("closed", 1), ("withdrawn", 2)]
+    lifecycle.reset()
+    lifecycle.revise([], [DOG])
+    assert states(lifecycle.push([both])) == [("ended", 1), ("closed", 1)]
 
 
 def test_one_that_becomes_two_is_the_earlier_and_a_new_one():
     lifecycle = EventLifecycle()
     lifecycle.revise([], [Event("Dog", 1, 6, 0.9)])
-    assert states(lifecycle.revise([DOG], [LATER])) == [("updated", 1), ("opened", 2)]
+    assert states(lifecycle.revise([DOG], [LATER])) == [("ended", 1), ("opened", 2)]
 
 
-def test_what_was_never_shown_is_opened_and_closed_at_once():
-    assert states(EventLifecycle().push([DOG])) == [("opened", 1), ("closed", 1)]
+def test_what_was_never_reported_is_opened_ended_and_closed_at_once():
+    updates = EventLifecycle().push([DOG])
+    assert states(updates) == [("opened", 1), ("ended", 1), ("closed", 1)]
+
+
+def test_an_end_is_reported_when_it_is_old_enough():
+    lifecycle = EventLifecycle(latency=1.0)
+    assert states(lifecycle.revise([DOG], [], now=2.9)) == [("opened", 1)]
+    assert lifecycle.revise([DOG], [], now=3.0) == [
+        EventUpdate("ended", 1, DOG, ongoing=False)
+    ]
+    assert lifecycle.revise([DOG], [], now=3.5) == []
+    assert states(lifecycle.push([DOG])) == [("closed", 1)]
+
+
+def test_what_is_gone_may_come_back_until_it_is_old_enough():
+    lifecycle = EventLifecycle(latency=1.0)
+    lifecycle.revise([], [DOG], now=2.0)
+    assert lifecycle.revise([], [], now=2.5) == []
+    assert lifecycle.revise([], [DOG], now=2.8) == []
+    assert lifecycle.revise([], [], now=2.9) == []
+    assert states(lifecycle.revise([], [], now=3.0)) == [("withdrawn", 1)]
+
+
+def test_only_what_moves_by_more_than_the_tolerance_is_an_update():
+    lifecycle = EventLifecycle()
+    lifecycle.revise([Event("Dog", 4, 6, 0.5)], [])
+    for onset, offset in ((4.2, 6), (4, 5.8), (4.25, 6.25)):
+        assert lifecycle.revise([Event("Dog", onset, offset, 0.9)], []) == []
+    assert states(lifecycle.revise([Event("Dog", 4, 6.3, 0.5)], [])) == [("updated", 1)]
+    assert states(lifecycle.revise([Event("Dog", 3.7, 6.3, 1)], [])) == [("updated", 1)]
+
+
+def test_an_event_that_never_rests_is_updated_a_handful_of_times():
+    lifecycle, updates = EventLifecycle(), []
+    for n in range(100):
+        updates += lifecycle.revise([Event("Dog", 1, 3 + n % 2, 0.5)], [])
+    updates += lifecycle.push([Event("Dog", 1, 3.5, 0.5)])
+    check_lifecycle(updates)
+    assert [u.state for u in updates].count("updated") == MAX_UPDATES
 
 
 def test_labels_do_not_meet():
     lifecycle = EventLifecycle()
     lifecycle.revise([], [DOG, Event("Cat", 1, 2, 0.9)])
-    assert states(lifecycle.push([DOG])) == [("closed", 1)]
+    assert states(lifecycle.push([DOG])) == [("ended", 1), ("closed", 1)]
     assert states(lifecycle.flush()) == [("withdrawn", 2)]
 
 
@@ -128,15 +181,22 @@ def events_of(drawn, after=0):
     return events
 
 
-@given(st.lists(st.tuples(st.lists(spans, max_size=6), st.integers(0, 3)), max_size=12))
-def test_whatever_is_provisional_every_life_is_whole(rounds):
-    lifecycle, updates, closed = EventLifecycle(), [], []
-    for drawn, n_final in rounds:
+@given(
+    st.lists(
+        st.tuples(st.lists(spans, max_size=6), st.integers(0, 3), st.integers(0, 45)),
+        max_size=12,
+    ),
+    st.sampled_from([0.0, 1.0, 5.0]),
+)
+def test_whatever_is_provisional_every_life_is_whole(rounds, latency):
+    lifecycle, updates, closed = EventLifecycle(latency=latency), [], []
+    for drawn, n_final, now in rounds:
         after = int(max([event.offset for event in closed], default=0)) + 1
         events = events_of(drawn, after)
         updates += lifecycle.push(events[:n_final])
         closed += events[:n_final]
-        updates += lifecycle.revise(events[n_final:-1], events[n_final:][-1:])
+        provisional = events[n_final:-1], events[n_final:][-1:]
+        updates += lifecycle.revise(*provisional, now=now)
     updates += lifecycle.flush()
     check_lifecycle(updates)
     assert [c.event for c in updates if c.state == "closed"] == closed
@@ -144,7 +204,7 @@ def test_whatever_is_provisional_every_life_is_whole(rounds):
 
 @pytest.fixture(scope="module")
 def detector(model):
-    return Detector(model, stream=StreamConfig(step=0.4, latency=1.0))
+    return Detector(model, stream=StreamConfig(step=0.4, latency=1.0, settle=4.0))
 
 
 def updates_of(detector, samples, sizes, **options):
@@ -187,3 +247,52 @@ def test_most_events_are_opened_long_before_they_are_final(detector):
 @given(st.lists(st.integers(0, 400_000), max_size=6))
 def test_in_a_hurry_no_life_is_torn(detector, sizes):
     check_lifecycle(updates_of(detector, scene(25.0, seed=1), sizes, hurry=True))
+
+
+@settings(max_examples=12)
+@given(
+    seed=st.integers(0, 99),
+    seconds=st.sampled_from([3.3, 9.9, 12.0]),
+    settle=st.sampled_from([1.0, 3.0, 10.0]),
+    sizes=st.lists(st.integers(0, 90_000), max_size=10),
+)
+def test_closed_updates_are_the_events_of_the_file_at_every_settling(
+    model, seed, seconds, settle, sizes
+):
+    samples = scene(seconds, seed=seed)
+    stream = StreamConfig(step=0.4, latency=1.0, settle=settle)
+    updates = updates_of(Detector(model, stream=stream), samples, sizes)
+    check_lifecycle(updates)
+    events = list(Detector(model, stream=stream).events([samples]))
+    assert [u.event for u in updates if u.state == "closed"] == events
+
+
+def moments(detector, samples, state):
+    """(label, moment, event) of each update of this state, in steps of 0.1 s."""
+    detector.reset()
+    found = []
+    for n, chunk in enumerate(cut(samples, [4410] * (len(samples) // 4410))):
+        for update in detector.push_updates(chunk):
+            if update.state == state:
+                found.append((update.event.label, (n + 1) * 0.1, update.event))
+    return found
+
+
+@pytest.mark.parametrize("latency", [0.5, 1.0, 5.0, 10.0])
+@pytest.mark.parametrize("onset", [0.4, 4.0, 13.0])
+def test_an_event_is_announced_as_early_at_any_time_and_latency(model, latency, onset):
+    samples = np.concatenate([silence(onset), tone(6000, 2.0), silence(14 - onset)])
+    stream = StreamConfig(step=0.25, latency=latency, settle=10.0)
+    (opened, *_) = moments(Detector(model, stream=stream), samples, "opened")
+    assert opened[0] == "Dog"
+    assert opened[1] - onset < 0.25 + 0.3 + 0.2  # and its own minimum of 0.2 s
+
+
+def test_an_end_is_reported_a_latency_after_it_and_settled_a_settling_after_it(model):
+    samples = np.concatenate([silence(2), tone(6000, 1.5), silence(14)])
+    stream = StreamConfig(step=0.25, latency=1.0, settle=10.0)
+    detector = Detector(model, stream=stream)
+    ((_, ended, event),) = moments(detector, samples, "ended")
+    assert ended - event.offset == pytest.approx(1.2, abs=0.3)
+    ((_, closed, event),) = moments(detector, samples, "closed")
+    assert closed - event.offset == pytest.approx(10.3, abs=0.4)

@@ -51,6 +51,26 @@ def cut_at_once(frames, config, *, step, partial):
     return segments
 
 
+@given(sizes=SIZES, n_frames=st.integers(0, 400), step=st.integers(1, 8))
+def test_early_segments_come_beside_those_that_count(sizes, n_frames, step):
+    frames = random_frames(n_frames)
+    segmenter = Segmenter(SMALL, step=step, partial=False, early=True)
+    segments = segments_of(segmenter, cut(frames, sizes))
+    plain = Segmenter(SMALL, step=step, partial=False)
+    assert_same_segments(
+        [segment for segment in segments if not segment.early],
+        segments_of(plain, [frames]),
+    )
+    early = [segment for segment in segments if segment.early]
+    whole = SMALL.segment_score_frames
+    ends = [end for end in range(step, whole, step) if end <= n_frames // 8]
+    assert spans(early) == [(0, end) for end in ends]
+    partial = Segmenter(SMALL, step=step, partial=True)
+    given_anyway = {s.end: s for s in segments_of(partial, [frames])}
+    for segment in early:
+        assert_array_equal(segment.frames, given_anyway[segment.end].frames)
+
+
 def assert_same_segments(one, other):
     assert spans(one) == spans(other)
     for a, b in zip(one, other, strict=True):

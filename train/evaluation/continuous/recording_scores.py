@@ -121,7 +121,7 @@ class RecordingScores:
         Yields
         ------
         segment : SegmentFeatures
-            Without features.
+            Without features; `early` where it counts for no final score.
         scores : float32 (H, K)
 
         Raises
@@ -130,11 +130,19 @@ class RecordingScores:
             A segment was not kept: the step must be a multiple of the kept one.
         """
         config = self.frontend
-        step, latency = stream.in_score_frames(config)
-        partial = latency < config.segment_score_frames
+        step, _ = stream.in_score_frames(config)
+        whole = config.segment_score_frames
+        partial = stream.settle_score_frames(config) < whole
         rows = {int(end): row for row, end in enumerate(self.ends)}
         nothing = np.empty((0, config.n_mels), np.float32)
-        for end in segment_ends(self.n_samples, config, step=step, partial=partial):
+        ends = segment_ends(self.n_samples, config, step=step, partial=True)
+        early = [] if partial else [end for end in ends if end < whole]
+        counting = segment_ends(self.n_samples, config, step=step, partial=partial)
+        if early and early[-1] == counting[0] and not self._on_grid(early[-1], step):
+            early.pop()  # the recording ends there, off the grid
+        for end, is_early in [(e, True) for e in early] + [
+            (e, False) for e in counting
+        ]:
             if end not in rows:
                 raise ValueError(
                     f"step={stream.step} must be a multiple of the step at which the "
@@ -142,7 +150,12 @@ class RecordingScores:
                 )
             start = max(0, end - config.segment_score_frames)
             scores = self.scores[rows[end]].astype(np.float32)
-            yield SegmentFeatures(nothing, start, end), scores
+            yield SegmentFeatures(nothing, start, end, is_early), scores
+
+    def _on_grid(self, end: int, step: int) -> bool:
+        """Tell whether a stream scores here before it knows that the recording ends."""
+        n_frames = 1 + self.n_samples // self.frontend.hop_length
+        return end % step == 0 and end <= n_frames // self.frontend.subsampling
 
 
 @cache

@@ -29,11 +29,12 @@ def final_scores(recorded: RecordingScores, stream: StreamConfig) -> Float32:
     stitcher = Stitcher(
         n_labels=len(recorded.labels),
         segment_length=length,
-        latency=stream.in_score_frames(recorded.frontend)[1],
+        latency=stream.settle_score_frames(recorded.frontend),
     )
     final = [
         stitcher.push(ScoreFrames(scores, region), segment.start, segment.end)
         for segment, scores in recorded.select(stream)
+        if not segment.early
     ]
     return ScoreFrames.joined([*final, stitcher.flush()]).scores
 

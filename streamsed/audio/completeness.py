@@ -1,0 +1,79 @@
+"""Whether a recording is all there: what its container states of its end.
+
+Of a file that is cut off, libsndfile gives what is there without a word, and says only in
+its log what was stated. What can be known depends on the container:
+
+- wav, rf64, w64, aiff and flac state their exact length in the header, unless they were
+  written into a pipe;
+- the last page of an ogg or opus stream is marked as the last;
+- an mp3 states its frames only in a Xing or Info tag, which most encoders write.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import soundfile
+
+EXACT_FORMATS = frozenset({"WAV", "WAVEX", "W64", "RF64", "AIFF", "FLAC"})
+"""Containers whose header states the exact length."""
+
+MP3_SLACK = 4 * 1152
+"""Samples by which decoders of mp3 differ at the ends."""
+
+_CUT = re.compile(
+    r"^\s*(?:data|SSND) : (\d+) \(should be (\d+)\)", re.MULTILINE | re.ASCII
+)
+_DATA = {
+    "RF64": (re.compile(r"^\s*Data size : (\d+)", re.MULTILINE | re.ASCII), 0),
+    "W64": (re.compile(r"^data : (\d+)", re.MULTILINE | re.ASCII), 24),
+}
+"""Where the log has the bytes of data of 64-bit containers, with those of a header."""
+_BLOCK_ALIGN = re.compile(r"^\s*Block Align\s*: (\d+)", re.MULTILINE | re.ASCII)
+_NO_END = re.compile(r"lacks an end-of-stream bit|without an End-Of-Stream flag")
+
+
+def stated_frames(sound: soundfile.SoundFile, path: Path) -> int:
+    """Return the samples per channel that a file states, 0 where it does not say."""
+    n_frames = int(sound.frames)
+    if n_frames < 0 or n_frames > 1 << 62:
+        return 0
+    if sound.format == "MP3":
+        return max(0, n_frames - MP3_SLACK) if _has_xing_tag(path) else 0
+    if sound.format not in EXACT_FORMATS:
+        return 0
+    log = sound.extra_info
+    if sound.format in _DATA:
+        pattern, header = _DATA[sound.format]
+        data, align = pattern.search(log), _BLOCK_ALIGN.search(log)
+        if data and align and int(align[1]):
+            return max(n_frames, (int(data[1]) - header) // int(align[1]))
+    if (sizes := _CUT.search(log)) is not None:
+        stated, there = map(int, sizes.groups())
+        if 0 < there < stated and not _means_unknown(stated):
+            return stated * n_frames // there
+    return n_frames
+
+
+def lacks_end(sound: soundfile.SoundFile) -> bool:
+    """Return whether an ogg or opus stream ends without the mark of its end."""
+    return sound.format == "OGG" and _NO_END.search(sound.extra_info) is not None
+
+
+def _means_unknown(size: int) -> bool:
+    """Whether a wav's size is what programs write that do not know it."""
+    return size >= 0xFFFF0000 or 0x7FFF0000 <= size <= 0x80010000
+
+
+def _has_xing_tag(path: Path) -> bool:
+    """Whether an mp3's first frame says how many there are."""
+    with path.open("rb") as stream:
+        head = stream.read(10)
+        if head[:3] == b"ID3" and len(head) == 10:  # its size has 7 bits in a byte
+            size = sum(byte << 7 * (3 - i) for i, byte in enumerate(head[6:10]))
+            stream.seek(10 + size)
+        else:
+            stream.seek(0)
+        first = stream.read(4096)
+    return b"Xing" in first[:512] or b"Info" in first[:512]
