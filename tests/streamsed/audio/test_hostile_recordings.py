@@ -181,7 +181,9 @@ def test_a_bad_recording_costs_its_own_result_alone(streamsed, tmp_path, noise):
     assert out.exists()
 
 
-def test_any_error_stays_with_its_recording(model, model_path, tmp_path, noise, monkeypatch):
+def test_any_error_stays_with_its_recording(
+    model, model_path, tmp_path, noise, monkeypatch
+):
     from streamsed.recordings import job as jobs
     from streamsed.recordings.outputs import Outputs
 

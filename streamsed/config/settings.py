@@ -1,0 +1,41 @@
+"""What all settings have in common: they are checked, and dicts on request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any, Self
+
+MAX_SECONDS = 1e6
+"""Longest gap or event that a setting may name: eleven days."""
+
+
+class Settings:
+    """`to_dict` and a strict `from_dict` for frozen dataclasses."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as a dict that JSON can hold."""
+        return asdict(self)  # type: ignore[call-overload, no-any-return]
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> Self:
+        """Build from a dict; a key that is no setting raises ValueError."""
+        known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+        for key in settings:
+            if key not in known:
+                raise ValueError(
+                    f"{key!r} is not a setting of {cls.__name__}; "
+                    f"the settings are {', '.join(known)}"
+                )
+        return cls(**settings)
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a number that arithmetic can take: JSON's true is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def require(rule_holds: object, name: str, value: object, rule: str) -> None:
+    """Raise ValueError with the name and value of a setting unless a rule holds."""
+    if not rule_holds:
+        raise ValueError(f"{name}={value} must {rule}")

@@ -1,0 +1,111 @@
+"""How often a stream is scored and how long its scores may wait."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from streamsed.config.frontend import FrontendConfig
+from streamsed.config.settings import Settings, is_number, require
+
+
+@dataclass(frozen=True, slots=True)
+class StreamConfig(Settings):
+    """Say how often a segment is scored, and when an event has ended and is settled.
+
+    A score frame is the weighted mean over all segments that hold it and were scored
+    before it became `settle` old: settling later gives better boundaries, and delays
+    nothing but the final record. The end of an event is reported before that, on the
+    scores known so far.
+
+    Parameters
+    ----------
+    step : float
+        Seconds between successive segments.
+    latency : float
+        Seconds after its end at which an event is reported as ended; at least `step`.
+    settle : float or None
+        Seconds after which a score frame is final, and with it the events it belongs to;
+        from `latency` to one segment. None settles at once: it is `latency`.
+
+    Examples
+    --------
+    >>> stream = StreamConfig(step=0.5, latency=1.0, settle=10.0)
+    >>> stream.in_score_frames(FrontendConfig())
+    (6, 13)
+    >>> stream.settle_score_frames(FrontendConfig())
+    128
+    """
+
+    step: float = 5.0
+    latency: float = 10.0
+    settle: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check the settings against each other."""
+        for name in ("step", "latency", "settled"):
+            value = getattr(self, name)
+            name = "settle" if name == "settled" else name
+            require(is_number(value), name, repr(value), "be a number (in seconds)")
+        require(
+            not self.latency <= 0, "latency", self.latency, "be positive (in seconds)"
+        )
+        require(0 < self.step < math.inf, "step", self.step, "be positive (in seconds)")
+        require(
+            self.step <= self.latency < math.inf,
+            "latency",
+            self.latency,
+            f"be at least step={self.step} (in seconds)",
+        )
+        require(
+            self.latency <= self.settled < math.inf,
+            "settle",
+            self.settle,
+            f"be at least latency={self.latency} (in seconds)",
+        )
+
+    @property
+    def settled(self) -> float:
+        """Seconds after which a score frame is final: `settle`, or else `latency`."""
+        return self.latency if self.settle is None else self.settle
+
+    def in_score_frames(self, frontend: FrontendConfig) -> tuple[int, int]:
+        """Return step and latency in whole score frames, at least one each.
+
+        Raises
+        ------
+        ValueError
+            The latency is longer than one segment.
+        """
+        duration = frontend.score_frame_duration
+        step = max(1, round(self.step / duration))
+        latency = max(1, round(self.latency / duration))
+        require(
+            latency <= frontend.segment_score_frames,
+            "latency",
+            self.latency,
+            f"be at most one segment ({frontend.segment_duration:.3g} s)",
+        )
+        return step, latency
+
+    def check(self, frontend: FrontendConfig) -> None:
+        """Raise ValueError if a setting does not fit the segments of `frontend`."""
+        self.in_score_frames(frontend)
+        self.settle_score_frames(frontend)
+
+    def settle_score_frames(self, frontend: FrontendConfig) -> int:
+        """Return after how many whole score frames a score is final, at least one.
+
+        Raises
+        ------
+        ValueError
+            That is longer than one segment.
+        """
+        frames = max(1, round(self.settled / frontend.score_frame_duration))
+        require(
+            frames <= frontend.segment_score_frames,
+            "settle",
+            self.settled,
+            f"be at most one segment ({frontend.segment_duration:.3g} s)",
+        )
+        return frames
