@@ -151,7 +151,7 @@ def _read_event(row: TableRow) -> Event:
     if onset < 0:
         row.refuse("onset", "be at least 0 (in seconds)")
     if not offset > onset:
-        row.refuse("offset", f"be later than onset={row['onset']}")
+        row.refuse("offset", f"be later than onset={onset:g}")
     score = row.number("score") if row["score"] else 1.0
     return Event(row["event_label"], onset, offset, score)
 
