@@ -7,7 +7,7 @@ SOURCES := CMakeLists.txt pyproject.toml constraints.txt $(wildcard csrc/* csrc/
 MICROPHONE := libportaudio2 pulseaudio pulseaudio-utils libasound2-plugins
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test soak microphone lint format bench card sanitize wheel checksums clean
+.PHONY: demo test soak microphone lint format bench card sanitize fuzz wheel checksums clean
 
 demo: .venv/runtime  ## detect the events of half a minute of home life
 	@mkdir -p build
@@ -32,12 +32,12 @@ lint: .venv/develop  ## formats, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/clang-format --dry-run --Werror csrc/*.h csrc/*.cpp csrc/kernels/* tests/core/*.cpp
+	$(BIN)/clang-format --dry-run --Werror csrc/*.h csrc/*.cpp csrc/kernels/* tests/core/*.cpp tests/fuzz/*.cpp
 
 format: .venv/develop  ## what lint would only complain of
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/clang-format -i csrc/*.h csrc/*.cpp csrc/kernels/* tests/core/*.cpp
+	$(BIN)/clang-format -i csrc/*.h csrc/*.cpp csrc/kernels/* tests/core/*.cpp tests/fuzz/*.cpp
 
 bench: .venv/bench  ## measure against peers and write benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks
@@ -48,6 +48,10 @@ card: .venv/develop  ## measure the shipped model: make card SOUNDBANK=DIR LIST=
 
 sanitize: .venv/develop  ## the core under AddressSanitizer, UBSan and ThreadSanitizer
 	tests/sanitize.sh
+
+FUZZ_SECONDS ?= 3600
+fuzz: .venv/fuzz  ## search inputs that break the core or a reader: an hour, or FUZZ_SECONDS
+	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run.sh
 
 wheel: .venv/develop  ## build the wheel and test it from another folder
 	tests/wheel.sh
@@ -80,4 +84,9 @@ clean:
 
 .venv/bench: .venv/develop
 	$(PIP) --no-build-isolation --editable '.[train,dev,bench]'
+	touch $@
+
+# Atheris has wheels for some platforms only; without it the fuzzer does what it can.
+.venv/fuzz: .venv/develop
+	$(PIP) --no-build-isolation --editable '.[train,dev,fuzz]'
 	touch $@

@@ -5,6 +5,7 @@ pip as it is configured here, and prints the table; ``--readme`` puts it into th
 The light install must stay under `LIMIT` and run without torch; else the exit code is 1.
 """
 
+import json
 import os
 import platform
 import subprocess
@@ -59,16 +60,13 @@ def measure(way: str, folder: Path) -> Installed:
     target = str(ROOT) + way.removeprefix(".")
     subprocess.run([*install, target], check=True, cwd=folder)
     taken = size(packages) - bare  # before a program leaves files of its own
-    info = subprocess.check_output(
-        [python, "-m", "streamsed", "info"], text=True, cwd=folder
-    )
-    (line,) = [line for line in info.splitlines() if "chosen, on" in line]
+    asked = [str(python), "-m", "streamsed", "info", "--json"]
+    chosen = json.loads(subprocess.check_output(asked, text=True, cwd=folder))["engine"]
     if way == LIGHT:
         code = LOADED.format(scene=str(SCENE))
         subprocess.run([python, "-c", code], check=True, cwd=folder)
-    return Installed(
-        way, taken / 1e6, count(packages) - n_bare, " ".join(line.split()[:2])
-    )
+    engine = f"{chosen['name']} {chosen['precision']}"
+    return Installed(way, taken / 1e6, count(packages) - n_bare, engine)
 
 
 def size(folder: Path) -> int:

@@ -28,7 +28,7 @@ from streamsed.events import Event
 from streamsed.inference.model import Model
 from streamsed.live.auto_step import segment_cost
 from streamsed.live.listener import Listener
-from streamsed.live.sinks import JsonLines
+from streamsed.live.log import JsonLines
 from streamsed.live.summary import Summary
 from streamsed.live.view import LiveView
 from streamsed.pipeline.trace import Trace

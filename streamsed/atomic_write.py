@@ -17,20 +17,24 @@ from pathlib import Path
 def replacing(path: Path) -> Iterator[Path]:
     """Give a scratch file beside `path` that takes its name once all is written.
 
+    The folder that it is in is made if it is not there.
+
     An error or an interruption leaves what was at `path` before, and nothing else. A link
     stays, and what it points to is replaced; a device or pipe is given as it is.
 
     Raises
     ------
     OSError
-        The folder is missing, not writable or full, or `path` is a folder.
+        The folder cannot be made, is not writable or full, or `path` is a folder.
     """
     if path.is_dir():
         raise IsADirectoryError(f"{path} must be a file, and is a folder")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(
-            f"{path} must be in a folder that exists; make {path.parent} first"
-        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise NotADirectoryError(
+            f"{path} must be in a folder, and {error.filename} is a file"
+        ) from error
     try:
         if is_device(path):
             yield path

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The core under AddressSanitizer and UBSan, then under ThreadSanitizer: its tests through
-# Python, and four threads in it without. The code for AVX-512 runs as well, compiled for
-# AVX2, so that any recent machine checks it. Arguments go to pytest; THREAD_SECONDS says
-# how long the threads run.
+# Python, and without it four threads and the fuzzer's inputs. The code for AVX-512 runs
+# as well, compiled for AVX2, so that any recent machine checks it. Arguments go to
+# pytest; THREAD_SECONDS says how long the threads run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-.venv/bin/python}
@@ -43,6 +43,7 @@ for sanitizers in address,undefined thread; do
     -Dpybind11_DIR="$("$python" -m pybind11 --cmakedir)"
   build "$folder-programs" "$sanitizers" -DSTREAMSED_PROGRAMS=ON
   "$folder-programs/core_threads" "${THREAD_SECONDS:-10}"
+  "$folder-programs/core_fuzz" 1000 tests/fuzz/corpus/core/*
 done
 
 # Python never frees all that it allocates, hence no leak check.

@@ -18,20 +18,27 @@ from streamsed.cli.file import file
 from streamsed.cli.info import info
 from streamsed.cli.interruption import Interruptible, Interruption
 from streamsed.cli.listen import listen
+from streamsed.cli.version import version_lines
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # typer brings its own or click's
+
+EXIT_CODES = (
+    "Exit codes: 0 all was done; 1 part of it failed, or a check found a fault; 2 nothing "
+    "was done, or an option or a file is wrong; 130 interrupted."
+)
 
 app = typer.Typer(
     name="streamsed",
     cls=Interruptible,
     help=streamsed.__doc__,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=EXIT_CODES,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
 for command in (file, listen, devices, doctor, info, bench):
-    app.command()(command)
+    app.command(epilog=EXIT_CODES)(command)
 
 
 def main() -> NoReturn:
@@ -71,7 +78,8 @@ def _interrupt(*_: object) -> NoReturn:
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback form
     if wanted:
-        print(f"streamsed {streamsed.__version__}")
+        for line in version_lines():
+            print(line)
         raise typer.Exit
 
 
@@ -85,7 +93,7 @@ def _options(
             "--version",
             callback=_print_version,
             is_eager=True,
-            help="Print the version.",
+            help="Print the version, the default model and the engine that runs it here.",
         ),
     ] = False,
 ) -> None:

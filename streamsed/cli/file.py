@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -43,12 +44,13 @@ def file(
         ),
     ] = None,
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--output",
             "-o",
             metavar="FILE|DIR",
-            help="Write there instead of printing; in a folder, a file per recording.",
+            help="Write there instead of printing; in a folder (a name that ends with /), "
+            "a file per recording.",
         ),
     ] = None,
     model: ModelOption = "default",
@@ -68,14 +70,14 @@ def file(
     min_duration: MinDurationOption = None,
     label: LabelOption = None,
     scores: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="FILE|DIR",
             help="Write the frame scores too (sed_scores_eval's TSV).",
         ),
     ] = None,
     plot: Annotated[
-        Path | None,
+        str | None,
         typer.Option(metavar="FILE|DIR", help="Draw the detection too (PNG)."),
     ] = None,
     check_stream: Annotated[
@@ -98,6 +100,7 @@ def file(
     from streamsed.recordings.job import FileJob
     from streamsed.recordings.outputs import Outputs
 
+    given = [given for given in (output, scores, plot) if given is not None]
     job = FileJob(
         model=model,
         sha256=model_sha256,
@@ -108,7 +111,11 @@ def file(
         post=post_settings(threshold, min_gap, min_duration),
         only=label or [],
         outputs=Outputs(
-            format_name=format_name, events=output, scores=scores, plot=plot
+            format_name=format_name,
+            events=None if output is None else Path(output),
+            scores=None if scores is None else Path(scores),
+            plot=None if plot is None else Path(plot),
+            folders=frozenset(Path(name) for name in given if name.endswith(os.sep)),
         ),
         check_stream=check_stream,
     )

@@ -1,8 +1,12 @@
-"""`streamsed info`."""
+"""`streamsed info`: a page for people, or everything for programs."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from streamsed.cli.options import (
     EngineOption,
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from streamsed.inference.model import Model
-    from streamsed.inference.model_file import ModelFile
+    from streamsed.inference.model_file import ModelFile, ModelInfo
 
 
 def info(
@@ -30,8 +34,11 @@ def info(
     threads: ThreadsOption = None,
     model_sha256: Sha256Option = None,
     trust_model: TrustOption = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print everything, as one JSON object.")
+    ] = False,
 ) -> None:
-    """Say what a model detects, how it is set, scored and trained, and what runs it."""
+    """Say what a model detects, how well, how it is set and trained, and what runs it."""
     from rich.console import Console
 
     from streamsed.inference.model import Model
@@ -40,9 +47,11 @@ def info(
     opened = ModelFile.open(find_model(model), sha256=model_sha256)
     settings = engine_settings(engine, precision, threads, trust=trust_model)
     loaded = Model.load(opened, **settings)
-    console = Console(soft_wrap=True)
-    console.print(info_table(opened))
-    console.print(engines_table(loaded))
+    if as_json:
+        print(json.dumps(info_dict(opened, loaded), indent=1))
+        return
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(info_page(opened, loaded))
 
 
 ORIGINS = {
@@ -52,57 +61,139 @@ ORIGINS = {
 }
 
 
-def info_table(file: ModelFile) -> RenderableType:
-    """Show what a model file says of itself."""
+def info_dict(file: ModelFile, model: Model) -> dict[str, Any]:
+    """Return what the file says of itself, where it is, and what runs it here."""
+    return {
+        "path": str(file.path),
+        "sha256": file.sha256,
+        "origin": file.origin or None,
+        "bytes": len(file.archive.data),
+        **file.info.to_dict(),
+        "engine": {
+            "name": model.chosen.engine,
+            "precision": model.chosen.precision,
+            "device": model.chosen.device,
+            "rejected": {each.name: each.rejected_because for each in model.rejected},
+        },
+    }
+
+
+def info_page(file: ModelFile, model: Model) -> RenderableType:
+    """Lay out a page: what the model is, its labels, and what speaks for it."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
-    info, path = file.info, printable(str(file.path))
-    table = Table(title=Text(f"{info.name}  ({path})"), title_justify="left", box=None)
-    table.add_column("", style="dim", no_wrap=True)
-    table.add_column("")
-    segment = f"{info.frontend.segment_frames} frames, {info.frontend.n_mels} mel bands"
-    table.add_row("labels", Text(", ".join(info.labels)))
-    table.add_row("sha256", file.sha256)
-    table.add_row("origin", ORIGINS[file.origin])
-    table.add_row(
-        "size", f"{len(file.archive.data) / 1e6:.1f} MB, {info.parameters} weights"
-    )
-    table.add_row("cost", f"{info.gmac:.2f} GMAC per segment of {segment}")
-    table.add_row(
-        "stream", f"step {info.stream.step} s, latency {info.stream.latency} s"
-    )
-    for section in (info.scores_at_export, info.training):
-        for name, value in section.items():
-            shown = f"{value:.4g}" if isinstance(value, float) else str(value)
-            table.add_row(Text(printable(name)), Text(printable(shown)))
-    post = Table(title="post-processing", title_justify="left", box=None)
-    names = ("onset_threshold", "offset_threshold", "min_gap", "min_duration")
-    for column in ("label", *names):
-        post.add_column(column.replace("_", " "))
-    columns = [info.post.per_label(name, info.labels) for name in names]
-    for label, *values in zip(info.labels, *columns, strict=True):
-        post.add_row(Text(label), *(f"{value:g}" for value in values))
-    return Group(table, post)
+    info = file.info
+    about = Table(box=None, show_header=False, pad_edge=False)
+    about.add_column(style="dim", no_wrap=True)
+    about.add_column()
+    for name, says in (*_about(file), *_scored(info), *_trained(info), *_run(model)):
+        about.add_row(name, Text(printable(says)))
+    title = Text(printable(info.name), style="bold")
+    return Group(title, Text(), about, Text(), labels_table(info))
 
 
-def engines_table(model: Model) -> RenderableType:
-    """Show what runs a model here, and what spoke against the others."""
+def labels_table(info: ModelInfo) -> RenderableType:
+    """Show each label with its settings, and its F1 where the file gives it."""
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title="engine", title_justify="left", box=None)
-    table.add_column("", style="dim", no_wrap=True)
-    table.add_column("")
+    f1 = info.scores_at_export.get("event_f1_per_label")
+    scored = isinstance(f1, Mapping)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("label", no_wrap=True)
+    heads = ("starts at", "ends below", "min gap", "min duration")
+    for head in (*heads, *(["event F1"] if scored else [])):
+        table.add_column(head, justify="right")
+    names = ("onset_threshold", "offset_threshold", "min_gap", "min_duration")
+    columns = [info.post.per_label(name, info.labels) for name in names]
+    for label, onset, offset, gap, shortest in zip(info.labels, *columns, strict=True):
+        cells = [f"{onset:.2f}", f"{offset:.2f}", f"{gap:.2f} s", f"{shortest:.2f} s"]
+        if isinstance(f1, Mapping):
+            cells.append(_percent(f1.get(label)))
+        table.add_row(Text(label), *cells)
+    return table
+
+
+Rows = Iterator[tuple[str, str]]
+
+
+def _about(file: ModelFile) -> Rows:
+    info = file.info
+    frontend = info.frontend
+    seconds = frontend.segment_score_frames * frontend.score_frame_duration
+    yield "file", f"{file.path} ({len(file.archive.data) / 1e6:.1f} MB)"
+    yield "sha256", file.sha256
+    yield "origin", ORIGINS[file.origin]
+    size = f"{info.parameters / 1e6:.2g} million weights"
+    work = f"{info.gmac:.2g} billion multiplications for {seconds:.0f} s of sound"
+    yield "network", f"{size}; {work}"
+    bands = (
+        f"{frontend.n_mels} mel bands, {frontend.fmin:.0f} to {frontend.fmax:.0f} Hz"
+    )
+    every = f"a score every {1000 * frontend.score_frame_duration:.0f} ms"
+    yield "input", f"{frontend.sample_rate} Hz, {bands}; {every}"
+    yield (
+        "files are done",
+        f"in steps of {info.stream.step:g} s, with a latency of {info.stream.latency:g} s",
+    )
+
+
+def _scored(info: ModelInfo) -> Rows:
+    scores = info.scores_at_export
+    known = {"event_f1_macro": "macro", "event_f1_micro": "micro"}
+    found = [
+        f"{_percent(scores[n])} {says}" for n, says in known.items() if n in scores
+    ]
+    if found:
+        yield "event F1", ", ".join(found)
+    if "data" in scores:
+        yield "measured on", str(scores["data"])
+    for name, value in scores.items():
+        if name not in (*known, "data", "event_f1_per_label"):
+            yield name.replace("_", " "), _plain(value)
+
+
+def _trained(info: ModelInfo) -> Rows:
+    training = info.training
+    clips, steps = training.get("clips"), training.get("steps")
+    if clips is not None:
+        yield "trained with", f"{clips} clips in {steps} steps"
+    for name, says in (
+        ("data", "trained on"),
+        ("fit_command", "by"),
+        ("command", "exported by"),
+        ("commit", "at commit"),
+    ):
+        if name in training:
+            yield says, str(training[name])
+
+
+def _run(model: Model) -> Rows:
     record = model.info.engines.get(model.chosen.name, {})
-    says = f"chosen, on {model.place}"
+    says = model.place
     if "events_changed" in record:
         says += (
-            f"; at export its scores were within {record['max_difference']:.2g} of the "
-            f"network's, and {record['events_changed']:.1%} of the events others"
+            f"; when it was exported, {record['events_changed']:.1%} of the events were "
+            "others than the network's"
         )
-    table.add_row(model.chosen.name, Text(says))
+    yield "runs here by", says
+    reasons: dict[str, list[str]] = {}
     for other in model.rejected:
-        table.add_row(Text(other.name), Text(printable(other.rejected_because)))
-    return table
+        reasons.setdefault(other.rejected_because, []).append(other.name)
+    for reason, names in reasons.items():
+        yield "and not by", f"{', '.join(names)}: {reason}"
+
+
+def _plain(value: object) -> str:
+    """Write a value without Python's brackets and quotes."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_plain(each)}" for name, each in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_plain, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _percent(share: object) -> str:
+    return f"{100 * share:.1f}" if isinstance(share, int | float) else "–"

@@ -29,8 +29,11 @@ from streamsed.detector import Detector
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelFile, ModelInfo, find_model
 from streamsed.live.auto_step import MAX_LOAD, segment_cost, shortest_step
+from streamsed.live.clips import ClipSink
+from streamsed.live.commands import ExecSink
 from streamsed.live.listener import Listener
-from streamsed.live.sinks import ClipSink, ExecSink, JsonLines, QueuedSink, Sink
+from streamsed.live.log import JsonLines
+from streamsed.live.sinks import QueuedSink, Sink
 from streamsed.live.view import LiveView, summary_table
 from streamsed.terminal import say
 

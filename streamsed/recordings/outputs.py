@@ -34,12 +34,15 @@ class Outputs:
     events, scores, plot : Path or None
         A file, or a folder for a file per recording; None prints the events, and writes
         no scores and no picture.
+    folders : frozenset of Path
+        Those of them that are folders though they may not exist yet.
     """
 
     format_name: str | None = None
     events: Path | None = None
     scores: Path | None = None
     plot: Path | None = None
+    folders: frozenset[Path] = frozenset()
 
     @property
     def format(self) -> Format | None:
@@ -51,6 +54,8 @@ class Outputs:
 
     def check(self, recordings: Sequence[Recording]) -> None:
         """Raise what can be known to be wrong before the recordings are done.
+
+        If nothing is, the folders that are written to are made.
 
         Raises
         ------
@@ -75,18 +80,29 @@ class Outputs:
             ("--plot", self.plot, PLOT_SUFFIX, False),
         )
         written: list[Path] = []
+        made: list[Path] = []
         for option, place, suffix, many in places:
             if place is None:
                 continue
-            if not place.is_dir() and len(recordings) > 1 and not many:
+            needs_folder = len(recordings) > 1 and not many
+            is_folder = self._is_folder(place, needs_folder=needs_folder)
+            if needs_folder and not is_folder:
                 raise ValueError(
-                    f"{option}={place} must be a folder that exists, to hold a file for "
-                    f"each of the {len(recordings)} recordings"
+                    f"{option}={place} must be a folder, to hold a file for each of the "
+                    f"{len(recordings)} recordings; end its name with /"
                 )
             _check_writable(option, place)
-            targets = [_target(place, r, suffix) for r in recordings]
-            written += targets if place.is_dir() else [place]
+            targets = [_target_in(place, r, suffix) for r in recordings]
+            written += targets if is_folder else [place]
+            made.append(place if is_folder else place.parent)
         _check_distinct(written, recordings)
+        for folder in made:
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def _is_folder(self, place: Path, *, needs_folder: bool) -> bool:
+        if place.exists():
+            return place.is_dir()
+        return place in self.folders or (needs_folder and not place.suffix)
 
     @property
     def needs_trace(self) -> bool:
@@ -134,12 +150,14 @@ def _named(found: Detection) -> tuple[str, list[Event]]:
 
 def _target(place: Path, recording: Recording, suffix: str) -> Path:
     """Return the file for one recording: `place`, or the recording's own in it."""
-    if not place.is_dir():
-        return place
+    return _target_in(place, recording, suffix) if place.is_dir() else place
+
+
+def _target_in(folder: Path, recording: Recording, suffix: str) -> Path:
     name = Path(recording.name)
     if name.is_absolute() or ".." in name.parts:  # stay inside the folder
         name = Path(name.name)
-    return place / name.with_suffix(suffix)
+    return folder / name.with_suffix(suffix)
 
 
 def _made(place: Path, recording: Recording, suffix: str) -> Path:
@@ -158,9 +176,11 @@ def _print_tables(detections: Iterable[Detection]) -> None:
 
 def _check_writable(option: str, place: Path) -> None:
     written = place if place.is_dir() or is_device(place) else place.resolve().parent
+    while not written.exists():
+        written = written.parent
     if not (written.is_dir() or is_device(written)):
-        raise FileNotFoundError(
-            f"{option}={place} must be in a folder that exists; make {written} first"
+        raise NotADirectoryError(
+            f"{option}={place} must be in a folder, and {written} is a file"
         )
     if not os.access(written, os.W_OK):
         raise PermissionError(

@@ -41,10 +41,9 @@ def recording(tmp_path_factory):
 
 
 def engine_of(run):
-    """Return the line of `streamsed info` that says what was chosen."""
+    """Return what `streamsed info --json` says was chosen."""
     assert run.returncode == 0, run.stderr
-    (line,) = [line for line in run.stdout.splitlines() if "chosen, on" in line]
-    return line
+    return json.loads(run.stdout)["engine"]["name"]
 
 
 @pytest.mark.parametrize(("system", "machine", "engine"), MACHINES)
@@ -78,7 +77,7 @@ def test_every_command_runs_on_the_engine_that_is_there(
     def run(*arguments):
         return streamsed(*arguments, env=without(*hidden))
 
-    assert engine_of(run("info", exported)).split()[0] == engine
+    assert engine_of(run("info", exported, "--json")) == engine
     found = run("file", recording, "--model", exported)
     assert (found.returncode, found.stderr) == (0, "")
     assert found.stdout.startswith("filename\t")

@@ -1,16 +1,8 @@
 """DESED 2019 on disk: its lists, its clips, and what of them is there.
 
-    DIR/metadata/train/weak.tsv                filename event_labels
-    DIR/metadata/train/unlabel_in_domain.tsv   filename
-    DIR/metadata/train/synthetic.tsv           filename onset offset event_label
-    DIR/metadata/validation/validation.tsv     filename onset offset event_label
-    DIR/metadata/eval/public.tsv               filename onset offset event_label
-    DIR/audio/train/weak/*.wav  ...            beside, under the names of the lists
-
-The validation clips lie in `audio/validation`, or in `audio/validation/validation`, where
-the `desed` package puts them. Most clips come from YouTube, from where some vanish every
-year: a list is always longer than what one has, so whatever is missing is counted and the
-rest is used.
+Where they lie is in `train.annotations.desed_layout`. Most clips come from YouTube, from
+where some vanish every year: a list is always longer than what one has, so whatever is
+missing is counted and the rest is used.
 """
 
 from __future__ import annotations
@@ -22,38 +14,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streamsed.events import Event
-from train.annotations.event_lists import digest, read_names, read_strong, read_weak
+from train.annotations.desed_layout import (
+    LAYOUT,
+    Place,
+    describe_search,
+    find_root,
+    nearest,
+    place_of,
+)
+from train.annotations.desed_version import name_list
+from train.annotations.event_lists import read_names, read_strong, read_weak
 
 Truth = list[Event] | tuple[str, ...] | None
 """Of one clip: its events (strong), its labels (weak) or nothing."""
 
-KNOWN_LISTS = {
-    "7040d141696a72f2": "DESED validation 2019 as in the DCASE 2019 repository (4251 rows)",
-    "165aa8de4da639f4": "DESED validation 2019 as in the DESED repository (4239 rows, "
-    "overlaps joined)",
-    "569c56f011e23ed5": "DESED synthetic 2019 (6032 rows)",
-    "5031a65f029709ac": "DESED public evaluation (2765 rows)",
-}
-"""Strong lists by the `digest` of their content."""
-
-
-LAYOUT = {
-    "weak": ("metadata/train/weak.tsv", ("audio/train/weak",)),
-    "unlabel_in_domain": (
-        "metadata/train/unlabel_in_domain.tsv",
-        ("audio/train/unlabel_in_domain",),
-    ),
-    "synthetic": ("metadata/train/synthetic.tsv", ("audio/train/synthetic",)),
-    "validation": (
-        "metadata/validation/validation.tsv",
-        ("audio/validation", "audio/validation/validation"),
-    ),
-    "public": ("metadata/eval/public.tsv", ("audio/eval/public",)),
-}
-"""Subset to its list and the folders that its clips may lie in."""
-
 HOW_TO_GET = """\
-There is no DESED 2019 in {folder}: it must hold {lists}.
+There is no DESED 2019 in {folder}: it must hold {lists}
+(or the same as .csv, or all of it in {folder}/dataset).
+The nearest that exists is {nearest}.
 
 To get it (about 25 GB on disk, four hours or more; Python up to 3.13):
 
@@ -69,15 +47,21 @@ there. Then `python -m train data check {folder}` says what is there and what is
 
 Without DESED, `python -m train --demo` shows everything on generated soundscapes.
 """
-"""What to do without data; `folder` and `lists` are to be filled in."""
+"""What to do without data; `folder`, `lists` and `nearest` are to be filled in."""
 
 
 class NoDesedError(FileNotFoundError):
     """There is not one list of DESED; the message says how to get it, on many lines."""
 
     def __init__(self, folder: Path) -> None:
-        lists = ", ".join(path for path, _ in LAYOUT.values())
-        super().__init__(HOW_TO_GET.format(folder=folder, lists=lists))
+        lists = [path for path, _ in LAYOUT.values()]
+        super().__init__(
+            HOW_TO_GET.format(
+                folder=folder,
+                lists=", ".join(lists),
+                nearest=nearest(folder / lists[0]),
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +78,15 @@ class Subset:
         The clips that are there.
     version : str or None
         Which of `KNOWN_LISTS` it is, where it is one.
+    searched : tuple of Path
+        Folders in which the clips were looked for.
     """
 
     name: str
     truth: Mapping[str, Truth]
     paths: Mapping[str, Path]
     version: str | None = None
+    searched: tuple[Path, ...] = ()
 
     @property
     def missing(self) -> list[str]:
@@ -135,7 +122,7 @@ class Desed:
     Parameters
     ----------
     folder : Path
-        Where.
+        Where: the folder that holds `metadata` and `audio`.
     subsets : dict of str to Subset
         Those whose list is there, in the order of `LAYOUT`.
     """
@@ -147,6 +134,11 @@ class Desed:
     def load(cls, folder: Path) -> Desed:
         """Read the lists and look for the clips; nothing is decoded.
 
+        Parameters
+        ----------
+        folder : Path
+            What holds `metadata` and `audio`, or whose `dataset` does.
+
         Raises
         ------
         NoDesedError
@@ -154,14 +146,26 @@ class Desed:
         ValueError
             A list is damaged; see `train.annotations.event_lists`.
         """
+        root = find_root(folder)
+        places = {name: place_of(root, name) for name in LAYOUT}
         subsets = {
-            name: _load_subset(folder, name, folder / path, folders)
-            for name, (path, folders) in LAYOUT.items()
-            if (folder / path).is_file()
+            name: _load_subset(name, place.list_file, place)
+            for name, place in places.items()
+            if place.list_file is not None
         }
         if not subsets:
             raise NoDesedError(folder)
-        return cls(folder, subsets)
+        return cls(root, subsets)
+
+    def explain_absence(self, name: str) -> str | None:
+        """Say in a clause why there are no clips of a subset; None if there are."""
+        if name not in self.subsets:
+            lists = place_of(self.folder, name).lists
+            return f"no list: {describe_search(lists, self.folder)}"
+        subset = self.subsets[name]
+        if subset.paths:
+            return None
+        return f"no clips: {describe_search(subset.searched, self.folder)}"
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -170,26 +174,18 @@ class Desed:
         return tuple(sorted({label for each in counts for label in each}))
 
 
-def name_list(clips: Mapping[str, Sequence[Event]]) -> str | None:
-    """Say which known list this is by its content, whatever its name; None if none."""
-    return KNOWN_LISTS.get(digest(clips))
-
-
-def _load_subset(folder: Path, name: str, path: Path, folders: Sequence[str]) -> Subset:
+def _load_subset(name: str, path: Path, place: Place) -> Subset:
     """Read one list and look for its clips."""
-    version = None
     truth: dict[str, Truth]
     if name == "weak":
         truth = dict(read_weak(path))
     elif name == "unlabel_in_domain":
         truth = dict.fromkeys(read_names(path))
     else:
-        events = read_strong(path)
-        version = name_list(events)
-        truth = dict(events)
+        truth = dict(read_strong(path))
     there: dict[str, Path] = {}
-    for audio in (folder / each for each in folders):
+    for audio in place.audio:
         if audio.is_dir():  # one look at the folder, not one for each of 14 412 clips
             there |= {each.name: each for each in audio.iterdir()}
     paths = {clip: there[clip] for clip in truth if clip in there}
-    return Subset(name, truth, paths, version)
+    return Subset(name, truth, paths, name_list(truth), place.audio)

@@ -116,10 +116,16 @@ def write_durations(path: Path, durations: Mapping[str, float]) -> None:
     _write(path, [("filename", "duration"), *rows])
 
 
-def digest(clips: Mapping[str, Sequence[Event]]) -> str:
-    """Fingerprint the content of a strong list: 16 hexadecimal digits.
+def digest(clips: Mapping[str, Sequence[Event] | Sequence[str] | None]) -> str:
+    """Fingerprint the content of a list: 16 hexadecimal digits.
 
-    The order of rows and columns does not count, nor do digits beyond the millisecond.
+    The order of rows, columns and weak labels does not count, nor do digits beyond the
+    millisecond.
+
+    Parameters
+    ----------
+    clips : mapping of str to sequence of Event, sequence of str or None
+        Of each clip its events, its weak labels, or None in a list of names.
 
     Examples
     --------
@@ -128,8 +134,10 @@ def digest(clips: Mapping[str, Sequence[Event]]) -> str:
     """
     rows = sorted(
         f"{name}\t{event.onset:.3f}\t{event.offset:.3f}\t{event.label}\n"
+        if isinstance(event, Event)
+        else f"{name}\t{event}\n"
         for name, events in clips.items()
-        for event in events
+        for event in events or ()
     )
     rows += sorted(f"{name}\n" for name, events in clips.items() if not events)
     text = "".join(rows).encode("utf-8", "surrogateescape")
@@ -151,7 +159,7 @@ def _read_event(row: TableRow) -> Event:
     if onset < 0:
         row.refuse("onset", "be at least 0 (in seconds)")
     if not offset > onset:
-        row.refuse("offset", f"be later than onset={row['onset']}")
+        row.refuse("offset", f"be later than onset={onset:g}")
     score = row.number("score") if row["score"] else 1.0
     return Event(row["event_label"], onset, offset, score)
 

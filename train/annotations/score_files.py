@@ -44,7 +44,7 @@ def read_scores(path: Path, labels: Sequence[str]) -> ScoreTable:
             row.refuse("onset", f"be where the row before ends ({edges[-1]:g})")
         edges.append(row.number("offset"))
         if not edges[-1] > edges[-2]:
-            row.refuse("offset", f"be later than onset={row['onset']}")
+            row.refuse("offset", f"be later than onset={edges[-2]:g}")
         for column, label in enumerate(labels):
             if label in row.values:
                 scores[index, column] = row.number(label)

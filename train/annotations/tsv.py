@@ -15,6 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
+LONGEST_SHOWN = 80
+"""Characters of a value that a message shows."""
+
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
@@ -54,7 +57,7 @@ class TableRow:
     def refuse(self, column: str, rule: str) -> NoReturn:
         """Raise a ValueError that says where the row stands and what a value must do."""
         raise ValueError(
-            f"{self.path}, line {self.line}: {column}={self[column]!r} must {rule}"
+            f"{self.path}, line {self.line}: {column}={_shown(self[column])} must {rule}"
         )
 
 
@@ -89,19 +92,26 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[TableRow]:
         missing = [column for column in columns if column not in names]
         if missing:
             raise ValueError(
-                f"{path}, line 1: header={' '.join(names)!r} must name the columns "
+                f"{path}, line 1: header={_shown(' '.join(names))} must name the columns "
                 f"{', '.join(columns)}, and lacks {', '.join(missing)}"
             )
         for values in reader:
             if len(values) > len(names):
                 raise ValueError(
-                    f"{path}, line {reader.line_num}: values={values} must be at most "
-                    f"as many as the columns of the header ({len(names)})"
+                    f"{path}, line {reader.line_num}: values={_shown(' '.join(values))} "
+                    f"must be at most as many as the columns of the header, and are "
+                    f"{len(values)} for {len(names)}"
                 )
             row = {k: v.strip() for k, v in zip(names, values, strict=False)}
             if any(row.values()):
                 yield TableRow(path, reader.line_num, row)
     except csv.Error as error:
         raise ValueError(
-            f"{path}, line {reader.line_num}: the row must be quoted as CSV is ({error})"
+            f"{path}, line {reader.line_num}: the row must be quoted as CSV is "
+            f"({str(error).encode('unicode_escape').decode()})"
         ) from error
+
+
+def _shown(value: str) -> str:
+    """Return a value for one line of a message: quoted, and cut where it is long."""
+    return repr(value if len(value) <= LONGEST_SHOWN else value[:LONGEST_SHOWN] + "…")

@@ -9,7 +9,7 @@ import typer
 
 from streamsed.atomic_write import write
 from train.annotations.desed import Desed
-from train.cli.options import Device, Workers
+from train.cli.options import Device, Without, Workers
 from train.experiments.ablations import VARIATIONS, Outcome, measure, to_markdown
 from train.provenance import current_command, current_commit
 
@@ -49,6 +49,7 @@ def ablations(
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each.")] = 1,
     device: Device = "auto",
     workers: Workers = 1,
+    without: Without = None,
 ) -> None:
     """Measure what each part of the report's system brings: ablations.md.
 
@@ -67,8 +68,9 @@ def ablations(
         baseline_settings=baseline_settings or (),
         device=device,
         n_workers=workers,
+        without=without or (),
     ):
         outcomes.setdefault(name, []).append(outcome)
-        text = to_markdown(outcomes)
+        text = f"{outcome.data}\n\n{to_markdown(outcomes)}"
         print(f"{name}, seed {seed}:\n{text}", flush=True)
         write(run / "ablations.md", [f"`{command}` at {current_commit()}\n\n", text])

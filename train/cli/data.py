@@ -9,10 +9,12 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.measure import Measurement
 from rich.text import Text
 
 from streamsed.atomic_write import write
 from train.annotations.desed import Desed
+from train.annotations.desed_layout import LAYOUT
 from train.annotations.desed_survey import clips_table, labels_table, survey
 from train.cli.options import Bank
 from train.mixing.desed_like import Sizes, imitate
@@ -64,7 +66,10 @@ def imitate_desed(
 
 @app.command()
 def check(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="DESED 2019.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="DESED 2019, or what holds its `dataset`."),
+    ],
     *,
     missing: Annotated[
         Path, typer.Option(metavar="FILE", help="Where to list what is missing.")
@@ -78,9 +83,16 @@ def check(
     desed = Desed.load(folder)
     surveys = [survey(subset) for subset in desed.subsets.values()]
     console = Console()
-    console.width = max(console.width, 100)
-    console.print(clips_table(surveys))
-    console.print(labels_table(surveys, desed.labels))
+    tables = clips_table(surveys), labels_table(surveys, desed.labels)
+    # A table that is cut would hide labels or losses: a line may be longer than the screen.
+    endless = console.options.update(max_width=10_000, width=10_000)
+    widths = [Measurement.get(console, endless, table).maximum for table in tables]
+    console.width = max(console.width, *widths)
+    for table in tables:
+        console.print(table)
+    for name in LAYOUT:
+        if absence := desed.explain_absence(name):
+            console.print(Text(f"{name} has {absence}"), soft_wrap=True)
     lost = [(s.subset.name, name, why) for s in surveys for name, why in s.lost.items()]
     if lost:
         text = io.StringIO()

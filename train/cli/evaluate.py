@@ -16,7 +16,7 @@ from streamsed.atomic_write import write
 from streamsed.events import Event
 from streamsed.recordings.job import FileJob
 from streamsed.recordings.outputs import Outputs
-from train.annotations.desed import name_list
+from train.annotations.desed_version import name_list
 from train.annotations.event_lists import digest, read_durations, read_strong
 from train.annotations.score_files import find_scores, read_scores
 from train.cli.continuous import Drawn, measure_model

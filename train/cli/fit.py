@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from train.annotations.desed import Desed
-from train.cli.options import Blueprints, Device, SaveEvery, read_layouts
+from train.annotations.desed_version import describe_data
+from train.cli.options import Blueprints, Device, SaveEvery, Without, read_layouts
 from train.config.preset import load_preset, preset_names
 from train.datasets.data_module import ClipSet
 from train.fit.run import RunOptions, fit_on_clips, fit_on_soundbank
@@ -67,6 +68,7 @@ def fit(
         int, typer.Option(min=0, help="Validation soundscapes; 0 validates nothing.")
     ] = 200,
     save_every: SaveEvery = 120.0,
+    without: Without = None,
 ) -> None:
     """Train a network; its run resumes from any interruption.
 
@@ -90,7 +92,9 @@ def fit(
             config,
             cache=run / "features",
             n_processes=max(workers, 1),
+            without=without or (),
         )
+        print(describe_data(clips.used))
         fit_on_clips(config, clips, options)
     elif soundbank is not None and data is None:
         fit_on_soundbank(

@@ -40,6 +40,16 @@ SaveEvery = Annotated[
     float, typer.Option(min=0, help="Seconds between two checkpoints.")
 ]
 
+Without = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--without",
+        metavar="SUBSET",
+        help="Train without the weak or the unlabel_in_domain clips, which is else refused "
+        "where they are missing, and say so with every figure; may be repeated.",
+    ),
+]
+
 
 def read_layouts(blueprints: Sequence[Path] | None) -> list[Layout]:
     """Read the clips of all lists, in their order."""

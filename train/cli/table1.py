@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from train.annotations.desed import Desed
-from train.cli.options import Device, SaveEvery, Workers
+from train.annotations.desed_version import describe_data
+from train.cli.options import Device, SaveEvery, Without, Workers
 from train.experiments.experiment import Experiment
 from train.experiments.report import write_report
 from train.experiments.table1 import measure
@@ -24,7 +25,11 @@ def table1(
     *,
     data: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="DESED 2019 on disk. [default: DESED]"),
+        typer.Option(
+            metavar="DIR",
+            help="DESED 2019 on disk, or the folder that holds its `dataset`. "
+            "[default: DESED]",
+        ),
     ] = None,
     demo: Annotated[
         bool,
@@ -74,18 +79,21 @@ def table1(
     device: Device = "auto",
     workers: Workers = 1,
     save_every: SaveEvery = 120.0,
+    without: Without = None,
 ) -> None:
     """Train what is missing and write the report's table 1 beside the report's numbers.
 
     Three networks are trained one after the other; whatever stops this, the same command
-    goes on. It ends with table1.md, table1.json and pictures in --run.
+    goes on. It ends with table1.md, table1.json and pictures in --run, and with each row's
+    events as the challenge takes them, in events/validation and, where the public
+    evaluation clips are there, in events/public.
     """
     folder = run or Path("runs") / ("demo" if demo else "table1")
-    note = "Trained and measured on DESED 2019."
+    mixed = ""
     if data is None and soundbank is None and not demo:
         data = Path("DESED")
     if data is None:
-        data, note = _mixed(folder, soundbank, lists, demo=demo, seed=seed)
+        data, mixed = _mixed(folder, soundbank, lists, demo=demo, seed=seed)
     desed = Desed.load(data)
     experiment = Experiment(
         desed,
@@ -98,6 +106,7 @@ def table1(
             (*baseline_settings, f"seed={seed}") if baseline_settings else None
         ),
         save_every=save_every,
+        without=without or (),
     )
     about = {
         "command": current_command(),
@@ -106,7 +115,9 @@ def table1(
         "settings": ", ".join(settings or ()) or "those of the presets",
         "baseline's settings": ", ".join(baseline_settings or ()) or "the same",
     }
-    page = write_report(measure(experiment), desed, folder, about=about, note=note)
+    table = measure(experiment)
+    note = f"{mixed} {describe_data(table.used)}".lstrip()
+    page = write_report(table, desed, folder, about=about, note=note)
     print(page.read_text(encoding="utf-8"))
     print(f"{page}")
 

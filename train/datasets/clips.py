@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from streamsed.audio.decode import audio_info
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
 from train.annotations.desed import Subset, Truth
 from train.datasets.clip_features import Example, score_targets
+from train.datasets.evaluation_set import EvaluationSet
 from train.datasets.feature_cache import Features
 from train.datasets.scaling import Scaling
 
@@ -97,3 +102,23 @@ def _events(truth: Truth, config: FrontendConfig) -> list[Event]:
     if isinstance(truth, list):
         return [event for event in truth if event.onset < whole]
     return [Event(label, 0.0, whole, 1.0) for label in truth or ()]
+
+
+def evaluation_set(clips: ClipDataset) -> EvaluationSet:
+    """Hold all clips of a strong list in memory, with their names, events and lengths."""
+    segments = np.stack([clips[index]["x"][0].numpy() for index in range(len(clips))])
+    truths = (clips.subset.truth[name] for name in clips.names)
+    reference = [truth if isinstance(truth, list) else [] for truth in truths]
+    n_samples = (
+        _n_samples(clips.subset.paths[name], clips.config) for name in clips.names
+    )
+    return EvaluationSet(
+        segments, reference, clips.labels, tuple(clips.names), tuple(n_samples)
+    )
+
+
+def _n_samples(path: Path, config: FrontendConfig) -> int:
+    """Count the samples of a clip at the front-end's rate, at most those of a segment."""
+    whole = config.segment_frames * config.hop_length
+    n_samples = round(audio_info(path).duration * config.sample_rate)
+    return min(n_samples, whole) if n_samples else whole  # 0: the header does not say

@@ -1,29 +1,31 @@
 """A data set of recorded clips made ready: what is trained on, what is measured on.
 
 The report trains on the synthetic clips, whose events are known, and on the weak clips,
-of which only the labels are; the baseline takes the unlabelled ones as well. Both choose
-their checkpoints on the validation clips.
+of which only the labels are; the baseline takes the unlabelled ones as well. The report
+chooses its checkpoints on the validation clips, the baseline on training clips that it
+holds out (`TrainConfig.held_out`).
+
+A run that lacked one of these sets would carry the name of another system, so what is
+missing is refused unless it is said beforehand (`without`), and then named.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from train.annotations.desed import Desed
+from train.annotations.desed_version import UsedSubset
 from train.config.train import TrainConfig
-from train.datasets.clips import ClipDataset
+from train.datasets.clips import ClipDataset, evaluation_set
 from train.datasets.evaluation_set import EvaluationSet
 from train.datasets.feature_cache import Features, build_features
 from train.datasets.interleaved import Interleaved
-from train.datasets.scaling import Scaling, fit_scaling
+from train.datasets.scaling import Scaling, fit_scaling, spread_frames
 
-N_FITTED = 200
-"""Clips whose decibels a scaling is fitted to."""
+OPTIONAL = ("weak", "unlabel_in_domain")
+"""Sets that a run may be told to do without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +41,13 @@ class ClipSet:
     validation : EvaluationSet
         The validation clips.
     scaling : Scaling
-        Fitted to the training clips.
+        Fitted to the clips that are trained on.
     strong_counts, weak_counts : list of int
         Events of each label in the synthetic clips, weak clips that bear it (`n_k`).
+    used : tuple of UsedSubset
+        What of each list was there.
+    public : EvaluationSet or None
+        The clips of the public evaluation list, where they were asked for and are there.
     """
 
     labels: tuple[str, ...]
@@ -50,10 +56,19 @@ class ClipSet:
     scaling: Scaling
     strong_counts: list[int]
     weak_counts: list[int]
+    used: tuple[UsedSubset, ...] = ()
+    public: EvaluationSet | None = None
 
     @classmethod
     def load(
-        cls, desed: Desed, config: TrainConfig, *, cache: Path, n_processes: int = 1
+        cls,
+        desed: Desed,
+        config: TrainConfig,
+        *,
+        cache: Path,
+        n_processes: int = 1,
+        without: Sequence[str] = (),
+        public: bool = False,
     ) -> ClipSet:
         """Compute features, or find them in the cache, and put the sets together.
 
@@ -67,67 +82,114 @@ class ClipSet:
             Folder for features.
         n_processes : int
             How many compute features.
+        without : sequence of str
+            Of `OPTIONAL`: what is not trained on, even where it is there.
+        public : bool
+            Load the public evaluation clips too, if there are any.
 
         Raises
         ------
         ValueError
-            There are no synthetic or no validation clips.
+            A set that the settings need has no clips; the message says where they were
+            looked for.
         """
-        sets = ["synthetic", "weak", "validation"]
-        if config.unlabelled:
-            sets.append("unlabel_in_domain")
-        features = {
-            name: build_features(
-                cache, name, subset.paths, config.frontend, n_processes=n_processes
-            )
-            for name, subset in desed.subsets.items()
-            if name in sets
-        }
-        for name in ("synthetic", "validation"):
-            if name not in features or not features[name].rows:
-                raise ValueError(
-                    f"data={desed.folder} must hold {name} clips; "
-                    "`python -m train data check` says what is missing"
-                )
+        sets = needed_sets(config, without)
+        if public and "public" in desed.subsets and desed.subsets["public"].paths:
+            sets.append("public")
+        features = _build(desed, sets, config, cache, n_processes)
+        training = {name: features[name] for name in sets if name in TRAINED}
         scaling = fit_scaling(
             config.scaling,
-            _some_frames(features["synthetic"]),
+            spread_frames(training.values()),
             top_db=config.frontend.top_db,
         )
-        labels = desed.labels
         clips = {
             name: ClipDataset(
-                desed.subsets[name], each, labels, config.frontend, scaling
+                desed.subsets[name], each, desed.labels, config.frontend, scaling
             )
             for name, each in features.items()
         }
-        labelled = config.batch_size - config.unlabelled
-        n_weak = labelled // 2 if "weak" in clips else 0
-        parts = [(clips["synthetic"], labelled - n_weak)]
-        for name, n in (("weak", n_weak), ("unlabel_in_domain", config.unlabelled)):
-            if name in clips:
-                parts.append((clips[name], n))
-        none = [0] * len(labels)
         return cls(
-            labels,
-            Interleaved(parts, seed=config.seed),
-            _recordings(clips["validation"]),
+            desed.labels,
+            Interleaved(batch_parts(clips, config), seed=config.seed),
+            evaluation_set(clips["validation"]),
             scaling,
             clips["synthetic"].count_labels(),
-            clips["weak"].count_labels() if "weak" in clips else none,
+            _counts(clips, "weak", desed.labels),
+            tuple(_used(desed, name, features[name]) for name in sets),
+            evaluation_set(clips["public"]) if "public" in clips else None,
         )
 
 
-def _some_frames(features: Features) -> Iterator[NDArray[np.float32]]:
-    """Read the decibels of clips spread over a set."""
-    names = list(features.rows)
-    for name in names[:: max(len(names) // N_FITTED, 1)]:
-        yield features.read(name)
+TRAINED = ("synthetic", "weak", "unlabel_in_domain")
+"""Sets that are trained on, in the order in which a batch holds them."""
 
 
-def _recordings(clips: ClipDataset) -> EvaluationSet:
-    """Hold all clips of a strong list in memory, with their events."""
-    segments = np.stack([clips[index]["x"][0].numpy() for index in range(len(clips))])
-    truths = (clips.subset.truth[name] for name in clips.names)
-    reference = [truth if isinstance(truth, list) else [] for truth in truths]
-    return EvaluationSet(segments, reference, clips.labels)
+def needed_sets(config: TrainConfig, without: Sequence[str]) -> list[str]:
+    """List the sets that a run trains on and is validated on.
+
+    Raises
+    ------
+    ValueError
+        `without` names something else than `OPTIONAL`.
+    """
+    for name in without:
+        if name not in OPTIONAL:
+            raise ValueError(f"without={name} must be one of {', '.join(OPTIONAL)}")
+    sets = ["synthetic", "weak"] + ["unlabel_in_domain"] * bool(config.unlabelled)
+    return [name for name in sets if name not in without] + ["validation"]
+
+
+def batch_parts(
+    clips: Mapping[str, ClipDataset], config: TrainConfig
+) -> list[tuple[ClipDataset, int]]:
+    """Say how many clips of each set make a batch: half of the labelled ones are weak."""
+    labelled = config.batch_size - config.unlabelled
+    n_weak = labelled // 2 if "weak" in clips else 0
+    sizes = (labelled - n_weak, n_weak, config.unlabelled)
+    return [
+        (clips[name], n)
+        for name, n in zip(TRAINED, sizes, strict=True)
+        if name in clips
+    ]
+
+
+def _build(
+    desed: Desed,
+    sets: Iterable[str],
+    config: TrainConfig,
+    cache: Path,
+    n_processes: int,
+) -> dict[str, Features]:
+    """Compute the features of sets, none of which may be empty."""
+    features = {}
+    for name in sets:
+        absence = desed.explain_absence(name)
+        if absence is None:
+            features[name] = build_features(
+                cache,
+                name,
+                desed.subsets[name].paths,
+                config.frontend,
+                n_processes=n_processes,
+            )
+            if not features[name].rows:
+                absence = "no clip that can be read"
+        if absence is not None:
+            way_out = f", or say --without {name}" if name in OPTIONAL else ""
+            raise ValueError(
+                f"data={desed.folder} must hold {name} clips and has {absence}; get "
+                f"them (see `python -m train data check`){way_out}"
+            )
+    return features
+
+
+def _counts(
+    clips: Mapping[str, ClipDataset], name: str, labels: Sequence[str]
+) -> list[int]:
+    return clips[name].count_labels() if name in clips else [0] * len(labels)
+
+
+def _used(desed: Desed, name: str, features: Features) -> UsedSubset:
+    subset = desed.subsets[name]
+    return UsedSubset(name, subset.version, len(subset.truth), len(features.rows))

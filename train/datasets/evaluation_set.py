@@ -21,11 +21,35 @@ from train.mixing.mixer import Layout, Mixer, Soundscape
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSet:
-    """Scaled segments, float32 (n, T, n_mels), and the events of each."""
+    """Scaled segments and the events of each.
+
+    Parameters
+    ----------
+    segments : float32 (n, T, n_mels)
+        Padded where a recording is shorter.
+    reference : list of list of Event
+        The truth.
+    labels : tuple of str
+        What is scored.
+    names : tuple of str
+        What the recordings are called; empty where they have no names.
+    n_samples : tuple of int
+        How long each is, past which no event of it may reach; empty where each fills its
+        segment.
+    """
 
     segments: NDArray[np.float32]
     reference: list[list[Event]]
     labels: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    n_samples: tuple[int, ...] = ()
+
+    def lengths(self, config: FrontendConfig) -> list[int]:
+        """Return how many samples each recording has."""
+        if self.n_samples:
+            return list(self.n_samples)
+        whole = config.segment_score_frames * config.score_frame_length
+        return [whole] * len(self.reference)
 
     def targets(self, config: FrontendConfig) -> NDArray[np.float32]:
         """Return the truth on the score-frame grid, (n, H, K)."""
@@ -42,9 +66,14 @@ class EvaluationSet:
         )
 
     def joined(self, others: EvaluationSet) -> EvaluationSet:
-        """Return these and others of the same labels as one."""
-        segments = np.concatenate([self.segments, others.segments])
-        return EvaluationSet(segments, self.reference + others.reference, self.labels)
+        """Return these and others of the same labels as one; all have names or none."""
+        return EvaluationSet(
+            np.concatenate([self.segments, others.segments]),
+            self.reference + others.reference,
+            self.labels,
+            self.names + others.names,
+            self.n_samples + others.n_samples,
+        )
 
     def batches(self, config: FrontendConfig, batch_size: int) -> Iterator[Example]:
         """Yield all of it as strongly labelled examples, in order."""

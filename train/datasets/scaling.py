@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -25,8 +25,12 @@ from numpy.typing import NDArray
 
 from streamsed.config import FrontendConfig
 from streamsed.pipeline.frontend import normalize
+from train.datasets.feature_cache import Features
 
 Frames = NDArray[np.float32]
+
+N_FITTED = 1000
+"""Clips whose decibels a scaling is fitted to, at least, where there are as many."""
 
 
 def floored(frames: Frames, top_db: float) -> Frames:
@@ -215,6 +219,17 @@ def fit_scaling(name: str, clips: Iterable[Frames], *, top_db: float) -> Scaling
     if _kind(name) is Standardize:
         return Standardize.fit(clips, top_db=top_db)
     return _kind(name)(top_db=top_db)
+
+
+def spread_frames(sets: Iterable[Features]) -> Iterator[Frames]:
+    """Read the decibels of about `N_FITTED` clips spread evenly over sets of clips.
+
+    Every clip weighs the same, whichever set it is of, as in the baseline, which takes
+    all of them.
+    """
+    clips = [(features, name) for features in sets for name in features.rows]
+    for features, name in clips[:: max(len(clips) // N_FITTED, 1)]:
+        yield features.read(name)
 
 
 def scaling_from_dict(settings: Mapping[str, Any]) -> Scaling:

@@ -91,5 +91,6 @@ def median_events(
     tracker = EventTracker(labels, post, config)
     if n_samples is None:
         n_samples = len(scores) * config.score_frame_length
-    filtered = np.ascontiguousarray(median_filter(scores, n_frames))
+    n_real = -(-n_samples // config.score_frame_length)  # the rest is padding
+    filtered = np.ascontiguousarray(median_filter(scores, n_frames)[:n_real])
     return sorted(tracker.push(filtered) + tracker.flush(n_samples))

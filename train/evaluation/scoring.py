@@ -40,12 +40,35 @@ def network_scores(
 
 
 def scores_to_events(
-    scores: Scores, labels: Sequence[str], post: PostConfig, config: FrontendConfig
+    scores: Scores,
+    labels: Sequence[str],
+    post: PostConfig,
+    config: FrontendConfig,
+    *,
+    n_samples: int | None = None,
 ) -> list[Event]:
-    """Threshold, connect and cut the scores of one clip (section 3)."""
+    """Threshold, connect and cut the scores of one clip (section 3).
+
+    Parameters
+    ----------
+    scores : float32 (H, K)
+        In [0, 1].
+    labels : sequence of str
+        Their columns.
+    post : PostConfig
+        Thresholds, gaps and durations.
+    config : FrontendConfig
+        The grid that the scores lie on.
+    n_samples : int, optional
+        Length of the clip: what lies past it is padding, where no event begins or ends.
+        The whole grid if left out.
+    """
     tracker = EventTracker(labels, post, config)
-    n_samples = scores.shape[0] * config.score_frame_length
-    in_rows = np.ascontiguousarray(scores)  # as no network must return them
+    length = config.score_frame_length
+    if n_samples is None:
+        n_samples = len(scores) * length
+    # In rows, as no network must return them; frames of nothing but padding are left out.
+    in_rows = np.ascontiguousarray(scores[: -(-n_samples // length)])
     return sorted(tracker.push(in_rows) + tracker.flush(n_samples))
 
 
@@ -57,7 +80,11 @@ def score_events(
 ) -> F1:
     """Compute event F1 of the scores of recordings."""
     labels = recordings.labels
-    estimated = [scores_to_events(each, labels, post, config) for each in scores]
+    lengths = recordings.lengths(config)
+    estimated = [
+        scores_to_events(each, labels, post, config, n_samples=n_samples)
+        for each, n_samples in zip(scores, lengths, strict=True)
+    ]
     return event_f1(recordings.reference, estimated, labels)
 
 

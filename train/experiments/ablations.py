@@ -7,12 +7,13 @@ same; seeds change the weights and the order of the clips.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean, stdev
 
 from streamsed.config import FrontendConfig, PostConfig
 from train.annotations.desed import Desed
+from train.annotations.desed_version import describe_data
 from train.datasets.evaluation_set import EvaluationSet
 from train.evaluation.median_filter import median_filter
 from train.evaluation.scoring import Scores, network_scores, score_events
@@ -57,12 +58,15 @@ class Outcome:
         baseline has a median filter instead, in both.
     ensemble, both : float
         The four of lowest validation loss, without and with connect & cut.
+    data : str
+        What it was trained and measured on, and whether that compares with the report.
     """
 
     plain: float
     connected: float
     ensemble: float
     both: float
+    data: str = ""
 
 
 def measure(
@@ -75,6 +79,7 @@ def measure(
     baseline_settings: Sequence[str] = (),
     device: str = "auto",
     n_workers: int = 1,
+    without: Sequence[str] = (),
 ) -> Iterator[tuple[str, int, Outcome]]:
     """Train and score variations, seed by seed; what is done is not done again.
 
@@ -92,7 +97,7 @@ def measure(
         Lines of TOML that go over every residual network.
     baseline_settings : sequence of str
         Lines of TOML that go over the baseline.
-    device, n_workers
+    device, n_workers, without
         See `Experiment`.
 
     Yields
@@ -114,12 +119,13 @@ def measure(
                 settings=(*common, *variation.settings, f"seed={seed}"),
                 device=device,
                 n_workers=n_workers,
+                without=without,
             )
             run, clips, config = experiment.fit(variation.preset, name=f"{name}-{seed}")
             outcome = _score(
                 run, clips.validation, config.frontend, is_baseline=is_baseline
             )
-            yield name, seed, outcome
+            yield name, seed, replace(outcome, data=describe_data(clips.used))
 
 
 def _score(

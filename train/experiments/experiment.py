@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from streamsed.atomic_write import write
 from train.annotations.desed import Desed
 from train.config.preset import load_preset
 from train.config.train import TrainConfig
 from train.datasets.data_module import ClipSet
 from train.fit.checkpoint import LAST, read_checkpoint
 from train.fit.run import RunOptions, fit_on_clips
+from train.fit.trainer import refuse_other_settings
 
 BASELINE, STRONGER, WEAKER = "baseline_crnn", "nec_alpha_0.1", "nec_alpha_0.01"
 """Presets."""
+DATA = "data.json"
+"""What a run was trained on: the fingerprints of its subsets."""
 
 
 @dataclass(slots=True)
@@ -39,6 +44,8 @@ class Experiment:
         Processes that make examples, and features.
     save_every : float
         Seconds between two checkpoints.
+    without : sequence of str
+        Sets that are not trained on; see `ClipSet.load`.
     """
 
     desed: Desed
@@ -49,13 +56,26 @@ class Experiment:
     n_workers: int = 1
     baseline_settings: Sequence[str] | None = None
     save_every: float = 120.0
+    without: Sequence[str] = ()
 
     def fit(
-        self, preset: str, *, name: str | None = None
+        self, preset: str, *, name: str | None = None, public: bool = False
     ) -> tuple[Path, ClipSet, TrainConfig]:
         """Train a preset, or go on with it, or take it as it is if it is done.
 
-        Its run is called `name`, or else as the preset is.
+        Parameters
+        ----------
+        preset : str
+            Which.
+        name : str, optional
+            What its run is called; as the preset if left out.
+        public : bool
+            Load the public evaluation clips too; see `ClipSet.load`.
+
+        Raises
+        ------
+        ValueError
+            There is such a run already, of other settings or other data.
         """
         settings = self.settings
         if preset == BASELINE and self.baseline_settings is not None:
@@ -66,10 +86,18 @@ class Experiment:
             config,
             cache=self.folder / "features",
             n_processes=self.n_workers,
+            without=self.without,
+            public=public,
         )
         run = self.folder / (name or preset)
         begun = (run / LAST).is_file()
-        if not begun or read_checkpoint(run / LAST)["step"] < config.steps:
+        self._hold_to_data(run, clips, begun=begun)
+        done = 0
+        if begun:
+            state = read_checkpoint(run / LAST)
+            refuse_other_settings(state["config"], config, run / LAST)
+            done = state["step"]
+        if done < config.steps:
             options = RunOptions(
                 run,
                 resume=begun,
@@ -79,3 +107,25 @@ class Experiment:
             )
             fit_on_clips(config, clips, options)
         return run, clips, config
+
+    def _hold_to_data(self, run: Path, clips: ClipSet, *, begun: bool) -> None:
+        """Note what a run is trained on, or refuse to go on with it on something else."""
+        now = {
+            each.name: self.desed.subsets[each.name].fingerprint
+            for each in clips.used
+            if each.name != "public"  # which may come later: nothing is learnt from it
+        }
+        path = run / DATA
+        if not begun:
+            run.mkdir(parents=True, exist_ok=True)
+            write(path, [json.dumps(now, indent=1) + "\n"])
+            return
+        before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        if before != now:
+            other = sorted(
+                k for k in now.keys() | before if now.get(k) != before.get(k)
+            )
+            raise ValueError(
+                f"run={run} must go on with the data that it began with, and "
+                f"{', '.join(other)} differ: name another --run, or remove this one"
+            )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from streamsed.atomic_write import replacing
-from train.experiments.table1 import SystemScore, Table1
+from train.experiments.table1 import VALIDATION, SystemScore, Table1
 from train.metrics.psds import PsdRoc
 
 if TYPE_CHECKING:
@@ -37,12 +37,12 @@ def draw_curves(path: Path, runs: Mapping[str, Path]) -> None:
 
 def draw_labels(path: Path, rows: Sequence[SystemScore]) -> None:
     """Draw event F1 of each label for every row as bars."""
-    labels = list(rows[0].f1.per_label)
+    labels = list(rows[0].validation.f1.per_label)
     figure = _figure(1.2 * len(labels) + 2.0, 4.5)
     axes = figure.subplots()
     width = 0.8 / len(rows)
     for index, row in enumerate(rows):
-        heights = [100 * row.f1.per_label[label] for label in labels]
+        heights = [100 * row.validation.f1.per_label[label] for label in labels]
         axes.bar(np.arange(len(labels)) + index * width, heights, width, label=row.name)
     axes.set_xticks(np.arange(len(labels)) + 0.4, labels, rotation=30, ha="right")
     axes.set_ylabel("event F1 (%)")
@@ -68,8 +68,8 @@ def draw_rocs(path: Path, rocs: Sequence[PsdRoc]) -> None:
 
 
 def draw_clips(path: Path, table: Table1) -> None:
-    """Draw some clips with the true events above and those found below."""
-    recordings, found = table.recordings, table.rows[4].events
+    """Draw some validation clips with the true events above and those found below."""
+    recordings, found = table.recordings[VALIDATION], table.rows[4].validation.events
     chosen = sorted(range(len(found)), key=lambda i: -len(recordings.reference[i]))[
         :: max(len(found) // N_CLIPS, 1)
     ][:N_CLIPS]

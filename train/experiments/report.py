@@ -1,4 +1,8 @@
-"""The report of an experiment on disk: table1.md, table1.json and pictures."""
+"""The report of an experiment on disk: table1.md, table1.json, events and pictures.
+
+Every row's events are written as the challenge takes a submission, one file for each list:
+`events/validation/1_baseline.tsv`, `events/public/1_baseline.tsv` and so on.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +16,15 @@ import torch
 
 from streamsed.atomic_write import write
 from train.annotations.desed import Desed
+from train.annotations.event_lists import write_strong
 from train.experiments.figures import draw_clips, draw_curves, draw_labels, draw_rocs
-from train.experiments.table1 import SystemScore, Table1
+from train.experiments.table1 import PUBLIC, VALIDATION, Scored, SystemScore, Table1
+from train.experiments.training_facts import describe_training
 from train.metrics.criteria import DEFINITIONS
 from train.metrics.psds import DEFINITIONS as PSDS_DEFINITIONS
 
-OWN, REPORTED = "here", "report"
+EVENTS = "events"
+"""Folder of the rows' events."""
 
 
 def write_report(
@@ -56,23 +63,20 @@ def write_report(
             }
             for name, subset in desed.subsets.items()
         },
+        **{
+            f"training of {preset}": describe_training(config)
+            for preset, config in table.configs.items()
+        },
     }
     numbers = {
+        "note": note,
         "facts": facts,
         "definition": DEFINITIONS["event"],
-        "rows": [
-            {
-                "name": row.name,
-                "reported": row.reported,
-                **row.f1.to_dict(),
-                "macro_interval": list(row.intervals.macro),
-                "micro_interval": list(row.intervals.micro),
-            }
-            for row in table.rows
-        ],
+        "rows": list(map(_numbers, table.rows)),
         "psds": [roc.area for roc in table.rocs],
     }
     write(folder / "table1.json", [json.dumps(numbers, indent=1) + "\n"])
+    write_events(table, folder / EVENTS)
     draw_curves(folder / "curves.png", table.runs)
     draw_labels(folder / "labels.png", table.rows)
     if table.rocs:
@@ -83,19 +87,32 @@ def write_report(
     return page
 
 
+def write_events(table: Table1, folder: Path) -> None:
+    """Write the events of every row and list, a clip without events by its name alone."""
+    for row in table.rows:
+        for name, scored in row.lists.items():
+            clips = table.recordings[name].names
+            path = folder / name / f"{row.system.key}.tsv"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_strong(path, dict(zip(clips, scored.events, strict=True)))
+
+
 def to_markdown(table: Table1, facts: Mapping[str, Any], note: str) -> str:
     """Lay the table and its facts out as Markdown."""
+    header = ["validation: report", "here", "95 % of draws", "micro"]
+    header += ["public: here", "95 % of draws", "micro"]
     lines = [
         "# Table 1",
         "",
         note,
         "",
-        f"| event-based F1, macro (%) | {REPORTED} | {OWN} | 95 % of draws | micro |",
-        "| --- | ---: | ---: | ---: | ---: |",
+        "| event-based F1, macro (%) | " + " | ".join(header) + " |",
+        "| --- |" + " ---: |" * len(header),
         *map(_line, table.rows),
         "",
         DEFINITIONS["event"],
         "Draws: 1000 times as many clips, with replacement.",
+        _events_note(table),
         "",
         f"Ensemble: {_areas(table)}",
         *PSDS_DEFINITIONS.values(),
@@ -110,6 +127,41 @@ def to_markdown(table: Table1, facts: Mapping[str, Any], note: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _numbers(row: SystemScore) -> dict[str, Any]:
+    """Say what a row scored, on the validation list and where it is there on the public."""
+    numbers = {
+        "name": row.name,
+        "key": row.system.key,
+        "run": row.system.run,
+        "reported": row.system.reported,
+        **_scores(row.lists[VALIDATION]),
+    }
+    if PUBLIC in row.lists:
+        numbers[PUBLIC] = _scores(row.lists[PUBLIC])
+    return numbers
+
+
+def _scores(scored: Scored) -> dict[str, Any]:
+    return {
+        **scored.f1.to_dict(),
+        "macro_interval": list(scored.intervals.macro),
+        "micro_interval": list(scored.intervals.micro),
+    }
+
+
+def _events_note(table: Table1) -> str:
+    where = (
+        f"The events of every row are in `{EVENTS}/`, as the challenge takes them; none "
+        "reaches past the end of its clip."
+    )
+    if PUBLIC in table.recordings:
+        return where
+    return (
+        f"{where} The public evaluation list was not scored: its list or its clips are "
+        "not there."
+    )
+
+
 def _areas(table: Table1) -> str:
     if not table.rocs:
         return "PSDS was not computed, as sed_scores_eval is not installed."
@@ -119,12 +171,20 @@ def _areas(table: Table1) -> str:
 
 
 def _line(row: SystemScore) -> str:
-    low, high = row.intervals.macro
-    reported = "" if row.reported is None else f"{row.reported:.2f}"
-    return (
-        f"| {row.name} | {reported} | {100 * row.f1.macro:.2f} "
-        f"| {100 * low:.1f} to {100 * high:.1f} | {100 * row.f1.micro:.2f} |"
-    )
+    reported = row.system.reported
+    cells = [row.name, "" if reported is None else f"{reported:.2f}"]
+    cells += _cells(row.lists[VALIDATION])
+    cells += _cells(row.lists[PUBLIC]) if PUBLIC in row.lists else ["", "", ""]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _cells(scored: Scored) -> list[str]:
+    low, high = scored.intervals.macro
+    return [
+        f"{100 * scored.f1.macro:.2f}",
+        f"{100 * low:.1f} to {100 * high:.1f}",
+        f"{100 * scored.f1.micro:.2f}",
+    ]
 
 
 def _cell(value: object) -> str:

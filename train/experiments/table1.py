@@ -3,19 +3,24 @@
 Three networks are trained: the challenge's baseline, and the report's network with either
 weight of its region loss. The rows differ in what becomes of their scores: one checkpoint
 or an ensemble of the four of lowest validation loss, with or without connect & cut.
+
+Where the public evaluation list is there too, every row is scored on it as well; nothing
+was chosen by it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import nn
 
-from streamsed.config import PostConfig
+from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
+from train.annotations.desed_version import UsedSubset
+from train.config.train import TrainConfig
 from train.datasets.evaluation_set import EvaluationSet
 from train.evaluation.median_filter import median_events
 from train.evaluation.scoring import Scores, network_scores, scores_to_events
@@ -30,28 +35,83 @@ from train.metrics.psds import NoPsdsError, PsdRoc, ScoreTable, psd_rocs
 PLAIN_POST = PostConfig(min_gap=0.0, min_duration=0.0)
 """A threshold of 0.5 alone."""
 
+VALIDATION, PUBLIC = "validation", "public"
+"""Lists that are scored."""
+
+Clips = list[list[Event]]
+
 
 @dataclass(frozen=True, slots=True)
-class SystemScore:
-    """One row of the table.
+class System:
+    """What a row is about.
 
     Parameters
     ----------
+    key : str
+        What the file with its events is called.
+    run : str
+        The run, by preset, whose network was scored.
     name : str
-        What was scored.
+        What the table calls it.
     reported : float or None
-        The report's event F1, %.
-    events : list of list of Event
-        What was found in each validation clip.
-    f1, intervals : F1, Intervals
-        What that scores.
+        The report's event F1 on the validation list, %.
     """
 
+    key: str
+    run: str
     name: str
-    reported: float | None
-    events: list[list[Event]]
+    reported: float | None = None
+
+
+RESNET = "ResNet18 + self-mask (α = {})"
+SYSTEMS = (
+    System("1_baseline", BASELINE, "DCASE baseline (CRNN, mean teacher)", 23.70),
+    System("2_alpha_0.1", STRONGER, RESNET.format(0.1), 31.65),
+    System(
+        "3_connected", WEAKER, RESNET.format(0.01) + " + connecting & cutting", 32.87
+    ),
+    System("4_ensemble", WEAKER, RESNET.format(0.01) + " + ensemble", 34.51),
+    System(
+        "5_ensemble_connected",
+        WEAKER,
+        RESNET.format(0.01) + " + ensemble + connecting & cutting",
+        36.09,
+    ),
+    System(
+        "tuned",
+        WEAKER,
+        "the last, thresholds and durations tuned on these very validation clips",
+    ),
+    System("chance", WEAKER, "chance: row 5's events, dealt to other clips"),
+)
+"""The report's five rows, one with tuned thresholds, and chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What was found in each clip of a list, and what that scores."""
+
+    events: Clips
     f1: F1
     intervals: Intervals
+
+
+@dataclass(frozen=True, slots=True)
+class SystemScore:
+    """One row of the table: a system, and what it scores by list."""
+
+    system: System
+    lists: dict[str, Scored]
+
+    @property
+    def name(self) -> str:
+        """What the table calls it."""
+        return self.system.name
+
+    @property
+    def validation(self) -> Scored:
+        """What it scores on the validation list."""
+        return self.lists[VALIDATION]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,79 +121,176 @@ class Table1:
     Parameters
     ----------
     rows : list of SystemScore
-        The report's five, one with tuned thresholds, and chance.
-    recordings : EvaluationSet
-        The validation clips.
-    scores : list of float32 (H, K)
-        Of the ensemble.
+        By `SYSTEMS`.
+    recordings : dict of str to EvaluationSet
+        The clips of each list.
     rocs : tuple of PsdRoc
-        Of the ensemble's scores; empty where nothing is installed to compute them.
+        Of the ensemble's scores on the validation list; empty where nothing is installed
+        to compute them.
     runs : dict of str to Path
         The runs, by preset.
+    configs : dict of str to TrainConfig
+        Their settings.
+    used : tuple of UsedSubset
+        What was trained and measured on.
     """
 
     rows: list[SystemScore]
-    recordings: EvaluationSet
-    scores: list[Scores]
+    recordings: dict[str, EvaluationSet]
     rocs: tuple[PsdRoc, ...]
     runs: dict[str, Path]
+    configs: dict[str, TrainConfig]
+    used: tuple[UsedSubset, ...]
 
 
 def measure(experiment: Experiment) -> Table1:
     """Train the three networks of the table, and score its rows."""
-    base_run, base_clips, base_config = experiment.fit(BASELINE)
-    first_run, clips, config = experiment.fit(STRONGER)
-    second_run, _, _ = experiment.fit(WEAKER)
-    labels, frontend = clips.labels, config.frontend
-
-    def row(
-        name: str, reported: float | None, events: list[list[Event]]
-    ) -> SystemScore:
-        counts = event_counts(clips.validation.reference, events, labels)
-        return SystemScore(name, reported, events, counts.f1(), counts.bootstrap())
-
-    def events(scores: Sequence[Scores], post: PostConfig) -> list[list[Event]]:
-        return [scores_to_events(each, labels, post, frontend) for each in scores]
-
-    def scored(network: nn.Module, recordings: EvaluationSet) -> list[Scores]:
-        device = Parallel(experiment.device).device
-        return list(network_scores(network.to(device), recordings.segments))
-
-    baseline = scored(load_best(base_run)[0].network, base_clips.validation)
-    medians = [median_events(each, labels, base_config.frontend) for each in baseline]
-    stronger = scored(load_best(first_run)[0].network, clips.validation)
-    weaker = scored(load_best(second_run)[0].network, clips.validation)
-    together = scored(load_ensemble(second_run).network, clips.validation)
-    tuned = tune_post(together, clips.validation, frontend)
-    last = events(together, PostConfig())
-    system = "ResNet18 + self-mask (α = {})"
+    fitted = {
+        preset: experiment.fit(preset, public=True)
+        for preset in (BASELINE, STRONGER, WEAKER)
+    }
+    runs = {preset: run for preset, (run, _, _) in fitted.items()}
+    configs = {preset: config for preset, (_, _, config) in fitted.items()}
+    base_clips, clips = fitted[BASELINE][1], fitted[WEAKER][1]
+    grids = configs[BASELINE].frontend, configs[WEAKER].frontend
+    lists = {VALIDATION: (base_clips.validation, clips.validation)}
+    if base_clips.public is not None and clips.public is not None:
+        lists[PUBLIC] = base_clips.public, clips.public
+    scores = {
+        name: _score(runs, *sets, device=experiment.device)
+        for name, sets in lists.items()
+    }
+    together = scores[VALIDATION].together
+    tuned = tune_post(together, clips.validation, grids[1])
+    recordings = {name: sets[1] for name, sets in lists.items()}
+    found = {
+        name: _find(each, recordings[name], grids, tuned)
+        for name, each in scores.items()
+    }
     rows = [
-        row("DCASE baseline (CRNN, mean teacher)", 23.70, medians),
-        row(system.format(0.1), 31.65, events(stronger, PLAIN_POST)),
-        row(
-            system.format(0.01) + " + connecting & cutting",
-            32.87,
-            events(weaker, PostConfig()),
-        ),
-        row(system.format(0.01) + " + ensemble", 34.51, events(together, PLAIN_POST)),
-        row(system.format(0.01) + " + ensemble + connecting & cutting", 36.09, last),
-        row(
-            "the last, thresholds and durations tuned on these very clips",
-            None,
-            events(together, tuned),
-        ),
-        row("chance: row 5's events, dealt to other clips", None, _dealt(last)),
+        SystemScore(
+            marked(system, experiment.without),
+            {
+                name: _scored(events[system.key], recordings[name])
+                for name, events in found.items()
+            },
+        )
+        for system in SYSTEMS
     ]
-    n_samples = frontend.segment_frames * frontend.hop_length
-    tables = [ScoreTable.on_grid(each, n_samples, frontend) for each in together]
-    durations = [n_samples / frontend.sample_rate] * len(tables)
-    rocs: tuple[PsdRoc, ...] = ()
+    rocs = _rocs(together, clips.validation, grids[1])
+    return Table1(rows, recordings, rocs, runs, configs, base_clips.used)
+
+
+def marked(system: System, without: Sequence[str]) -> System:
+    """Name what the training of a system lacked; without unlabelled clips, the baseline's."""
+    lacking = [name for name in without if name == "weak" or system.run == BASELINE]
+    if not lacking:
+        return system
+    return replace(
+        system, name=f"{system.name} [trained without {' and '.join(lacking)} clips]"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _ListScores:
+    """The scores of one list by the four networks that the rows are made of."""
+
+    baseline: list[Scores]
+    stronger: list[Scores]
+    weaker: list[Scores]
+    together: list[Scores]
+
+
+def _score(
+    runs: Mapping[str, Path],
+    baseline_set: EvaluationSet,
+    recordings: EvaluationSet,
+    *,
+    device: str,
+) -> _ListScores:
+    """Score a list, whose clips the baseline sees by features of its own."""
+
+    def scored(network: nn.Module, clips: EvaluationSet) -> list[Scores]:
+        target = Parallel(device).device
+        return list(network_scores(network.to(target), clips.segments))
+
+    return _ListScores(
+        scored(load_best(runs[BASELINE])[0].network, baseline_set),
+        scored(load_best(runs[STRONGER])[0].network, recordings),
+        scored(load_best(runs[WEAKER])[0].network, recordings),
+        scored(load_ensemble(runs[WEAKER]).network, recordings),
+    )
+
+
+def _find(
+    scores: _ListScores,
+    recordings: EvaluationSet,
+    grids: tuple[FrontendConfig, FrontendConfig],
+    tuned: PostConfig,
+) -> dict[str, Clips]:
+    """Turn the scores of a list into the events of every system, by its key."""
+    labels = recordings.labels
+    base_grid, grid = grids
+    lengths = recordings.lengths(grid)
+
+    def events(each: Sequence[Scores], post: PostConfig) -> Clips:
+        return [
+            scores_to_events(table, labels, post, grid, n_samples=n)
+            for table, n in zip(each, lengths, strict=True)
+        ]
+
+    medians = [
+        median_events(table, labels, base_grid, n_samples=n)
+        for table, n in zip(scores.baseline, lengths, strict=True)
+    ]
+    last = events(scores.together, PostConfig())
+    found = (
+        medians,
+        events(scores.stronger, PLAIN_POST),
+        events(scores.weaker, PostConfig()),
+        events(scores.together, PLAIN_POST),
+        last,
+        events(scores.together, tuned),
+        _dealt(last, lengths, grid.sample_rate),
+    )
+    return {system.key: each for system, each in zip(SYSTEMS, found, strict=True)}
+
+
+def _scored(events: Clips, recordings: EvaluationSet) -> Scored:
+    counts = event_counts(recordings.reference, events, recordings.labels)
+    return Scored(events, counts.f1(), counts.bootstrap())
+
+
+def _rocs(
+    scores: Sequence[Scores], recordings: EvaluationSet, grid: FrontendConfig
+) -> tuple[PsdRoc, ...]:
+    """Compute PSD-ROCs, if what computes them is installed."""
+    lengths = recordings.lengths(grid)
+    tables = [
+        ScoreTable.on_grid(each, n, grid)
+        for each, n in zip(scores, lengths, strict=True)
+    ]
+    durations = [n / grid.sample_rate for n in lengths]
     with suppress(NoPsdsError):
-        rocs = psd_rocs(clips.validation.reference, tables, labels, durations=durations)
-    runs = {BASELINE: base_run, STRONGER: first_run, WEAKER: second_run}
-    return Table1(rows, clips.validation, together, rocs, runs)
+        return psd_rocs(
+            recordings.reference, tables, recordings.labels, durations=durations
+        )
+    return ()
 
 
-def _dealt(events: list[list[Event]]) -> list[list[Event]]:
-    """Give each clip the events found in the next one: right only by chance."""
-    return events[1:] + events[:1]
+def _dealt(events: Clips, lengths: Sequence[int], sample_rate: int) -> Clips:
+    """Give each clip the events found in the next one: right only by chance.
+
+    What would reach past the end of a clip is cut off there.
+    """
+    dealt = []
+    for found, n_samples in zip(events[1:] + events[:1], lengths, strict=True):
+        end = n_samples / sample_rate
+        dealt.append(
+            [
+                replace(event, offset=min(event.offset, end))
+                for event in found
+                if event.onset < end
+            ]
+        )
+    return dealt

@@ -249,17 +249,32 @@ class Trainer:
         state = read_checkpoint(path)
         if tuple(state["labels"]) != self.labels:
             raise ValueError(f"labels={self.labels} must be those of {path}")
-        before = TrainConfig.from_dict(state["config"]).to_dict()
-        for name, value in self.config.to_dict().items():
-            if name not in MAY_CHANGE and value != before[name]:
-                raise ValueError(
-                    f"{name}={value} must be {before[name]}, as {path} began"
-                )
+        refuse_other_settings(state["config"], self.config, path)
         self.learner.load(state)
         self.parallel.set_rng_state(state["rng_state"])
         self.step, self.elapsed = state["step"], state["elapsed"]
         self._validated = min(state["validated"], self.progress)  # it may be longer now
         self._rows = state["rows"]
+
+
+def refuse_other_settings(
+    before: Mapping[str, Any], config: TrainConfig, path: Path
+) -> None:
+    """Raise a ValueError if a run began with other settings than it is to go on with.
+
+    Parameters
+    ----------
+    before : mapping
+        The settings in its checkpoint.
+    config : TrainConfig
+        Those asked for now; those of `MAY_CHANGE` may differ.
+    path : Path
+        The checkpoint.
+    """
+    began = TrainConfig.from_dict(before).to_dict()
+    for name, value in config.to_dict().items():
+        if name not in MAY_CHANGE and value != began[name]:
+            raise ValueError(f"{name}={value} must be {began[name]}, as {path} began")
 
 
 def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:

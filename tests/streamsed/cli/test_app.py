@@ -17,7 +17,6 @@ import pytest
 import soundfile
 from sounds import RATE, scene, silence, square, tone
 
-import streamsed as package
 from streamsed.cli.app import main
 from streamsed.detector import Detector
 from streamsed.recordings.detection import Recording, detect
@@ -48,15 +47,6 @@ def assert_refused(run, *words, code=2):
 
 
 # What it does.
-
-
-def test_the_script_says_its_version():
-    script = Path(sys.executable).with_name("streamsed")
-    run = subprocess.run(
-        [script, "--version"], capture_output=True, text=True, check=True
-    )
-    assert run.stdout == f"streamsed {package.__version__}\n"
-    assert run.stderr == ""
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"]])

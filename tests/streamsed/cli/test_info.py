@@ -1,27 +1,73 @@
-"""What `streamsed info` shows."""
+"""What `streamsed info` says: a page for people, everything for programs."""
 
 import hashlib
+import json
 
+import pytest
 from tables import shown
 
-from streamsed.cli.info import info_table
-from streamsed.inference.model_file import ModelFile
+from streamsed.cli.info import info_dict, info_page
+from streamsed.config import PostConfig
+from streamsed.inference.model import Model
+from streamsed.inference.model_file import ModelFile, ModelInfo
 
 
-def test_info_shows_what_the_model_file_says(make_model, tmp_path):
-    path = make_model(tmp_path / "m.pt", labels=("Dog [bark]", "Cat"))
-    text = shown(info_table(ModelFile.open(path)))
+@pytest.fixture(scope="module")
+def opened(make_model, tmp_path_factory):
+    path = tmp_path_factory.mktemp("info") / "m.pt"
+    post = PostConfig(onset_threshold={"Dog [bark]": 0.75, "Cat": 0.5})
+    scores = {
+        "event_f1_macro": 0.1234,
+        "event_f1_per_label": {"Dog [bark]": 0.9876},
+        "data": "noise\x1b[2J",
+        "false_alarms": {"Dog [bark]": 0.5},
+    }
+    make_model(
+        path,
+        labels=("Dog [bark]", "Cat"),
+        post=post,
+        changes={"scores_at_export": scores},
+    )
+    file = ModelFile.open(path)
+    return file, Model.load(file, device="cpu", engine="torchscript")
+
+
+def test_the_page_says_what_the_model_is_and_what_runs_it(opened):
+    file, _ = opened
+    text = shown(info_page(*opened))
     for expected in (
         "tiny",
-        hashlib.sha256(path.read_bytes()).hexdigest(),
+        hashlib.sha256(file.path.read_bytes()).hexdigest(),
         "exported by you",
-        "Dog [bark], Cat",
-        "step 5.0 s, latency 10.0 s",
-        "event F1 (%)",
-        "12.5",
-        "preset",
-        "22 weights",
-        "min duration",
-        "0.2",
+        "44100 Hz, 128 mel bands",
+        "in steps of 5 s, with a latency of 10 s",
+        "12.3 macro",
+        "cpu (torchscript fp32, ",
     ):
         assert expected in text
+
+
+def test_the_page_has_a_row_for_each_label_with_its_settings_and_score(opened):
+    text = shown(info_page(*opened))
+    rows = {line.split("  ")[0]: line.split() for line in text.splitlines()}
+    assert rows["Dog [bark]"][-7:-1] == ["0.75", "0.75", "0.20", "s", "0.20", "s"]
+    assert rows["Dog [bark]"][-1] == "98.8"
+    assert rows["Cat"][-1] == "–"
+
+
+def test_the_page_is_for_people(opened):
+    text = shown(info_page(*opened))
+    assert not set("{}'\x1b") & set(text)
+    assert "Dog [bark] 0.5" in text
+    assert "noise\\x1b[2J" in text
+
+
+def test_everything_is_there_for_programs(opened, streamsed):
+    file, model = opened
+    told = json.loads(json.dumps(info_dict(file, model)))
+    described = {name: told[name] for name in file.info.to_dict()}
+    assert ModelInfo.from_dict(described) == file.info
+    assert told["engine"]["name"] == "torchscript"
+    assert told["engine"]["device"] == "cpu"
+    run = streamsed("info", file.path, "--json", "--engine", "torchscript")
+    assert json.loads(run.stdout) == told

@@ -14,7 +14,7 @@ from streamsed.config import FrontendConfig, PostConfig, StreamConfig
 from streamsed.detector import Detector
 from streamsed.live.auto_step import MAX_LOAD, shortest_step
 from streamsed.live.listener import Listener
-from streamsed.live.sinks import JsonLines
+from streamsed.live.log import JsonLines
 from streamsed.live.summary import Summary
 from streamsed.pipeline.tracker import EventTracker
 

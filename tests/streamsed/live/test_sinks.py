@@ -13,7 +13,10 @@ from writer import write_many
 
 from streamsed.events import Event
 from streamsed.live.background import Worker
-from streamsed.live.sinks import ClipSink, ExecSink, JsonLines, QueuedSink
+from streamsed.live.clips import ClipSink
+from streamsed.live.commands import ExecSink
+from streamsed.live.log import JsonLines
+from streamsed.live.sinks import QueuedSink
 from streamsed.pipeline.lifecycle import EventUpdate
 
 RECORD = {"state": "closed", "text": 'ä "quoted"\n'}

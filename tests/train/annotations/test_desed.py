@@ -9,7 +9,9 @@ import pytest
 import soundfile
 
 from streamsed.events import Event
-from train.annotations.desed import LAYOUT, Desed, NoDesedError, name_list
+from train.annotations.desed import Desed, NoDesedError
+from train.annotations.desed_layout import LAYOUT
+from train.annotations.desed_version import name_list
 from train.annotations.event_lists import read_strong, write_names, write_strong
 from train.annotations.event_lists import write_weak as write_weak_list
 from train.cli import app as cli
@@ -122,6 +124,30 @@ def test_a_check_counts_what_is_there_and_what_the_loss_costs(check, folder, tmp
     damaged = next(row for row in missing if row.startswith("3.wav\tsynthetic\t"))
     assert "must be audio" in damaged
     assert len(missing) == 1 + 5
+
+
+def test_a_check_cuts_no_label_however_long_and_says_what_it_looked_for(
+    check, folder, tmp_path
+):
+    labels = [f"A_label_of_some_forty_characters_number_{i}" for i in range(3)]
+    clips = {f"{i}.wav": [Event(label, 0, 1, 1.0)] for i, label in enumerate(labels)}
+    for name in ("synthetic", "validation"):
+        write_strong(folder / LAYOUT[name][0], clips)
+    write_strong(folder / LAYOUT["public"][0], clips)
+    code, out, err = check(folder)
+    assert (code, err) == (0, "")
+    table = out[out.index("events or weak labels") :].splitlines()
+    assert "…" not in out
+    assert [line.split()[0] for line in table if line.startswith("A_label")] == labels
+    assert table[0].split()[-5:] == [
+        "weak",
+        "synthetic",
+        "validation",
+        "public",
+        "seconds",
+    ]
+    assert len(table[0]) > 100
+    assert f"public has no clips: looked in {folder} for audio/eval/public" in out
 
 
 def test_a_check_without_data_says_how_to_get_it(check, tmp_path):

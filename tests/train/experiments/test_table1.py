@@ -1,20 +1,28 @@
 """`python -m train`: five rows, the same for the same seed, each scored as it says."""
 
+import dataclasses
 import json
 import shutil
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from streamsed.config import FrontendConfig
+from streamsed.events import Event
 from train.annotations.desed import Desed
-from train.annotations.event_lists import read_strong
+from train.annotations.event_lists import read_strong, write_strong
 from train.cli import app as cli
+from train.config.preset import load_preset
+from train.datasets.evaluation_set import EvaluationSet
 from train.experiments import ablations, table1
 from train.experiments.experiment import Experiment
+from train.experiments.report import write_events
 from train.fit.checkpoint import LAST, read_checkpoint
+from train.metrics.criteria import event_f1
 from train.mixing.desed_like import Sizes, imitate
 from train.mixing.soundbank import Soundbank
 from train.mixing.toy_bank import write_bank
@@ -31,6 +39,8 @@ SETTINGS = (
     "threads=1",
 )
 BASELINE = ("steps=2", "batch_size=6", "unlabelled=2", "network.width=8", "threads=1")
+SHORT = 2.345
+"""Seconds of the public evaluation clip that is cut."""
 PICTURES = ("curves.png", "labels.png", "psd-roc.png", "clips.png")
 
 
@@ -47,22 +57,71 @@ def data(tmp_path_factory):
         Soundbank.load(bank, split=split) for split in ("train", "validation")
     )
     sizes = Sizes(synthetic=4, weak=4, unlabelled=4, validation=6)
-    return imitate(tmp_path_factory.mktemp("data"), train, validation, sizes=sizes)
+    folder = tmp_path_factory.mktemp("data")
+    imitate(folder, train, validation, sizes=sizes)
+    add_public(folder)
+    return folder
+
+
+def add_public(folder):
+    """Take two validation clips for public ones, the first of them cut short."""
+    clips = read_strong(folder / "metadata" / "validation" / "validation.tsv")
+    names = [name for name, events in clips.items() if events][:2]
+    audio = folder / "audio" / "eval" / "public"
+    audio.mkdir(parents=True)
+    (folder / "metadata" / "eval").mkdir()
+    for name, seconds in zip(names, (SHORT, 10.0), strict=True):
+        samples, rate = soundfile.read(folder / "audio" / "validation" / name)
+        soundfile.write(audio / name, samples[: round(seconds * rate)], rate)
+    write_strong(
+        folder / "metadata" / "eval" / "public.tsv",
+        {
+            names[0]: [Event(clips[names[0]][0].label, 0.5, 1.0, 1.0)],
+            names[1]: clips[names[1]],
+        },
+    )
+
+
+def run_table(data, folder, *more):
+    """Run the command and return how it ended."""
+    words = ["train", "--data", data, "--run", folder, "--device", "cpu", *more]
+    words += [word for line in SETTINGS for word in ("--set", line)]
+    words += [word for line in BASELINE for word in ("--set-baseline", line)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [str(word) for word in words])
+        patch.setattr(torch, "set_flush_denormal", lambda _: True)
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+    return caught.value.code
+
+
+@pytest.fixture(scope="module")
+def made(data, tmp_path_factory):
+    """A folder with a finished table."""
+    folder = tmp_path_factory.mktemp("made")
+    assert run_table(data, folder) == 0
+    return folder
 
 
 @pytest.fixture
-def make_table(data, monkeypatch, capsys):
+def make_table(data, capsys):
     def run(folder, *more):
-        words = ["train", "--data", data, "--run", folder, "--device", "cpu", *more]
-        words += [word for line in SETTINGS for word in ("--set", line)]
-        words += [word for line in BASELINE for word in ("--set-baseline", line)]
-        monkeypatch.setattr(sys, "argv", [str(word) for word in words])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
+        code = run_table(data, folder, *more)
         out, err = capsys.readouterr()
-        assert (caught.value.code, err) == (0, "")
+        assert (code, err) == (0, "")
         assert (folder / "table1.md").read_text() in out
         return json.loads((folder / "table1.json").read_text())
+
+    return run
+
+
+@pytest.fixture
+def score_again(made, make_table, tmp_path):
+    """Score the finished networks once more, or what stands in for them."""
+
+    def run():
+        shutil.copytree(made, tmp_path / "again")
+        return make_table(tmp_path / "again")
 
     return run
 
@@ -73,23 +132,22 @@ def scored(table):
 
 
 def test_the_table_is_the_same_for_a_seed_and_nothing_is_trained_twice(
-    make_table, tmp_path
+    made, make_table, score_again, tmp_path
 ):
-    table = make_table(tmp_path / "first")
+    table = json.loads((made / "table1.json").read_text())
     assert [row["reported"] for row in table["rows"]] == REPORTED
     for name in PICTURES:
-        picture = (tmp_path / "first" / name).read_bytes()
-        assert picture.startswith(b"\x89PNG")
-    again = make_table(tmp_path / "again")
-    assert scored(again) == scored(table)
-    assert again["facts"]["data"] == table["facts"]["data"]
+        assert (made / name).read_bytes().startswith(b"\x89PNG")
+    anew = make_table(tmp_path / "anew")
+    assert scored(anew) == scored(table)
+    assert anew["facts"]["data"] == table["facts"]["data"]
 
-    runs = [
-        tmp_path / "first" / name / LAST for name in (table1.BASELINE, table1.WEAKER)
-    ]
-    before = [run.stat().st_mtime_ns for run in runs]
-    assert scored(make_table(tmp_path / "first")) == scored(table)
-    assert [run.stat().st_mtime_ns for run in runs] == before
+    assert scored(score_again()) == scored(table)
+    for name in (table1.BASELINE, table1.STRONGER, table1.WEAKER):
+        before, after = (
+            (folder / name / LAST) for folder in (made, tmp_path / "again")
+        )
+        assert before.stat().st_mtime_ns == after.stat().st_mtime_ns  # copied, not made
 
 
 def test_without_options_the_data_are_what_lies_in_desed(
@@ -107,20 +165,25 @@ def test_without_options_the_data_are_what_lies_in_desed(
     assert not list(tmp_path.rglob("soundbank"))  # nothing was mixed in their place
 
 
-def test_another_seed_trains_other_networks(make_table, tmp_path):
-    make_table(tmp_path / "a", "--seed", "0")
-    make_table(tmp_path / "b", "--seed", "1")
-    logs = [(tmp_path / name / table1.WEAKER / "log.csv") for name in "ab"]
+def test_another_seed_trains_other_networks(data, made, tmp_path):
+    settings = (*SETTINGS, "seed=1")
+    experiment = Experiment(Desed.load(data), tmp_path, settings=settings, device="cpu")
+    experiment.fit(table1.WEAKER)
+    logs = [(folder / table1.WEAKER / "log.csv") for folder in (made, tmp_path)]
     losses = [log.read_text().splitlines()[1].split(",")[3] for log in logs]
     assert losses[0] != losses[1]
 
 
 def broken_scores(data):
     """Replace a network by one that is right but for gaps and blips of a frame."""
-    clips = read_strong(data / "metadata" / "validation" / "validation.tsv")
+    validation, public = (
+        read_strong(data / "metadata" / name)
+        for name in ("validation/validation.tsv", "eval/public.tsv")
+    )
     labels = Desed.load(data).labels
 
     def network_scores(network, segments):
+        clips = validation if len(segments) == len(validation) else public
         for segment, events in zip(segments, clips.values(), strict=True):
             n_frames = len(segment) // 8
             scores = np.zeros((n_frames, len(labels)), np.float32)
@@ -139,10 +202,10 @@ def broken_scores(data):
 
 
 def test_only_rows_with_connect_and_cut_mend_gaps_and_blips(
-    make_table, data, tmp_path, monkeypatch
+    score_again, data, monkeypatch
 ):
     monkeypatch.setattr(table1, "network_scores", broken_scores(data))
-    rows = make_table(tmp_path)["rows"]
+    rows = score_again()["rows"]
     baseline, plain, connected, ensemble, both, tuned, chance = (
         row["event_f1_macro"] for row in rows
     )
@@ -154,7 +217,7 @@ def test_only_rows_with_connect_and_cut_mend_gaps_and_blips(
 
 
 def test_the_ensemble_is_another_network_than_the_best_checkpoint(
-    make_table, tmp_path, monkeypatch
+    score_again, monkeypatch
 ):
     asked = []
     real = table1.network_scores
@@ -164,8 +227,8 @@ def test_the_ensemble_is_another_network_than_the_best_checkpoint(
         return real(network, segments)
 
     monkeypatch.setattr(table1, "network_scores", network_scores)
-    make_table(tmp_path)
-    assert asked == ["Crnn", "Network", "Network", "Ensemble"]
+    score_again()
+    assert asked == 2 * ["Crnn", "Network", "Network", "Ensemble"]
 
 
 def test_ablations_are_left_out_one_by_one(data, tmp_path, monkeypatch):
@@ -250,3 +313,203 @@ def test_an_experiment_uses_the_presets_with_the_settings_over_them(data, tmp_pa
     assert config.learning_rate == 2e-3  # the overlay's
     assert config.frontend == FrontendConfig()
     assert len(clips.validation.segments) == 6
+
+
+ROWS = {
+    "1_baseline": (("baseline_crnn", 0), "median"),
+    "2_alpha_0.1": (("nec_alpha_0.1", 0), "plain"),
+    "3_connected": (("nec_alpha_0.01", 0), "connected"),
+    "4_ensemble": (("nec_alpha_0.01", "ensemble"), "plain"),
+    "5_ensemble_connected": (("nec_alpha_0.01", "ensemble"), "connected"),
+}
+"""By the key of a row: which network of which run it scores, and what it does then."""
+
+SHAPES = {
+    "plain": [(0, 20), (22, 40), (43, 45)],
+    "connected": [(0, 40)],
+    "median": [(0, 40)],
+}
+"""What becomes of 20 frames, a gap of 2, 18 frames, a gap of 3 and a blip of 2."""
+
+
+class Tagged(torch.nn.Module):
+    """Scores that say which network gave them, by where their events begin."""
+
+    def __init__(self, tag):
+        super().__init__()
+        self.tag = tag
+        self.anchor = torch.nn.Parameter(torch.zeros(()))
+
+
+def place_of(tag):
+    """Let each network's events begin at a score frame of their own."""
+    networks = [
+        (run, n)
+        for run in sorted({run for (run, _), _ in ROWS.values()})
+        for n in (0, 1, "ensemble")
+    ]
+    return 5 + 3 * networks.index(tag)
+
+
+def tagged_scores(network, segments):
+    for segment in segments:
+        scores = np.zeros((len(segment) // 8, 2), np.float32)
+        first = place_of(network.tag)
+        for a, b in SHAPES["plain"]:
+            scores[first + a : first + b, 0] = 0.9
+        yield scores
+
+
+@dataclasses.dataclass
+class Loaded:
+    network: torch.nn.Module
+
+
+def test_every_row_scores_the_network_and_does_to_it_what_its_name_says(
+    tmp_path, monkeypatch
+):
+    """Networks are told apart by their events: no row may be another's twin."""
+    monkeypatch.setattr(
+        table1,
+        "load_best",
+        lambda run: [Loaded(Tagged((run.name, n))) for n in (0, 1)],
+    )
+    monkeypatch.setattr(
+        table1, "load_ensemble", lambda run: Loaded(Tagged((run.name, "ensemble")))
+    )
+    monkeypatch.setattr(table1, "network_scores", tagged_scores)
+    grids = {"baseline_crnn": load_preset("baseline_crnn").frontend}
+
+    class FakeExperiment:
+        device, without = "cpu", ()
+
+        def fit(self, preset, *, public):
+            assert public
+            config = load_preset(preset)
+            n_frames = config.frontend.segment_frames
+            recordings = EvaluationSet(
+                np.zeros((2, n_frames, 1), np.float32),
+                [[Event("Dog", 1.0, 2.0, 1.0)], [Event("Cat", 1.0, 2.0, 1.0)]],
+                ("Dog", "Cat"),
+                ("a.wav", "b.wav"),
+                (441000, 220500),
+            )
+            clips = SimpleNamespace(validation=recordings, public=recordings, used=())
+            return tmp_path / preset, clips, config
+
+    table = table1.measure(FakeExperiment())
+    write_events(table, tmp_path)
+    for name in ("validation", "public"):
+        for key, (tag, shape) in ROWS.items():
+            grid = grids.get(tag[0], FrontendConfig())
+            found = read_strong(tmp_path / name / f"{key}.tsv")
+            first, whole = place_of(tag), grid.score_frame_duration
+            assert list(found) == ["a.wav", "b.wav"]
+            expected = [
+                ((first + a) * whole, (first + b) * whole) for a, b in SHAPES[shape]
+            ]
+            times = [(e.onset, e.offset) for e in found["a.wav"]]
+            np.testing.assert_allclose(times, expected, atol=6e-4, err_msg=key)
+            # The second clip is 5 s long: there everything ends.
+            cut = [(a, min(b, 5.0)) for a, b in expected if a < 5.0]
+            times = [(e.onset, e.offset) for e in found["b.wav"]]
+            np.testing.assert_allclose(times, cut, atol=6e-4, err_msg=key)
+
+
+def test_rows_are_scored_on_both_lists_and_no_event_reaches_past_its_clip(
+    score_again, data, tmp_path, monkeypatch
+):
+    def everything(network, segments):
+        for segment in segments:
+            yield np.full((len(segment) // 8, len(Desed.load(data).labels)), 0.9, "f4")
+
+    monkeypatch.setattr(table1, "network_scores", everything)
+    rows = score_again()["rows"]
+    events = tmp_path / "again" / "events"
+    assert [row["key"] for row in rows] == [s.key for s in table1.SYSTEMS]
+    for row in rows:
+        for name, truth in (
+            ("validation", "validation/validation.tsv"),
+            ("public", "eval/public.tsv"),
+        ):
+            reference = read_strong(data / "metadata" / truth)
+            found = read_strong(events / name / f"{row['key']}.tsv")
+            assert list(found) == list(reference)
+            scores = row if name == "validation" else row["public"]
+            again = event_f1(
+                list(reference.values()), list(found.values()), Desed.load(data).labels
+            )
+            assert scores["event_f1_macro"] == pytest.approx(again.macro, abs=1e-4)
+            ends = {e.offset for events in found.values() for e in events}
+            lengths = {10.0} if name == "validation" else {10.0, SHORT}
+            if (
+                row["key"] == "chance"
+            ):  # two clips deal each other what the short one holds
+                lengths -= {10.0} if name == "public" else set()
+            assert ends == lengths
+
+
+def test_a_set_that_is_not_desed_is_never_called_desed(made):
+    page = (made / "table1.md").read_text()
+    assert "Trained and measured on DESED 2019" not in page
+    assert "Laid out like DESED: 20 of 20 clips" in page
+    assert "these figures do not compare with the report's" in page
+
+
+@pytest.mark.parametrize(
+    ("subset", "marked"),
+    [("weak", range(7)), ("unlabel_in_domain", [0])],
+)
+def test_a_missing_set_is_refused_or_marked_in_every_row_it_was_promised_to(
+    data, tmp_path, monkeypatch, capsys, make_table, subset, marked
+):
+    shutil.copytree(data, tmp_path / "data")
+    shutil.rmtree(tmp_path / "data" / "audio" / "train" / subset)
+    assert run_table(tmp_path / "data", tmp_path / "refused") == 2
+    err = capsys.readouterr().err
+    assert f"must hold {subset} clips and has no clips: looked in " in err
+    assert f"--without {subset}" in err
+    monkeypatch.setattr(table1, "network_scores", broken_scores(data))
+    rows = make_table(tmp_path / "marked", "--without", subset)["rows"]
+    note = f"[trained without {subset} clips]"
+    assert [i for i, row in enumerate(rows) if note in row["name"]] == list(marked)
+
+
+def test_the_page_says_how_each_network_was_trained(made):
+    page = (made / "table1.md").read_text()
+    lines = {
+        preset: next(x for x in page.splitlines() if f"training of {preset} " in x)
+        for preset in (table1.BASELINE, table1.STRONGER)
+    }
+    resnet = lines[table1.STRONGER]
+    for fact in (
+        "AdamW with weight decay 0.01",
+        "rate 0.001 after a linear warm-up of 3 %",
+        "gradients clipped at 5",
+        "batches of 4 (2 synthetic, 2 weak)",
+        "2 steps, validated 2 times",
+        "average (decay 0.999, tail 0.1) is scored",
+    ):
+        assert fact in resnet
+    assert "Adam, rate 0.001, gradients not clipped" in lines[table1.BASELINE]
+    assert "2 synthetic, 2 weak, 2 unlabelled" in lines[table1.BASELINE]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"settings": (*SETTINGS, "alpha=0.7")},
+            r"alpha=0\.7 must be 0\.1, as .* began",
+        ),
+        ({"without": ["weak"]}, "data that it began with, and weak differ"),
+    ],
+)
+def test_a_finished_run_of_other_settings_or_data_is_not_taken_for_this_one(
+    data, made, tmp_path, changes, message
+):
+    given = {"settings": (*SETTINGS, "seed=0"), "device": "cpu"}
+    shutil.copytree(made / table1.STRONGER, tmp_path / table1.STRONGER)
+    Experiment(Desed.load(data), tmp_path, **given).fit(table1.STRONGER)
+    with pytest.raises(ValueError, match=message):
+        Experiment(Desed.load(data), tmp_path, **given | changes).fit(table1.STRONGER)

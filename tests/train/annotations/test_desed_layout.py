@@ -1,0 +1,152 @@
+"""Where DESED is found: as it is published, as it was, and what is said where it is not."""
+
+import os
+from pathlib import Path
+
+import pytest
+from small_desed import write_desed
+
+from train.annotations.desed import Desed, NoDesedError
+from train.annotations.desed_layout import nearest
+from train.annotations.desed_version import (
+    KNOWN_LISTS,
+    N_CLIPS_2019,
+    UsedSubset,
+    describe_data,
+    name_list,
+)
+from train.annotations.event_lists import read_names, read_strong, read_weak
+
+CLIPS = {"weak": 3, "unlabel_in_domain": 5, "synthetic": 4, "validation": 2}
+
+
+def n_clips(folder):
+    return {name: len(s.paths) for name, s in Desed.load(folder).subsets.items()}
+
+
+@pytest.mark.parametrize("suffix", [".tsv", ".csv"])
+@pytest.mark.parametrize("inside", ["", "dataset"])
+def test_lists_are_found_under_both_suffixes_in_the_folder_or_its_dataset(
+    tmp_path, suffix, inside
+):
+    write_desed(tmp_path / inside, suffix=suffix)
+    assert n_clips(tmp_path) == CLIPS
+    assert Desed.load(tmp_path).folder == tmp_path / inside
+
+
+@pytest.mark.parametrize("name", ["metadata", "audio"])
+def test_the_folder_of_lists_or_clips_stands_for_their_parent(tmp_path, name):
+    write_desed(tmp_path)
+    assert n_clips(tmp_path / name) == CLIPS
+
+
+@pytest.mark.parametrize(
+    "name", ["synthetic_2018", "synthetic20", "synthetic20/soundscapes"]
+)
+def test_synthetic_sets_are_found_under_their_other_names(tmp_path, name):
+    write_desed(tmp_path)
+    for old, new in (
+        ("metadata/train/synthetic.tsv", f"metadata/train/{name}.tsv"),
+        ("audio/train/synthetic", f"audio/train/{name}"),
+    ):
+        (tmp_path / new).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / old).rename(tmp_path / new)
+    assert n_clips(tmp_path) == CLIPS
+
+
+def test_the_set_of_2019_is_preferred_to_a_later_one(tmp_path):
+    write_desed(tmp_path)
+    later = tmp_path / "metadata" / "train" / "synthetic20.tsv"
+    later.write_text("filename\tonset\toffset\tevent_label\nlater.wav\t\t\t\n")
+    assert "later.wav" not in Desed.load(tmp_path).subsets["synthetic"].truth
+
+
+def test_what_is_not_found_is_told_with_the_nearest_that_exists(tmp_path):
+    write_desed(tmp_path)
+    (tmp_path / "audio" / "train" / "weak").rename(tmp_path / "audio" / "train" / "wek")
+    (tmp_path / "metadata" / "validation" / "validation.tsv").rename(
+        tmp_path / "metadata" / "validation" / "valid.tsv"
+    )
+    desed = Desed.load(tmp_path)
+    assert desed.explain_absence("synthetic") is None
+    weak = desed.explain_absence("weak")
+    assert weak == (
+        f"no clips: looked in {tmp_path} for audio/train/weak; the nearest that exists "
+        f"is {tmp_path}/audio/train/wek"
+    )
+    validation = desed.explain_absence("validation")
+    assert f"{tmp_path}/metadata/validation/valid.tsv" in validation
+    assert "metadata/validation/validation.tsv, " in validation
+
+
+def test_a_misspelt_folder_is_answered_with_the_one_that_is_like_it(tmp_path):
+    write_desed(tmp_path / "DESED_2019")
+    with pytest.raises(NoDesedError, match="There is no DESED 2019 in ") as caught:
+        Desed.load(tmp_path / "DESED-2019")
+    assert f"The nearest that exists is {tmp_path}/DESED_2019." in str(caught.value)
+
+
+def test_the_nearest_of_a_path_below_nothing_alike_is_the_folder_above(tmp_path):
+    (tmp_path / "other").mkdir()
+    assert nearest(tmp_path / "xyz" / "metadata") == tmp_path
+    (tmp_path / "file").write_text("")
+    assert nearest(tmp_path / "file" / "below") == tmp_path / "file"
+
+
+def of_2019(**changes):
+    versions = {
+        "weak": "DESED weak 2019",
+        "unlabel_in_domain": "DESED unlabelled 2019",
+        "synthetic": "DESED synthetic 2019",
+        "validation": "DESED validation 2019",
+    }
+    return [
+        UsedSubset(name, version, N_CLIPS_2019[name], N_CLIPS_2019[name])
+        for name, version in versions.items()
+        if name not in changes
+    ] + list(changes.values())
+
+
+def test_only_the_whole_of_the_known_lists_is_called_desed_2019():
+    whole = describe_data(of_2019())
+    assert whole == (
+        "Trained and measured on DESED 2019, all 19203 clips of its lists."
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "subset", "words"),
+    [
+        ("validation", UsedSubset("validation", "x", 1168, 12), "Part of DESED 2019: "),
+        ("weak", UsedSubset("weak", None, 1578, 1578), "Laid out like DESED: 19203 of"),
+        ("weak", UsedSubset("weak", "x", 12, 12), "The lists of weak are not those of"),
+    ],
+    ids=["12 of 1168", "another list", "another number"],
+)
+def test_anything_less_is_counted_and_warned_of(name, subset, words):
+    said = describe_data(of_2019(**{name: subset}))
+    assert words in said
+    assert "Trained and measured on DESED 2019" not in said
+    assert f"{name} {subset.n_used} of {subset.n_listed}" in said
+    assert said.endswith("**Warning: these figures do not compare with the report's.**")
+
+
+def test_the_real_lists_are_known_by_content_under_any_order():
+    folder = Path(os.environ.get("STREAMSED_METADATA", "nowhere"))
+    if not folder.is_dir():
+        pytest.skip("STREAMSED_METADATA must name a folder with the lists of 2019")
+    lists = {
+        "weak": read_weak(folder / "train" / "weak.tsv"),
+        "unlabel_in_domain": dict.fromkeys(
+            read_names(folder / "train" / "unlabel_in_domain.tsv")
+        ),
+        "synthetic": read_strong(folder / "train" / "synthetic.tsv"),
+        "validation": read_strong(folder / "validation" / "validation.tsv"),
+        "public": read_strong(folder / "eval" / "public.tsv"),
+    }
+    for name, clips in lists.items():
+        assert len(clips) == N_CLIPS_2019[name]
+        backwards = dict(reversed(clips.items()))
+        assert name_list(backwards) in KNOWN_LISTS.values()
+        backwards.popitem()
+        assert name_list(backwards) is None

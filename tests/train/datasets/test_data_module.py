@@ -1,0 +1,161 @@
+"""Clips made ready: what a batch holds, what is counted, what a scaling is fitted to."""
+
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+from small_desed import SMALL, SYNTHETIC, UNLABELLED, WEAK, write_desed
+from torch.utils.data import DataLoader
+
+from train.annotations.desed import Desed
+from train.config.train import TrainConfig
+from train.datasets.clips import ClipDataset
+from train.datasets.data_module import ClipSet, needed_sets
+from train.datasets.scaling import Standardize, Triple
+
+REPORT = TrainConfig(frontend=SMALL, batch_size=6)
+BASELINE = TrainConfig(
+    frontend=SMALL,
+    batch_size=8,
+    unlabelled=4,
+    system="crnn",
+    scaling="standardize",
+    augment=False,
+)
+
+
+@pytest.fixture
+def root(tmp_path):
+    return write_desed(tmp_path / "desed")
+
+
+@pytest.fixture
+def load(root, tmp_path):
+    def run(config, **options):
+        return ClipSet.load(
+            Desed.load(root), config, cache=tmp_path / "cache", **options
+        )
+
+    return run
+
+
+def drawn(clips, n_batches, config, monkeypatch):
+    """Which clips some batches hold, by their names, batch by batch."""
+    real = ClipDataset.__getitem__
+
+    def named(self, index):
+        return {**real(self, index), "name": self.names[index]}
+
+    monkeypatch.setattr(ClipDataset, "__getitem__", named)
+    loader = DataLoader(
+        clips.training, config.batch_size, sampler=range(n_batches * config.batch_size)
+    )
+    return list(loader)
+
+
+def test_a_batch_of_the_report_is_half_synthetic_half_weak_and_every_clip_comes(
+    load, monkeypatch
+):
+    batches = drawn(load(REPORT), 4, REPORT, monkeypatch)
+    for batch in batches:
+        assert batch["strong"].tolist() == 3 * [True] + 3 * [False]
+        assert batch["labelled"].all()
+        assert {name[0] for name in batch["name"][:3]} == {"s"}
+        assert {name[0] for name in batch["name"][3:]} == {"w"}
+    seen = {name for batch in batches for name in batch["name"]}
+    assert seen == SYNTHETIC.keys() | WEAK.keys()
+
+
+def test_a_batch_of_the_baseline_is_a_quarter_strong_a_quarter_weak_half_unlabelled(
+    load, monkeypatch
+):
+    batches = drawn(load(BASELINE), 4, BASELINE, monkeypatch)
+    for batch in batches:
+        assert batch["strong"].tolist() == 2 * [True] + 6 * [False]
+        assert batch["labelled"].tolist() == 4 * [True] + 4 * [False]
+        assert [name[0] for name in batch["name"]] == list("sswwuuuu")
+    seen = {name for batch in batches for name in batch["name"]}
+    assert seen == SYNTHETIC.keys() | WEAK.keys() | set(UNLABELLED)
+
+
+def test_events_are_counted_in_the_synthetic_clips_and_tags_in_the_weak_ones(load):
+    clips = load(REPORT)
+    assert clips.labels == ("Cat", "Dog")
+    assert clips.strong_counts == [1, 4]
+    assert clips.weak_counts == [3, 1]
+
+
+def test_the_baselines_scaling_is_fitted_to_all_three_training_sets(load, tmp_path):
+    clips = load(BASELINE)
+    parts = [part for part, _ in clips.training._parts]
+    frames = [part.features.read(name) for part in parts for name in part.names]
+    assert len(frames) == len(SYNTHETIC) + len(WEAK) + len(UNLABELLED)
+    assert clips.scaling == Standardize.fit(frames, top_db=SMALL.top_db)
+    assert isinstance(load(REPORT).scaling, Triple)
+
+
+def test_clips_of_a_list_keep_their_names_and_lengths(load, root):
+    noise = np.random.default_rng(0).uniform(-1, 1, 16000)
+    soundfile.write(root / "audio" / "validation" / "v1.wav", noise[:3000], 8000)
+    clips = load(REPORT)
+    assert clips.validation.names == ("v0.wav", "v1.wav")
+    assert clips.validation.n_samples == (8000, 6000)
+    soundfile.write(root / "audio" / "validation" / "v1.wav", noise, 8000)
+    # Two seconds, of which a segment holds 64 hops of 160 samples.
+    assert load(REPORT).validation.n_samples == (8000, 64 * 160)
+
+
+@pytest.mark.parametrize("config", [REPORT, BASELINE], ids=["report", "baseline"])
+@pytest.mark.parametrize("name", ["synthetic", "validation", "weak"])
+@pytest.mark.parametrize("loss", ["list", "clips", "unreadable"])
+def test_a_set_without_clips_is_refused_with_where_it_was_looked_for(
+    load, root, config, name, loss
+):
+    parent = "validation" if name == "validation" else "train"
+    audio = root / "audio" / (name if name == "validation" else f"train/{name}")
+    if loss == "list":
+        (root / "metadata" / parent / f"{name}.tsv").unlink()
+        looked = f"no list: looked in {root} for metadata/{parent}/{name}.tsv"
+    elif loss == "clips":
+        shutil.rmtree(audio)
+        looked = f"no clips: looked in {root} for {audio.relative_to(root)}"
+    else:
+        for path in audio.iterdir():
+            path.write_bytes(b"RIFF")
+        looked = "no clip that can be read"
+    with pytest.raises(ValueError, match=f"must hold {name} clips") as caught:
+        load(config)
+    assert looked in str(caught.value)
+    assert ("--without" in str(caught.value)) is (name == "weak")
+
+
+def test_unlabelled_clips_are_missed_by_the_baseline_alone(load, root):
+    shutil.rmtree(root / "audio" / "train" / "unlabel_in_domain")
+    assert len(load(REPORT).validation.segments) == 2
+    with pytest.raises(ValueError, match="must hold unlabel_in_domain clips"):
+        load(BASELINE)
+
+
+def test_what_is_done_without_is_not_trained_on_even_where_it_is_there(
+    load, monkeypatch
+):
+    batches = drawn(load(REPORT, without=["weak"]), 2, REPORT, monkeypatch)
+    assert all(batch["strong"].all() for batch in batches)
+    assert load(REPORT, without=["weak"]).weak_counts == [0, 0]
+    assert [each.name for each in load(REPORT, without=["weak"]).used] == [
+        "synthetic",
+        "validation",
+    ]
+
+
+def test_only_what_the_report_can_do_without_may_be_left_out():
+    with pytest.raises(ValueError, match="without=synthetic must be one of weak, "):
+        needed_sets(REPORT, ["synthetic"])
+
+
+def test_what_was_used_is_counted_after_the_clips_were_read(load, root):
+    (root / "audio" / "train" / "weak" / "w1.wav").write_bytes(b"RIFF")
+    (root / "audio" / "train" / "synthetic" / "s1.wav").unlink()
+    used = {each.name: (each.n_used, each.n_listed) for each in load(REPORT).used}
+    assert used == {"synthetic": (3, 4), "weak": (2, 3), "validation": (2, 2)}

@@ -1,0 +1,132 @@
+"""Where the lists and clips of DESED 2019 lie, in the forms in which people have them.
+
+    DIR/metadata/train/weak.tsv                filename event_labels
+    DIR/metadata/train/unlabel_in_domain.tsv   filename
+    DIR/metadata/train/synthetic.tsv           filename onset offset event_label
+    DIR/metadata/validation/validation.tsv     filename onset offset event_label
+    DIR/metadata/eval/public.tsv               filename onset offset event_label
+    DIR/audio/train/weak/*.wav  ...            beside, under the names of the lists
+
+Until January 2020 the lists were called `.csv` (with tabs inside all the same), the
+challenge's repository holds all of this in `dataset/`, the `desed` package puts the
+validation clips into `audio/validation/validation`, and synthetic sets carry their year.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+LAYOUT = {
+    "weak": ("metadata/train/weak.tsv", ("audio/train/weak",)),
+    "unlabel_in_domain": (
+        "metadata/train/unlabel_in_domain.tsv",
+        ("audio/train/unlabel_in_domain",),
+    ),
+    "synthetic": ("metadata/train/synthetic.tsv", ("audio/train/synthetic",)),
+    "validation": (
+        "metadata/validation/validation.tsv",
+        ("audio/validation", "audio/validation/validation"),
+    ),
+    "public": ("metadata/eval/public.tsv", ("audio/eval/public",)),
+}
+"""Subset to its list and the folders that its clips may lie in."""
+
+OTHER_NAMES = {
+    "synthetic": (
+        "synthetic_2018",
+        "synthetic20",
+        "synthetic20/soundscapes",
+        "synthetic21_train/soundscapes",
+    )
+}
+"""Names of a subset that are looked for after its own, for its list and its clips."""
+
+SUFFIXES = (".tsv", ".csv")
+"""Of lists; the second was in use before January 2020."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a subset lies, or was looked for.
+
+    Parameters
+    ----------
+    lists : tuple of Path
+        Every file that its list may be, the likeliest first.
+    audio : tuple of Path
+        Every folder that its clips may lie in.
+    """
+
+    lists: tuple[Path, ...]
+    audio: tuple[Path, ...]
+
+    @property
+    def list_file(self) -> Path | None:
+        """The first of the lists that exists; None if none does."""
+        return next((path for path in self.lists if path.is_file()), None)
+
+
+def find_root(folder: Path) -> Path:
+    """Find the folder that holds `metadata` and `audio`: this one, or one next to it.
+
+    Returns
+    -------
+    Path
+        `folder`, its `dataset`, or its parent if it is itself `metadata` or `audio`;
+        `folder` if none of them holds a list.
+    """
+    candidates = [folder, folder / "dataset"]
+    if folder.name in ("metadata", "audio"):
+        candidates.append(folder.parent)
+    for root in candidates:
+        if any(place_of(root, name).list_file for name in LAYOUT):
+            return root
+    return folder
+
+
+def place_of(root: Path, name: str) -> Place:
+    """List where a subset of `LAYOUT` may lie below a root."""
+    tsv, audio = LAYOUT[name]
+    stem = tsv.removesuffix(".tsv")
+    stems = [stem]
+    folders = list(audio)
+    for other in OTHER_NAMES.get(name, ()):
+        stems.append(stem.removesuffix(name) + other)
+        folders.append(audio[0].removesuffix(name) + other)
+    lists = (root / f"{each}{suffix}" for each in stems for suffix in SUFFIXES)
+    return Place(tuple(lists), tuple(root / each for each in folders))
+
+
+def nearest(path: Path) -> Path:
+    """Find what exists and is most like a path that does not.
+
+    Returns
+    -------
+    Path
+        In the deepest folder above it that exists, the entry whose name is most like the
+        one that is missing there; that folder, if no name is like it.
+    """
+    above = path.absolute()
+    missing = above.name
+    while not above.exists():
+        missing, above = above.name, above.parent
+    if not above.is_dir():
+        return above
+    names = [entry.name for entry in above.iterdir()]
+    alike = get_close_matches(missing, names, n=1, cutoff=0.5)
+    return above / alike[0] if alike else above
+
+
+def describe_search(paths: Sequence[Path], root: Path) -> str:
+    """Say in a clause where something was looked for, and what exists that is nearest."""
+    looked = ", ".join(_relative(paths, root))
+    return (
+        f"looked in {root} for {looked}; the nearest that exists is {nearest(paths[0])}"
+    )
+
+
+def _relative(paths: Iterable[Path], root: Path) -> list[str]:
+    return [str(path.relative_to(root)) for path in paths]
