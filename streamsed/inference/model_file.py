@@ -17,12 +17,15 @@ from typing import Any
 
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
 from streamsed.inference.archive import Archive
+from streamsed.inference.operating_points import OperatingPoint, choose_point
 from streamsed.inference.trust import SHIPPED, origin
 from streamsed.strict_json import read_json
 
 FORMAT_VERSION = 1
 INFO_NAME = "streamsed.json"
 MAX_LABELS = 2000
+MAX_POINTS = 100
+"""Operating points."""
 MAX_NAME = 200
 """Characters of a label, and of the model's name."""
 
@@ -51,6 +54,9 @@ class ModelInfo:
         Trained numbers in the network.
     gmac : float
         Billions of multiplications for one segment.
+    operating_points : tuple of OperatingPoint
+        Other thresholds than `post`, for other sensitivities and settlings. Empty in
+        older files; see `operating_point`.
     """
 
     name: str
@@ -63,6 +69,7 @@ class ModelInfo:
     engines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     parameters: int = 0
     gmac: float = 0.0
+    operating_points: tuple[OperatingPoint, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the labels, and the settings that depend on them or on each other."""
@@ -77,8 +84,38 @@ class ModelInfo:
         if not labels or len(set(labels)) < len(labels):
             raise ValueError(f"labels={labels[:20]} must be at least one, each once")
         self.stream.check(self.frontend)
-        for setting in fields(self.post):
-            self.post.per_label(setting.name, labels)
+        for post in (self.post, *(point.post for point in self.operating_points)):
+            for setting in fields(post):
+                post.per_label(setting.name, labels)
+        for point in self.operating_points:
+            for label in point.false_alarms:
+                if label not in labels:
+                    raise ValueError(f"false_alarms names the unknown label {label!r}")
+
+    def operating_point(
+        self, *, sensitivity: str = "normal", settle: float | None = None
+    ) -> OperatingPoint:
+        """Return the thresholds for a sensitivity, and for when scores settle.
+
+        Parameters
+        ----------
+        sensitivity : str
+            "low", "normal" or "high".
+        settle : float or None
+            Seconds; None is the model's own.
+
+        Raises
+        ------
+        ValueError
+            There is no such sensitivity.
+        """
+        own = OperatingPoint("normal", self.stream.settled, self.post, {})
+        return choose_point(
+            (*self.operating_points, own),
+            self.labels,
+            sensitivity=sensitivity,
+            settle=self.stream.settled if settle is None else settle,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as a dict that JSON can hold, with the format's version."""
@@ -94,6 +131,7 @@ class ModelInfo:
             "engines": {name: dict(record) for name, record in self.engines.items()},
             "parameters": self.parameters,
             "gmac": self.gmac,
+            "operating_points": [point.to_dict() for point in self.operating_points],
         }
 
     @classmethod
@@ -117,6 +155,13 @@ class ModelInfo:
         engines = _of_kind({"engines": {}, **info}, "engines", dict)
         for name, record in engines.items():
             _check_record(name, record)
+        points = _of_kind({"operating_points": [], **info}, "operating_points", list)
+        if len(points) > MAX_POINTS:
+            raise ValueError(
+                f"{len(points)} operating points must be {MAX_POINTS} at most"
+            )
+        if not all(isinstance(point, dict) for point in points):
+            raise ValueError("its operating points must be tables")
         return cls(
             name=_of_kind(info, "name", str),
             labels=tuple(labels),
@@ -128,6 +173,7 @@ class ModelInfo:
             engines=engines,
             parameters=_of_kind(info, "parameters", int),
             gmac=float(_of_kind(info, "gmac", int, float)),
+            operating_points=tuple(OperatingPoint.from_dict(point) for point in points),
         )
 
     @classmethod

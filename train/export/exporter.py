@@ -8,7 +8,7 @@ accepted only after it was read back and agreed with the network it came from.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
 from streamsed.inference.model_file import ModelFile, ModelInfo
+from streamsed.inference.operating_points import OperatingPoint
 from streamsed.inference.trust import note_exported
 from train.datasets.scaling import Triple
 from train.export.engine_check import (
@@ -51,6 +52,7 @@ def export_model(
     post: PostConfig | None = None,
     scores: Mapping[str, Any] | None = None,
     provenance: Mapping[str, Any] | None = None,
+    operating_points: Sequence[OperatingPoint] = (),
 ) -> ModelInfo:
     """Write a network in one of its forms and check it.
 
@@ -70,6 +72,8 @@ def export_model(
         Thresholds to ship.
     scores, provenance : mapping, optional
         What it scored on which data; what trained it on which data.
+    operating_points : sequence of OperatingPoint
+        Thresholds for other sensitivities and settlings to ship.
 
     Returns
     -------
@@ -86,7 +90,14 @@ def export_model(
         raise ValueError(
             f"scaling={trained.scaling.name} must be triple, which is the runtime's"
         )
-    info = describe(trained, name, post or PostConfig(), scores or {}, provenance or {})
+    info = describe(
+        trained,
+        name,
+        post or PostConfig(),
+        scores or {},
+        provenance or {},
+        operating_points,
+    )
     suffix = EXPORT_FORMATS[to].suffix if to != TORCHSCRIPT else output.suffix
     if output.suffix != suffix:
         raise ValueError(f"output={output} must end in {suffix} for --to {to}")
@@ -159,6 +170,7 @@ def describe(
     post: PostConfig,
     scores: Mapping[str, Any],
     provenance: Mapping[str, Any],
+    operating_points: Sequence[OperatingPoint] = (),
 ) -> ModelInfo:
     """Collect what a model file says of itself."""
     config = trained.config
@@ -180,6 +192,7 @@ def describe(
         training=training,
         parameters=sum(p.numel() for p in trained.network.parameters()),
         gmac=count_gmac(trained.network, config.frontend),
+        operating_points=tuple(operating_points),
     )
     # As a file gives it back: JSON knows no tuples.
     return ModelInfo.from_dict(json.loads(json.dumps(info.to_dict())))
