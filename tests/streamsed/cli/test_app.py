@@ -67,7 +67,7 @@ def test_file_help_names_every_option(streamsed):
 def test_info_says_what_a_model_detects(streamsed, model_path):
     run = streamsed("info", model_path)
     assert run.returncode == 0
-    assert "Speech, Dog" in run.stdout
+    assert {"Speech", "Dog"} < {line.split(" ")[0] for line in run.stdout.splitlines()}
     assert "event F1 (%)" in run.stdout
 
 
@@ -284,7 +284,7 @@ def test_scores_that_cannot_be_written_cost_only_their_own_recording(
         (["--nosuch"], ["--nosuch", "streamsed file --help"]),
         (["--format", "xml"], ["--format=xml", "raven"]),
         (["--model", "nosuch"], ["model=nosuch", "path of a model file"]),
-        (["-o", "none/out.tsv"], ["--output=none/out.tsv", "make", "none first"]),
+        (["-o", "a.wav/out.tsv"], ["--output=a.wav/out.tsv", "a.wav is a file"]),
         (["b.flac", "-f", "audacity", "-o", "x.txt"], ["--output=x.txt", "a folder"]),
     ],
 )
