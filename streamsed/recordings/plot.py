@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamsed.atomic_write import replacing
+from streamsed.config import FrontendConfig
+from streamsed.events import Event
 from streamsed.inference.model_file import ModelInfo
 from streamsed.installation import install_command
 from streamsed.recordings.detection import Detection
+from streamsed.samples import Float32
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 MAX_DURATION = 3600.0
 """Seconds; a longer recording shows nothing in one picture and fills the memory."""
@@ -52,48 +59,61 @@ def plot_detection(path: Path, found: Detection, info: ModelInfo) -> None:
         raise ValueError(
             f"{found.recording.path} must be longer for --plot; it is empty"
         )
-    frontend, scores = info.frontend, found.trace.scores
-    n_score_frames = len(scores)
-    end = n_score_frames * frontend.score_frame_duration
+    duration = info.frontend.score_frame_duration
+    end = len(found.trace.scores) * duration
     width = float(np.clip(end * 0.5, 8, 40))
     figure = Figure(figsize=(width, 7), layout="constrained")
     mel, mask, lanes = figure.subplots(3, 1, sharex=True, height_ratios=[4, 1, 4])
+    _draw_frames(mel, found.trace.frames, end, info.frontend)
+    mel.set_title(_printable(found.recording.name), parse_math=False)
+    region = found.trace.region
+    times = (np.arange(len(region)) + 0.5) * duration
+    mask.fill_between(times, region, color="tab:gray", alpha=0.6, linewidth=0)
+    mask.set(ylim=(0, 1), ylabel="self-mask")
+    _draw_lanes(lanes, found.trace.scores, end, found.events, info.labels)
+    with replacing(path) as scratch, warnings.catch_warnings():
+        # A character that the font lacks is drawn as a box; that is no news.
+        warnings.filterwarnings("ignore", message="Glyph")
+        figure.savefig(scratch, format="png", dpi=100)
 
-    picture = _pooled(found.trace.frames, n_columns=4000)
-    mel.imshow(
+
+def _draw_frames(
+    axes: Axes, frames: Float32, end: float, frontend: FrontendConfig
+) -> None:
+    """Draw the log-mel, down to the floor that the network sees."""
+    picture = _pooled(frames, n_columns=4000)
+    axes.imshow(
         np.maximum(picture, picture.max() - frontend.top_db).T,
         origin="lower",
         aspect="auto",
         extent=(0, end, 0, frontend.n_mels),
         cmap="magma",
     )
-    mel.set(ylabel="mel band")
-    mel.set_title(_printable(found.recording.name), parse_math=False)
+    axes.set(ylabel="mel band")
 
-    times = (np.arange(n_score_frames) + 0.5) * frontend.score_frame_duration
-    mask.fill_between(
-        times, found.trace.region, color="tab:gray", alpha=0.6, linewidth=0
-    )
-    mask.set(ylim=(0, 1), ylabel="self-mask")
 
-    lanes.imshow(
+def _draw_lanes(
+    axes: Axes,
+    scores: Float32,
+    end: float,
+    events: Sequence[Event],
+    labels: Sequence[str],
+) -> None:
+    """Draw a lane for each label: scores as shades, events as bars."""
+    axes.imshow(
         scores.T,
         aspect="auto",
-        extent=(0, end, len(info.labels) - 0.5, -0.5),
+        extent=(0, end, len(labels) - 0.5, -0.5),
         cmap="Blues",
         vmin=0,
         vmax=1,
         interpolation="nearest",
     )
-    for event in found.events:
-        lane = info.labels.index(event.label)
-        lanes.plot([event.onset, event.offset], [lane, lane], color="tab:red", lw=4)
-    lanes.set(xlabel="seconds", xlim=(0, end), yticks=range(len(info.labels)))
-    lanes.set_yticklabels(info.labels, parse_math=False)
-    with replacing(path) as scratch, warnings.catch_warnings():
-        # A character that the font lacks is drawn as a box; that is no news.
-        warnings.filterwarnings("ignore", message="Glyph")
-        figure.savefig(scratch, format="png", dpi=100)
+    for event in events:
+        lane = labels.index(event.label)
+        axes.plot([event.onset, event.offset], [lane, lane], color="tab:red", lw=4)
+    axes.set(xlabel="seconds", xlim=(0, end), yticks=range(len(labels)))
+    axes.set_yticklabels(labels, parse_math=False)
 
 
 def _printable(name: str) -> str:
@@ -101,9 +121,9 @@ def _printable(name: str) -> str:
     return " ".join(os.fsencode(name).decode(errors="replace").split())
 
 
-def _pooled(frames: NDArray[np.float32], *, n_columns: int) -> NDArray[np.float32]:
+def _pooled(frames: Float32, *, n_columns: int) -> Float32:
     """Take maxima over equal spans of frames, so that at most `n_columns` remain."""
     span = -(-len(frames) // n_columns)
     padded = np.pad(frames, ((0, -len(frames) % span), (0, 0)), mode="edge")
-    pooled: NDArray[np.float32] = padded.reshape(-1, span, frames.shape[1]).max(axis=1)
+    pooled: Float32 = padded.reshape(-1, span, frames.shape[1]).max(axis=1)
     return pooled

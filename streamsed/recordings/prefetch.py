@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
-Source = TypeVar("Source")
+Origin = TypeVar("Origin")
 
 
 class Prefetch(Generic[Item]):
@@ -81,12 +81,12 @@ class Prefetch(Generic[Item]):
 
 
 def prefetch_each(
-    sources: Iterable[Source],
-    iterate: Callable[[Source], Iterable[Item]],
+    sources: Iterable[Origin],
+    iterate: Callable[[Origin], Iterable[Item]],
     *,
     n_begun: int,
     length: int,
-) -> Generator[tuple[Source, Prefetch[Item]]]:
+) -> Generator[tuple[Origin, Prefetch[Item]]]:
     """Begin several iterations ahead of the one that is read.
 
     Parameters
@@ -106,7 +106,7 @@ def prefetch_each(
         In the order of the sources; the items of one are closed when the next is asked
         for, and all when the generator is.
     """
-    begun: deque[tuple[Source, Prefetch[Item]]] = deque()
+    begun: deque[tuple[Origin, Prefetch[Item]]] = deque()
     waiting = iter(sources)
     try:
         while True:
@@ -124,7 +124,7 @@ def prefetch_each(
 
 
 def _late(
-    iterate: Callable[[Source], Iterable[Item]], source: Source
+    iterate: Callable[[Origin], Iterable[Item]], source: Origin
 ) -> Iterator[Item]:
     """Call `iterate` when the first item is asked for: in the thread."""
     yield from iterate(source)

@@ -25,7 +25,7 @@ from train.metrics.psds import PsdRoc, psd_rocs
 from train.metrics.psds_points import operating_point_rocs
 from train.metrics.scorecard import Scorecard, score_lists
 
-Clips = Mapping[str, Sequence[Event]]
+EventLists = Mapping[str, Sequence[Event]]
 
 WIDTH = 100
 """Columns of the table where a terminal has fewer."""
@@ -135,28 +135,19 @@ def evaluate(
     when the clips are drawn anew. A label without output counts 0; a label that the
     reference does not name is left out of the macro mean, and named.
     """
-    if name is not None and model is not None:
-        raise ValueError(f"--model {model} must be left out beside MODEL {name}")
-    model = name if model is None else model
+    model = _one_model(name, model)
     if continuous:
         if model is None or not soundbank:
             raise ValueError("--continuous must come with MODEL and --soundbank DIR")
-        drawn = Drawn(
-            tuple(soundbank),
-            split,
-            tuple(blueprint or ()),
-            even_labels,
-            recordings,
-            minutes,
-            seed,
-        )
+        banks, lists = tuple(soundbank), tuple(blueprint or ())
+        drawn = Drawn(banks, split, lists, even_labels, recordings, minutes, seed)
         measure_model(model, device, drawn, json_file)
         return
     if reference is None:
         raise ValueError(
             "--reference R.tsv must name the truth (or --continuous what to mix)"
         )
-    truth: Clips = read_strong(reference)
+    truth: EventLists = read_strong(reference)
     if not truth:
         raise ValueError(f"reference={reference} must list clips, and lists none")
     notes = [f"{reference}: {name_list(truth) or f'unknown list {digest(truth)}'}"]
@@ -175,13 +166,13 @@ def evaluate(
             )
         found = read_strong(estimated)
         if model is not None:
-            heard = {name: truth[name] for name in truth if name in found}
-            if len(heard) < len(truth):
+            n_listed = len(truth)
+            truth = {name: events for name, events in truth.items() if name in found}
+            if len(truth) < n_listed:
                 notes.append(
-                    f"{len(truth) - len(heard)} of {len(truth)} clips are not in {audio} "
-                    "or cannot be read, and were left out"
+                    f"{n_listed - len(truth)} of {n_listed} clips are not in {audio} or "
+                    "cannot be read, and were left out"
                 )
-            truth = heard
         card = score_lists(truth, found)
         if operating_points is not None:
             notes.append(f"PSDS is that of the operating points in {operating_points}")
@@ -191,6 +182,13 @@ def evaluate(
     _show(card)
     if json_file is not None:
         write(json_file, [json.dumps(card.to_dict(), indent=1) + "\n"])
+
+
+def _one_model(name: str | None, model: str | None) -> str | None:
+    """Take the model from either place."""
+    if name is not None and model is not None:
+        raise ValueError(f"--model {model} must be left out beside MODEL {name}")
+    return name if model is None else model
 
 
 def _run(
@@ -223,7 +221,7 @@ def _run(
 
 
 def _rocs(
-    truth: Clips,
+    truth: EventLists,
     lengths: Mapping[str, float] | None,
     scores: Path | None,
     points: Path | None,
@@ -252,7 +250,7 @@ def _rocs(
     return psd_rocs(reference, tables, labels, durations=known)
 
 
-def _lengths(truth: Clips, lengths: Mapping[str, float]) -> list[float]:
+def _lengths(truth: EventLists, lengths: Mapping[str, float]) -> list[float]:
     missing = [name for name in truth if name not in lengths]
     if missing:
         raise ValueError(

@@ -38,7 +38,7 @@ PLAIN_POST = PostConfig(min_gap=0.0, min_duration=0.0)
 VALIDATION, PUBLIC = "validation", "public"
 """Lists that are scored."""
 
-Clips = list[list[Event]]
+EventsByClip = list[list[Event]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ SYSTEMS = (
 class Scored:
     """What was found in each clip of a list, and what that scores."""
 
-    events: Clips
+    events: EventsByClip
     f1: F1
     intervals: Intervals
 
@@ -227,13 +227,13 @@ def _find(
     recordings: EvaluationSet,
     grids: tuple[FrontendConfig, FrontendConfig],
     tuned: PostConfig,
-) -> dict[str, Clips]:
+) -> dict[str, EventsByClip]:
     """Turn the scores of a list into the events of every system, by its key."""
     labels = recordings.labels
     base_grid, grid = grids
     lengths = recordings.lengths(grid)
 
-    def events(each: Sequence[Scores], post: PostConfig) -> Clips:
+    def events(each: Sequence[Scores], post: PostConfig) -> EventsByClip:
         return [
             scores_to_events(table, labels, post, grid, n_samples=n)
             for table, n in zip(each, lengths, strict=True)
@@ -256,7 +256,7 @@ def _find(
     return {system.key: each for system, each in zip(SYSTEMS, found, strict=True)}
 
 
-def _scored(events: Clips, recordings: EvaluationSet) -> Scored:
+def _scored(events: EventsByClip, recordings: EvaluationSet) -> Scored:
     counts = event_counts(recordings.reference, events, recordings.labels)
     return Scored(events, counts.f1(), counts.bootstrap())
 
@@ -278,7 +278,9 @@ def _rocs(
     return ()
 
 
-def _dealt(events: Clips, lengths: Sequence[int], sample_rate: int) -> Clips:
+def _dealt(
+    events: EventsByClip, lengths: Sequence[int], sample_rate: int
+) -> EventsByClip:
     """Give each clip the events found in the next one: right only by chance.
 
     What would reach past the end of a clip is cut off there.

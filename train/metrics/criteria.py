@@ -20,9 +20,8 @@ import numpy as np
 
 from streamsed.events import Event
 from train.metrics.f1 import F1, Counts
-from train.metrics.intervals import Spans, is_covered, merge_overlaps
+from train.metrics.intervals import Clips, Spans, is_covered, merge_overlaps
 
-Clips = Sequence[Sequence[Event]]
 COLLAR = 0.2
 """Seconds that an onset, and at least that an offset, may be off."""
 OFFSET_COLLAR_RATE = 0.2

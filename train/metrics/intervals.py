@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from streamsed.events import Event
 
 Spans = list[tuple[float, float]]
+Clips = Sequence[Sequence[Event]]
+"""Events clip by clip, in the order of the clips."""
 
 
 def is_covered(span: tuple[float, float], by: Spans, share: float) -> bool:

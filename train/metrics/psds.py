@@ -31,11 +31,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsed.config import FrontendConfig
-from streamsed.events import Event
-from train.metrics.intervals import merge_overlaps
+from train.metrics.intervals import Clips, merge_overlaps
 
 Floats = NDArray[np.float64]
-Clips = Sequence[Sequence[Event]]
 
 MAX_FALSE_ALARMS = 100.0
 """Per hour; where the curve ends."""

@@ -14,11 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamsed.events import Event
-from train.metrics.intervals import Spans, is_covered, merge_overlaps
+from train.metrics.intervals import Clips, Spans, is_covered, merge_overlaps
 from train.metrics.psds import (
     MAX_FALSE_ALARMS,
     SCENARIOS,
-    Clips,
     Floats,
     PsdRoc,
     Scenario,

@@ -17,7 +17,8 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-Samples = NDArray[np.float32]
+from streamsed.samples import Float32
+
 SPEED = (0.8, 1.25)
 LOW_PASS = 0.4
 """Probability of a low-pass between 3 and 14 kHz."""
@@ -27,7 +28,7 @@ CODEC = 0.1
 """Probability of a lossy codec."""
 
 
-def vary(samples: Samples, rng: np.random.Generator, sample_rate: int) -> Samples:
+def vary(samples: Float32, rng: np.random.Generator, sample_rate: int) -> Float32:
     """Return a recording at another speed, through another filter, room and codec.
 
     Parameters
@@ -63,7 +64,7 @@ def vary(samples: Samples, rng: np.random.Generator, sample_rate: int) -> Sample
             60.0 * np.log2(np.maximum(frequencies, 1.0) / cutoff), 0.0, 90.0
         )
     spectrum *= 10.0 ** (gain / 20.0)
-    result = cast(Samples, np.fft.irfft(spectrum, n_fft)[:length].astype(np.float32))
+    result = cast(Float32, np.fft.irfft(spectrum, n_fft)[:length].astype(np.float32))
     return through_codec(result, rng, sample_rate) if rng.random() < CODEC else result
 
 
@@ -82,8 +83,8 @@ def room_response(rng: np.random.Generator, sample_rate: int) -> NDArray[np.floa
 
 
 def through_codec(
-    samples: Samples, rng: np.random.Generator, sample_rate: int
-) -> Samples:
+    samples: Float32, rng: np.random.Generator, sample_rate: int
+) -> Float32:
     """Encode with MP3 or Vorbis at a low rate and decode again."""
     container, subtype = [("MP3", "MPEG_LAYER_III"), ("OGG", "VORBIS")][rng.integers(2)]
     peak = max(float(np.abs(samples).max(initial=0.0)), 1e-9)
@@ -98,4 +99,4 @@ def through_codec(
     )
     file.seek(0)
     decoded, _ = soundfile.read(file, dtype="float32")
-    return cast(Samples, decoded * np.float32(1.25 * peak))
+    return cast(Float32, decoded * np.float32(1.25 * peak))
