@@ -30,9 +30,9 @@ from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelFile, ModelInfo, find_model
 from streamsed.live.auto_step import MAX_LOAD, segment_cost, shortest_step
 from streamsed.live.clips import ClipSink
-from streamsed.live.commands import ExecSink
+from streamsed.live.exec_sink import ExecSink
+from streamsed.live.json_lines import JsonLines
 from streamsed.live.listener import Listener
-from streamsed.live.log import JsonLines
 from streamsed.live.sinks import QueuedSink, Sink
 from streamsed.live.view import LiveView, summary_table
 from streamsed.terminal import say

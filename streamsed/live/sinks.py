@@ -1,8 +1,8 @@
 """Who is told of events while one listens: a pipe, a log, another program, a folder.
 
 None of them can hold up the detection of live sound: what is slow runs in a thread of its
-own behind a queue of fixed length, and what does not fit is counted and told. `log`,
-`commands` and `clips` beside this module have the sinks themselves.
+own behind a queue of fixed length, and what does not fit is counted and told. `json_lines`,
+`exec_sink` and `clips` beside this module have the sinks themselves.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from writer import write_many
 from streamsed.events import Event
 from streamsed.live.background import Worker
 from streamsed.live.clips import ClipSink
-from streamsed.live.commands import ExecSink
-from streamsed.live.log import JsonLines
+from streamsed.live.exec_sink import ExecSink
+from streamsed.live.json_lines import JsonLines
 from streamsed.live.sinks import QueuedSink
 from streamsed.pipeline.lifecycle import EventUpdate
 
