@@ -68,6 +68,9 @@ class Endless:
         self._left -= len(chunk)
         return [Piece(chunk)]
 
+    def wait(self, n_samples: int, timeout: float) -> None:
+        """Never wait: the next piece is there."""
+
     def notices(self) -> list[str]:
         """Have nothing to say."""
         return []

@@ -109,6 +109,11 @@ class Detector:
         return self._extractor.latency + frames * length
 
     @property
+    def n_due(self) -> int:
+        """Samples until the next score frame is complete; fewer bring nothing new."""
+        return self._extractor.n_due
+
+    @property
     def n_skipped(self) -> int:
         """Segments that were left out in a hurry since the recording began."""
         return self._extractor.n_skipped

@@ -1,10 +1,12 @@
 """One open stream of a microphone.
 
-The audio callback copies into a `Ring` and counts, nothing else: no lock, no waiting.
+The audio callback copies into a `Ring` and counts, nothing else: it waits for nobody. Who
+waits for samples says for how many, and is woken once they are there.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from typing import Any
@@ -53,6 +55,9 @@ class Capture:
         self.began = 0.0  # when the first sample was heard
         self._expected = 0.0  # driver's time of the next block
         self._excused = 0.0
+        self._n_wanted = 0  # samples that the reader waits for
+        self._enough = threading.Lock()  # held until they are there
+        self._enough.acquire()
         try:
             with quiet():
                 self._stream = sounddevice.InputStream(
@@ -77,6 +82,15 @@ class Capture:
         late = time.monotonic() - max(self.last_callback, self._excused) > limit
         return late or not self._stream.active
 
+    def wait(self, n_samples: int, timeout: float) -> None:
+        """Return once so many samples per channel wait in the ring, or after `timeout`."""
+        end = time.monotonic() + timeout
+        self._n_wanted = n_samples
+        while self.ring.n_waiting < n_samples:
+            left = end - time.monotonic()
+            if left <= 0 or not self._enough.acquire(timeout=left):
+                return
+
     def excuse(self) -> None:
         """Let the device be late: it was the program that stood still."""
         self._excused = time.monotonic()
@@ -99,4 +113,6 @@ class Capture:
         if not self.ring.n_written:
             self.began = now - n_samples / self.rate
         self.ring.write(block)
+        if self.ring.n_waiting >= self._n_wanted and self._enough.locked():
+            self._enough.release()  # nobody else does, so this never fails
         self.last_callback = now

@@ -106,6 +106,14 @@ class Microphone:
             pieces += self._lose(self._capture)
         return [piece for piece in pieces if len(piece.samples)]
 
+    def wait(self, n_samples: int, timeout: float) -> None:
+        """Wait until the device gave so many samples more, as they are read."""
+        if self._capture is None:
+            time.sleep(timeout)
+        else:
+            n_captured = -(-n_samples * self.capture_rate // self._sample_rate)
+            self._capture.wait(n_captured, timeout)
+
     def notices(self) -> list[str]:
         """Return what people should know of the device, each sentence once."""
         notices, self._notices = self._notices, []

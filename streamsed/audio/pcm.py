@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import array
+import fcntl
 import os
 import select
+import termios
+import time
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -19,6 +23,11 @@ PCM_FORMATS: dict[str, tuple[np.dtype[Any], float]] = {
     "f32": (np.dtype("<f4"), 1.0),
 }
 """Raw sample formats by name: their dtype and the factor to full scale 1."""
+
+READ_SIZE = 1 << 16
+"""Bytes that are read at once, as many as a pipe usually holds."""
+SHORTEST_WAIT = 0.005
+"""Seconds between two looks at a pipe that is written to in small pieces."""
 
 
 MAX_CHANNELS = 1024
@@ -70,6 +79,7 @@ class PcmSource:
         self._in_use = InUse("PcmSource")
         self.name = "standard input"
         self.capture_rate = capture_rate
+        self._sample_rate = sample_rate
         self._descriptor = stream.fileno()
         self._dtype, self._scale = PCM_FORMATS[format_name]
         self._n_channels = n_channels
@@ -84,7 +94,7 @@ class PcmSource:
             return None
         if not select.select([self._descriptor], [], [], 0)[0]:
             return []
-        data = os.read(self._descriptor, 1 << 16)
+        data = os.read(self._descriptor, READ_SIZE)
         if not data:
             self._ended = True
             return [Piece(self._resampler.flush())]
@@ -102,9 +112,36 @@ class PcmSource:
             )
         return [Piece(self._resampler.push(block), peak=peak)]
 
+    @exclusive
+    def wait(self, n_samples: int, timeout: float) -> None:
+        """Wait for data; if these are few, as long as the missing samples take to come.
+
+        Who writes every few milliseconds would else wake us as often.
+        """
+        end = time.monotonic() + timeout
+        second = self._dtype.itemsize * self._n_channels * self.capture_rate
+        wanted = min(n_samples * second / self._sample_rate, READ_SIZE / 2)
+        before = 0
+        while (left := end - time.monotonic()) > 0:
+            if not select.select([self._descriptor], [], [], left)[0]:
+                return
+            n_bytes = _waiting(self._descriptor)
+            missing = (wanted - len(self._rest) - n_bytes) / second
+            if missing <= 0 or n_bytes == before:  # also a pipe that is full, or ended
+                return
+            before = n_bytes
+            time.sleep(min(max(missing, SHORTEST_WAIT), left))
+
     def notices(self) -> list[str]:
         """Return nothing: a pipe says nothing of itself."""
         return []
 
     def close(self) -> None:
         """Leave standard input as it is."""
+
+
+def _waiting(descriptor: int) -> int:
+    """Return how many bytes can be read now."""
+    n_bytes = array.array("i", [0])
+    fcntl.ioctl(descriptor, termios.FIONREAD, n_bytes)
+    return n_bytes[0]

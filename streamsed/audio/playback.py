@@ -35,6 +35,7 @@ class FileSource:
         self.name = path.name
         self.capture_rate = sample_rate
         self._rate = sample_rate * pace
+        self._piece_length = max(1, sample_rate // 50)
         self._pieces = self._cut(file_chunks(path, sample_rate=sample_rate))
         self._next: NDArray[np.float32] | None = next(self._pieces, None)
         self._n_given = 0
@@ -55,6 +56,17 @@ class FileSource:
                 break  # one by one: there is no now to catch up with
         return pieces if pieces or self._next is not None else None
 
+    @exclusive
+    def wait(self, n_samples: int, timeout: float) -> None:
+        """Sleep until the piece that holds the last of so many samples is over."""
+        if self._started is None or self._rate == float("inf"):
+            return
+        n_pieces = -(-n_samples // self._piece_length)
+        due = (self._n_given + n_pieces * self._piece_length) / self._rate
+        left = self._started + due - time.monotonic()
+        if self._next is not None and left > 0:
+            time.sleep(min(left, timeout))
+
     def notices(self) -> list[str]:
         """Return nothing: a file says nothing of itself."""
         return []
@@ -68,7 +80,7 @@ class FileSource:
         self, chunks: Iterator[NDArray[np.float32]]
     ) -> Generator[NDArray[np.float32], None, None]:
         """Give pieces of 20 ms."""
-        length = max(1, self.capture_rate // 50)
+        length = self._piece_length
         for chunk in chunks:
             for start in range(0, len(chunk), length):
                 yield chunk[start : start + length]

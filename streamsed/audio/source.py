@@ -47,6 +47,17 @@ class Source(Protocol):
     def read(self) -> list[Piece] | None:
         """Return what came since the last call, or None after the end."""
 
+    def wait(self, n_samples: int, timeout: float) -> None:
+        """Return once so many more samples can be read, or anything else is new.
+
+        Parameters
+        ----------
+        n_samples : int
+            At the rate that was asked for.
+        timeout : float
+            Seconds after which to return in any case.
+        """
+
     def notices(self) -> list[str]:
         """Return sentences about the source that people should read, each once."""
 

@@ -34,8 +34,8 @@ from streamsed.pipeline.lifecycle import EventUpdate
 TICK = 0.25
 """Seconds from one snapshot to the next."""
 
-POLL = 0.05
-"""Seconds between two looks at a source that had nothing."""
+PATIENCE = 0.1
+"""Seconds after which a source is looked at though it had nothing new."""
 
 
 class Listener:
@@ -126,8 +126,7 @@ class Listener:
                 if on_tick and history and time.monotonic() - ticked >= TICK:
                     ticked = time.monotonic()
                     on_tick(self._snapshot(history))
-                if not pieces:
-                    time.sleep(POLL)
+                self.source.wait(self.detector.n_due, PATIENCE)
         finally:
             self.source.close()
             self._finish()

@@ -92,6 +92,14 @@ class SegmentExtractor:
         return self._frontend.latency
 
     @property
+    def n_due(self) -> int:
+        """Samples until the next score frame is complete, at least 1."""
+        config = self._frontend.config
+        last = (self._segmenter.n_score_frames + 1) * config.subsampling - 1
+        complete = last * config.hop_length + self._frontend.latency
+        return max(1, complete - self._frontend.n_samples)
+
+    @property
     def n_skipped(self) -> int:
         """Segments that were left out in a hurry since the recording began."""
         return self._segmenter.n_skipped

@@ -118,6 +118,9 @@ class Given:
     def read(self):
         return next(self._reads, None)
 
+    def wait(self, n_samples, timeout):
+        pass
+
     def notices(self):
         notices, self._notices = self._notices, []
         return notices

@@ -92,6 +92,26 @@ def test_a_channel_that_is_not_there_is_named(heard_here):
         Microphone("pulse", sample_rate=RATE, channel=99)
 
 
+@pytest.mark.parametrize("rate", [RATE, 16000])
+def test_who_waits_is_woken_when_the_samples_are_there(open_microphone, rate):
+    recorder = open_microphone(rate=rate)
+    for n_samples in [round(0.1 * rate)] * 10:
+        recorder.source.read()
+        start = time.monotonic()
+        recorder.source.wait(n_samples, 5.0)
+        assert time.monotonic() - start < 1.0
+        heard = sum(len(piece.samples) for piece in recorder.source.read())
+        assert heard >= 0.9 * n_samples  # the resampler holds some back
+
+
+def test_who_waits_for_a_lost_device_waits_no_longer_than_allowed(open_microphone):
+    source = open_microphone().source
+    source.close()
+    start = time.monotonic()
+    source.wait(RATE, 0.1)
+    assert 0.1 <= time.monotonic() - start < 1.0
+
+
 def test_a_program_that_stood_still_loses_nothing(heard_here, open_microphone):
     played = noise(4.0)
     recorder = open_microphone()

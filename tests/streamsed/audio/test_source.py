@@ -14,15 +14,16 @@ from streamsed.audio.pcm import PcmSource
 from streamsed.audio.playback import FileSource
 from streamsed.audio.resample import ChannelResampler
 
+SETTINGS = {
+    "capture_rate": RATE,
+    "n_channels": 1,
+    "format_name": "s16",
+    "sample_rate": RATE,
+}
+
 
 def pcm(data, *, sizes=(), pause=0.0, **options):
     """Send bytes through a real pipe, cut as given; return the pieces."""
-    settings = {
-        "capture_rate": RATE,
-        "n_channels": 1,
-        "format_name": "s16",
-        "sample_rate": RATE,
-    }
     reading, writing = os.pipe()
 
     def send():
@@ -35,7 +36,7 @@ def pcm(data, *, sizes=(), pause=0.0, **options):
     sender.start()
     pieces = []
     with os.fdopen(reading, "rb", buffering=0) as pipe:
-        source = PcmSource(pipe, **(settings | options))
+        source = PcmSource(pipe, **(SETTINGS | options))
         while (read := source.read()) is not None:
             pieces += read
         source.close()
@@ -160,3 +161,71 @@ def test_a_file_is_played_whole_and_at_its_pace(recording, pace):
         assert early < 0.001
         assert 0.4 < time.monotonic() - start < 1.5
     assert source.read() is None
+
+
+def test_who_waits_for_a_file_gets_the_samples_when_they_are_over(recording):
+    source = FileSource(recording, sample_rate=RATE, pace=2.0)
+    source.wait(RATE, 5.0)  # nothing is over before the first read
+    assert source.read() == []
+    start = time.monotonic()
+    source.wait(RATE // 10, 5.0)
+    waited = time.monotonic() - start
+    pieces = source.read()
+    assert sum(len(piece.samples) for piece in pieces) >= RATE // 10
+    assert waited == pytest.approx(0.05, abs=0.04) or waited > 0.05  # a busy machine
+    start = time.monotonic()
+    source.wait(100 * RATE, 0.05)
+    assert time.monotonic() - start >= 0.05
+    source.close()
+
+
+@pytest.fixture
+def piped():
+    """A source at the end of a pipe, and the pipe's other end."""
+    reading, writing = os.pipe()
+    with (
+        os.fdopen(reading, "rb", buffering=0) as pipe,
+        os.fdopen(writing, "wb", buffering=0) as sender,
+    ):
+        yield PcmSource(pipe, **SETTINGS), sender
+
+
+def waited(source, n_samples, timeout):
+    start = time.monotonic()
+    source.wait(n_samples, timeout)
+    return time.monotonic() - start
+
+
+def test_who_waits_for_an_empty_pipe_waits_no_longer_than_allowed(piped):
+    source, _ = piped
+    assert 0.05 <= waited(source, 100, 0.05) < 2.0
+    assert source.read() == []
+
+
+def test_who_waits_for_a_pipe_gets_all_that_was_asked_for_at_once(piped):
+    source, sender = piped
+    block = np.zeros(441, "<i2").tobytes()
+
+    def send():
+        for _ in range(10):
+            sender.write(block)
+            time.sleep(0.01)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    time.sleep(0.005)
+    source.wait(2205, 5.0)
+    (piece,) = source.read()
+    thread.join()
+    assert len(piece.samples) >= 2205
+
+
+@pytest.mark.parametrize("what", ["enough", "ended", "resting", "full"])
+def test_nobody_waits_for_what_does_not_come(piped, what):
+    source, sender = piped
+    sender.write(bytes(2 * {"enough": 5000, "full": 30_000}.get(what, 100)))
+    if what == "ended":
+        sender.close()
+    n_samples = 10**7 if what == "full" else 5000
+    assert waited(source, n_samples, 30.0) < 5.0
+    assert source.read()

@@ -119,6 +119,21 @@ def test_only_a_source_that_cannot_wait_is_hurried(detector):
     assert abs(sum(hurried.events.values()) - sum(patient.events.values())) <= 2
 
 
+def test_a_source_is_waited_for_until_the_next_score_frame_is_complete(detector):
+    waits = []
+
+    class Waiting(Given):
+        def wait(self, n_samples, timeout):
+            assert 0 < timeout <= 0.25
+            waits.append((detector.n_due, n_samples))
+
+    reads = [heard(chunk) for chunk in cut(scene(4.0), [1000] * 100)]
+    Listener(detector, Waiting(reads), []).run()
+    assert len(waits) == len(reads)
+    assert all(due == asked for due, asked in waits)
+    assert len({asked for _, asked in waits}) > 10
+
+
 class Views:
     def __init__(self):
         self.n_views = 0

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from sounds import cut, scene
 
@@ -49,3 +51,22 @@ def test_progress_follows_what_it_tells_of_and_ends_with_the_recording():
     assert extracted[-1].ended
     assert extracted[-1].n_samples == len(samples)
     assert sum(isinstance(each, Progress) and each.ended for each in extracted) == 1
+
+
+def score_frames_of(extracted):
+    return [each.n_score_frames for each in extracted if isinstance(each, Progress)][-1]
+
+
+@given(st.lists(st.integers(0, 9000), max_size=6))
+def test_the_next_score_frame_is_complete_with_the_sample_that_is_due(sizes):
+    extractor = SegmentExtractor(CONFIG, step=64, partial=False)
+    samples = scene(2)
+    before, n_taken = 0, 0
+    for chunk in cut(samples[:50_000], sizes):
+        before, n_taken = score_frames_of(extractor.push(chunk)), n_taken + len(chunk)
+    due = extractor.n_due
+    assert 1 <= due <= CONFIG.score_frame_length + CONFIG.win_length
+    rest = samples[n_taken:]
+    assert score_frames_of(extractor.push(rest[: due - 1])) == before
+    assert extractor.n_due == 1
+    assert score_frames_of(extractor.push(rest[due - 1 : due])) == before + 1
