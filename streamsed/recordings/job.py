@@ -16,7 +16,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from streamsed.config import PerLabel, StreamConfig
+from streamsed.config import StreamConfig
+from streamsed.detection_settings import DetectionSettings
 from streamsed.detector import Detector
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelFile, find_model
@@ -55,10 +56,8 @@ class FileJob:
         Settings of `Model.load`.
     step, latency, settle : float or None
         Seconds; None is the model's own, none of them above the next.
-    post : mapping
-        Settings of `PostConfig` that replace the model's own.
-    only : sequence of str
-        Labels to report; empty reports all.
+    detection : DetectionSettings
+        How scores become events, and which labels are reported.
     outputs : Outputs
         Where the results go.
     check_stream : bool
@@ -72,8 +71,7 @@ class FileJob:
     step: float | None
     latency: float | None
     settle: float | None
-    post: Mapping[str, PerLabel]
-    only: Sequence[str]
+    detection: DetectionSettings
     outputs: Outputs
     check_stream: bool
     sha256: str | None = None
@@ -106,12 +104,8 @@ class FileJob:
         step = min(own.step, latency) if self.step is None else self.step
         stream = StreamConfig(step=step, latency=latency, settle=settle)
         stream.check(info.frontend)
-        post = info.post.override(info.labels, self.post)
-        for label in self.only:
-            if label not in info.labels:
-                raise ValueError(
-                    f"--label={label} must be one of {', '.join(info.labels)}"
-                )
+        post = self.detection.post_for(info, settle=settle)
+        self.detection.reported(info.labels)
         model = Model.load(file, **self.engine)
         return Detector(model, stream=stream, post=post)
 
@@ -166,9 +160,9 @@ class FileJob:
         found = detect(detector, recording, extracted, trace=trace, on_samples=advance)
         if self.check_stream:
             self._check_stream(detector, found)
-        if self.only:
-            kept = [event for event in found.events if event.label in self.only]
-            found = replace(found, events=kept)
+        reported = self.detection.reported(detector.model.info.labels)
+        kept = [event for event in found.events if event.label in reported]
+        found = replace(found, events=kept)
         self.outputs.write_trace(found, detector.model.info)
         return found
 
