@@ -1,5 +1,6 @@
 import json
 import time
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -36,9 +37,14 @@ def listen(detector, reads, *sinks, only=(), duration=None, **options):
     assert kept.records[0]["state"] == "started"
     assert kept.records[-1] == {
         "at": round(listener.n_samples / RATE, 3),
+        "run": listener.run_id,
+        "time": kept.records[-1]["time"],
         "state": "stopped",
         **summary.to_dict(),
     }
+    for record in kept.records:
+        assert record["run"] == listener.run_id
+        assert datetime.fromisoformat(record["time"]).tzinfo is not None
     return kept, summary
 
 
@@ -285,3 +291,35 @@ def test_load_is_the_share_of_time_that_detection_takes(model):
     )
     listener.run()
     assert 0.09 <= listener.load < 0.5
+
+
+def seconds_of(record):
+    return datetime.fromisoformat(record["time"]).timestamp()
+
+
+def test_an_event_has_the_clock_time_of_its_onset(detector):
+    before = time.time()
+    reads = [[piece] for piece in heard(scene(6.0), [RATE] * 6)]
+    kept, _ = listen(detector, reads, lossless=True)
+    (listening,) = kept.of("listening")
+    assert before - 1.1 < seconds_of(listening) < time.time()
+    assert listening["drift"] == 0
+    for record in kept.of("opened", "ended", "closed"):
+        since = seconds_of(record) - seconds_of(listening)
+        assert since == pytest.approx(record["onset"], abs=0.003)
+
+
+def test_a_log_is_reminded_hourly_of_what_its_times_count_from(detector, monkeypatch):
+    monkeypatch.setattr("streamsed.live.listener.REMINDER", 2)
+    reads = [[piece] for piece in heard(silence(7.0), [RATE] * 7)]
+    kept, _ = listen(detector, reads, lossless=True)
+    reminders = kept.of("listening")
+    assert [record["at"] for record in reminders] == [0, 2, 4, 6]
+    assert len({record["time"] for record in reminders}) == 1
+
+
+def test_two_runs_have_ids_of_their_own(detector):
+    ids = {
+        listen(detector, [heard(silence(0.1))])[0].records[0]["run"] for _ in range(5)
+    }
+    assert len(ids) == 5
