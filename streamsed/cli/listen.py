@@ -72,6 +72,13 @@ def listen(
     step: Annotated[
         str, typer.Option(metavar="S|auto", help="Score a segment every S seconds.")
     ] = "auto",
+    max_load: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE",
+            help="Share of the time that detection may take with --step auto.",
+        ),
+    ] = 0.6,
     latency: LatencyOption = None,
     settle: SettleOption = None,
     sensitivity: SensitivityOption = "normal",
@@ -128,6 +135,7 @@ def listen(
         sha256=model_sha256,
         engine=engine_settings(engine, precision, threads, trust=trust_model),
         step=step,
+        max_load=max_load,
         latency=latency,
         settle=settle,
         detection=detection_settings(

@@ -29,7 +29,7 @@ from streamsed.detection_settings import DetectionSettings
 from streamsed.detector import Detector
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelFile, ModelInfo, find_model
-from streamsed.live.auto_step import MAX_LOAD, segment_cost, shortest_step
+from streamsed.live.auto_step import segment_cost, shortest_step
 from streamsed.live.clips import ClipSink
 from streamsed.live.exec_sink import ExecSink
 from streamsed.live.json_lines import JsonLines
@@ -60,6 +60,8 @@ class ListenJob:
         Settings of `Model.load`.
     step : str
         Seconds, or "auto" for the shortest that the machine sustains.
+    max_load : float
+        Share of the time that detection may take with that step.
     latency, settle : float or None
         Seconds; None is `LATENCY`, and the model's own.
     detection : DetectionSettings
@@ -87,6 +89,7 @@ class ListenJob:
     model: str
     engine: Mapping[str, Any]
     step: str
+    max_load: float
     latency: float | None
     settle: float | None
     detection: DetectionSettings
@@ -166,6 +169,10 @@ class ListenJob:
             raise ValueError(
                 f"--duration={self.duration} must be positive (in seconds)"
             )
+        if not 0 < self.max_load <= 1:
+            raise ValueError(
+                f"--max-load={self.max_load} must be above 0 and at most 1"
+            )
         if not self.clips_limit > 0:
             raise ValueError(
                 f"--clips-limit={self.clips_limit} must be positive (in MB)"
@@ -209,8 +216,10 @@ class ListenJob:
         step = self._fixed_step()
         if step is None:
             longest = self._stream(model.info, None).latency
-            step = shortest_step(cost, model.info.frontend, latency=longest)
-        if cost / step > MAX_LOAD:
+            step = shortest_step(
+                cost, model.info.frontend, latency=longest, max_load=self.max_load
+            )
+        if cost / step > self.max_load:
             say(
                 f"this machine is slow for this model: a step of {step:.2f} s takes "
                 f"{cost / step:.0%} of the time; raise --latency and --step, or use a "

@@ -13,7 +13,7 @@ from sounds import RATE, cut, scene, silence
 from streamsed.audio.playback import FileSource
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
 from streamsed.detector import Detector
-from streamsed.live.auto_step import MAX_LOAD, shortest_step
+from streamsed.live.auto_step import MAX_LOAD, MIN_STEP, shortest_step
 from streamsed.live.json_lines import JsonLines
 from streamsed.live.listener import Listener
 from streamsed.live.summary import Summary
@@ -266,15 +266,15 @@ def test_the_summary_is_bounded_and_in_order():
     assert json.loads(json.dumps(Summary(RATE).to_dict()))["opened_after"] == {}
 
 
-@given(st.floats(1e-4, 3), st.floats(0.1, 10))
-def test_the_step_that_is_chosen_is_the_shortest_that_keeps_up(cost, latency):
+@given(st.floats(1e-4, 3), st.floats(0.1, 10), st.sampled_from([0.1, MAX_LOAD, 1.0]))
+def test_the_step_that_is_chosen_is_the_shortest_that_keeps_up(cost, latency, max_load):
     config = FrontendConfig()
-    step = shortest_step(cost, config, latency=latency)
-    assert step <= latency
+    step = shortest_step(cost, config, latency=latency, max_load=max_load)
+    assert min(MIN_STEP, latency) <= step <= latency
     if step < latency:
-        assert cost / step <= MAX_LOAD * (1 + 1e-9)
+        assert cost / step <= max_load * (1 + 1e-9)
         shorter = step - config.score_frame_duration
-        assert shorter <= 1e-9 or cost / shorter > MAX_LOAD
+        assert shorter <= MIN_STEP or cost / shorter > max_load
 
 
 def test_load_is_the_share_of_time_that_detection_takes(model):
