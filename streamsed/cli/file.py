@@ -12,6 +12,7 @@ from streamsed.cli.options import (
     ConfirmOption,
     EngineOption,
     IgnoreOption,
+    JsonLogOption,
     LabelOption,
     LatencyOption,
     MinDurationOption,
@@ -102,6 +103,7 @@ def file(
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Look in folders inside folders.")
     ] = False,
+    json_log: JsonLogOption = None,
 ) -> int:
     """Detect the events of recordings and print or write them.
 
@@ -109,6 +111,7 @@ def file(
     difference. 2: none done, or an option is wrong. 130: interrupted; what was done by
     then is written.
     """
+    from streamsed import progress
     from streamsed.recordings.job import FileJob
     from streamsed.recordings.outputs import Outputs
 
@@ -140,4 +143,5 @@ def file(
         ),
         check_stream=check_stream,
     )
-    return job.run(paths, recursive=recursive)
+    with progress.json_log(json_log):
+        return job.run(paths, recursive=recursive)

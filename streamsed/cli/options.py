@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -43,6 +44,14 @@ Sha256Option = Annotated[
     str | None,
     typer.Option(
         "--model-sha256", metavar="HEX", help="Refuse any other model file than this."
+    ),
+]
+JsonLogOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--json-log",
+        metavar="FILE",
+        help="Append how far it is, as JSON lines; - is stderr.",
     ),
 ]
 StepOption = Annotated[

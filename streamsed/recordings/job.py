@@ -22,6 +22,7 @@ from streamsed.detector import Detector
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelFile, find_model
 from streamsed.pipeline.trace import Trace
+from streamsed.progress import Task, task
 from streamsed.recordings.detection import (
     Detection,
     Recording,
@@ -35,7 +36,7 @@ from streamsed.recordings.detection import (
 from streamsed.recordings.outputs import Outputs
 from streamsed.recordings.plot import MAX_DURATION
 from streamsed.recordings.prefetch import prefetch_each
-from streamsed.terminal import Waiting, say
+from streamsed.terminal import say
 
 AHEAD = 32
 """Pieces of each recording that may wait; a segment is half a megabyte."""
@@ -121,11 +122,12 @@ class FileJob:
             n_begun=n_parallel + 1,
             length=AHEAD,
         )
-        with Waiting(sum(r.duration for r in recordings)) as waiting, closing(turns):
+        total = sum(recording.duration for recording in recordings)
+        with task("detecting", total, "s of audio") as detecting, closing(turns):
             try:
                 for recording, extracted in turns:
                     try:
-                        found = self._one(detector, recording, extracted, waiting)
+                        found = self._one(detector, recording, extracted, detecting)
                     except Exception as error:  # noqa: BLE001 - it costs only itself
                         self._failed(describe_error(error, recording.path))
                         continue
@@ -143,7 +145,7 @@ class FileJob:
         detector: Detector,
         recording: Recording,
         extracted: Iterable[Scored],
-        waiting: Waiting,
+        detecting: Task,
     ) -> Detection:
         trace = None
         if self.outputs.needs_trace:
@@ -154,7 +156,7 @@ class FileJob:
             nonlocal n_samples
             n_samples += n
             self._check_duration(recording, n_samples / rate)  # headers may lie
-            waiting.advance(n / rate, recording.name)
+            detecting.advance(n / rate, recording.name)
 
         self._check_duration(recording, recording.duration)
         found = detect(detector, recording, extracted, trace=trace, on_samples=advance)
