@@ -130,7 +130,7 @@ def track(items: Iterable[T], name: str, *, total: int, unit: str) -> Iterator[T
             current.advance()
 
 
-def report(state: str, text: str = "", **values: Any) -> None:
+def report(state: str, text: str = "", /, **values: Any) -> None:
     """Report what came out on the way: a line above the bars, and one in the log.
 
     Parameters
