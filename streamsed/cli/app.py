@@ -18,6 +18,7 @@ from streamsed.cli.file import file
 from streamsed.cli.info import info
 from streamsed.cli.interruption import Interruptible, Interruption
 from streamsed.cli.listen import listen
+from streamsed.cli.settings import settings
 from streamsed.cli.version import version_lines
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # typer brings its own or click's
@@ -39,6 +40,10 @@ app = typer.Typer(
 
 for command in (file, listen, devices, doctor, info, bench):
     app.command(epilog=EXIT_CODES)(command)
+app.command(
+    epilog=EXIT_CODES,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+)(settings)
 
 
 def main() -> NoReturn:

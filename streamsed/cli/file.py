@@ -9,22 +9,29 @@ from typing import Annotated
 import typer
 
 from streamsed.cli.options import (
+    ConfirmOption,
     EngineOption,
+    IgnoreOption,
+    JsonLogOption,
     LabelOption,
     LatencyOption,
     MinDurationOption,
     MinGapOption,
     ModelOption,
+    OffsetThresholdOption,
     PrecisionOption,
+    SensitivityOption,
     SettleOption,
     Sha256Option,
+    SmoothingOption,
     StepOption,
     ThreadsOption,
     ThresholdOption,
     TrustOption,
+    detection_settings,
     engine_settings,
-    post_settings,
 )
+from streamsed.cli.settings_file import SettingsOption
 
 
 def file(
@@ -53,6 +60,7 @@ def file(
             "a file per recording.",
         ),
     ] = None,
+    settings: SettingsOption = None,  # noqa: ARG001 - its callback has done it
     model: ModelOption = "default",
     model_sha256: Sha256Option = None,
     trust_model: TrustOption = False,
@@ -65,10 +73,15 @@ def file(
     step: StepOption = None,
     latency: LatencyOption = None,
     settle: SettleOption = None,
+    sensitivity: SensitivityOption = "normal",
     threshold: ThresholdOption = None,
+    offset_threshold: OffsetThresholdOption = None,
+    smoothing: SmoothingOption = None,
     min_gap: MinGapOption = None,
     min_duration: MinDurationOption = None,
+    confirm: ConfirmOption = 0.0,
     label: LabelOption = None,
+    ignore: IgnoreOption = None,
     scores: Annotated[
         str | None,
         typer.Option(
@@ -90,6 +103,7 @@ def file(
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Look in folders inside folders.")
     ] = False,
+    json_log: JsonLogOption = None,
 ) -> int:
     """Detect the events of recordings and print or write them.
 
@@ -97,6 +111,7 @@ def file(
     difference. 2: none done, or an option is wrong. 130: interrupted; what was done by
     then is written.
     """
+    from streamsed import progress
     from streamsed.recordings.job import FileJob
     from streamsed.recordings.outputs import Outputs
 
@@ -108,8 +123,17 @@ def file(
         step=step,
         latency=latency,
         settle=settle,
-        post=post_settings(threshold, min_gap, min_duration),
-        only=label or [],
+        detection=detection_settings(
+            sensitivity=sensitivity,
+            threshold=threshold,
+            offset_threshold=offset_threshold,
+            smoothing=smoothing,
+            min_gap=min_gap,
+            min_duration=min_duration,
+            confirm=confirm,
+            label=label,
+            ignore=ignore,
+        ),
         outputs=Outputs(
             format_name=format_name,
             events=None if output is None else Path(output),
@@ -119,4 +143,5 @@ def file(
         ),
         check_stream=check_stream,
     )
-    return job.run(paths, recursive=recursive)
+    with progress.json_log(json_log):
+        return job.run(paths, recursive=recursive)

@@ -8,21 +8,27 @@ from typing import Annotated
 import typer
 
 from streamsed.cli.options import (
+    ConfirmOption,
     EngineOption,
+    IgnoreOption,
     LabelOption,
     LatencyOption,
     MinDurationOption,
     MinGapOption,
     ModelOption,
+    OffsetThresholdOption,
     PrecisionOption,
+    SensitivityOption,
     SettleOption,
     Sha256Option,
+    SmoothingOption,
     ThreadsOption,
     ThresholdOption,
     TrustOption,
+    detection_settings,
     engine_settings,
-    post_settings,
 )
+from streamsed.cli.settings_file import SettingsOption
 
 
 def listen(
@@ -56,6 +62,7 @@ def listen(
         Path | None,
         typer.Option(metavar="PATH", help="Play a recording at its pace instead."),
     ] = None,
+    settings: SettingsOption = None,  # noqa: ARG001 - its callback has done it
     model: ModelOption = "default",
     model_sha256: Sha256Option = None,
     trust_model: TrustOption = False,
@@ -65,12 +72,24 @@ def listen(
     step: Annotated[
         str, typer.Option(metavar="S|auto", help="Score a segment every S seconds.")
     ] = "auto",
+    max_load: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE",
+            help="Share of the time that detection may take with --step auto.",
+        ),
+    ] = 0.6,
     latency: LatencyOption = None,
     settle: SettleOption = None,
+    sensitivity: SensitivityOption = "normal",
     threshold: ThresholdOption = None,
+    offset_threshold: OffsetThresholdOption = None,
+    smoothing: SmoothingOption = None,
     min_gap: MinGapOption = None,
     min_duration: MinDurationOption = None,
+    confirm: ConfirmOption = 0.0,
     label: LabelOption = None,
+    ignore: IgnoreOption = None,
     duration: Annotated[
         float | None, typer.Option(metavar="S", help="Stop after S seconds.")
     ] = None,
@@ -116,10 +135,20 @@ def listen(
         sha256=model_sha256,
         engine=engine_settings(engine, precision, threads, trust=trust_model),
         step=step,
+        max_load=max_load,
         latency=latency,
         settle=settle,
-        post=post_settings(threshold, min_gap, min_duration),
-        only=label or [],
+        detection=detection_settings(
+            sensitivity=sensitivity,
+            threshold=threshold,
+            offset_threshold=offset_threshold,
+            smoothing=smoothing,
+            min_gap=min_gap,
+            min_duration=min_duration,
+            confirm=confirm,
+            label=label,
+            ignore=ignore,
+        ),
         duration=duration,
         format_name=format_name,
         log=log,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from streamsed.config import PerLabel
+    from streamsed.detection_settings import DetectionSettings
 
 ModelOption = Annotated[
     str, typer.Option("--model", "-m", metavar="NAME|PATH", help="Which model to use.")
@@ -44,6 +46,14 @@ Sha256Option = Annotated[
         "--model-sha256", metavar="HEX", help="Refuse any other model file than this."
     ),
 ]
+JsonLogOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--json-log",
+        metavar="FILE",
+        help="Append how far it is, as JSON lines; - is stderr.",
+    ),
+]
 StepOption = Annotated[
     float | None, typer.Option(metavar="S", help="Score a segment every S seconds.")
 ]
@@ -63,6 +73,38 @@ ThresholdOption = Annotated[
     typer.Option(
         metavar="T|LABEL=T", help="Scores from which a label is on, 0 to 1; repeatable."
     ),
+]
+OffsetThresholdOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="T|LABEL=T",
+        help="Scores down to which a label stays on, at most --threshold; repeatable.",
+    ),
+]
+SensitivityOption = Annotated[
+    str,
+    typer.Option(
+        metavar="low|normal|high",
+        help="Which of the model's thresholds to take; see `streamsed info`.",
+    ),
+]
+SmoothingOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="S|LABEL=S",
+        help="Smooth scores over S seconds, for sounds that last; repeatable.",
+    ),
+]
+ConfirmOption = Annotated[
+    float,
+    typer.Option(
+        metavar="S",
+        help="Report only what lasts S seconds longer than its label's shortest event.",
+    ),
+]
+IgnoreOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Do not report this label; repeatable."),
 ]
 MinGapOption = Annotated[
     list[str] | None,
@@ -96,18 +138,35 @@ def engine_settings(
     }
 
 
-def post_settings(
+def detection_settings(
+    *,
+    sensitivity: str,
     threshold: list[str] | None,
+    offset_threshold: list[str] | None,
+    smoothing: list[str] | None,
     min_gap: list[str] | None,
     min_duration: list[str] | None,
-) -> dict[str, PerLabel]:
-    """Return the settings of `PostConfig` that were given."""
+    confirm: float,
+    label: list[str] | None,
+    ignore: list[str] | None,
+) -> DetectionSettings:
+    """Return what was given of how scores become events, and of what is reported."""
+    from streamsed.detection_settings import DetectionSettings
+
     given = {
         "onset_threshold": _per_label("--threshold", threshold or []),
+        "offset_threshold": _per_label("--offset-threshold", offset_threshold or []),
+        "smoothing": _per_label("--smoothing", smoothing or []),
         "min_gap": _per_label("--min-gap", min_gap or []),
         "min_duration": _per_label("--min-duration", min_duration or []),
     }
-    return {name: value for name, value in given.items() if value is not None}
+    return DetectionSettings(
+        post={name: value for name, value in given.items() if value is not None},
+        sensitivity=sensitivity,
+        confirm=confirm,
+        only=label or [],
+        ignore=ignore or [],
+    )
 
 
 def _per_label(name: str, entries: list[str]) -> PerLabel | None:

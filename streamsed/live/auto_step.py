@@ -11,7 +11,10 @@ from streamsed.config import FrontendConfig
 from streamsed.inference.model import Model
 
 MAX_LOAD = 0.6
-"""Share of the time that scoring may take when the step is chosen."""
+"""Share of the time that scoring may take when the step is chosen, if nothing is said."""
+
+MIN_STEP = 0.25
+"""Seconds; a shorter step costs more and reports hardly anything earlier."""
 
 
 def segment_cost(model: Model) -> float:
@@ -27,8 +30,14 @@ def segment_cost(model: Model) -> float:
     return sorted(seconds)[1]
 
 
-def shortest_step(cost: float, frontend: FrontendConfig, *, latency: float) -> float:
-    """Return the shortest step in seconds that keeps the load under `MAX_LOAD`.
+def shortest_step(
+    cost: float,
+    frontend: FrontendConfig,
+    *,
+    latency: float,
+    max_load: float = MAX_LOAD,
+) -> float:
+    """Return the shortest step in seconds, from `MIN_STEP`, that keeps the load low.
 
     Parameters
     ----------
@@ -37,8 +46,10 @@ def shortest_step(cost: float, frontend: FrontendConfig, *, latency: float) -> f
     frontend : FrontendConfig
         The step is a whole number of its score frames.
     latency : float
-        Seconds; the step is no longer, and then the load may be above `MAX_LOAD`.
+        Seconds; the step is no longer, and then the load may be above `max_load`.
+    max_load : float
+        Share of the time that scoring may take.
     """
     duration = frontend.score_frame_duration
-    n_frames = max(1, math.ceil(cost / MAX_LOAD / duration))
-    return min(n_frames * duration, latency)
+    n_frames = max(1, math.ceil(cost / max_load / duration))
+    return min(max(n_frames * duration, MIN_STEP), latency)

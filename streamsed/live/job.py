@@ -11,7 +11,7 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +24,12 @@ from streamsed.audio.microphone import Microphone
 from streamsed.audio.pcm import PcmSource
 from streamsed.audio.playback import FileSource
 from streamsed.audio.source import Source
-from streamsed.config import PerLabel, StreamConfig
+from streamsed.config import StreamConfig
+from streamsed.detection_settings import DetectionSettings
 from streamsed.detector import Detector
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelFile, ModelInfo, find_model
-from streamsed.live.auto_step import MAX_LOAD, segment_cost, shortest_step
+from streamsed.live.auto_step import segment_cost, shortest_step
 from streamsed.live.clips import ClipSink
 from streamsed.live.exec_sink import ExecSink
 from streamsed.live.json_lines import JsonLines
@@ -59,10 +60,12 @@ class ListenJob:
         Settings of `Model.load`.
     step : str
         Seconds, or "auto" for the shortest that the machine sustains.
+    max_load : float
+        Share of the time that detection may take with that step.
     latency, settle : float or None
         Seconds; None is `LATENCY`, and the model's own.
-    post, only
-        As for `FileJob`.
+    detection : DetectionSettings
+        How scores become events, and which labels are reported.
     duration : float or None
         Seconds to listen.
     format_name : str or None
@@ -86,10 +89,10 @@ class ListenJob:
     model: str
     engine: Mapping[str, Any]
     step: str
+    max_load: float
     latency: float | None
     settle: float | None
-    post: Mapping[str, PerLabel]
-    only: Sequence[str]
+    detection: DetectionSettings
     duration: float | None
     format_name: str | None
     log: Path | None
@@ -103,14 +106,10 @@ class ListenJob:
         self._check()
         file = ModelFile.open(find_model(self.model), sha256=self.sha256)
         info = file.info
-        post = info.post.override(info.labels, self.post)
-        for label in self.only:
-            if label not in info.labels:
-                raise ValueError(
-                    f"--label={label} must be one of {', '.join(info.labels)}"
-                )
-        step = self._fixed_step()
-        self._stream(info, step).check(info.frontend)
+        self.detection.reported(info.labels)
+        slowest = self._stream(info, self._fixed_step())
+        slowest.check(info.frontend)
+        post = self.detection.post_for(info, settle=slowest.settled)
         if self.file is None and self.pcm is None:
             find_device(self.device)  # before the model is loaded, which takes seconds
         sinks = self._sinks(info.frontend.sample_rate)
@@ -124,7 +123,7 @@ class ListenJob:
             out: Sink = JsonLines(sys.stdout.fileno())
             # Sound that cannot wait must not be held up by a reader who does not read.
             sinks.append(out if source.lossless else QueuedSink(out))
-            listener = Listener(detector, source, sinks, only=self.only)
+            listener = self._listener(detector, source, sinks)
             with _stopped_by_signals(listener):
                 listener.run(duration=self.duration)
         for sink in sinks:
@@ -145,10 +144,16 @@ class ListenJob:
             sinks.append(JsonLines.append(self.log))
         return sinks
 
+    def _listener(
+        self, detector: Detector, source: Source, sinks: list[Sink]
+    ) -> Listener:
+        reported = self.detection.reported(detector.model.info.labels)
+        return Listener(detector, source, sinks, only=reported)
+
     def _with_view(self, detector: Detector, source: Source, sinks: list[Sink]) -> None:
         console = Console()
         view = LiveView(console)
-        listener = Listener(detector, source, sinks, only=self.only)
+        listener = self._listener(detector, source, sinks)
         with _stopped_by_signals(listener), quiet(), view:
             listener.run(duration=self.duration, on_tick=view.show)
         console.print(summary_table(listener.summary))
@@ -163,6 +168,10 @@ class ListenJob:
         if self.duration is not None and not self.duration > 0:
             raise ValueError(
                 f"--duration={self.duration} must be positive (in seconds)"
+            )
+        if not 0 < self.max_load <= 1:
+            raise ValueError(
+                f"--max-load={self.max_load} must be above 0 and at most 1"
             )
         if not self.clips_limit > 0:
             raise ValueError(
@@ -207,8 +216,10 @@ class ListenJob:
         step = self._fixed_step()
         if step is None:
             longest = self._stream(model.info, None).latency
-            step = shortest_step(cost, model.info.frontend, latency=longest)
-        if cost / step > MAX_LOAD:
+            step = shortest_step(
+                cost, model.info.frontend, latency=longest, max_load=self.max_load
+            )
+        if cost / step > self.max_load:
             say(
                 f"this machine is slow for this model: a step of {step:.2f} s takes "
                 f"{cost / step:.0%} of the time; raise --latency and --step, or use a "

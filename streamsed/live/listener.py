@@ -9,15 +9,18 @@ The policy when the machine is too slow, in this order:
 
 Both are counted and told. A source that waits (a pipe, a file) loses nothing and skips
 nothing.
+
+Every record says `at` which second of the time line it was made, the id of the `run`, and
+a clock `time`: that of its onset where it has one, else that of its making.
 """
 
 from __future__ import annotations
 
 import math
+import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -29,6 +32,7 @@ from streamsed.detector import Detector
 from streamsed.live.sinks import Sink
 from streamsed.live.snapshot import History, Snapshot
 from streamsed.live.summary import Summary
+from streamsed.live.wall_clock import WallClock
 from streamsed.pipeline.lifecycle import EventUpdate
 
 TICK = 0.25
@@ -36,6 +40,9 @@ TICK = 0.25
 
 PATIENCE = 0.1
 """Seconds after which a source is looked at though it had nothing new."""
+
+REMINDER = 3600
+"""Seconds of the time line after which a log is told again what its times count from."""
 
 
 class Listener:
@@ -66,6 +73,9 @@ class Listener:
         self.summary = Summary(detector.sample_rate)
         self.n_samples = 0  # of the time line
         self.peak = 0.0  # of the newest piece
+        self.run_id = secrets.token_hex(4)
+        self._clock = WallClock(detector.sample_rate, follow=not source.lossless)
+        self._reminded = -1  # reminders given
         self._sinks = list(sinks)
         self._only = only
         self._gap: tuple[int, str] | None = None  # where the current gap began, and why
@@ -137,9 +147,8 @@ class Listener:
     def _push(self, piece: Piece, samples: NDArray[np.float32]) -> None:
         rate = self.detector.sample_rate
         seconds = len(samples) / rate
-        if not self.n_samples:  # the clock's time of the first sample, to add times to
-            began = datetime.now(UTC) - timedelta(seconds=seconds)
-            self._report({"state": "listening", "time": _iso(began)})
+        self._clock.note(self.n_samples + len(samples), len(samples))
+        self._remind()
         behind = seconds > 1.5 * self.detector.stream.step
         self._mark_gap(piece.missing)
         self.peak = piece.peak
@@ -159,13 +168,33 @@ class Listener:
             self.summary.n_heard += len(samples)
         self._report_updates(updates, delay=busy)
 
+    def _remind(self) -> None:
+        """Say which clock time the time line began at: first, hourly, and if it moved."""
+        if jumped := self._clock.jumped:
+            text = f"the clock is {abs(jumped):.1f} s {'later' if jumped > 0 else 'earlier'}"
+            text += " than the sound; times follow it from now on"
+            self._report({"state": "notice", "text": text})
+        due = self.n_samples // (REMINDER * self.detector.sample_rate)
+        if due > self._reminded or jumped:
+            self._reminded = due
+            began = {
+                "time": self._clock.time_of(0),
+                "drift": round(self._clock.drift, 3),
+            }
+            self._report({"state": "listening", **began})
+
     def _mark_gap(self, reason: str) -> None:
         """Tell of a gap when it is over, with its exact ends."""
         rate = self.detector.sample_rate
         if self._gap is not None and self._gap[1] != reason:
             start, why = self._gap
             onset, offset = round(start / rate, 6), round(self.n_samples / rate, 6)
-            gap = {"onset": onset, "offset": offset, "reason": why}
+            times = {
+                "time": self._clock.time_of(onset),
+                "onset": onset,
+                "offset": offset,
+            }
+            gap = {**times, "reason": why}
             self._report({"state": "gap", **gap})
             self._gap = None
         if reason and self._gap is None:
@@ -187,17 +216,19 @@ class Listener:
                 self.summary.events[update.event.label] += 1
             if update.state == "opened":
                 self.summary.latencies.append(now + delay - update.event.onset)
-            self._report(update.to_dict(), update)
+            time_of_onset = self._clock.time_of(update.event.onset)
+            self._report({**update.to_dict(), "time": time_of_onset}, update)
 
     def _report(
         self, record: Mapping[str, Any], update: EventUpdate | None = None
     ) -> None:
         now = round(self.n_samples / self.detector.sample_rate, 3)
+        about = {"at": now, "run": self.run_id, "time": self._clock.time_now()}
         for sink in list(self._sinks):
             if sink not in self._sinks:  # it failed at the notice of another's failure
                 continue
             try:
-                sink.on_record({"at": now, **record}, update)
+                sink.on_record({**about, **record}, update)
             except BrokenPipeError:  # the reader left: nobody listens to us any more
                 self._sinks.remove(sink)
                 self.stop()
@@ -235,7 +266,6 @@ class Listener:
 
     def _settings(self) -> dict[str, Any]:
         return {
-            "time": _iso(datetime.now(UTC)),
             "source": self.source.name,
             "rate": self.source.capture_rate,
             "model": self.detector.model.info.name,
@@ -243,10 +273,6 @@ class Listener:
             "latency": self.detector.stream.latency,
             "settle": self.detector.stream.settled,
         }
-
-
-def _iso(when: datetime) -> str:
-    return when.isoformat(timespec="milliseconds")
 
 
 def _joined(pieces: Sequence[Piece]) -> list[Piece]:

@@ -16,11 +16,13 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from streamsed.config import PerLabel, StreamConfig
+from streamsed.config import StreamConfig
+from streamsed.detection_settings import DetectionSettings
 from streamsed.detector import Detector
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelFile, find_model
 from streamsed.pipeline.trace import Trace
+from streamsed.progress import Task, task
 from streamsed.recordings.detection import (
     Detection,
     Recording,
@@ -34,7 +36,7 @@ from streamsed.recordings.detection import (
 from streamsed.recordings.outputs import Outputs
 from streamsed.recordings.plot import MAX_DURATION
 from streamsed.recordings.prefetch import prefetch_each
-from streamsed.terminal import Waiting, say
+from streamsed.terminal import say
 
 AHEAD = 32
 """Pieces of each recording that may wait; a segment is half a megabyte."""
@@ -55,10 +57,8 @@ class FileJob:
         Settings of `Model.load`.
     step, latency, settle : float or None
         Seconds; None is the model's own, none of them above the next.
-    post : mapping
-        Settings of `PostConfig` that replace the model's own.
-    only : sequence of str
-        Labels to report; empty reports all.
+    detection : DetectionSettings
+        How scores become events, and which labels are reported.
     outputs : Outputs
         Where the results go.
     check_stream : bool
@@ -72,8 +72,7 @@ class FileJob:
     step: float | None
     latency: float | None
     settle: float | None
-    post: Mapping[str, PerLabel]
-    only: Sequence[str]
+    detection: DetectionSettings
     outputs: Outputs
     check_stream: bool
     sha256: str | None = None
@@ -106,12 +105,8 @@ class FileJob:
         step = min(own.step, latency) if self.step is None else self.step
         stream = StreamConfig(step=step, latency=latency, settle=settle)
         stream.check(info.frontend)
-        post = info.post.override(info.labels, self.post)
-        for label in self.only:
-            if label not in info.labels:
-                raise ValueError(
-                    f"--label={label} must be one of {', '.join(info.labels)}"
-                )
+        post = self.detection.post_for(info, settle=settle)
+        self.detection.reported(info.labels)
         model = Model.load(file, **self.engine)
         return Detector(model, stream=stream, post=post)
 
@@ -127,11 +122,12 @@ class FileJob:
             n_begun=n_parallel + 1,
             length=AHEAD,
         )
-        with Waiting(sum(r.duration for r in recordings)) as waiting, closing(turns):
+        total = sum(recording.duration for recording in recordings)
+        with task("detecting", total, "s of audio") as detecting, closing(turns):
             try:
                 for recording, extracted in turns:
                     try:
-                        found = self._one(detector, recording, extracted, waiting)
+                        found = self._one(detector, recording, extracted, detecting)
                     except Exception as error:  # noqa: BLE001 - it costs only itself
                         self._failed(describe_error(error, recording.path))
                         continue
@@ -149,7 +145,7 @@ class FileJob:
         detector: Detector,
         recording: Recording,
         extracted: Iterable[Scored],
-        waiting: Waiting,
+        detecting: Task,
     ) -> Detection:
         trace = None
         if self.outputs.needs_trace:
@@ -160,15 +156,15 @@ class FileJob:
             nonlocal n_samples
             n_samples += n
             self._check_duration(recording, n_samples / rate)  # headers may lie
-            waiting.advance(n / rate, recording.name)
+            detecting.advance(n / rate, recording.name)
 
         self._check_duration(recording, recording.duration)
         found = detect(detector, recording, extracted, trace=trace, on_samples=advance)
         if self.check_stream:
             self._check_stream(detector, found)
-        if self.only:
-            kept = [event for event in found.events if event.label in self.only]
-            found = replace(found, events=kept)
+        reported = self.detection.reported(detector.model.info.labels)
+        kept = [event for event in found.events if event.label in reported]
+        found = replace(found, events=kept)
         self.outputs.write_trace(found, detector.model.info)
         return found
 

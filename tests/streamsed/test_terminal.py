@@ -1,12 +1,6 @@
-"""What a person sees while the program works."""
+"""What a person sees on the terminal."""
 
-import io
-import time
-
-import pytest
-
-from streamsed import terminal
-from streamsed.terminal import Waiting, say
+from streamsed.terminal import say
 
 
 def test_say_keeps_to_one_line_of_stderr(capsys):
@@ -14,28 +8,3 @@ def test_say_keeps_to_one_line_of_stderr(capsys):
     captured = capsys.readouterr()
     assert captured.err == "streamsed: one two three\n"
     assert captured.out == ""
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
-@pytest.mark.parametrize("patience", [0.0, 60.0])
-def test_a_bar_appears_only_if_one_waits_long(monkeypatch, patience):
-    screen = Terminal()
-    monkeypatch.setattr("sys.stderr", screen)
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr(terminal, "PATIENCE", patience)
-    with Waiting(100) as waiting:
-        time.sleep(0.01)
-        waiting.advance(40, "a.wav")
-    assert ("of 100 s of audio" in screen.getvalue()) == (patience == 0)
-
-
-def test_no_bar_goes_into_a_file(capsys, monkeypatch):
-    monkeypatch.setattr(terminal, "PATIENCE", 0.0)
-    with Waiting(100) as waiting:
-        time.sleep(0.01)
-        waiting.advance(40, "a.wav")
-    assert capsys.readouterr().err == ""

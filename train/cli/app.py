@@ -15,6 +15,7 @@ from train.cli.card import card
 from train.cli.evaluate import evaluate
 from train.cli.export import export
 from train.cli.fit import fit
+from train.cli.options import with_json_log
 from train.cli.soundscapes import soundscapes
 from train.cli.table1 import table1
 
@@ -26,19 +27,22 @@ app = typer.Typer(
     help="Train a sound event detector, measure it and export it to a model file. "
     "Without a command: table1.",
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
 for command in (table1, ablations, fit, evaluate, export, soundscapes, card):
-    app.command()(command)
+    app.command()(with_json_log(command))
 app.add_typer(data.app, name="data")
 
 
 def main() -> NoReturn:
     """Run the command line; what a user did wrong becomes one line and exit code 2."""
     arguments = sys.argv[1:]
-    if not arguments or (arguments[0].startswith("--") and arguments[0] != "--help"):
+    if not arguments or (
+        arguments[0].startswith("--") and arguments[0] not in ("--help", "-h")
+    ):
         arguments.insert(0, table1.__name__)
     try:
         code = app(arguments, standalone_mode=False) or 0

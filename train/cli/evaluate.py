@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from streamsed.atomic_write import write
+from streamsed.detection_settings import DetectionSettings
 from streamsed.events import Event
 from streamsed.recordings.job import FileJob
 from streamsed.recordings.outputs import Outputs
@@ -208,8 +209,7 @@ def _run(
         step=None,
         settle=None,
         latency=None,
-        post={},
-        only=(),
+        detection=DetectionSettings(),
         outputs=outputs,
         check_stream=False,
     )

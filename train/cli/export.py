@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -104,3 +105,5 @@ def export(
             f"{engine:<18} {accepted}: scores within {record['max_difference']:.2g}, "
             f"{record['events_changed']:.1%} of the events changed"
         )
+    if to == TORCHSCRIPT:
+        print(f"next: {shlex.join(['streamsed', 'listen', '--model', str(output)])}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -9,9 +10,17 @@ import typer
 
 from train.annotations.desed import Desed
 from train.annotations.desed_version import describe_data
-from train.cli.options import Blueprints, Device, SaveEvery, Without, read_layouts
+from train.cli.options import (
+    Blueprints,
+    Device,
+    SaveEvery,
+    Without,
+    is_first_process,
+    read_layouts,
+)
 from train.config.preset import load_preset, preset_names
 from train.datasets.data_module import ClipSet
+from train.fit.outcome import RunOutcome
 from train.fit.run import RunOptions, fit_on_clips, fit_on_soundbank
 
 
@@ -108,3 +117,17 @@ def fit(
         raise ValueError(
             "fit must have --soundbank DIR (with or without --blueprint) or --data DIR"
         )
+    if is_first_process():
+        for line in RunOutcome.read(run).lines():
+            print(line)
+        print(f"next: {_next_command(run, soundbank)}")
+
+
+def _next_command(run: Path, soundbank: Path | None) -> str:
+    """Return what makes a model of a run, measured and tuned where there are sounds."""
+    words = ["python", "-m", "train", "export", str(run), "--output", f"{run.name}.pt"]
+    if soundbank is not None:
+        words += ["--soundbank", str(soundbank)]
+        if (soundbank / "manifest.csv").is_file():
+            words += ["--split", "validation", "--tune"]
+    return shlex.join(words)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+import os
+from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from streamsed.cli.options import JsonLogOption
+from streamsed.progress import json_log as logged_to
 from train.annotations.event_lists import read_strong
 from train.mixing.mixer import Layout
 
@@ -56,3 +61,25 @@ def read_layouts(blueprints: Sequence[Path] | None) -> list[Layout]:
     return [
         events for path in blueprints or () for events in read_strong(path).values()
     ]
+
+
+def is_first_process() -> bool:
+    """Whether this is the one of torchrun's processes that speaks, or the only one."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def with_json_log(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the option `--json-log`, to which all of its work is reported."""
+
+    @wraps(command)
+    def logged(*arguments: Any, json_log: Path | None = None, **options: Any) -> Any:
+        with logged_to(json_log if is_first_process() else None):
+            return command(*arguments, **options)
+
+    signature = inspect.signature(command, eval_str=True)  # typer reads it as it is
+    kind = inspect.Parameter.KEYWORD_ONLY
+    more = inspect.Parameter("json_log", kind, default=None, annotation=JsonLogOption)
+    parameters = [*signature.parameters.values(), more]
+    logged.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    logged.__annotations__ = {**command.__annotations__, "json_log": JsonLogOption}
+    return logged

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
+from streamsed.progress import track
 from train.datasets.clip_features import Example, log_mel, score_targets
 from train.datasets.scaling import Scaling, Triple
 from train.mixing.mixer import Layout, Mixer, Soundscape
@@ -128,7 +129,12 @@ def draw_evaluation_set(
 ) -> EvaluationSet:
     """Draw soundscapes: the same ones for equal seeds."""
     generators = (np.random.default_rng([seed, i]) for i in range(n_soundscapes))
-    drawn = (mixer.mix(rng) for rng in generators)
+    drawn = track(
+        (mixer.mix(rng) for rng in generators),
+        "mixing",
+        total=n_soundscapes,
+        unit="soundscapes",
+    )
     return gather(drawn, mixer.bank.labels, config, scaling)
 
 

@@ -16,6 +16,7 @@ from torch import nn
 from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
 from streamsed.pipeline.tracker import EventTracker
+from streamsed.progress import task
 from train.config.mixing import EVALUATION_MIXING
 from train.datasets.evaluation_set import EvaluationSet
 from train.metrics.criteria import event_f1
@@ -30,13 +31,15 @@ def network_scores(
 ) -> Iterator[Scores]:
     """Score segments with a network in evaluation mode, one array (H, K) each."""
     device = next(network.parameters()).device
-    for first in range(0, len(segments), batch_size):
-        batch = torch.from_numpy(segments[first : first + batch_size])[:, None].to(
-            device
-        )
-        with torch.inference_mode():
-            scores = network(batch).scores.float().cpu().numpy()
-        yield from scores
+    with task("scoring", len(segments), "segments") as scoring:
+        for first in range(0, len(segments), batch_size):
+            batch = torch.from_numpy(segments[first : first + batch_size])[:, None].to(
+                device
+            )
+            with torch.inference_mode():
+                scores = network(batch).scores.float().cpu().numpy()
+            yield from scores
+            scoring.advance(len(scores))
 
 
 def scores_to_events(

@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from streamsed.config import FrontendConfig, PostConfig
+from streamsed.progress import track
 from train.datasets.evaluation_set import EvaluationSet
 from train.evaluation.scoring import Scores, score_events, scores_to_events
 
@@ -75,9 +76,10 @@ def tune_post(
         How many events an hour all labels together may have in them. If no choice keeps
         to that, the dearest price in `PRICES` decides.
     """
+    grid = [Choice(*values) for values in product(*_grid())]
     tried = {
         choice: _try(choice, scores, recordings, config, quiet)
-        for choice in (Choice(*values) for values in product(*_grid()))
+        for choice in track(grid, "tuning", total=len(grid), unit="settings")
     }
     longest = _longest_durations(recordings)
     for price in PRICES:

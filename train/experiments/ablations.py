@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from statistics import mean, stdev
 
 from streamsed.config import FrontendConfig, PostConfig
+from streamsed.progress import task
 from train.annotations.desed import Desed
 from train.annotations.desed_version import describe_data
 from train.datasets.evaluation_set import EvaluationSet
@@ -108,8 +110,8 @@ def measure(
     for name in names:
         if name not in VARIATIONS:
             raise ValueError(f"name={name} must be one of {', '.join(VARIATIONS)}")
-    for seed in seeds:
-        for name in names:
+    with task("ablations", len(seeds) * len(names), "runs") as runs:
+        for seed, name in product(seeds, names):
             variation = VARIATIONS[name]
             is_baseline = variation.preset == BASELINE
             common = baseline_settings if is_baseline else settings
@@ -125,6 +127,7 @@ def measure(
             outcome = _score(
                 run, clips.validation, config.frontend, is_baseline=is_baseline
             )
+            runs.advance(1, f"{name}, seed {seed}")
             yield name, seed, replace(outcome, data=describe_data(clips.used))
 
 

@@ -25,6 +25,7 @@ from streamsed.inference.model_file import ModelFile
 from streamsed.inference.onnx_weights import Probe, read_probe
 from streamsed.inference.selection import engine_order
 from streamsed.pipeline.frontend import normalize
+from streamsed.progress import track
 from streamsed.samples import Float32
 from train.datasets.clip_features import log_mel
 from train.evaluation.scoring import scores_to_events
@@ -196,7 +197,10 @@ def compare_engines(
     """
     file = ModelFile.open(path)
     probe = read_probe(file)
-    for engine, precision in sorted(engine_order()):
+    order = sorted(engine_order())
+    for engine, precision in track(
+        order, "trying engines", total=len(order), unit="engines"
+    ):
         try:
             model = Model.load(file, device="cpu", engine=engine, precision=precision)
         except ValueError:  # not on this machine

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from streamsed.progress import track
 from train.config.mixing import EVALUATION_MIXING
 from train.config.train import TrainConfig
 from train.datasets.clip_features import log_mel
@@ -98,9 +99,10 @@ def fit_on_soundbank(
     drawn = (
         mixer.mix(np.random.default_rng([config.seed, i])) for i in range(N_FITTED)
     )
+    clips = track(drawn, "fitting the scaling", total=N_FITTED, unit="soundscapes")
     scaling = fit_scaling(
         config.scaling,
-        (log_mel(each.samples, config.frontend) for each in drawn),
+        (log_mel(each.samples, config.frontend) for each in clips),
         top_db=config.frontend.top_db,
     )
     dataset = SoundscapeDataset(

@@ -19,6 +19,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from streamsed.config import PostConfig
+from streamsed.progress import Task, report, task
 from train.config.train import TrainConfig
 from train.datasets.clip_features import Example
 from train.datasets.evaluation_set import EvaluationSet
@@ -128,24 +129,44 @@ class Trainer:
             self.log.rewind(self.step)
         if self.step == 0:
             self.save()
-        while self.progress < 1.0:
-            asked = time.monotonic()
-            batch = next(batches)
-            waited = time.monotonic() - asked
-            losses = self.learner.learn(batch, step=self.step, progress=self.progress)
-            self.step += 1
-            self.elapsed = self.parallel.broadcast(offset + time.monotonic() - start)
-            self._rows.append({**losses, "waited": waited})
-            if self.step % LOG_EVERY == 0 or self.progress >= 1.0:
-                self._log()
-            if validation and self.progress - self._validated >= apart:
-                self.validate(validation)
-            if self.elapsed - saved >= save_every:
-                self.save()
-                saved = self.elapsed
+        with self._task() as training:
+            while self.progress < 1.0:
+                asked = time.monotonic()
+                batch = next(batches)
+                waited = time.monotonic() - asked
+                losses = self.learner.learn(
+                    batch, step=self.step, progress=self.progress
+                )
+                self.step += 1
+                passed = offset + time.monotonic() - start
+                self.elapsed = self.parallel.broadcast(passed)
+                self._rows.append({**losses, "waited": waited})
+                if self.step % LOG_EVERY == 0 or self.progress >= 1.0:
+                    self._log()
+                if validation and self.progress - self._validated >= apart:
+                    self.validate(validation)
+                if self.elapsed - saved >= save_every:
+                    self.save()
+                    saved = self.elapsed
+                if self.parallel.is_first:
+                    training.update(self._done(), f"loss {losses['total']:.4f}")
         if validation and self._validated < 1.0:
             self.validate(validation)
         self.save()
+
+    def _task(self) -> Task:
+        """Begin to report how far the run is, from where it is."""
+        minutes = self.config.minutes
+        total, unit = (
+            (self.config.steps, "steps") if minutes is None else (minutes, "min")
+        )
+        training = task("training", total, unit)
+        training.resume(self._done())
+        return training
+
+    def _done(self) -> float:
+        """Return the steps or, of a run that has a length in time, minutes so far."""
+        return self.step if self.config.minutes is None else self.elapsed / 60
 
     def _batches(self, dataset: Dataset[Example], n_workers: int) -> Iterator[Example]:
         """Go on with the example after the last one that was trained on."""
@@ -186,7 +207,9 @@ class Trainer:
         }
         row |= {label: round(f1, 4) for label, f1 in result.per_label.items()}
         self.log.add("validation", row)
-        print(f"validation {row}", flush=True)
+        text = f"step {self.step}: validation loss {loss:.4f}, event F1 "
+        text += f"{result.macro:.1%} macro, {result.micro:.1%} micro"
+        report("validation", text, **row)
         keep_best(
             {**self._state(), "loss": loss, "f1_per_label": dict(result.per_label)},
             self.folder,
@@ -198,7 +221,7 @@ class Trainer:
         return self.learner.losses(self.learner.evaluated, batch, self.progress)
 
     def _log(self) -> None:
-        """Write the means of the last steps and say how long it will take."""
+        """Write the means of the last steps."""
         means = _means(self._rows)
         self._rows.clear()
         if not self.parallel.is_first:
@@ -210,8 +233,7 @@ class Trainer:
         }
         row |= {name: f"{mean:.5f}" for name, mean in means.items()}
         self.log.add("log", row)
-        left = self.elapsed / max(self.progress, 1e-9) * (1.0 - self.progress)
-        print(f"{row} left {left / 60:.1f} min", flush=True)
+        report("losses", step=self.step, **means)
 
     def _state(self) -> dict[str, Any]:
         """Collect what every checkpoint holds."""

@@ -9,6 +9,7 @@ import numpy as np
 import soundfile
 
 from streamsed.events import Event
+from streamsed.progress import track
 from train.annotations.event_lists import write_strong
 from train.mixing.mixer import Layout, Mixer
 
@@ -38,7 +39,8 @@ def write_soundscapes(
     audio = folder / "audio"
     audio.mkdir(parents=True, exist_ok=True)
     events: dict[str, list[Event]] = {}
-    for index in range(len(layouts) or n):
+    n = len(layouts) or n
+    for index in track(range(n), "mixing", total=n, unit="soundscapes"):
         rng = np.random.default_rng([seed, index])
         soundscape = mixer.rebuild(layouts[index], rng) if layouts else mixer.mix(rng)
         name = f"soundscape_{index:05d}.flac"

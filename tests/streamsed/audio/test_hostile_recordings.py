@@ -12,6 +12,7 @@ from environment import ENVIRONMENT
 from sounds import RATE
 
 from streamsed.audio.decode import audio_info, file_chunks
+from streamsed.detection_settings import DetectionSettings
 
 SECONDS = 12
 
@@ -208,8 +209,8 @@ def test_any_error_stays_with_its_recording(
         engine={},
         step=None,
         latency=None,
-        post={},
-        only=[],
+        settle=None,
+        detection=DetectionSettings(),
         outputs=Outputs(format_name="tsv", events=out),
         check_stream=False,
     )

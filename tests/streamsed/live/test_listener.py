@@ -1,5 +1,6 @@
 import json
 import time
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from sounds import RATE, cut, scene, silence
 from streamsed.audio.playback import FileSource
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
 from streamsed.detector import Detector
-from streamsed.live.auto_step import MAX_LOAD, shortest_step
+from streamsed.live.auto_step import MAX_LOAD, MIN_STEP, shortest_step
 from streamsed.live.json_lines import JsonLines
 from streamsed.live.listener import Listener
 from streamsed.live.summary import Summary
@@ -36,9 +37,14 @@ def listen(detector, reads, *sinks, only=(), duration=None, **options):
     assert kept.records[0]["state"] == "started"
     assert kept.records[-1] == {
         "at": round(listener.n_samples / RATE, 3),
+        "run": listener.run_id,
+        "time": kept.records[-1]["time"],
         "state": "stopped",
         **summary.to_dict(),
     }
+    for record in kept.records:
+        assert record["run"] == listener.run_id
+        assert datetime.fromisoformat(record["time"]).tzinfo is not None
     return kept, summary
 
 
@@ -275,15 +281,15 @@ def test_the_summary_is_bounded_and_in_order():
     assert json.loads(json.dumps(Summary(RATE).to_dict()))["opened_after"] == {}
 
 
-@given(st.floats(1e-4, 3), st.floats(0.1, 10))
-def test_the_step_that_is_chosen_is_the_shortest_that_keeps_up(cost, latency):
+@given(st.floats(1e-4, 3), st.floats(0.1, 10), st.sampled_from([0.1, MAX_LOAD, 1.0]))
+def test_the_step_that_is_chosen_is_the_shortest_that_keeps_up(cost, latency, max_load):
     config = FrontendConfig()
-    step = shortest_step(cost, config, latency=latency)
-    assert step <= latency
+    step = shortest_step(cost, config, latency=latency, max_load=max_load)
+    assert min(MIN_STEP, latency) <= step <= latency
     if step < latency:
-        assert cost / step <= MAX_LOAD * (1 + 1e-9)
+        assert cost / step <= max_load * (1 + 1e-9)
         shorter = step - config.score_frame_duration
-        assert shorter <= 1e-9 or cost / shorter > MAX_LOAD
+        assert shorter <= MIN_STEP or cost / shorter > max_load
 
 
 def test_load_is_the_share_of_time_that_detection_takes(model):
@@ -300,3 +306,35 @@ def test_load_is_the_share_of_time_that_detection_takes(model):
     )
     listener.run()
     assert 0.09 <= listener.load < 0.5
+
+
+def seconds_of(record):
+    return datetime.fromisoformat(record["time"]).timestamp()
+
+
+def test_an_event_has_the_clock_time_of_its_onset(detector):
+    before = time.time()
+    reads = [[piece] for piece in heard(scene(6.0), [RATE] * 6)]
+    kept, _ = listen(detector, reads, lossless=True)
+    (listening,) = kept.of("listening")
+    assert before - 1.1 < seconds_of(listening) < time.time()
+    assert listening["drift"] == 0
+    for record in kept.of("opened", "ended", "closed"):
+        since = seconds_of(record) - seconds_of(listening)
+        assert since == pytest.approx(record["onset"], abs=0.003)
+
+
+def test_a_log_is_reminded_hourly_of_what_its_times_count_from(detector, monkeypatch):
+    monkeypatch.setattr("streamsed.live.listener.REMINDER", 2)
+    reads = [[piece] for piece in heard(silence(7.0), [RATE] * 7)]
+    kept, _ = listen(detector, reads, lossless=True)
+    reminders = kept.of("listening")
+    assert [record["at"] for record in reminders] == [0, 2, 4, 6]
+    assert len({record["time"] for record in reminders}) == 1
+
+
+def test_two_runs_have_ids_of_their_own(detector):
+    ids = {
+        listen(detector, [heard(silence(0.1))])[0].records[0]["run"] for _ in range(5)
+    }
+    assert len(ids) == 5

@@ -1,5 +1,6 @@
 """Export: what the file says and computes is what the network does."""
 
+import json
 import shlex
 import sys
 import zipfile
@@ -197,14 +198,32 @@ def bank(tmp_path_factory):
 # Python 3.12 and later warn of a fork beside threads; the worker touches no thread.
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 def test_the_command_line_goes_from_bank_to_model(bank, tmp_path, monkeypatch, capsys):
-    run, model = tmp_path / "run", tmp_path / "model.pt"
+    run, model, log = (tmp_path / name for name in ("run", "model.pt", "log.jsonl"))
     fit = f"fit --soundbank {bank} --run {run} --width 8 --steps 1 --threads 1"
-    assert run_cli(monkeypatch, fit + " --n-validation 2") == 0
+    assert run_cli(monkeypatch, fit + f" --n-validation 2 --json-log {log}") == 0
+    told, complaints = capsys.readouterr()
+    assert complaints == ""  # no bar goes into a pipe
+    *outcome, following = told.splitlines()
+    assert outcome[0].startswith("1 steps in ")
+    assert outcome[1].startswith("best at step 1: validation loss ")
+    assert [line.split()[0] for line in outcome[2:]] == ["Beep", "Hiss"]
+    exported = f"export {run} --output run.pt --soundbank {bank} --split validation"
+    assert following == f"next: python -m train {exported} --tune"
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    ended = {line["task"]: line for line in lines if line["state"] == "ended"}
+    assert {"mixing", "scoring", "training"} <= set(ended)
+    assert (ended["training"]["done"], ended["training"]["unit"]) == (1, "steps")
+    (validation,) = [line for line in lines if line["state"] == "validation"]
+    assert 0 <= validation["macro"] <= 1
     assert run_cli(monkeypatch, fit) == 2
     assert "--resume" in capsys.readouterr().err
     export = f"export {run} --output {model}"
     measured = f" --soundbank {bank} --split validation --n 2"
-    assert run_cli(monkeypatch, export + measured + " --tune") == 0
+    more = f" --tune --json-log {log}"
+    assert run_cli(monkeypatch, export + measured + more) == 0
+    assert capsys.readouterr().out.endswith(f"streamsed listen --model {model}\n")
+    tasks = {json.loads(line).get("task") for line in log.read_text().splitlines()}
+    assert {"tuning", "trying engines"} <= tasks
     info = ModelInfo.read(model)
     assert info.labels == ("Beep", "Hiss")
     assert "event_f1_macro" in info.scores_at_export

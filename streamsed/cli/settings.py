@@ -1,0 +1,52 @@
+"""`streamsed settings`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streamsed.cli.settings_file import SECTIONS, read_settings, write_settings
+
+
+def settings(
+    context: typer.Context,
+    *,
+    path: Annotated[
+        Path | None,
+        typer.Option("--settings", metavar="TOML", help="The file to read and check."),
+    ] = None,
+    print_them: Annotated[
+        bool,
+        typer.Option(
+            "--print", help="Write the settings in force, explained, as TOML."
+        ),
+    ] = False,
+) -> None:
+    """Check a settings file, or write one.
+
+    `streamsed settings --print > home.toml` writes all settings with their defaults;
+    options of `listen`, given too, are written as well. A file is used with
+    `streamsed listen --settings home.toml`, and by `file` too. An option on the command
+    line goes before the file's.
+    """
+    commands = context.find_root().command.commands  # type: ignore[attr-defined]
+    if path is not None:
+        read_settings(path, commands)
+    if not print_them:
+        if path is None:
+            raise ValueError("--print or --settings must be given; see --help")
+        if context.args:
+            raise ValueError(f"{context.args[0]} must be given with --print only")
+        print(f"{path}: all settings are known and of their kinds")
+        return
+    given = [] if path is None else ["--settings", str(path)]
+    values = {}
+    for section in SECTIONS:
+        words = [*given, *context.args] if section == SECTIONS[0] else [*given, "."]
+        made = commands[section].make_context(
+            section, words, parent=context.find_root()
+        )
+        values[section] = made.params
+    print(write_settings(values, commands), end="")

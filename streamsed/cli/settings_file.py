@@ -1,0 +1,241 @@
+"""Settings in a TOML file: the options of the commands under their own names.
+
+There is one schema. What a file may say is read off the commands themselves, so an option
+and its setting have one name, one type and one explanation::
+
+    sensitivity = "low"              # for every command that has --sensitivity
+    ignore = ["Speech"]
+
+    [threshold]                      # by label, or one number for all
+    Dog = 0.6
+
+    [listen]                         # for this command only
+    log = "/var/log/streamsed/night.jsonl"
+
+An option on the command line goes before the file's.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
+
+import typer
+
+SECTIONS = ("listen", "file")
+"""Commands that take settings from a file."""
+
+APART = frozenset({"device", "format", "step", "file"})
+"""Options that mean something else in each command, and stand in its section."""
+
+MAX_BYTES = 1_000_000
+
+
+class Option(NamedTuple):
+    """An option of a command, as a setting.
+
+    Parameters
+    ----------
+    parameter : str
+        Its name in the code.
+    kind : type
+        bool, int, float, list (of numbers or texts, or by label) or str.
+    help : str
+        What it does.
+    """
+
+    parameter: str
+    kind: type
+    help: str
+
+
+def options_of(command: Any) -> dict[str, Option]:
+    """Return the options of a command by the names that a file knows them by."""
+    hints = get_type_hints(inspect.unwrap(command.callback))
+    options = {}
+    for param in command.params:
+        names = [name[2:] for name in param.opts if name.startswith("--")]
+        if names and names[0] not in ("help", "settings"):
+            hint = hints[param.name]
+            kinds = {get_origin(each) or each for each in get_args(hint) or (hint,)}
+            kind = next((k for k in (bool, int, float, list) if k in kinds), str)
+            if get_origin(hint) is list:
+                kind = list
+            options[names[0]] = Option(param.name, kind, param.help or "")
+    return options
+
+
+def apply_settings(context: typer.Context, path: Path | None) -> Path | None:
+    """Let a settings file give the defaults of a command's options."""
+    if path is not None and not context.resilient_parsing:
+        commands = context.find_root().command.commands  # type: ignore[attr-defined]
+        name = str(context.command.name)
+        context.default_map = read_settings(path, commands).get(name, {})
+    return path
+
+
+SettingsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--settings",
+        metavar="TOML",
+        is_eager=True,
+        callback=apply_settings,
+        help="Take settings from a file; see `streamsed settings`.",
+    ),
+]
+
+
+def read_settings(path: Path, commands: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Read a settings file and check every name and value in it.
+
+    Parameters
+    ----------
+    path : Path
+        TOML.
+    commands : mapping
+        The program's commands by name.
+
+    Returns
+    -------
+    dict
+        For each of `SECTIONS`, the values of its parameters by their names in the code.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    ValueError
+        It is not TOML, or a name or value in it is wrong.
+    """
+    with path.open("rb") as stream:
+        text = stream.read(MAX_BYTES + 1)
+    if len(text) > MAX_BYTES:
+        raise ValueError(f"--settings={path} must have {MAX_BYTES} bytes at most")
+    try:
+        settings = tomllib.loads(text.decode())
+    except ValueError as error:
+        raise ValueError(f"--settings={path} must be TOML ({error})") from None
+    except RecursionError:
+        raise ValueError(f"--settings={path} must not be nested so deeply") from None
+    schema = {section: options_of(commands[section]) for section in SECTIONS}
+    values: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
+    shared = {k: v for k, v in settings.items() if not _is_section(k, v)}
+    for key, value in shared.items():
+        name = _known(path, key, set().union(*schema.values()))
+        if name in APART:
+            raise ValueError(f"{path}: {key} must stand under [listen] or [file]")
+        for section, options in schema.items():
+            if name in options:
+                option = options[name]
+                values[section][option.parameter] = _value(path, key, value, option)
+    for section in SECTIONS:
+        own = settings.get(section)
+        for key, value in own.items() if isinstance(own, dict) else ():
+            option = schema[section][_known(path, key, set(schema[section]))]
+            values[section][option.parameter] = _value(path, key, value, option)
+    return values
+
+
+def write_settings(values: Mapping[str, Mapping[str, Any]], commands: Any) -> str:
+    """Return settings as the text of a file that `read_settings` reads back.
+
+    Parameters
+    ----------
+    values : mapping
+        For each of `SECTIONS`, the values of its parameters.
+    commands : mapping
+        The program's commands by name.
+
+    Raises
+    ------
+    ValueError
+        A value is a name that no text can hold.
+    """
+    schema = {section: options_of(commands[section]) for section in SECTIONS}
+    first, second = (schema[section] for section in SECTIONS)
+    shared = [name for name in first if name in second and name not in APART]
+    lines = [
+        line
+        for name in shared
+        for line in _lines(name, first[name], values[SECTIONS[0]])
+    ]
+    for section in SECTIONS:
+        lines.append(f"\n[{section}]")
+        for name, option in schema[section].items():
+            if name not in shared:
+                lines += _lines(name, option, values[section])
+    return "\n".join(lines) + "\n"
+
+
+def _lines(name: str, option: Option, values: Mapping[str, Any]) -> Iterator[str]:
+    value = values.get(option.parameter)
+    yield f"# {' '.join(option.help.split())}"
+    if value is None or value in ([], ()):
+        yield f"# {name} ="
+    else:
+        yield f"{name} = {_toml(name, value)}"
+
+
+def _toml(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_toml(name, each) for each in value)}]"
+    text = str(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"--{name}={text!r} must be text, as a settings file is"
+        ) from None
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _is_section(key: str, value: Any) -> bool:
+    return key in SECTIONS and isinstance(value, dict)
+
+
+def _known(path: Path, key: str, names: set[str]) -> str:
+    """Return a key as an option's name, whichever way it is spelt."""
+    name = key.replace("_", "-")
+    if name not in names:
+        near = difflib.get_close_matches(name, sorted(names), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"{path}: {key!r} is not a setting{hint}")
+    return name
+
+
+def _value(path: Path, key: str, value: Any, option: Option) -> Any:
+    """Return a value as the option takes it, or say which kind it must be."""
+
+    def require(holds: object, kind: str) -> None:
+        if not holds:
+            raise ValueError(f"{path}: {key}={value!r} must be {kind}")
+
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if option.kind is bool:
+        require(isinstance(value, bool), "true or false")
+        return value
+    if option.kind is int:
+        require(number and isinstance(value, int), "a whole number")
+        return value
+    if option.kind is float:
+        require(number, "a number")
+        return value
+    if option.kind is list:
+        entries = value if isinstance(value, list) else [value]
+        if isinstance(value, dict):
+            entries = [f"{label}={each}" for label, each in value.items()]
+        plain = all(isinstance(each, str | int | float) for each in entries)
+        require(plain, "one value, a list of them, or values by label")
+        return [str(each) for each in entries]
+    require(number or isinstance(value, str), "text")
+    return str(value)

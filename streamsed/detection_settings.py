@@ -1,0 +1,95 @@
+"""What a person may change of a detection: how easily it detects, and what it reports.
+
+The same settings serve recordings and live sound, so that `file` gives the events that
+`listen` closes. They are laid over those that a model file carries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from streamsed.config import PerLabel, PostConfig
+from streamsed.inference.model_file import ModelInfo
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionSettings:
+    """Say how scores become events, and which labels are reported.
+
+    Parameters
+    ----------
+    post : mapping
+        Settings of `PostConfig` that replace the model's own.
+    sensitivity : str
+        "low", "normal" or "high": which of the model's thresholds are the model's own.
+    confirm : float
+        Seconds that an event must last beyond its label's shortest duration.
+    only, ignore : sequence of str
+        Labels that alone are reported, if there are any, and labels that are not.
+
+    Raises
+    ------
+    ValueError
+        `confirm` is negative or no number.
+    """
+
+    post: Mapping[str, PerLabel] = field(default_factory=dict)
+    sensitivity: str = "normal"
+    confirm: float = 0.0
+    only: Sequence[str] = ()
+    ignore: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        """Check what does not depend on the model."""
+        if not 0 <= self.confirm < float("inf"):
+            raise ValueError(
+                f"--confirm={self.confirm} must be at least 0 (in seconds)"
+            )
+
+    def post_for(self, info: ModelInfo, *, settle: float) -> PostConfig:
+        """Return how the scores of a model become events.
+
+        Parameters
+        ----------
+        info : ModelInfo
+            The model.
+        settle : float
+            Seconds after which its scores are final.
+
+        Raises
+        ------
+        ValueError
+            There is no such sensitivity or label, or a value is out of range.
+        """
+        labels = info.labels
+        point = info.operating_point(sensitivity=self.sensitivity, settle=settle)
+        post = point.post.override(labels, self.post)
+        if not self.confirm:
+            return post
+        shortest = zip(labels, post.per_label("min_duration", labels), strict=True)
+        longer = {label: seconds + self.confirm for label, seconds in shortest}
+        return post.override(labels, {"min_duration": longer})
+
+    def reported(self, labels: Sequence[str]) -> tuple[str, ...]:
+        """Return those of the model's labels that are reported, in their order.
+
+        Raises
+        ------
+        ValueError
+            A label is not one of the model's, or none is left.
+        """
+        for option, names in (("--label", self.only), ("--ignore", self.ignore)):
+            for name in names:
+                if name not in labels:
+                    raise ValueError(
+                        f"{option}={name} must be one of {', '.join(labels)}"
+                    )
+        kept = tuple(
+            label
+            for label in labels
+            if (not self.only or label in self.only) and label not in self.ignore
+        )
+        if not kept:
+            raise ValueError("--ignore must leave a label to report, and leaves none")
+        return kept

@@ -1,0 +1,113 @@
+"""The clock time of a time line that counts samples.
+
+Samples say exactly how long something lasted, and not when it was: the crystal of a sound
+card is off by some millionths, which is a second in a few hours at worst, a suspended
+machine hears nothing, and a clock may be set. So the two are compared while sound comes::
+
+    clock time of sample n  =  anchor + n / rate
+
+A sample cannot come before it sounded, but it may come late. The anchor is therefore the
+smallest difference of the last minute, and is set anew every minute; a jump of seconds is
+followed at once. The time line itself never changes by it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+WINDOW = 60.0
+"""Seconds of sound after which the anchor is set anew."""
+
+JUMP = 5.0
+"""Seconds by which the clock must be off to be followed at once."""
+
+PROMPT = 0.5
+"""Seconds of sound at most in a piece that came without delay."""
+
+
+class WallClock:
+    """Tell the clock time of a time line.
+
+    Parameters
+    ----------
+    rate : int
+        Samples a second of the time line.
+    follow : bool
+        Whether sound comes as it sounds; that of a file does not, and its clock is never
+        corrected.
+    now : callable
+        Seconds since 1970.
+    """
+
+    def __init__(
+        self, rate: int, *, follow: bool = True, now: Callable[[], float] = time.time
+    ) -> None:
+        self._rate = rate
+        self._follow = follow
+        self._now = now
+        self._first: float | None = None  # the first anchor
+        self._anchor = now()
+        self._smallest = float("inf")  # difference in this window
+        self._window_end = 0.0
+        self.jumped = 0.0  # seconds, of the last call of `note`
+
+    @property
+    def drift(self) -> float:
+        """Seconds that the clock gained on the time line since its beginning."""
+        return 0.0 if self._first is None else self._anchor - self._first
+
+    def note(self, n_samples: int, n_new: int) -> None:
+        """Compare the clocks.
+
+        Parameters
+        ----------
+        n_samples : int
+            Length of the time line.
+        n_new : int
+            How many of its last samples have just come, at once.
+        """
+        self.jumped = 0.0
+        at = n_samples / self._rate
+        difference = self._now() - at
+        if self._first is None:
+            self._first = self._anchor = difference
+            self._window_end = at + WINDOW
+        if not self._follow:
+            return
+        prompt = n_new <= PROMPT * self._rate
+        off = difference - self._anchor
+        if off < -JUMP or (prompt and off > JUMP):
+            self.jumped = off
+            self._set(difference, at)
+        elif off < 0 and at < WINDOW:  # the first piece came late
+            self._first = self._anchor = difference
+        self._smallest = min(self._smallest, difference)
+        if at >= self._window_end:
+            self._set(self._smallest, at)
+
+    def time_of(self, seconds: float) -> str:
+        """Return the clock time of a moment of the time line, RFC 3339 with zone."""
+        return rfc_3339(self._anchor + seconds)
+
+    def time_now(self) -> str:
+        """Return the clock time now, RFC 3339 with zone."""
+        return rfc_3339(self._now())
+
+    def _set(self, anchor: float, at: float) -> None:
+        self._anchor = anchor
+        self._smallest = float("inf")
+        self._window_end = at + WINDOW
+
+
+def rfc_3339(seconds: float) -> str:
+    """Return a clock time in the zone of this machine.
+
+    Parameters
+    ----------
+    seconds : float
+        Since 1970.
+    """
+    moment = datetime.fromtimestamp(seconds, UTC).astimezone()
+    return moment.isoformat(timespec="milliseconds")

@@ -1,0 +1,150 @@
+import tomllib
+
+import pytest
+import soundfile
+from sounds import RATE, scene
+from typer.main import get_command
+
+from streamsed.cli.app import app
+from streamsed.cli.settings_file import (
+    SECTIONS,
+    options_of,
+    read_settings,
+    write_settings,
+)
+
+COMMANDS = get_command(app).commands
+DOCUMENT = """
+sensitivity = "low"
+min_gap = 0.5
+ignore = ["Speech"]
+trust-model = true
+
+[threshold]
+Dog = 0.6
+"Running water" = 1
+
+[listen]
+device = 3
+step = "auto"
+log = "night.jsonl"
+
+[file]
+device = "cpu"
+step = 1
+"""
+
+
+def read(tmp_path, text):
+    path = tmp_path / "home.toml"
+    path.write_text(text)
+    return read_settings(path, COMMANDS)
+
+
+def test_a_file_serves_both_commands(tmp_path):
+    settings = read(tmp_path, DOCUMENT)
+    shared = {
+        "sensitivity": "low",
+        "min_gap": ["0.5"],
+        "ignore": ["Speech"],
+        "trust_model": True,
+        "threshold": ["Dog=0.6", "Running water=1"],
+    }
+    own = {"device": "3", "step": "auto", "log": "night.jsonl"}
+    assert settings["listen"] == shared | own
+    assert settings["file"] == shared | {"device": "cpu", "step": 1}
+
+
+def test_every_option_is_a_setting_and_every_default_comes_back(tmp_path):
+    defaults = {
+        section: {
+            param.name: param.default
+            for param in COMMANDS[section].params
+            if param.name not in ("help", "settings", "paths")
+        }
+        for section in SECTIONS
+    }
+    text = write_settings(defaults, COMMANDS)
+    again = read(tmp_path, text)
+    for section in SECTIONS:
+        for name, value in again[section].items():
+            assert value == (defaults[section][name] or value)
+        for option in options_of(COMMANDS[section]):
+            assert f"\n{option} =" in text or f"\n# {option} =" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("treshold = 0.5", "'treshold' is not a setting; did you mean 'threshold'?"),
+        ("[listen]\nrecursive = true", "'recursive' is not a setting"),
+        ("step = 1", r"step must stand under \[listen\] or \[file\]"),
+        ("file = 'a.wav'", r"file must stand under \[listen\] or \[file\]"),
+        ("latency = '1'", "latency='1' must be a number"),
+        ("latency = true", "latency=True must be a number"),
+        ("threads = 1.5", "threads=1.5 must be a whole number"),
+        ("trust-model = 1", "trust-model=1 must be true or false"),
+        ("model = ['a']", r"model=\['a'\] must be text"),
+        ("ignore = [['Dog']]", "must be one value, a list of them, or values by label"),
+        ("settings = 'b.toml'", "'settings' is not a setting"),
+        ("latency = ", "must be TOML"),
+        ("a = " + "[" * 5000, "must (be TOML|not be nested)"),
+        ("# " + "x" * 1_000_001, "must have 1000000 bytes at most"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_named(tmp_path, text, words):
+    with pytest.raises(ValueError, match=words) as caught:
+        read(tmp_path, text)
+    assert "home.toml" in str(caught.value)
+
+
+def test_a_file_that_is_not_text_is_refused(tmp_path):
+    path = tmp_path / "home.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ValueError, match="must be TOML"):
+        read_settings(path, COMMANDS)
+
+
+def test_the_settings_in_force_are_written_and_read_again(streamsed, tmp_path):
+    path = tmp_path / "home.toml"
+    path.write_text(DOCUMENT)
+    options = ["--settings", path, "--print", "--latency", "2", "--label", "Ä\"'\\"]
+    written = streamsed("settings", *options)
+    assert written.stderr == ""
+    settings = tomllib.loads(written.stdout)
+    assert settings["latency"] == 2.0
+    assert settings["threshold"] == ["Dog=0.6", "Running water=1"]
+    assert settings["label"] == ["Ä\"'\\"]
+    assert settings["listen"]["log"] == "night.jsonl"
+    assert settings["file"]["device"] == "cpu"
+    path.write_text(written.stdout)
+    again = streamsed("settings", "--settings", path, "--print")
+    assert again.stdout == written.stdout
+
+
+def test_a_file_is_used_and_the_command_line_goes_before_it(streamsed, tmp_path):
+    audio, path = tmp_path / "a.wav", tmp_path / "home.toml"
+    soundfile.write(audio, scene(6.0), RATE)
+    path.write_text("label = ['Dog']\n[file]\nformat = 'csv'\n")
+    by_file = streamsed("file", audio, "--settings", path).stdout
+    by_hand = streamsed("file", audio, "--label", "Dog", "--format", "csv").stdout
+    assert by_file == by_hand
+    assert "Dog" in by_file
+    other = streamsed("file", audio, "--settings", path, "--label", "Speech").stdout
+    assert "Dog" not in other
+    assert "Speech" in other
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "--print or --settings must be given"),
+        (["--settings", "nowhere.toml"], "nowhere.toml"),
+        (["--print", "--lattency", "2"], "--lattency"),
+    ],
+)
+def test_what_is_wrong_with_the_command_is_one_line(streamsed, arguments, words):
+    run = streamsed("settings", *arguments)
+    assert run.returncode == 2
+    (line,) = run.stderr.splitlines()
+    assert words in line

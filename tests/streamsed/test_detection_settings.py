@@ -1,0 +1,64 @@
+import pytest
+
+from streamsed.config import FrontendConfig, PostConfig, StreamConfig
+from streamsed.detection_settings import DetectionSettings
+from streamsed.inference.model_file import ModelInfo
+from streamsed.inference.operating_points import OperatingPoint
+
+LABELS = ("Cat", "Dog", "Speech")
+LOW = OperatingPoint("low", 10.0, PostConfig(0.8, min_duration={"Dog": 0.5}), {})
+INFO = ModelInfo(
+    name="some",
+    labels=LABELS,
+    frontend=FrontendConfig(),
+    stream=StreamConfig(),
+    post=PostConfig(0.6),
+    operating_points=(LOW,),
+)
+
+
+def values(settings, name):
+    return settings.post_for(INFO, settle=10.0).per_label(name, LABELS)
+
+
+def test_without_settings_the_models_own_are_taken():
+    assert values(DetectionSettings(), "onset_threshold") == [0.6] * 3
+    assert DetectionSettings().reported(LABELS) == LABELS
+
+
+def test_what_is_set_lies_over_the_thresholds_of_the_sensitivity():
+    settings = DetectionSettings({"onset_threshold": {"Cat": 0.3}}, sensitivity="low")
+    assert values(settings, "onset_threshold") == [0.3, 0.8, 0.8]
+    assert values(settings, "min_duration") == [0.2, 0.5, 0.2]
+
+
+def test_to_confirm_is_to_last_longer_than_the_shortest_event():
+    settings = DetectionSettings(sensitivity="low", confirm=1.0)
+    assert values(settings, "min_duration") == [1.2, 1.5, 1.2]
+    assert values(settings, "onset_threshold") == [0.8] * 3
+
+
+def test_labels_are_chosen_and_left_out():
+    assert DetectionSettings(only=["Dog", "Cat"]).reported(LABELS) == ("Cat", "Dog")
+    assert DetectionSettings(ignore=["Speech"]).reported(LABELS) == ("Cat", "Dog")
+    both = DetectionSettings(only=["Dog", "Cat"], ignore=["Cat"])
+    assert both.reported(LABELS) == ("Dog",)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"only": ["Dgo"]}, "--label=Dgo must be one of Cat, Dog, Speech"),
+        ({"ignore": ["Dgo"]}, "--ignore=Dgo must be one of Cat, Dog, Speech"),
+        ({"ignore": LABELS}, "--ignore must leave a label"),
+    ],
+)
+def test_a_wrong_label_names_the_option(settings, words):
+    with pytest.raises(ValueError, match=words):
+        DetectionSettings(**settings).reported(LABELS)
+
+
+@pytest.mark.parametrize("seconds", [-1.0, float("nan"), float("inf")])
+def test_a_confirmation_of_no_length_is_refused(seconds):
+    with pytest.raises(ValueError, match=r"--confirm=.* must be at least 0"):
+        DetectionSettings(confirm=seconds)
