@@ -6,6 +6,7 @@ reader never sees half of a file, and an interruption leaves what was there befo
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -68,9 +69,33 @@ def _scratch(path: Path) -> Iterator[Path]:
     try:
         yield scratch
         scratch.chmod(0o666 & ~_umask())  # mkstemp makes it private
-        scratch.replace(path)
+        publish(scratch, path)
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def publish(scratch: Path, path: Path) -> None:
+    """Give a file that is whole its name, such that a loss of power leaves one or none.
+
+    Raises
+    ------
+    OSError
+        What is written does not reach the disk.
+    """
+    _sync(scratch)
+    scratch.replace(path)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system that knows no such thing
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def write(path: Path, content: Iterable[str]) -> None:

@@ -7,7 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from subprocess import SubprocessError
+from datetime import UTC, datetime
+from typing import Any
 
 QUEUE_LENGTH = 100
 """Jobs that wait for a slow program or disk."""
@@ -30,7 +31,8 @@ class Worker:
         self._name = name
         self._reason = ""  # of the last failure
         self._told = [0, 0]  # of the dropped and of the failed ones
-        self._closed = False
+        self._last = ""  # when it was
+        self.closed = False
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue(length)
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
@@ -41,6 +43,7 @@ class Worker:
             self._jobs.put_nowait(job)
         except queue.Full:
             self.n_dropped += 1
+            self._last = datetime.now(UTC).isoformat(timespec="milliseconds")
 
     def notices(self) -> list[str]:
         """Tell of jobs dropped or failed: when it began, when they doubled, in the end."""
@@ -51,10 +54,21 @@ class Worker:
         notices = []
         for kind, (count, what) in enumerate(news):
             told = self._told[kind]
-            if count > (told if self._closed else 2 * told):
+            if count > (told if self.closed else 2 * told):
                 self._told[kind] = count
                 notices.append(f"{self._name}: {count} {what}")
         return notices
+
+    def failures(self) -> dict[str, Any]:
+        """Return how many jobs failed or were left out, for JSON; empty if none."""
+        if not self.n_failed and not self.n_dropped:
+            return {}
+        counts = {"failed": self.n_failed, "left_out": self.n_dropped}
+        return {**counts, "reason": self._reason, "until": self._last}
+
+    def join(self, timeout: float = 5.0) -> None:
+        """Wait for the job in hand."""
+        self._thread.join(timeout)
 
     def close(self, timeout: float = 5.0) -> None:
         """Let the jobs that wait be done for `timeout` seconds; drop the rest."""
@@ -64,12 +78,13 @@ class Worker:
         self._thread.join(max(0.0, end - time.monotonic()))
         if self._thread.is_alive():
             self.n_dropped += self._jobs.qsize()
-        self._closed = True
+        self.closed = True
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             try:
                 job()
-            except (OSError, RuntimeError, ValueError, SubprocessError) as error:
-                self._reason = str(error)
+            except Exception as error:  # noqa: BLE001 - it is told, and the next is done
+                self._reason = str(error) or type(error).__name__
+                self._last = datetime.now(UTC).isoformat(timespec="milliseconds")
                 self.n_failed += 1

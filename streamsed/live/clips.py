@@ -1,9 +1,21 @@
-"""Save the sound of events, and keep the folder small."""
+"""The sound of every event as a file, in a folder that stays small.
+
+A clip is written under a name of its own (`.NAME.part`) and renamed when it is whole, so
+what has its final name can be played. Every clip states in itself the name under which it
+was written: that is how the program knows its own files from those of others, and those
+that a person renamed to keep. Only its own are ever deleted.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import io
+import os
+import re
+import secrets
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +24,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from streamsed.atomic_write import publish
 from streamsed.live.background import Worker
 from streamsed.pipeline.lifecycle import EventUpdate
 
@@ -24,6 +37,11 @@ POST_ROLL = 0.5
 CLIP_HISTORY = 120.0
 """Seconds of sound kept for clips; of a longer event the end is saved."""
 
+MAX_LABEL = 100
+"""Bytes of a label in a file name, which has 255 at most."""
+
+_PART = re.compile(r"\.streamsed-\d{8}T\d{6}Z\.[0-9a-f]{8}-\d{6,}-.*\.flac\.part")
+
 
 class ClipSink:
     """Save every closed event with what came before it, and keep the folder small.
@@ -31,13 +49,15 @@ class ClipSink:
     Parameters
     ----------
     folder : Path
-        Must exist.
+        Must exist; several listeners may share it.
     sample_rate : int
         Hz.
     max_bytes : int
         The oldest clips go when those in the folder are larger together; the newest
         stays in any case.
     """
+
+    name = "clips"
 
     def __init__(self, folder: Path, *, sample_rate: int, max_bytes: int) -> None:
         if not folder.is_dir():
@@ -50,8 +70,11 @@ class ClipSink:
         self._history: deque[NDArray[np.float32]] = deque()
         self._end = 0  # of the history, in samples from the start
         self._held = 0  # samples in the history
-        self._started = datetime.now(UTC)
+        started = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        self._run = f"streamsed-{started}.{secrets.token_hex(4)}"
+        self._known: dict[str, bool] = {}  # names in the folder: whether it is ours
         self.worker = Worker("clips")
+        self.worker.submit(self._sweep)
 
     def on_samples(self, samples: NDArray[np.float32]) -> None:
         """Remember the newest samples."""
@@ -69,25 +92,87 @@ class ClipSink:
         start = max(first, round((update.event.onset - PRE_ROLL) * self._rate))
         stop = min(self._end, round((update.event.offset + POST_ROLL) * self._rate))
         clip = np.concatenate(list(self._history))[start - first : stop - first]
-        stamp = self._started.strftime("%Y%m%dT%H%M%SZ")
-        label = "".join(
-            c if c.isalnum() or c in "-_" else "_" for c in update.event.label
-        )
-        name = f"streamsed-{stamp}-{update.id:06d}-{label}.flac"
+        name = f"{self._run}-{update.id:06d}-{_file_name(update.event.label)}.flac"
         self.worker.submit(lambda: self._save(self._folder / name, clip))
 
     def notices(self) -> list[str]:
         """Tell of clips that could not be written or were left out."""
         return self.worker.notices()
 
-    def close(self) -> None:
+    def settle(self) -> None:
         """Let the clips that wait be written."""
         self.worker.close()
 
+    def failures(self) -> dict[str, Any]:
+        """Return how many clips could not be written or were left out, and why."""
+        return self.worker.failures()
+
+    def close(self) -> None:
+        """Do what `settle` does, unless that was done."""
+        if not self.worker.closed:
+            self.settle()
+
     def _save(self, path: Path, clip: NDArray[np.float32]) -> None:
-        soundfile.write(path, np.clip(clip, -1, 1), self._rate, subtype="PCM_16")
-        clips = sorted(self._folder.glob("streamsed-*.flac"))
-        sizes = [clip.stat().st_size for clip in clips]
-        while len(clips) > 1 and sum(sizes) > self._max_bytes:
-            clips.pop(0).unlink(missing_ok=True)
-            sizes.pop(0)
+        packed = io.BytesIO()  # libsndfile does not say when a disk is full
+        with soundfile.SoundFile(
+            packed, "w", self._rate, 1, subtype="PCM_16", format="FLAC"
+        ) as out:
+            out.comment = _mark(path.name)
+            out.write(np.clip(clip, -1, 1))
+        part = path.with_name(f".{path.name}.part")
+        try:
+            with part.open("xb") as stream:
+                with suppress(OSError):  # a file system without locks; see _sweep
+                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                stream.write(packed.getbuffer())
+                stream.flush()
+                publish(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+        self._known[path.name] = True
+        self._keep_small(path)
+
+    def _keep_small(self, newest: Path) -> None:
+        """Delete the oldest of the program's clips until the rest fit."""
+        sizes: dict[Path, int] = {}
+        for path in sorted(self._folder.glob("streamsed-*.flac")):
+            if path.name not in self._known:
+                self._known[path.name] = _is_clip(path)
+            if self._known[path.name]:
+                with suppress(FileNotFoundError):  # another listener was quicker
+                    sizes[path] = path.stat().st_size
+        total = sum(sizes.values())
+        for path, size in sizes.items():
+            if total <= self._max_bytes:
+                break
+            if path != newest:
+                path.unlink(missing_ok=True)
+                total -= size
+
+    def _sweep(self) -> None:
+        """Delete what a listener that was killed left half-written."""
+        for path in self._folder.glob(".streamsed-*.flac.part"):
+            if not _PART.fullmatch(path.name):
+                continue
+            with suppress(OSError), path.open("rb") as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)  # nobody writes it
+                path.unlink()
+
+
+def _file_name(label: str) -> str:
+    """Return a label as a part of a file name."""
+    plain = "".join(c if c.isalnum() or c in "-_" else "_" for c in label)
+    return plain.encode()[:MAX_LABEL].decode(errors="ignore")
+
+
+def _mark(name: str) -> str:
+    return f"{name} by streamsed"
+
+
+def _is_clip(path: Path) -> bool:
+    """Whether a file states that the program wrote it under its present name."""
+    try:
+        with soundfile.SoundFile(os.fsencode(path)) as sound:
+            return bool(sound.comment == _mark(path.name))
+    except (OSError, RuntimeError, TypeError):
+        return False

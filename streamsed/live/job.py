@@ -35,8 +35,11 @@ from streamsed.live.exec_sink import ExecSink
 from streamsed.live.json_lines import JsonLines
 from streamsed.live.listener import Listener
 from streamsed.live.sinks import QueuedSink, Sink
-from streamsed.live.view import LiveView, summary_table
+from streamsed.live.view import LiveView, describe_failure, summary_table
 from streamsed.terminal import say
+
+MOST = 1e9
+"""Seconds to listen, which are thirty years, and MB of clips."""
 
 LATENCY = 1.0
 """Seconds after its end at which an event is reported as ended, if nothing is said."""
@@ -118,9 +121,9 @@ class ListenJob:
         detector = Detector(model, stream=stream, post=post)
         source = self._source(detector.sample_rate)
         if self._wants_view():
-            self._with_view(detector, source, sinks)
+            listener = self._with_view(detector, source, sinks)
         else:
-            out: Sink = JsonLines(sys.stdout.fileno())
+            out = JsonLines(sys.stdout.fileno())
             # Sound that cannot wait must not be held up by a reader who does not read.
             sinks.append(out if source.lossless else QueuedSink(out))
             listener = self._listener(detector, source, sinks)
@@ -129,7 +132,9 @@ class ListenJob:
         for sink in sinks:
             for notice in sink.notices():
                 say(notice)
-        return 0
+        for name, failure in listener.summary.failures.items():
+            say(f"{name}: {describe_failure(failure)}")
+        return 0 if listener.summary.complete else 1
 
     def _sinks(self, sample_rate: int) -> list[Sink]:
         """Open what is told beside the terminal or pipe."""
@@ -150,13 +155,16 @@ class ListenJob:
         reported = self.detection.reported(detector.model.info.labels)
         return Listener(detector, source, sinks, only=reported)
 
-    def _with_view(self, detector: Detector, source: Source, sinks: list[Sink]) -> None:
+    def _with_view(
+        self, detector: Detector, source: Source, sinks: list[Sink]
+    ) -> Listener:
         console = Console()
         view = LiveView(console)
         listener = self._listener(detector, source, sinks)
         with _stopped_by_signals(listener), quiet(), view:
             listener.run(duration=self.duration, on_tick=view.show)
         console.print(summary_table(listener.summary))
+        return listener
 
     def _check(self) -> None:
         if self.format_name not in (None, "view", "jsonl"):
@@ -165,17 +173,17 @@ class ListenJob:
             raise ValueError(
                 "--stdin and --file must not be given together; choose one"
             )
-        if self.duration is not None and not self.duration > 0:
-            raise ValueError(
-                f"--duration={self.duration} must be positive (in seconds)"
-            )
+        for name, value, unit in (
+            ("--duration", self.duration, "seconds"),
+            ("--clips-limit", self.clips_limit, "MB"),
+        ):
+            if value is not None and not 0 < value <= MOST:
+                raise ValueError(
+                    f"{name}={value} must be positive, and at most {MOST:.0e} (in {unit})"
+                )
         if not 0 < self.max_load <= 1:
             raise ValueError(
                 f"--max-load={self.max_load} must be above 0 and at most 1"
-            )
-        if not self.clips_limit > 0:
-            raise ValueError(
-                f"--clips-limit={self.clips_limit} must be positive (in MB)"
             )
 
     def _command(self) -> list[str]:

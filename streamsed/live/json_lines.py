@@ -1,10 +1,19 @@
-"""The log of a listener: JSON lines, each at once and whole."""
+"""Records as JSON lines in a log or pipe, of which none is lost to a moment of full disk.
+
+A line is written whole or not at all: what a failed write left of it is cut off again. It
+then waits, with those after it, while writing is tried again, ever more seldom. When it
+works again, a record says from when to when it did not.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import stat
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsed.pipeline.lifecycle import EventUpdate
+
+MAX_WAITING = 100_000
+"""Lines that wait for room; a day of a busy street."""
+
+FIRST_WAIT, LONGEST_WAIT = 0.1, 30.0
+"""Seconds until writing is tried again; doubled each time."""
+
+LAST_TRIES = 3.0
+"""Seconds for which it is tried at the end."""
 
 
 class JsonLines:
@@ -21,10 +39,27 @@ class JsonLines:
     ----------
     descriptor : int
         An open file or pipe.
+    name : str
+        What it is, for the summary.
+    clock : callable
+        Seconds that never go back.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        *,
+        name: str = "output",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
         self._descriptor = descriptor
+        self._clock = clock
+        self._waiting: deque[bytes] = deque()
+        self._try_at, self._wait = 0.0, FIRST_WAIT
+        self._n_failed = self._n_lost = self._n_told = 0
+        self._failing_since: str = ""
+        self._last = {"reason": "", "since": "", "until": ""}
 
     @classmethod
     def append(cls, path: Path) -> JsonLines:
@@ -35,24 +70,140 @@ class JsonLines:
         OSError
             The file cannot be opened.
         """
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-        size = os.fstat(descriptor).st_size
-        if size and os.pread(descriptor, 1, size - 1) != b"\n":
-            os.write(descriptor, b"\n")  # a line that was cut short stays alone
-        return cls(descriptor)
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        lines = cls(os.open(path, flags, 0o666), name="log")
+        size = os.fstat(lines._descriptor).st_size
+        if size and os.pread(lines._descriptor, 1, size - 1) != b"\n":
+            lines._waiting.append(b"\n")  # a line that was cut short stays alone
+        return lines
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last try to write failed."""
+        return bool(self._failing_since)
 
     def on_samples(self, samples: NDArray[np.float32]) -> None:
         """Take no notice: privacy is the default."""
 
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:  # noqa: ARG002
-        """Write one line in one piece."""
-        line = (json.dumps(record, ensure_ascii=False) + "\n").encode()
-        while line:
-            line = line[os.write(self._descriptor, line) :]
+        """Write one line in one piece, or keep it until that works.
+
+        Raises
+        ------
+        BrokenPipeError
+            The reader left.
+        """
+        if len(self._waiting) >= MAX_WAITING:
+            del self._waiting[1]  # the first may be on the disk in part
+            self._n_lost += 1
+        self._waiting.append(_line(record))
+        self.retry()
+
+    def retry(self) -> None:
+        """Write what waits, if it is time to try again.
+
+        Raises
+        ------
+        BrokenPipeError
+            The reader left.
+        """
+        if not self._waiting or self._clock() < self._try_at:
+            return
+        try:
+            while self._waiting:
+                self._write_first()
+                if self._failing_since:
+                    self._waiting.appendleft(_line(self._recovery()))
+                    self._failing_since = ""
+        except BrokenPipeError:
+            self._waiting.clear()  # nobody reads it any more
+            raise
+        except OSError as error:
+            self._n_failed += 1
+            self._failing_since = self._failing_since or _now()
+            reason = error.strerror or str(error)
+            self._last = {"reason": reason, "since": self._failing_since, "until": ""}
+            self._try_at = self._clock() + self._wait
+            self._wait = min(2 * self._wait, LONGEST_WAIT)
+        else:
+            self._wait = FIRST_WAIT
 
     def notices(self) -> list[str]:
-        """Return nothing: what fails here is raised."""
-        return []
+        """Tell of failures: when they begin."""
+        self.retry()
+        return self.news()
+
+    def news(self) -> list[str]:
+        """Return what `notices` does, without another try."""
+        if not self._n_failed or self._n_told:
+            return []
+        self._n_told = self._n_failed
+        return [
+            f"{self.name}: cannot be written ({self._last['reason']}); trying again"
+        ]
+
+    def settle(self) -> None:
+        """Do nothing: the last record is still to come."""
+
+    def failures(self) -> dict[str, Any]:
+        """Return how often writing failed, why, from when to when, and what was lost."""
+        if not self._n_failed:
+            return {}
+        counts = {"failed": self._n_failed, "lost": self._n_lost}
+        return {**counts, "waiting": len(self._waiting), **self._last}
 
     def close(self) -> None:
-        """Leave the descriptor to the process."""
+        """Try for some seconds to write what waits; leave the descriptor open."""
+        end = self._clock() + LAST_TRIES
+        while self._waiting:
+            self._try_at = 0.0
+            try:
+                self.retry()
+            except BrokenPipeError:
+                return
+            if self._waiting:
+                if self._clock() >= end:
+                    return
+                time.sleep(FIRST_WAIT)
+
+    def _recovery(self) -> dict[str, Any]:
+        """Return the record that stands where lines came late."""
+        until = _now()
+        self._last["until"] = until
+        state = {"state": "notice", "text": f"{self.name}: can be written again"}
+        span = {"since": self._failing_since, "until": until, "lost": self._n_lost}
+        return {**state, **span}
+
+    def _write_first(self) -> None:
+        """Write the line that waits longest, whole or not at all."""
+        line, n_written = self._waiting[0], 0
+        try:
+            while n_written < len(line):
+                n_written += os.write(self._descriptor, line[n_written:])
+        except OSError:
+            if n_written:
+                self._waiting[0] = line[self._kept(n_written) :]
+            raise
+        self._waiting.popleft()
+
+    def _kept(self, n_written: int) -> int:
+        """Cut off what was written of a line; return how much of it is there still."""
+        try:
+            if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+                return n_written  # a pipe takes the rest later
+            end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+            if os.fstat(self._descriptor).st_size != end:
+                return 0  # another writer came after it: begin anew behind that
+            os.ftruncate(self._descriptor, end - n_written)
+        except OSError:  # a disk that does not even shrink
+            return n_written
+        return 0
+
+
+def _line(record: Mapping[str, Any]) -> bytes:
+    text = json.dumps(record, ensure_ascii=False, allow_nan=False)
+    return text.encode(errors="replace") + b"\n"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

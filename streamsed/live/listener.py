@@ -204,9 +204,17 @@ class Listener:
         self._mark_gap("")
         self._report_updates(self.detector.flush_updates(), delay=0.0)
         self.summary.n_skipped = self.detector.n_skipped
+        for sink in self._sinks:
+            sink.settle()
+            self._note_failures(sink)
         self._report({"state": "stopped", **self.summary.to_dict()})
         for sink in self._sinks:
             sink.close()
+            self._note_failures(sink)
+
+    def _note_failures(self, sink: Sink) -> None:
+        if failures := sink.failures():
+            self.summary.failures[sink.name] = failures
 
     def _report_updates(self, updates: Sequence[EventUpdate], *, delay: float) -> None:
         now = self.n_samples / self.detector.sample_rate
@@ -234,7 +242,8 @@ class Listener:
                 self.stop()
             except OSError as error:
                 self._sinks.remove(sink)
-                text = f"{type(sink).__name__} is told no more: {error}"
+                self.summary.failures[sink.name] = {"failed": 1, "reason": str(error)}
+                text = f"{sink.name} is told no more: {error}"
                 self._report({"state": "notice", "text": text})
 
     def _keep_history(self) -> History:
@@ -269,6 +278,7 @@ class Listener:
             "source": self.source.name,
             "rate": self.source.capture_rate,
             "model": self.detector.model.info.name,
+            "model_sha256": self.detector.model.sha256,
             "step": self.detector.stream.step,
             "latency": self.detector.stream.latency,
             "settle": self.detector.stream.settled,

@@ -82,6 +82,8 @@ class History:
         Scores per frame.
     """
 
+    name = "view"
+
     def __init__(self, n_labels: int) -> None:
         self._final: deque[Float32] = deque(maxlen=N_FRAMES)  # of single frames
         self._n_labels = n_labels
@@ -126,6 +128,13 @@ class History:
     def notices(self) -> list[str]:
         """Return nothing: what is remembered does not complain."""
         return []
+
+    def settle(self) -> None:
+        """Wait for nothing."""
+
+    def failures(self) -> dict[str, Any]:
+        """Return nothing: memory does not fail."""
+        return {}
 
     def close(self) -> None:
         """Wait for nothing."""

@@ -25,6 +25,8 @@ class Summary:
         Seconds from the onset of each event until it was told as opened, of the newest.
     n_skipped : int
         Segments that were not scored, to keep up.
+    failures : dict
+        What failed of the log, clips, commands and output, by their names.
     """
 
     sample_rate: int
@@ -34,11 +36,22 @@ class Summary:
     busy: float = 0.0
     latencies: deque[float] = field(default_factory=lambda: deque(maxlen=10_000))
     n_skipped: int = 0
+    failures: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def heard(self) -> float:
         """Seconds of sound."""
         return self.n_heard / self.sample_rate
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that should be kept was: every record and every clip."""
+        counts = {"clips": ("failed", "left_out"), "exec": ()}
+        return not any(
+            failure.get(count)
+            for name, failure in self.failures.items()
+            for count in counts.get(name, ("lost", "waiting", "left_out"))
+        )
 
     @property
     def lost(self) -> float:
@@ -61,4 +74,5 @@ class Summary:
             "real_time_factor": round(self.busy / total, 4) if total else 0.0,
             "skipped_segments": self.n_skipped,
             "opened_after": {p: round(delay, 3) for p, delay in percentiles.items()},
+            **({"failures": dict(self.failures)} if self.failures else {}),
         }

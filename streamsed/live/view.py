@@ -14,9 +14,9 @@ listening loop itself, fits whatever size the terminal has, and leaves nothing b
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from rich.console import Console, Group, RenderableType
@@ -28,6 +28,7 @@ from streamsed.events import Event
 from streamsed.live.snapshot import Snapshot
 from streamsed.live.summary import Summary
 from streamsed.pipeline.lifecycle import EventUpdate
+from streamsed.terminal import printable
 
 SPAN = 30.0
 """Seconds that the lanes show."""
@@ -170,6 +171,23 @@ def _clock(seconds: float) -> str:
     return f"{int(hours)}:{int(minutes):02}:{rest:05.2f}"
 
 
+def describe_failure(failure: Mapping[str, Any]) -> str:
+    """Say what failed, how often, why, and from when to when.
+
+    Examples
+    --------
+    >>> describe_failure({"failed": 3, "left_out": 0, "reason": "disk full", "until": ""})
+    '3 failed (disk full)'
+    """
+    counts = ("failed", "left_out", "lost", "waiting")
+    words = [f"{failure[n]} {n.replace('_', ' ')}" for n in counts if failure.get(n)]
+    reason = f" ({printable(failure['reason'])})" if failure.get("reason") else ""
+    span = [
+        f"{word} {failure[word]}" for word in ("since", "until") if failure.get(word)
+    ]
+    return ", ".join(words) + reason + "".join(f", {each}" for each in span)
+
+
 def summary_table(summary: Summary) -> RenderableType:
     """Show what a session of listening heard, lost and found."""
     told = summary.to_dict()
@@ -184,4 +202,6 @@ def summary_table(summary: Summary) -> RenderableType:
     table.add_row("skipped segments", str(summary.n_skipped))
     for percentile, delay in told["opened_after"].items():
         table.add_row(f"opened after ({percentile})", f"{delay:.2f} s")
+    for name, failure in summary.failures.items():
+        table.add_row(name, Text(describe_failure(failure)))
     return table

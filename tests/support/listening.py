@@ -136,6 +136,13 @@ class Kept:
         self.records, self.heard, self.closed = [], [], False
         self._fails = fails
         self._notices = list(own_notices)
+        self.name = type(self).__name__
+
+    def settle(self):
+        pass
+
+    def failures(self):
+        return {}
 
     def on_samples(self, samples):
         self.heard.append(samples)

@@ -3,8 +3,8 @@
 A network's scores of a long, even sound waver around one half, and with one threshold
 for everything the sound falls into pieces, each of them wrong. So each label gets the
 onset threshold, offset threshold and shortest duration of best event F1 on recordings set
-aside for it; report the result on others. Gaps keep the report's 0.2 s (section 3): a
-longer one would delay the end of every event of a live stream.
+aside for it; report the result on others. Gaps keep the report's 0.2 s (section 3) unless
+told otherwise: a longer one delays the end of every event of a live stream.
 
 A detector mostly hears nothing of its labels. Recordings without events bound how often
 it may be wrong there: F1 pays for false alarms, the same price for every label, and the
@@ -13,13 +13,15 @@ price rises until there are few enough.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 
 from streamsed.config import FrontendConfig, PostConfig
+from streamsed.inference.operating_points import OperatingPoint
 from streamsed.progress import track
 from train.datasets.evaluation_set import EvaluationSet
 from train.evaluation.scoring import Scores, score_events, scores_to_events
@@ -31,6 +33,8 @@ DURATIONS = (0.2, 0.5, 1.0)
 """Seconds, of `min_duration`."""
 PRICES = (0.0, 0.001, 0.0015, 0.002, 0.003, 0.004, 0.006, 0.008, 0.011, 0.016)
 """F1 that one false alarm an hour costs."""
+FALSE_ALARMS = {"low": 2.0, "normal": 6.0, "high": 20.0}
+"""False alarms an hour, of all labels together, by sensitivity."""
 
 
 class Choice(NamedTuple):
@@ -55,6 +59,7 @@ def tune_post(
     *,
     quiet: Sequence[Scores] = (),
     max_false_alarms: float = 6.0,
+    base: PostConfig | None = None,
 ) -> PostConfig:
     """Find each label's best settings on a small grid.
 
@@ -75,13 +80,74 @@ def tune_post(
     max_false_alarms : float
         How many events an hour all labels together may have in them. If no choice keeps
         to that, the dearest price in `PRICES` decides.
+    base : PostConfig, optional
+        Whose smoothing and gaps are taken, such as those of labels that last.
     """
+    base = base or PostConfig()
+    tried = _try_all(scores, recordings, config, quiet, base)
+    return _post(_best(tried, recordings, max_false_alarms), base)
+
+
+def tune_points(
+    scores: Sequence[Scores],
+    recordings: EvaluationSet,
+    config: FrontendConfig,
+    *,
+    quiet: Sequence[Scores],
+    settle: float,
+    limits: Mapping[str, float] = FALSE_ALARMS,
+    base: PostConfig | None = None,
+) -> list[OperatingPoint]:
+    """Find each label's best settings for several sensitivities at once.
+
+    Parameters
+    ----------
+    scores, recordings, config, quiet, base
+        As for `tune_post`.
+    settle : float
+        Seconds after which these scores were final.
+    limits : mapping
+        False alarms an hour that each sensitivity may have.
+
+    Returns
+    -------
+    list of OperatingPoint
+        One for each of `limits`, with the false alarms that each label has in `quiet`.
+    """
+    base = base or PostConfig()
+    tried = _try_all(scores, recordings, config, quiet, base)
+    points = []
+    for sensitivity, limit in limits.items():
+        best = _best(tried, recordings, limit)
+        alarms = {
+            label: round(tried[c][label].false_alarms, 3) for label, c in best.items()
+        }
+        points.append(OperatingPoint(sensitivity, settle, _post(best, base), alarms))
+    return points
+
+
+def _try_all(
+    scores: Sequence[Scores],
+    recordings: EvaluationSet,
+    config: FrontendConfig,
+    quiet: Sequence[Scores],
+    base: PostConfig,
+) -> dict[Choice, dict[str, Result]]:
     grid = [Choice(*values) for values in product(*_grid())]
-    tried = {
-        choice: _try(choice, scores, recordings, config, quiet)
+    return {
+        choice: _try(choice, scores, recordings, config, quiet, base)
         for choice in track(grid, "tuning", total=len(grid), unit="settings")
     }
+
+
+def _best(
+    tried: Mapping[Choice, Mapping[str, Result]],
+    recordings: EvaluationSet,
+    max_false_alarms: float,
+) -> dict[str, Choice]:
+    """Choose a point of the grid for each label at the lowest price that suffices."""
     longest = _longest_durations(recordings)
+    best: dict[str, Choice] = {}
     for price in PRICES:
         best = {
             label: max(
@@ -96,7 +162,12 @@ def tune_post(
         total = sum(tried[c][label].false_alarms for label, c in best.items())
         if total <= max_false_alarms:
             break
-    return PostConfig(
+    return best
+
+
+def _post(best: Mapping[str, Choice], base: PostConfig) -> PostConfig:
+    return replace(
+        base,
         onset_threshold={label: c.onset for label, c in best.items()},
         offset_threshold={
             label: round(c.onset * c.offset_ratio, 3) for label, c in best.items()
@@ -115,10 +186,12 @@ def _try(
     recordings: EvaluationSet,
     config: FrontendConfig,
     quiet: Sequence[Scores],
+    base: PostConfig,
 ) -> dict[str, Result]:
     """Measure one point of the grid on all labels."""
     labels = recordings.labels
-    post = PostConfig(
+    post = replace(
+        base,
         onset_threshold=choice.onset,
         offset_threshold=choice.onset * choice.offset_ratio,
         min_duration=choice.min_duration,

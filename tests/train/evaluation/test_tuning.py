@@ -8,7 +8,7 @@ from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
 from train.datasets.evaluation_set import EvaluationSet
 from train.evaluation.scoring import score_events, scores_to_events
-from train.evaluation.tuning import DURATIONS, tune_post
+from train.evaluation.tuning import DURATIONS, tune_points, tune_post
 
 CONFIG = FrontendConfig()
 FRAME = CONFIG.score_frame_duration
@@ -121,3 +121,34 @@ def test_a_label_without_false_alarms_keeps_its_best_f1(seed, n_noisy):
     tuned = score_events([scores], recordings, post, CONFIG).per_label
     for label in labels[n_noisy:]:
         assert tuned[label] == best[label]
+
+
+def test_smoothing_and_gaps_of_labels_that_last_are_kept():
+    scores = np.full((128, 1), 0.1, np.float32)
+    scores[30:110, 0] = np.where(np.arange(80) % 20 < 15, 0.9, 0.05)  # drops out
+    recordings = EvaluationSet(NO_SEGMENTS, [[event("Hum", 30, 105)]], ("Hum",))
+    base = PostConfig(smoothing={"Hum": 2.0}, min_gap={"Hum": 0.5})
+    post = tune_post([scores], recordings, CONFIG, base=base)
+    assert (post.smoothing, post.min_gap) == (base.smoothing, base.min_gap)
+    assert score_events([scores], recordings, post, CONFIG).macro == 1.0
+    without = tune_post([scores], recordings, CONFIG)
+    assert score_events([scores], recordings, without, CONFIG).macro < 1.0
+
+
+def test_points_of_several_sensitivities_state_their_false_alarms():
+    scores, recordings, quiet = scene()
+    silence = [np.zeros((540 * 128, 2), np.float32)]
+    limits = {"low": 0.0, "high": 100.0}
+    low, high = tune_points(
+        scores, recordings, CONFIG, quiet=quiet + silence, settle=10.0, limits=limits
+    )
+    assert (low.sensitivity, high.sensitivity) == ("low", "high")
+    assert low.post == tune_post(
+        scores, recordings, CONFIG, quiet=quiet + silence, max_false_alarms=0.0
+    )
+    assert low.post.onset_threshold == {"Loud": 0.6, "Faint": 0.4}
+    assert high.post.onset_threshold == {"Loud": 0.5, "Faint": 0.4}
+    assert low.false_alarms == {"Loud": 0.0, "Faint": 0.0}
+    measured = alarms_an_hour(quiet + silence, high.post, recordings.labels)
+    assert high.false_alarms == {k: round(v, 3) for k, v in measured.items()}
+    assert high.total_false_alarms > 0
