@@ -46,6 +46,22 @@ class Detector:
     ------
     ValueError
         The settings do not fit the model; the message names the value and the rule.
+
+    Examples
+    --------
+    >>> from streamsed import Detector, file_chunks
+    >>> detector = Detector.load()
+    >>> events = detector.events(file_chunks("tests/data/dog.flac"))
+    >>> {event.label for event in events}
+    {'Dog'}
+
+    In a stream, events are returned as they close:
+
+    >>> detector.reset()
+    >>> for chunk in file_chunks("tests/data/dog.flac"):  # of any length
+    ...     closed = detector.push(chunk)
+    >>> len(closed + detector.flush()) > 0
+    True
     """
 
     def __init__(

@@ -72,6 +72,17 @@ class Model:
         Other engines, each with what spoke against it.
     sha256 : str
         Of the file, in hexadecimal digits.
+
+    Examples
+    --------
+    >>> from streamsed import Model, normalize
+    >>> model = Model.load("default")
+    >>> model.info.labels[:4]
+    ('Alarm_bell_ringing', 'Blender', 'Cat', 'Dishes')
+    >>> decibels = np.full((1024, 128), -100, dtype=np.float32)  # ten seconds of silence
+    >>> scores, region = model.score(normalize(decibels))
+    >>> scores.shape, region.shape
+    ((128, 10), (128,))
     """
 
     def __init__(

@@ -58,6 +58,18 @@ class Listener:
         Who is told; closed at the end. One that fails is left out from then on.
     only : sequence of str
         Labels to tell of; empty tells of all.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from streamsed import Detector, StreamConfig
+    >>> from streamsed.audio.playback import FileSource
+    >>> detector = Detector.load(stream=StreamConfig(step=0.5, latency=1.0))
+    >>> dog = Path("tests/data/dog.flac")
+    >>> source = FileSource(dog, sample_rate=detector.sample_rate, pace=math.inf)
+    >>> summary = Listener(detector, source, sinks=[]).run()
+    >>> list(summary.events), summary.lost
+    (['Dog'], 0.0)
     """
 
     def __init__(

@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+from pathlib import Path
 
 import pytest
 from modules import modules_of
@@ -13,7 +14,8 @@ RUNTIME, TRAINING = modules_of(streamsed), modules_of(train)
 
 
 @pytest.mark.parametrize("name", [*RUNTIME, *TRAINING])
-def test_examples_are_true(name):
+def test_examples_are_true(name, monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[2])  # they name files of the project
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
