@@ -10,10 +10,11 @@ from typing import Any
 from streamsed.config import FrontendConfig
 from train.config.mixing import MixingConfig
 from train.config.network import NetworkConfig
+from train.config.scenes import SceneConfig
 
 PRECISIONS = ("fp32", "bf16", "fp16")
 SYSTEMS = ("resnet", "crnn")
-SCALINGS = ("triple", "single", "standardize")
+SCALINGS = ("triple", "single", "relative", "standardize")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +31,18 @@ class TrainConfig:
         Features.
     mixing : MixingConfig
         How soundscapes are drawn, where it is trained on such.
-    scaling : {"triple", "single", "standardize"}
+    scenes : SceneConfig
+        How scenes are drawn and cut, where it is trained on such.
+    scaling : {"triple", "single", "relative", "standardize"}
         Input scaling, see `train.datasets.scaling`.
     alpha : float
         Weight of the region loss (eq. 2).
+    auxiliary : float
+        Weight of the loss of other kinds of sounds than the labels, where they are known
+        (scenes); 0 learns the labels alone.
+    edge : float
+        Weight of the newest second of a segment in the strong loss, where a live stream
+        is; of the rest it is 1.
     batch_size : int
         Clips per step.
     learning_rate : float
@@ -79,8 +88,11 @@ class TrainConfig:
     frontend: FrontendConfig = field(default_factory=FrontendConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     mixing: MixingConfig = field(default_factory=MixingConfig)
+    scenes: SceneConfig = field(default_factory=SceneConfig)
     scaling: str = "triple"
     alpha: float = 0.1
+    auxiliary: float = 0.0
+    edge: float = 1.0
     batch_size: int = 16
     learning_rate: float = 1e-3
     constant_rate: bool = False
@@ -104,10 +116,10 @@ class TrainConfig:
         for name in ("batch_size", "steps", "validations", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
-        for name in ("learning_rate", "clip_norm"):
+        for name in ("edge", "learning_rate", "clip_norm"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name}={getattr(self, name)} must be positive")
-        for name in ("alpha", "weight_decay"):
+        for name in ("alpha", "auxiliary", "weight_decay"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 0")
         for name in ("warmup", "ema_decay"):
@@ -182,6 +194,7 @@ class TrainConfig:
 _TABLES: dict[str, type] = {
     "network": NetworkConfig,
     "mixing": MixingConfig,
+    "scenes": SceneConfig,
     "frontend": FrontendConfig,
 }
 
@@ -202,8 +215,9 @@ def _check(kind: type, settings: Mapping[str, Any]) -> None:
 def _is_like(value: object, default: object) -> bool:
     """Say whether a value has the type of a default; where that is None, a number's."""
     if isinstance(default, tuple):
+        usual = default[0] if default else 0
         return isinstance(value, list | tuple) and all(
-            _is_like(each, default[0]) for each in value
+            _is_like(each, usual) for each in value
         )
     if isinstance(default, float) or default is None:
         number = isinstance(value, int | float) and not isinstance(value, bool)

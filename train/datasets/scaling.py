@@ -3,9 +3,9 @@
 Each maps decibel frames to as many numbers, `scaling(frames) -> x`, and turns into a
 plain dict and back, so that a checkpoint can hold it:
 
-- `Triple` is the report's product of three min-max scalings (eq. 1), and the only one
-  that the runtime knows;
+- `Triple` is the report's product of three min-max scalings (eq. 1);
 - `Single` is one min-max scaling of the whole segment: what the report's is compared to;
+- `Relative` keeps the distances in decibels: what the shipped network takes;
 - `Standardize` subtracts each band's mean in the training set and divides by its
   deviation: the DCASE 2019 baseline's.
 
@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsed.config import FrontendConfig
-from streamsed.pipeline.frontend import normalize
+from streamsed.pipeline.frontend import normalize, relative_levels
 from train.datasets.feature_cache import Features
 
 Frames = NDArray[np.float32]
@@ -101,6 +101,26 @@ class Single(Scaling):
         lowest = frames.min()
         span = frames.max() - lowest
         return (frames - lowest) / span if span > 0 else np.zeros_like(frames)
+
+
+@dataclass(frozen=True, slots=True)
+class Relative(Scaling):
+    """Scale decibels relative to the segment's maximum: 0 at the floor, 1 at the maximum.
+
+    What `NetworkConfig.views` takes: twice as loud moves everything by as much, whatever
+    else sounds. A segment without range scales to 0.
+
+    Examples
+    --------
+    >>> Relative(top_db=80)(np.array([[-60, -20], [-120, -40]], dtype=np.float32)).tolist()
+    [[0.5, 1.0], [0.0, 0.75]]
+    """
+
+    name: ClassVar[str] = "relative"
+
+    def __call__(self, frames: Frames) -> Frames:
+        """Scale one segment; see `streamsed.pipeline.frontend.relative_levels`."""
+        return relative_levels(frames, top_db=self.top_db)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +223,7 @@ class Standardize(Scaling):
 
 
 SCALINGS: dict[str, type[Scaling]] = {
-    kind.name: kind for kind in (Triple, Single, Standardize)
+    kind.name: kind for kind in (Triple, Single, Relative, Standardize)
 }
 """The scalings by name."""
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from streamsed.config.frontend import SEGMENT_SCALINGS
 from train.config.train import TrainConfig
 from train.datasets.scaling import Scaling, Triple, scaling_from_dict
 from train.networks.ensemble import Ensemble, ensemble_weights
@@ -149,12 +150,22 @@ def _restore(path: Path) -> TrainedNetwork:
     state = read_checkpoint(path)
     config = TrainConfig.from_dict(state["config"])
     network = make_network(config, len(state["labels"]))
-    network.load_state_dict(state["evaluated"])
+    weights = {  # the last layer of other kinds of sounds served training alone
+        name: value
+        for name, value in state["evaluated"].items()
+        if not name.startswith("auxiliary.")
+    }
+    network.load_state_dict(weights)
+    scaling = scaling_from_dict(state["scaling"])
+    if scaling.name in SEGMENT_SCALINGS:  # the runtime scales as the run did
+        config = replace(
+            config, frontend=replace(config.frontend, scaling=scaling.name)
+        )
     return TrainedNetwork(
         network.eval(),
         tuple(state["labels"]),
         config,
         state["step"],
-        scaling_from_dict(state["scaling"]),
+        scaling,
         state.get("f1_per_label", {}),
     )

@@ -24,6 +24,7 @@ from train.config.train import TrainConfig
 from train.datasets.clip_features import Example
 from train.datasets.evaluation_set import EvaluationSet
 from train.datasets.scaling import Scaling, Triple
+from train.datasets.scene_batches import SceneBatches, SceneDataset
 from train.evaluation.scoring import network_scores, score_events
 from train.fit.checkpoint import LAST, keep_best, read_checkpoint, save_atomically
 from train.fit.distributed import Parallel
@@ -57,6 +58,10 @@ class Trainer:
         See `train.fit.distributed.Parallel`.
     tensorboard : bool
         See `train.fit.run_log.RunLog`.
+    n_auxiliary : int
+        Kinds of sounds that are learnt besides the labels.
+    compiled : bool
+        See `train.fit.train_step.Learner`.
     """
 
     def __init__(
@@ -69,6 +74,8 @@ class Trainer:
         scaling: Scaling | None = None,
         device: str = "auto",
         tensorboard: bool = False,
+        n_auxiliary: int = 0,
+        compiled: bool = False,
     ) -> None:
         torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
@@ -83,7 +90,14 @@ class Trainer:
                 f"batch_size={config.batch_size} must be a multiple of the "
                 f"{self.parallel.n_processes} processes"
             )
-        self.learner = Learner(config, len(labels), objective, self.parallel)
+        self.learner = Learner(
+            config,
+            len(labels),
+            objective,
+            self.parallel,
+            n_auxiliary=n_auxiliary,
+            compiled=compiled,
+        )
         self.step = 0
         self.elapsed = 0.0
         self._validated = 0.0  # progress at the last validation
@@ -124,6 +138,7 @@ class Trainer:
         """
         batches = self._batches(dataset, n_workers)
         start, offset = time.monotonic(), self.elapsed
+        is_warm = False
         saved, apart = self.elapsed, 1.0 / self.config.validations - 1e-9
         if self.parallel.is_first:
             self.log.rewind(self.step)
@@ -138,6 +153,8 @@ class Trainer:
                     batch, step=self.step, progress=self.progress
                 )
                 self.step += 1
+                if not is_warm:  # the first step compiles and fills the queues
+                    start, is_warm = time.monotonic(), True
                 passed = offset + time.monotonic() - start
                 self.elapsed = self.parallel.broadcast(passed)
                 self._rows.append({**losses, "waited": waited})
@@ -170,6 +187,15 @@ class Trainer:
 
     def _batches(self, dataset: Dataset[Example], n_workers: int) -> Iterator[Example]:
         """Go on with the example after the last one that was trained on."""
+        if isinstance(dataset, SceneDataset):
+            return iter(
+                SceneBatches(
+                    dataset,
+                    self.parallel.device,
+                    n_workers=n_workers,
+                    first=self.step * self.config.batch_size,
+                )
+            )
         first = self.step * self.config.batch_size + self.parallel.rank
         loader = DataLoader(
             dataset,
