@@ -235,7 +235,7 @@ class SceneMixer:
         self, rng: np.random.Generator, draft: _Draft
     ) -> None:
         """Let one label sound for most of the scene, and others over it."""
-        labels = sorted(self._plain.long_labels) or self.bank.labels
+        labels = sorted(self._plain.palette.long_labels) or self.bank.labels
         label = labels[int(rng.integers(len(labels)))]
         length = int(rng.uniform(0.4, 1.2) * self._n_samples)
         start = int(rng.integers(-length // 3, self._n_samples // 2))
@@ -247,11 +247,11 @@ class SceneMixer:
         """Add one sound of a label, long or perhaps repeated; return where it ends."""
         rate = self.bank.sample_rate
         label = self.bank.labels[int(rng.integers(len(self.bank.labels)))]
-        if label in self._plain.long_labels and rng.random() < 0.6:
+        if label in self._plain.palette.long_labels and rng.random() < 0.6:
             length = int(rng.uniform(1.5, 12.0) * rate)
             return self._add_long(rng, draft, label, start, length)
         clip, level = self._clip(rng, label), self._level(rng)
-        short = label not in self._plain.long_labels and rng.random() < 0.3
+        short = label not in self._plain.palette.long_labels and rng.random() < 0.3
         for _ in range(int(rng.integers(2, 5)) if short else 1):
             add_at(draft.samples, _scaled(clip, level), start)
             draft.events += [(label, (start + a, start + b)) for a, b in clip.regions]

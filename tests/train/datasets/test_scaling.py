@@ -16,6 +16,7 @@ from streamsed.pipeline.frontend import normalize
 from train.datasets.clip_features import log_mel
 from train.datasets.scaling import (
     SCALINGS,
+    Relative,
     Single,
     Standardize,
     Triple,
@@ -36,13 +37,14 @@ def each_scaling(top_db=80.0):
     return [fit_scaling(name, clips, top_db=top_db) for name in SCALINGS]
 
 
-def test_there_are_three_by_name():
+def test_there_are_four_by_name():
     assert [type(scaling) for scaling in each_scaling()] == [
         Triple,
         Single,
+        Relative,
         Standardize,
     ]
-    assert list(SCALINGS) == ["triple", "single", "standardize"]
+    assert list(SCALINGS) == ["triple", "single", "relative", "standardize"]
 
 
 def test_triple_is_the_runtimes():
