@@ -336,10 +336,10 @@ class Network(nn.Module):
         mask = None if self.mask is None else self.mask(maps)
         if mask is not None:
             maps = maps * torch.sigmoid(mask)
-        deep = self.head(self.blocks(maps)).mean(dim=3, keepdim=True)
+        deep = self.head(self.blocks(maps))
         if self.context is not None:
-            deep = functional.relu(self.context(deep))
-        return self.dropout(deep[..., 0].transpose(1, 2)), mask
+            deep = functional.relu(self.context(deep.mean(dim=3, keepdim=True)))
+        return self.dropout(deep.mean(dim=3).transpose(1, 2)), mask
 
     def logits(self, x: Tensor) -> Outputs:
         """Compute both outputs before the sigmoid.
