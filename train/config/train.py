@@ -14,12 +14,17 @@ from train.config.scenes import SceneConfig
 
 PRECISIONS = ("fp32", "bf16", "fp16")
 SYSTEMS = ("resnet", "crnn")
+ROUNDINGS = ("nearest", "down")
 SCALINGS = ("triple", "single", "relative", "standardize")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
     """Say how a network is made and trained; the defaults are the report's system.
+
+    They are the report's where it says, and a choice of this project's where it is
+    silent: rate, decay, clipping, average, batches and length are all of the second kind.
+    `docs/decisions.md` lists them, and every table prints them.
 
     Parameters
     ----------
@@ -64,7 +69,14 @@ class TrainConfig:
     evaluate_average : bool
         Validate, keep and export the averaged weights rather than the last ones.
     augment : bool
-        Recolour frames and drop bands of soundscapes (see `train.datasets.augment`).
+        Recolour frames and drop bands of soundscapes (see `train.datasets.augment`);
+        recorded clips stay as they are.
+    target_rounding : {"nearest", "down"}
+        Of the targets of recorded clips, see `train.datasets.clip_features.score_targets`.
+    held_out : float
+        Share of the synthetic and of the weak clips that is not trained on. Checkpoints
+        are then ranked by event F1 on the ones plus tagging F1 on the others, and not by
+        validation loss; for the baseline alone, whose own rule it is.
     precision : {"fp32", "bf16", "fp16"}
         Of the network's arithmetic; losses, weights and their updates stay float32.
     steps : int
@@ -104,6 +116,8 @@ class TrainConfig:
     unlabelled: int = 0
     evaluate_average: bool = True
     augment: bool = True
+    target_rounding: str = "nearest"
+    held_out: float = 0.0
     precision: str = "fp32"
     steps: int = 20000
     minutes: float | None = None
@@ -122,7 +136,7 @@ class TrainConfig:
         for name in ("alpha", "auxiliary", "weight_decay"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 0")
-        for name in ("warmup", "ema_decay"):
+        for name in ("warmup", "ema_decay", "held_out"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(
                     f"{name}={getattr(self, name)} must be from 0 to below 1"
@@ -133,6 +147,7 @@ class TrainConfig:
             ("system", SYSTEMS),
             ("precision", PRECISIONS),
             ("scaling", SCALINGS),
+            ("target_rounding", ROUNDINGS),
         ):
             if getattr(self, name) not in choices:
                 raise ValueError(
@@ -147,6 +162,11 @@ class TrainConfig:
             raise ValueError(
                 f"unlabelled={self.unlabelled} must be 0 for system={self.system}, whose "
                 "loss needs labels"
+            )
+        if self.held_out and self.system != "crnn":
+            raise ValueError(
+                f"held_out={self.held_out} must be 0 for system={self.system}, whose "
+                "checkpoints are those of lowest validation loss"
             )
         if self.minutes is not None and not self.minutes > 0:
             raise ValueError(f"minutes={self.minutes} must be positive")

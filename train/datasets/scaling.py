@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -241,13 +241,18 @@ def fit_scaling(name: str, clips: Iterable[Frames], *, top_db: float) -> Scaling
     return _kind(name)(top_db=top_db)
 
 
-def spread_frames(sets: Iterable[Features]) -> Iterator[Frames]:
-    """Read the decibels of about `N_FITTED` clips spread evenly over sets of clips.
+def spread_frames(sets: Iterable[tuple[Features, Sequence[str]]]) -> Iterator[Frames]:
+    """Read the decibels of clips spread evenly over sets, at least `N_FITTED` of them.
 
     Every clip weighs the same, whichever set it is of, as in the baseline, which takes
     all of them.
+
+    Parameters
+    ----------
+    sets : iterable of (Features, sequence of str)
+        What was computed, and which clips of it may be read.
     """
-    clips = [(features, name) for features in sets for name in features.rows]
+    clips = [(features, name) for features, names in sets for name in names]
     for features, name in clips[:: max(len(clips) // N_FITTED, 1)]:
         yield features.read(name)
 

@@ -238,6 +238,7 @@ def fit_on_clips(config: TrainConfig, clips: ClipSet, options: RunOptions) -> No
     trainer.fit(
         clips.training,
         clips.validation,
+        held_out=clips.held_out,
         save_every=options.save_every,
         n_workers=options.n_workers,
     )
