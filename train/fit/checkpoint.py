@@ -23,9 +23,9 @@ BEST = "best-*.pt"
 N_BEST = 4
 """How many of them are kept (section 3 of the report)."""
 
-OLD_NAMES = {"kept": "evaluated", "chance": "rng_state"}
 MAY_CHANGE = ("steps", "minutes", "threads")
 """Settings with which a run may go on that it did not begin with."""
+OLD_NAMES = {"kept": "evaluated", "chance": "rng_state"}
 OLD_SETTINGS = {"keep_average": "evaluate_average"}
 """What entries and settings of checkpoints were called up to version 0.1, and are now."""
 
