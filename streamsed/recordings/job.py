@@ -8,6 +8,7 @@ then is delivered.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -34,7 +35,6 @@ from streamsed.recordings.detection import (
     find_recordings,
 )
 from streamsed.recordings.outputs import Outputs
-from streamsed.recordings.plot import MAX_DURATION
 from streamsed.recordings.prefetch import prefetch_each
 from streamsed.terminal import say
 
@@ -149,7 +149,7 @@ class FileJob:
     ) -> Detection:
         trace = None
         if self.outputs.needs_trace:
-            trace = Trace(keep_frames=self.outputs.plot is not None)
+            trace = self._new_trace(detector)
         rate, n_samples = detector.sample_rate, 0
 
         def advance(n: int) -> None:
@@ -168,13 +168,25 @@ class FileJob:
         self.outputs.write_trace(found, detector.model.info)
         return found
 
+    def _new_trace(self, detector: Detector) -> Trace:
+        """Return a trace that keeps the frames of the part that is drawn."""
+        picture, frontend = self.outputs.picture, detector.model.info.frontend
+        if self.outputs.plot is None:
+            return Trace()
+        length, rate = frontend.score_frame_length, frontend.sample_rate
+        first = int(picture.start * rate / length) * frontend.subsampling
+        last = None
+        if picture.stop is not None:
+            last = math.ceil(picture.stop * rate / length) * frontend.subsampling
+        return Trace(keep_frames=True, first_frame=first, last_frame=last)
+
     def _check_duration(self, recording: Recording, duration: float) -> None:
         """Raise ValueError if a recording is too long for a picture."""
-        if self.outputs.plot is not None and duration > MAX_DURATION:
-            raise ValueError(
-                f"{recording.path} must be at most {MAX_DURATION:.0f} s long for --plot, "
-                f"and is {duration:.0f} s or more; plot a part of it"
-            )
+        if self.outputs.plot is not None:
+            try:
+                self.outputs.picture.check(duration)
+            except ValueError as error:
+                raise ValueError(f"{recording.path}: {error}") from None
 
     def _check_stream(self, detector: Detector, found: Detection) -> None:
         n_chunks, different = differs_in_chunks(detector, found, seed=CHECK_SEED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console, RenderableType
@@ -17,6 +17,7 @@ from streamsed.events import Event
 from streamsed.inference.model_file import ModelInfo
 from streamsed.recordings.detection import Detection, Recording
 from streamsed.recordings.formats import FORMATS, Format, lines, score_lines
+from streamsed.recordings.picture import Picture
 from streamsed.recordings.plot import plot_detection
 
 SCORES_SUFFIX = ".scores.tsv"
@@ -36,6 +37,8 @@ class Outputs:
         no scores and no picture.
     folders : frozenset of Path
         Those of them that are folders though they may not exist yet.
+    picture : Picture
+        What of a recording is drawn, and how.
     """
 
     format_name: str | None = None
@@ -43,6 +46,7 @@ class Outputs:
     scores: Path | None = None
     plot: Path | None = None
     folders: frozenset[Path] = frozenset()
+    picture: Picture = field(default_factory=Picture)
 
     @property
     def format(self) -> Format | None:
@@ -141,7 +145,7 @@ class Outputs:
             write(path, score_lines(found.trace.scores, *grid))
         if self.plot is not None and found.trace is not None:
             path = _made(self.plot, found.recording, PLOT_SUFFIX)
-            plot_detection(path, found, info)
+            plot_detection(path, found, info, self.picture)
 
 
 def _named(found: Detection) -> tuple[str, list[Event]]:
