@@ -12,6 +12,7 @@ import typer
 
 import streamsed
 from streamsed.cli.bench import bench
+from streamsed.cli.corpus import corpus
 from streamsed.cli.devices import devices
 from streamsed.cli.doctor import doctor
 from streamsed.cli.file import file
@@ -44,6 +45,7 @@ app.command(
     epilog=EXIT_CODES,
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
 )(settings)
+app.add_typer(corpus, name="corpus")
 
 
 def main() -> NoReturn:
