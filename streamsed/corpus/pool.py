@@ -32,6 +32,9 @@ PIECE_LIMIT = 600.0
 SMALLEST_RATE = 8000
 """Bytes a second of the most compressed audio, for files that do not say how long."""
 
+START_LIMIT = 300.0
+"""Seconds that a process may take to load its model."""
+
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _MAX_FAILED_STARTS = 3
 
@@ -220,14 +223,14 @@ class Pool:
         """Kill a process that takes more than it may."""
         if process.killed or (process.ready and not process.in_hand):
             return
-        limit = self._limits.time
+        limit = START_LIMIT
         if process.in_hand:
             limit = self._limits.seconds(process.in_hand[0])
-        if time.monotonic() - process.since > limit:
-            process.killed = f"it took longer than the limit of {limit:.0f} s"
-        elif _memory(process.process.pid) > self._limits.memory:
+        if _memory(process.process.pid) > self._limits.memory:
             megabytes = self._limits.memory >> 20
             process.killed = f"it took more memory than the limit of {megabytes} MB"
+        elif time.monotonic() - process.since > limit:
+            process.killed = f"it took longer than the limit of {limit:.0f} s"
         if process.killed:
             process.process.kill()
 

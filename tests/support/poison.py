@@ -10,13 +10,13 @@ class PoisonedWorker(Worker):
     """Dies, hangs or swells on files that are named so; others are done as always."""
 
     def finish(self, task, begun):
-        name = os.path.basename(task.listed.uri)
+        name = task.listed.uri.rpartition("/")[2]
         if name.startswith("abort"):
             os.abort()
         if name.startswith("hang"):
             time.sleep(3600)
         if name.startswith("swell"):
-            swollen = [bytearray(b"x" * (50 << 20)) for _ in range(40)]
+            swollen = [bytearray(b"x" * (50 << 20)) for _ in range(20)]
             time.sleep(3600)
             del swollen
         return super().finish(task, begun)

@@ -1,5 +1,7 @@
 """Scores of pieces are those of the whole, to the last bit."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import soundfile
@@ -25,17 +27,15 @@ def recording(tmp_path_factory):
 
 
 def scores_of(scorer, path, piece):
-    views, n_samples = [], 0
-    for scores, n_samples in scorer.score(scorer.extract(path, piece), piece):
-        views.append(scores)
-    return np.concatenate(views), n_samples
+    done = list(scorer.score(scorer.extract(path, piece), piece))
+    return np.concatenate([scores for scores, _ in done]), done[-1][1]
 
 
 @pytest.mark.parametrize(
     "stream", [StreamConfig(), StreamConfig(1.3, 2.0), StreamConfig(3.0, 7.0)]
 )
 @given(bounds=st.lists(st.integers(1, 895), max_size=5, unique=True).map(sorted))
-@settings(max_examples=10)
+@settings(max_examples=6)
 def test_pieces_cut_anywhere_give_the_scores_and_events_of_the_whole(
     model, recording, stream, bounds
 ):
@@ -69,11 +69,11 @@ def test_pieces_follow_each_other_and_none_is_longer_than_twice_the_wish(
     pieces = cut(n_samples, duration, FRONTEND)
     assert pieces[0].first == 0
     assert pieces[-1].last is None
-    for before, after in zip(pieces, pieces[1:], strict=False):
+    for before, after in pairwise(pieces):
         assert before.last == after.first > before.first
     last = n_samples / FRONTEND.sample_rate
     last -= pieces[-1].first * FRONTEND.score_frame_duration
-    assert last < 2 * duration + 1 or (len(pieces) == 1 and last < 2 * duration + 1)
+    assert last < 2 * duration + 1
 
 
 @pytest.mark.parametrize("container", ["flac", "wav", "aiff"])
@@ -104,5 +104,5 @@ def test_a_start_past_what_is_there_says_that_the_file_is_cut_off(tmp_path):
     path = tmp_path / "cut.wav"
     soundfile.write(path, sounds.scene(4), sounds.RATE)
     path.write_bytes(path.read_bytes()[: 2 * sounds.RATE])
-    with pytest.raises(ValueError, match="cut off past 0.99"):
+    with pytest.raises(ValueError, match="cut off past 1"):
         next(file_chunks(path, start=3 * sounds.RATE))

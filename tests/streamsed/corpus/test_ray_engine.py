@@ -9,6 +9,8 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from corpora import rows, write_corpus
@@ -72,10 +74,8 @@ class Cluster:
     def lose(self, node):
         """Kill a node's processes, as a power cut would."""
         for process in descendants(node.pid):
-            try:
+            with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         node.wait()
 
     def close(self):
@@ -88,10 +88,9 @@ def descendants(pid):
     """A process and all that it started, and these."""
     found = [pid]
     for parent in found:
-        tasks = f"/proc/{parent}/task"
-        for task in os.listdir(tasks) if os.path.isdir(tasks) else []:
-            with open(f"{tasks}/{task}/children") as children:
-                found += [int(child) for child in children.read().split()]
+        for children in Path(f"/proc/{parent}/task").glob("*/children"):
+            with suppress(OSError):
+                found += [int(child) for child in children.read_text().split()]
     return found
 
 
