@@ -12,7 +12,7 @@ import typer
 
 import streamsed
 from streamsed.cli.bench import bench
-from streamsed.cli.corpus import corpus
+from streamsed.cli.corpus.app import corpus
 from streamsed.cli.devices import devices
 from streamsed.cli.doctor import doctor
 from streamsed.cli.file import file

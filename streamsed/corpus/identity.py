@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ import streamsed
 from streamsed.atomic_write import write
 from streamsed.config import PostConfig, StreamConfig
 from streamsed.inference.model import Model
-from streamsed.inference.model_file import find_model
 
 FILE = "corpus.json"
 
@@ -48,19 +48,24 @@ class Identity:
     def of(
         cls,
         model: Model,
-        name_or_path: str,
         stream: StreamConfig,
         post: PostConfig,
         *,
+        labels: Sequence[str],
         scores: bool,
     ) -> Identity:
         """Describe a loaded model with the settings of a run."""
-        data = find_model(name_or_path).read_bytes()
         full = post.override(model.info.labels, {})
-        settings = stream.to_dict() | full.to_dict() | {"scores": scores}
+        settings = {
+            "step": stream.step,
+            "settle": stream.settled,  # the latency of a stream changes no row
+            **full.to_dict(),
+            "labels": list(labels),
+            "scores": scores,
+        }
         return cls(
             model=model.info.name,
-            sha256=hashlib.sha256(data).hexdigest(),
+            sha256=model.sha256,
             labels=model.info.labels,
             engine=model.chosen.name,
             settings=json.loads(json.dumps(settings)),

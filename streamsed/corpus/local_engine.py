@@ -25,7 +25,7 @@ from streamsed.corpus.pool import Death, Limits, Make, Pool
 from streamsed.corpus.status import Status
 from streamsed.corpus.tables.parts import PartWriter, Row
 from streamsed.corpus.tables.rows import event_rows, file_row, score_rows
-from streamsed.corpus.worker import Assembly, Outcome, Task, Worker, WorkSettings
+from streamsed.corpus.worker import Assembly, CorpusWorker, Outcome, Task, WorkSettings
 from streamsed.inference.model_file import ModelInfo
 from streamsed.terminal import say
 
@@ -79,7 +79,7 @@ class LocalEngine:
     n_workers: int
     limits: Limits
     flush_every: float = 60.0
-    make: Make = Worker
+    make: Make = CorpusWorker
     start_time: float = field(default=0.0, init=False)
     """Seconds until the first task was given to a worker."""
     _long: dict[str, _Long] = field(default_factory=dict, init=False)
@@ -179,9 +179,7 @@ class LocalEngine:
         """Take what became of a task."""
         task = outcome.task
         if outcome.pieces and outcome.info is not None:
-            assembly = Assembly(
-                self.model.labels, self.settings.post, self.model.frontend
-            )
+            assembly = Assembly(self.model.labels, self.settings, self.model.frontend)
             n_pieces = len(outcome.pieces)
             self._long[task.listed.uri] = _Long(outcome.info, n_pieces, assembly)
             self._tasks.extendleft(

@@ -18,7 +18,7 @@ these (see `streamsed.pipeline.tracker`), so that none is cut where a piece ends
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,14 +26,17 @@ import numpy as np
 from streamsed.audio.decode import file_chunks
 from streamsed.config import FrontendConfig, StreamConfig
 from streamsed.inference.model import Model
-from streamsed.pipeline.extractor import Progress, SegmentExtractor
-from streamsed.pipeline.segmenter import Segment
-from streamsed.pipeline.stitcher import Stitcher
+from streamsed.pipeline.extractor import (
+    Progress,
+    SegmentExtractor,
+    SegmentFeatures,
+)
+from streamsed.pipeline.stitcher import ScoreFrames, Stitcher
 from streamsed.samples import Float32
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class RecordingPiece:
     """A part of a recording.
 
     Parameters
@@ -48,10 +51,12 @@ class Piece:
     last: int | None = None
 
 
-WHOLE = Piece()
+WHOLE = RecordingPiece()
 
 
-def cut(n_samples: int, duration: float, frontend: FrontendConfig) -> list[Piece]:
+def cut(
+    n_samples: int, duration: float, frontend: FrontendConfig
+) -> list[RecordingPiece]:
     """Cut a recording into pieces.
 
     Parameters
@@ -65,18 +70,20 @@ def cut(n_samples: int, duration: float, frontend: FrontendConfig) -> list[Piece
 
     Returns
     -------
-    list of Piece
+    list of RecordingPiece
         One after another, from the start to the end.
 
     Examples
     --------
-    >>> cut(44100 * 60, 20.0, FrontendConfig())
-    [Piece(first=0, last=256), Piece(first=256, last=512), Piece(first=512, last=None)]
+    >>> [(piece.first, piece.last) for piece in cut(44100 * 61, 20.0, FrontendConfig())]
+    [(0, 256), (256, 512), (512, None)]
     """
     length = max(1, round(duration / frontend.score_frame_duration))
     n_pieces = max(1, n_samples // (length * frontend.score_frame_length))
     bounds = [i * length for i in range(n_pieces)]
-    return [Piece(*pair) for pair in zip(bounds, [*bounds[1:], None], strict=True)]
+    return [
+        RecordingPiece(*pair) for pair in zip(bounds, [*bounds[1:], None], strict=True)
+    ]
 
 
 class PieceScorer:
@@ -93,27 +100,30 @@ class PieceScorer:
     def __init__(self, model: Model, stream: StreamConfig) -> None:
         self.model = model
         self._frontend = model.info.frontend
-        self._step, self._wait = stream.in_score_frames(self._frontend)
+        self._step, _ = stream.in_score_frames(self._frontend)
+        self._settle = stream.settle_score_frames(self._frontend)
 
-    def extract(self, path: Path, piece: Piece) -> Iterator[Segment | Progress]:
+    def extract(
+        self, path: Path, piece: RecordingPiece
+    ) -> Iterator[SegmentFeatures | Progress]:
         """Decode a piece with its warm-up and give the segments that see it.
 
         Parameters
         ----------
         path : Path
             See `streamsed.audio.decode.file_chunks` for the errors of a bad file.
-        piece : Piece
+        piece : RecordingPiece
             Other than the whole only where `AudioInfo.starts_anywhere`.
 
         Yields
         ------
-        Segment or Progress
+        SegmentFeatures or Progress
             On the grid of the whole recording; beyond the end of the piece too, as long
             as they are asked for.
         """
         frontend = self._frontend
         start = self._warm_up(piece.first)
-        partial = start == 0 and self._wait < frontend.segment_score_frames
+        partial = start == 0 and self._settle < frontend.segment_score_frames
         extractor = SegmentExtractor(frontend, step=self._step, partial=partial)
         chunks = file_chunks(
             path,
@@ -121,10 +131,10 @@ class PieceScorer:
             start=start * frontend.score_frame_length,
         )
         for each in extractor.run(chunks):
-            if isinstance(each, Segment):
+            if isinstance(each, SegmentFeatures):
                 spoilt = start > 0 and each.start == 0
                 if not spoilt and each.end + start > piece.first:
-                    yield replace(each, start=each.start + start, end=each.end + start)
+                    yield each._replace(start=each.start + start, end=each.end + start)
             elif isinstance(each, Progress):
                 yield each._replace(
                     n_samples=each.n_samples + start * frontend.score_frame_length,
@@ -132,15 +142,15 @@ class PieceScorer:
                 )
 
     def score(
-        self, extracted: Iterable[Segment | Progress], piece: Piece
+        self, extracted: Iterable[SegmentFeatures | Progress], piece: RecordingPiece
     ) -> Iterator[tuple[Float32, int]]:
         """Score what `extract` gives, as far as the piece goes.
 
         Parameters
         ----------
-        extracted : iterable of Segment or Progress
+        extracted : iterable of SegmentFeatures or Progress
             In its order.
-        piece : Piece
+        piece : RecordingPiece
             The same.
 
         Yields
@@ -152,22 +162,22 @@ class PieceScorer:
         """
         n_owed = np.inf if piece.last is None else piece.last - piece.first
         stitcher = Stitcher(
-            n_columns=len(self.model.info.labels),
+            n_labels=len(self.model.info.labels),
             segment_length=self._frontend.segment_score_frames,
-            latency=self._wait,
+            latency=self._settle,
         )
         n_samples = 0
         for each in extracted:
-            if isinstance(each, Segment):
-                scores = self.model.score(each.features).scores
+            if isinstance(each, SegmentFeatures):
+                view = ScoreFrames(*self.model.score(each.features))
                 final = stitcher.push(
-                    scores, each.start - piece.first, each.end - piece.first
-                )
+                    view, each.start - piece.first, each.end - piece.first
+                ).scores
             elif each.ended:
-                n_samples, final = each.n_samples, stitcher.flush()
+                n_samples, final = each.n_samples, stitcher.flush().scores
             else:
                 n_samples = each.n_samples
-                final = stitcher.advance(each.n_score_frames - piece.first)
+                final = stitcher.advance(each.n_score_frames - piece.first).scores
             final = final[: int(min(n_owed, len(final)))]
             n_owed -= len(final)
             yield final, n_samples

@@ -1,4 +1,4 @@
-"""Worker processes that may die: one for each core, watched, and replaced.
+"""CorpusWorker processes that may die: one for each core, watched, and replaced.
 
 Every process holds two tasks, the one that it scores and the next, whose decoding has
 begun. Who dies takes both along; they come back to be tried once more, alone, so that it is
@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any, Self
 
-from streamsed.corpus.worker import Outcome, Task, Worker, WorkSettings
+from streamsed.corpus.worker import CorpusWorker, Outcome, Task, WorkSettings
 
 IN_HAND = 2
 """Tasks of a process: the one at work, and the next."""
@@ -38,7 +38,7 @@ START_LIMIT = 300.0
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _MAX_FAILED_STARTS = 3
 
-Make = Callable[[WorkSettings], Worker]
+Make = Callable[[WorkSettings], CorpusWorker]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class Pool:
         settings: WorkSettings,
         n_workers: int,
         limits: Limits,
-        make: Make = Worker,
+        make: Make = CorpusWorker,
     ) -> None:
         self._settings, self._limits, self._make = settings, limits, make
         self._context = multiprocessing.get_context("spawn")

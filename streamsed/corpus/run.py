@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from streamsed.config import PerLabel, StreamConfig
 from streamsed.corpus.files.listing import (
     Listed,
     list_inputs,
@@ -35,6 +34,7 @@ from streamsed.corpus.tables.parts import (
     remove_unfinished,
 )
 from streamsed.corpus.worker import WorkSettings
+from streamsed.detection_settings import DetectionSettings, stream_for
 from streamsed.inference.cpu import available_cores
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelInfo
@@ -62,10 +62,12 @@ class CorpusRun:
         Name or path.
     engine : mapping
         Settings of `Model.load`.
-    step, latency : float or None
-        Seconds; None is the model's own, the step never above the latency.
-    post : mapping
-        Settings of `PostConfig` that replace the model's own.
+    step, settle : float or None
+        Seconds; None is the model's own.
+    detection : DetectionSettings
+        How scores become events, and which labels are reported.
+    sha256 : str or None
+        What the model file's SHA-256 must be.
     scores : bool
         Whether to write frame scores too.
     workers : int or None
@@ -91,8 +93,9 @@ class CorpusRun:
     model: str
     engine: Mapping[str, Any]
     step: float | None
-    latency: float | None
-    post: Mapping[str, PerLabel]
+    settle: float | None
+    detection: DetectionSettings
+    sha256: str | None = None
     scores: bool = False
     workers: int | None = None
     limits: Limits = field(default_factory=Limits)
@@ -146,23 +149,19 @@ class CorpusRun:
         """Check the settings, and choose the engine that all workers load."""
         if self.n_workers < 1:
             raise ValueError(f"--workers={self.workers} must be at least 1")
-        engine = {
-            "threads": 1,
-            **{k: v for k, v in self.engine.items() if v is not None},
-        }
+        engine = dict(self.engine) | {"threads": 1, "sha256": self.sha256}
         model = Model.load(self.model, **engine, n_parallel=1)
         info = model.info
-        latency = info.stream.latency if self.latency is None else self.latency
-        step = min(info.stream.step, latency) if self.step is None else self.step
-        stream = StreamConfig(step=step, latency=latency)
-        stream.in_score_frames(info.frontend)
+        settle = info.stream.settled if self.settle is None else self.settle
+        stream = stream_for(info, step=self.step, latency=settle, settle=settle)
+        post = self.detection.post_for(info, settle=stream.settled)
+        labels = self.detection.reported(info.labels)
         if not self.piece >= info.frontend.segment_duration:
             raise ValueError(
                 f"--piece={self.piece:g} must be at least one segment "
                 f"({info.frontend.segment_duration:.3g} s)"
             )
-        post = info.post.override(info.labels, self.post)
-        identity = Identity.of(model, self.model, stream, post, scores=self.scores)
+        identity = Identity.of(model, stream, post, labels=labels, scores=self.scores)
         chosen = {"engine": model.chosen.engine, "precision": model.chosen.precision}
         folder = self.staging or self.out / ".staging"
         path = Path(self.model)  # workers may be elsewhere
@@ -171,6 +170,7 @@ class CorpusRun:
             engine=engine | chosen,
             stream=stream,
             post=post,
+            labels=labels,
             keep_scores=self.scores,
             piece=self.piece,
             staging=folder.absolute() / f"streamsed-{self.shard.name}",

@@ -19,11 +19,10 @@ from streamsed.audio.decode import AudioInfo, audio_info
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
 from streamsed.corpus.files.listing import Listed
 from streamsed.corpus.files.storage import DELAYS, Staging, UnreachableError
-from streamsed.corpus.pieces import WHOLE, Piece, PieceScorer, cut
+from streamsed.corpus.pieces import WHOLE, PieceScorer, RecordingPiece, cut
 from streamsed.events import Event
 from streamsed.inference.model import Model
-from streamsed.pipeline.extractor import Progress
-from streamsed.pipeline.segmenter import Segment
+from streamsed.pipeline.extractor import Progress, SegmentFeatures
 from streamsed.pipeline.tracker import EventTracker
 from streamsed.recordings.prefetch import Prefetch
 from streamsed.samples import Float32
@@ -44,6 +43,8 @@ class WorkSettings:
         Settings of `Model.load`.
     stream, post : StreamConfig, PostConfig
         How to score, and how scores become events.
+    labels : tuple of str
+        Of which labels events are reported.
     keep_scores : bool
         Whether frame scores are wanted too.
     piece : float
@@ -58,6 +59,7 @@ class WorkSettings:
     engine: dict[str, Any]
     stream: StreamConfig
     post: PostConfig
+    labels: tuple[str, ...]
     keep_scores: bool
     piece: float
     staging: Path
@@ -72,7 +74,7 @@ class Task:
     ----------
     listed : Listed
         The file.
-    piece : Piece or None
+    piece : RecordingPiece or None
         None is the whole, or a plan of pieces if it turns out to be long.
     number : int
         Which of the pieces this is.
@@ -81,7 +83,7 @@ class Task:
     """
 
     listed: Listed
-    piece: Piece | None = None
+    piece: RecordingPiece | None = None
     number: int = 0
     alone: bool = False
 
@@ -102,7 +104,7 @@ class Outcome:
         Of a piece, or of a whole file where scores are kept.
     n_samples : int
         Length of the recording, known at its end.
-    pieces : list of Piece
+    pieces : list of RecordingPiece
         In which this file is to be done, instead of everything else.
     error : str
         What was wrong, "" if nothing.
@@ -117,7 +119,7 @@ class Outcome:
     events: list[Event] = field(default_factory=list)
     scores: Float32 | None = None
     n_samples: int = 0
-    pieces: list[Piece] = field(default_factory=list)
+    pieces: list[RecordingPiece] = field(default_factory=list)
     error: str = ""
     unreachable: bool = False
     wall_time: float = 0.0
@@ -130,16 +132,20 @@ class Assembly:
     ----------
     labels : sequence of str
         The columns.
-    post : PostConfig
-        How scores become events.
+    settings : WorkSettings
+        How scores become events, and of which labels.
     frontend : FrontendConfig
         The grid.
     """
 
     def __init__(
-        self, labels: tuple[str, ...], post: PostConfig, frontend: FrontendConfig
+        self,
+        labels: tuple[str, ...],
+        settings: WorkSettings,
+        frontend: FrontendConfig,
     ) -> None:
-        self._tracker = EventTracker(labels, post, frontend)
+        self._tracker = EventTracker(labels, settings.post, frontend)
+        self._reported = settings.labels
         self._events: list[Event] = []
 
     def push(self, scores: Float32) -> None:
@@ -149,10 +155,11 @@ class Assembly:
 
     def finish(self, n_samples: int) -> list[Event]:
         """End the recording of `n_samples` samples and return its events, by onset."""
-        return sorted(self._events + self._tracker.flush(n_samples))
+        events = sorted(self._events + self._tracker.flush(n_samples))
+        return [event for event in events if event.label in self._reported]
 
 
-class Worker:
+class CorpusWorker:
     """Do files, one after another.
 
     Parameters
@@ -173,12 +180,12 @@ class Worker:
         self._scorer = PieceScorer(model, settings.stream)
         self._staging = Staging(settings.staging, settings.delays)
 
-    def begin(self, task: Task) -> Prefetch[AudioInfo | Segment | Progress]:
+    def begin(self, task: Task) -> Prefetch[AudioInfo | SegmentFeatures | Progress]:
         """Begin to fetch and decode a file in a thread; give it to `finish`."""
         return Prefetch(self._extract(task), length=AHEAD)
 
     def finish(
-        self, task: Task, begun: Prefetch[AudioInfo | Segment | Progress]
+        self, task: Task, begun: Prefetch[AudioInfo | SegmentFeatures | Progress]
     ) -> Outcome:
         """Do what `begin` has begun."""
         started = time.perf_counter()
@@ -197,7 +204,7 @@ class Worker:
         outcome.wall_time = time.perf_counter() - started
         return outcome
 
-    def _extract(self, task: Task) -> Iterator[AudioInfo | Segment | Progress]:
+    def _extract(self, task: Task) -> Iterator[AudioInfo | SegmentFeatures | Progress]:
         """Give the header of a file, then what is to be scored; runs in a thread."""
         listed = task.listed
         path = self._staging.fetch(listed.uri, listed.size, listed.etag)
@@ -207,7 +214,7 @@ class Worker:
             yield from self._scorer.extract(path, task.piece or WHOLE)
 
     def _score(
-        self, outcome: Outcome, begun: Prefetch[AudioInfo | Segment | Progress]
+        self, outcome: Outcome, begun: Prefetch[AudioInfo | SegmentFeatures | Progress]
     ) -> None:
         """Fill in the outcome from the items of the thread."""
         items = iter(begun)
@@ -218,7 +225,7 @@ class Worker:
         if piece is None and self._is_long(info):
             outcome.pieces = cut(info.n_frames, self._settings.piece, frontend)
             return
-        assembly = Assembly(self._info.labels, self._settings.post, frontend)
+        assembly = Assembly(self._info.labels, self._settings, frontend)
         kept = []
         scored = self._scorer.score(items, piece or WHOLE)  # type: ignore[arg-type]
         for scores, n_samples in scored:

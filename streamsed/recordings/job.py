@@ -17,8 +17,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from streamsed.config import StreamConfig
-from streamsed.detection_settings import DetectionSettings
+from streamsed.detection_settings import DetectionSettings, stream_for
 from streamsed.detector import Detector
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelFile, find_model
@@ -98,14 +97,11 @@ class FileJob:
 
     def _detector(self) -> Detector:
         file = ModelFile.open(find_model(self.model), sha256=self.sha256)
-        info, own = file.info, file.info.stream
-        settle = own.settled if self.settle is None else self.settle
-        latency = min(own.latency, settle) if self.latency is None else self.latency
-        settle = max(settle, latency) if self.settle is None else settle
-        step = min(own.step, latency) if self.step is None else self.step
-        stream = StreamConfig(step=step, latency=latency, settle=settle)
-        stream.check(info.frontend)
-        post = self.detection.post_for(info, settle=settle)
+        info = file.info
+        stream = stream_for(
+            info, step=self.step, latency=self.latency, settle=self.settle
+        )
+        post = self.detection.post_for(info, settle=stream.settled)
         self.detection.reported(info.labels)
         model = Model.load(file, **self.engine)
         return Detector(model, stream=stream, post=post)

@@ -3,10 +3,10 @@
 import os
 import time
 
-from streamsed.corpus.worker import Worker
+from streamsed.corpus.worker import CorpusWorker
 
 
-class PoisonedWorker(Worker):
+class PoisonedWorker(CorpusWorker):
     """Dies, hangs or swells on files that are named so; others are done as always."""
 
     def finish(self, task, begun):

@@ -15,7 +15,7 @@ from streamsed.corpus.local_engine import LocalEngine
 from streamsed.corpus.pool import Limits
 from streamsed.corpus.status import Status
 from streamsed.corpus.tables.parts import PartWriter
-from streamsed.corpus.worker import Worker, WorkSettings
+from streamsed.corpus.worker import CorpusWorker, WorkSettings
 from streamsed.inference.model import Model
 
 
@@ -24,11 +24,15 @@ def shipped():
     return Model.load("default", threads=1, n_parallel=1)
 
 
-def work(shipped, recordings, out, *, make=Worker, limits=None, piece=1200.0, **more):
+def work(
+    shipped, recordings, out, *, make=CorpusWorker, limits=None, piece=1200.0, **more
+):
     """Run the engine without the command around it."""
     out.mkdir()
     info = shipped.info
-    identity = Identity.of(shipped, "default", info.stream, info.post, scores=False)
+    identity = Identity.of(
+        shipped, info.stream, info.post, labels=info.labels, scores=False
+    )
     settings = WorkSettings(
         model="default",
         engine={
@@ -38,6 +42,7 @@ def work(shipped, recordings, out, *, make=Worker, limits=None, piece=1200.0, **
         },
         stream=info.stream,
         post=info.post,
+        labels=info.labels,
         keep_scores=more.pop("keep_scores", False),
         piece=piece,
         staging=out / ".staging",

@@ -1,6 +1,7 @@
 """Scores of pieces are those of the whole, to the last bit."""
 
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from streamsed.audio.decode import audio_info, file_chunks
 from streamsed.config import FrontendConfig, StreamConfig
-from streamsed.corpus.pieces import WHOLE, Piece, PieceScorer, cut
+from streamsed.corpus.pieces import WHOLE, PieceScorer, RecordingPiece, cut
 from streamsed.corpus.worker import Assembly
 from streamsed.detector import Detector
 from streamsed.pipeline.trace import Trace
@@ -43,11 +44,14 @@ def test_pieces_cut_anywhere_give_the_scores_and_events_of_the_whole(
     events = list(detector.events(file_chunks(recording), observer=trace))
     scorer = PieceScorer(model, stream)
     starts = [0, *bounds]
-    pieces = [Piece(*pair) for pair in zip(starts, [*bounds, None], strict=True)]
+    pieces = [
+        RecordingPiece(*pair) for pair in zip(starts, [*bounds, None], strict=True)
+    ]
     done = [scores_of(scorer, recording, piece) for piece in pieces]
     assert np.array_equal(np.concatenate([scores for scores, _ in done]), trace.scores)
 
-    assembly = Assembly(model.info.labels, model.info.post, FRONTEND)
+    wanted = SimpleNamespace(post=model.info.post, labels=model.info.labels)
+    assembly = Assembly(model.info.labels, wanted, FRONTEND)
     for scores, _ in done:
         assembly.push(scores)
     assert events

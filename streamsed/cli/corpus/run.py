@@ -1,59 +1,34 @@
-"""`streamsed corpus`, with `export` and `search` under it."""
+"""`streamsed corpus INPUT... -o OUT`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
+from streamsed.cli.corpus.extra import need_extra
 from streamsed.cli.options import (
-    LatencyOption,
+    ConfirmOption,
+    IgnoreOption,
+    LabelOption,
     MinDurationOption,
     MinGapOption,
     ModelOption,
+    OffsetThresholdOption,
     PrecisionOption,
+    SensitivityOption,
+    SettleOption,
+    Sha256Option,
+    SmoothingOption,
     StepOption,
     ThresholdOption,
+    TrustOption,
+    detection_settings,
     engine_settings,
-    post_settings,
 )
 
-EXTRA = "corpora need pyarrow and fsspec: pip install 'streamsed[corpus]'"
 
-
-class _RunByDefault(TyperGroup):
-    """Commands of which `run` is meant where none is named: its inputs come first."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Name the command where an input stands."""
-        if args and args[0] not in (*self.commands, "--help"):
-            args = ["run", *args]
-        return super().parse_args(ctx, args)
-
-
-corpus = typer.Typer(
-    cls=_RunByDefault,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="Detect in any number of recordings and write tables (Parquet). "
-    "`streamsed corpus INPUT... -o OUT` runs; `streamsed corpus run --help` has its options.",
-)
-
-OutArgument = Annotated[
-    Path, typer.Argument(metavar="OUT", help="What `streamsed corpus -o` wrote.")
-]
-LabelsOption = Annotated[
-    list[str] | None,
-    typer.Option("--label", metavar="NAME", help="Only this label; repeatable."),
-]
-MinScoreOption = Annotated[
-    float, typer.Option(metavar="S", help="Only events of at least this score.")
-]
-
-
-@corpus.command()
 def run(
     inputs: Annotated[
         list[str],
@@ -81,6 +56,8 @@ def run(
         int | None, typer.Option(metavar="N", help="Processes. [default: one per core]")
     ] = None,
     model: ModelOption = "default",
+    model_sha256: Sha256Option = None,
+    trust_model: TrustOption = False,
     inference: Annotated[
         str,
         typer.Option(
@@ -92,10 +69,16 @@ def run(
         str, typer.Option(metavar="cpu|cuda", help="Where the network runs.")
     ] = "cpu",
     step: StepOption = None,
-    latency: LatencyOption = None,
+    settle: SettleOption = None,
+    sensitivity: SensitivityOption = "normal",
     threshold: ThresholdOption = None,
+    offset_threshold: OffsetThresholdOption = None,
+    smoothing: SmoothingOption = None,
     min_gap: MinGapOption = None,
     min_duration: MinDurationOption = None,
+    confirm: ConfirmOption = 0.0,
+    label: LabelOption = None,
+    ignore: IgnoreOption = None,
     scores: Annotated[
         bool, typer.Option("--scores", help="Write frame scores too, in 16 bits.")
     ] = False,
@@ -132,7 +115,7 @@ def run(
     Exit code 0: all files done. 1: some failed (see OUT/files). 2: none done, or it cannot
     go on. 130: interrupted; what was done by then is written.
     """
-    _need_extra()
+    need_extra()
     from streamsed.corpus.files.shards import Shard
     from streamsed.corpus.pool import Limits
     from streamsed.corpus.run import CorpusRun
@@ -150,10 +133,21 @@ def run(
         out=output,
         shard=Shard.parse(shard),
         model=model,
-        engine=engine_settings(inference, precision, 1, device),
+        sha256=model_sha256,
+        engine=engine_settings(inference, precision, 1, device, trust=trust_model),
         step=step,
-        latency=latency,
-        post=post_settings(threshold, min_gap, min_duration),
+        settle=settle,
+        detection=detection_settings(
+            sensitivity=sensitivity,
+            threshold=threshold,
+            offset_threshold=offset_threshold,
+            smoothing=smoothing,
+            min_gap=min_gap,
+            min_duration=min_duration,
+            confirm=confirm,
+            label=label,
+            ignore=ignore,
+        ),
         scores=scores,
         workers=workers,
         limits=Limits(time=timeout, memory=memory << 20),
@@ -170,67 +164,3 @@ def run(
     lines = forecast.lines(job.n_workers) if forecast else ["all files are done"]
     print("\n".join(lines))
     return 0
-
-
-@corpus.command()
-def export(
-    out: OutArgument,
-    *,
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="A .parquet, .csv, .tsv or .jsonl file.",
-        ),
-    ],
-    label: LabelsOption = None,
-    min_score: MinScoreOption = 0.0,
-) -> int:
-    """Join the parts of a corpus, events with their files, to one file."""
-    _need_extra()
-    from streamsed.corpus.tables.export import export_events
-
-    n_events, n_files = export_events(out, output, labels=label, min_score=min_score)
-    print(f"{n_events} events of {n_files} files")
-    return 0
-
-
-@corpus.command()
-def search(
-    out: OutArgument,
-    *,
-    output: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="DIR", help="Folder for the clips."),
-    ],
-    label: LabelsOption = None,
-    min_score: MinScoreOption = 0.0,
-    context: Annotated[
-        float, typer.Option(metavar="S", help="Seconds before and after each event.")
-    ] = 1.0,
-    limit: Annotated[
-        int,
-        typer.Option(metavar="N", help="At most so many, the highest scores first."),
-    ] = 100,
-) -> int:
-    """Cut events out of their recordings, to listen to them.
-
-    Writes a FLAC file for each, Audacity labels beside it, and one Raven table.
-    Exit code 0: all cut. 1: some recordings could not be read. 2: none.
-    """
-    _need_extra()
-    from streamsed.corpus.tables.search import search_events
-
-    return search_events(
-        out, output, labels=label, min_score=min_score, context=context, limit=limit
-    )
-
-
-def _need_extra() -> None:
-    """Say what to install before an import says less."""
-    from importlib.util import find_spec
-
-    if find_spec("pyarrow") is None or find_spec("fsspec") is None:
-        raise ModuleNotFoundError(EXTRA)
