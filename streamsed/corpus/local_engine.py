@@ -25,7 +25,13 @@ from streamsed.corpus.pool import Death, Limits, Make, Pool
 from streamsed.corpus.status import Status
 from streamsed.corpus.tables.parts import PartWriter, Row
 from streamsed.corpus.tables.rows import event_rows, file_row, score_rows
-from streamsed.corpus.worker import Assembly, CorpusWorker, Outcome, Task, WorkSettings
+from streamsed.corpus.worker import (
+    Assembly,
+    CorpusWorker,
+    FileTask,
+    Outcome,
+    WorkSettings,
+)
 from streamsed.inference.model_file import ModelInfo
 from streamsed.terminal import say
 
@@ -83,7 +89,7 @@ class LocalEngine:
     start_time: float = field(default=0.0, init=False)
     """Seconds until the first task was given to a worker."""
     _long: dict[str, _Long] = field(default_factory=dict, init=False)
-    _tasks: deque[Task] = field(default_factory=deque, init=False)
+    _tasks: deque[FileTask] = field(default_factory=deque, init=False)
     _n_unreachable: int = field(default=0, init=False)
     _stopping: bool = field(default=False, init=False)
 
@@ -130,9 +136,9 @@ class LocalEngine:
         """Do files with a pool that is there; see `run` for the rest."""
         self._writer, self._status = writer, status
         self._staging = Staging(self.settings.staging)
-        self._loop(pool, (Task(listed) for listed in files))
+        self._loop(pool, (FileTask(listed) for listed in files))
 
-    def _loop(self, pool: Pool, todo: Iterator[Task]) -> None:
+    def _loop(self, pool: Pool, todo: Iterator[FileTask]) -> None:
         started = written = time.monotonic()
         while True:
             more = not self._stopping and self._fill(pool, todo)
@@ -151,7 +157,7 @@ class LocalEngine:
                 written = time.monotonic()
             self._status.report()
 
-    def _fill(self, pool: Pool, todo: Iterator[Task]) -> bool:
+    def _fill(self, pool: Pool, todo: Iterator[FileTask]) -> bool:
         """Give out tasks while there is room; say whether some are left.
 
         A task that is to be alone goes first, and others wait until it is given.
@@ -183,7 +189,7 @@ class LocalEngine:
             n_pieces = len(outcome.pieces)
             self._long[task.listed.uri] = _Long(outcome.info, n_pieces, assembly)
             self._tasks.extendleft(
-                Task(task.listed, piece, number)
+                FileTask(task.listed, piece, number)
                 for number, piece in reversed(list(enumerate(outcome.pieces)))
             )
         elif task.piece is not None:
@@ -223,7 +229,7 @@ class LocalEngine:
         del self._long[listed.uri]
         self._tasks = deque(task for task in self._tasks if task.listed != listed)
         whole = Outcome(
-            Task(listed),
+            FileTask(listed),
             info=long.info,
             n_samples=long.n_samples,
             error=last.error,

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any, Self
 
-from streamsed.corpus.worker import CorpusWorker, Outcome, Task, WorkSettings
+from streamsed.corpus.worker import CorpusWorker, FileTask, Outcome, WorkSettings
 
 IN_HAND = 2
 """Tasks of a process: the one at work, and the next."""
@@ -56,7 +56,7 @@ class Limits:
     time: float = 300.0
     memory: int = 4 << 30
 
-    def seconds(self, task: Task) -> float:
+    def seconds(self, task: FileTask) -> float:
         """Return the time limit of a task."""
         if task.piece is not None:
             return self.time * 10  # pieces of any length that was asked for
@@ -69,13 +69,13 @@ class Death:
 
     Parameters
     ----------
-    tasks : tuple of Task
+    tasks : tuple of FileTask
         What it had in hand.
     reason : str
         Of what, as far as it is known.
     """
 
-    tasks: tuple[Task, ...]
+    tasks: tuple[FileTask, ...]
     reason: str
 
 
@@ -86,7 +86,7 @@ class _Process:
     process: Any
     pipe: Connection
     ready: bool = False
-    in_hand: deque[Task] = field(default_factory=deque)
+    in_hand: deque[FileTask] = field(default_factory=deque)
     since: float = field(default_factory=time.monotonic)  # start of the one at work
     killed: str = ""
 
@@ -140,7 +140,7 @@ class Pool:
         """The processes."""
         return [process.process.pid for process in self._processes]
 
-    def give(self, task: Task) -> bool:
+    def give(self, task: FileTask) -> bool:
         """Give a task to a process that has room for it; say whether there is one."""
         for process in sorted(self._processes, key=lambda each: len(each.in_hand)):
             if process.room() and not (task.alone and process.in_hand):
@@ -248,7 +248,7 @@ def _serve(pipe: Connection, settings: WorkSettings, make: Make) -> None:
     """Be a worker: take tasks from a pipe and send outcomes, until it closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to end
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
+    tasks: queue.SimpleQueue[FileTask] = queue.SimpleQueue()
 
     def receive() -> None:
         try:

@@ -67,7 +67,7 @@ class WorkSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class FileTask:
     """A file, or a piece of one, to be done.
 
     Parameters
@@ -94,7 +94,7 @@ class Outcome:
 
     Parameters
     ----------
-    task : Task
+    task : FileTask
         Which.
     info : AudioInfo or None
         What the file's header says; None where it could not be read.
@@ -114,7 +114,7 @@ class Outcome:
         Seconds that a worker spent on it.
     """
 
-    task: Task
+    task: FileTask
     info: AudioInfo | None = None
     events: list[Event] = field(default_factory=list)
     scores: Float32 | None = None
@@ -180,12 +180,12 @@ class CorpusWorker:
         self._scorer = PieceScorer(model, settings.stream)
         self._staging = Staging(settings.staging, settings.delays)
 
-    def begin(self, task: Task) -> Prefetch[AudioInfo | SegmentFeatures | Progress]:
+    def begin(self, task: FileTask) -> Prefetch[AudioInfo | SegmentFeatures | Progress]:
         """Begin to fetch and decode a file in a thread; give it to `finish`."""
         return Prefetch(self._extract(task), length=AHEAD)
 
     def finish(
-        self, task: Task, begun: Prefetch[AudioInfo | SegmentFeatures | Progress]
+        self, task: FileTask, begun: Prefetch[AudioInfo | SegmentFeatures | Progress]
     ) -> Outcome:
         """Do what `begin` has begun."""
         started = time.perf_counter()
@@ -204,7 +204,9 @@ class CorpusWorker:
         outcome.wall_time = time.perf_counter() - started
         return outcome
 
-    def _extract(self, task: Task) -> Iterator[AudioInfo | SegmentFeatures | Progress]:
+    def _extract(
+        self, task: FileTask
+    ) -> Iterator[AudioInfo | SegmentFeatures | Progress]:
         """Give the header of a file, then what is to be scored; runs in a thread."""
         listed = task.listed
         path = self._staging.fetch(listed.uri, listed.size, listed.etag)
