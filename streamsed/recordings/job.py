@@ -90,7 +90,8 @@ class FileJob:
             detections = self._detections(detector, recordings)
             first = next(detections, None)
             if first is not None:  # else leave alone what may stand at the outputs
-                self.outputs.deliver(chain([first], detections))
+                about = {"model_sha256": detector.model.sha256}
+                self.outputs.deliver(chain([first], detections), about)
         if self._interrupted:
             return 130
         return min(1, self._n_failed) if self._n_done else 2
@@ -161,7 +162,9 @@ class FileJob:
         reported = self.detection.reported(detector.model.info.labels)
         kept = [event for event in found.events if event.label in reported]
         found = replace(found, events=kept)
-        self.outputs.write_trace(found, detector.model.info)
+        self.outputs.write_trace(
+            found, detector.model.info, sha256=detector.model.sha256
+        )
         return found
 
     def _new_trace(self, detector: Detector) -> Trace:

@@ -44,7 +44,12 @@ class Part(NamedTuple):
 
 
 def plot_detection(
-    path: Path, found: Detection, info: ModelInfo, picture: Picture | None = None
+    path: Path,
+    found: Detection,
+    info: ModelInfo,
+    picture: Picture | None = None,
+    *,
+    sha256: str = "",
 ) -> None:
     """Draw what the detector was given and what it reports, as a PNG.
 
@@ -58,6 +63,8 @@ def plot_detection(
         Labels and grid of the model that found it.
     picture : Picture or None
         Which part, and in which colours; None is all of it in light ones.
+    sha256 : str
+        Of the model file; it stands in the picture's metadata.
 
     Raises
     ------
@@ -92,7 +99,10 @@ def plot_detection(
     with replacing(path) as scratch, warnings.catch_warnings():
         # A character that the font lacks is drawn as a box; that is no news.
         warnings.filterwarnings("ignore", message="Glyph")
-        figure.savefig(scratch, format="png", dpi=DPI, facecolor=theme.background)
+        about = {"Description": f"model {info.name}, sha256 {sha256}"}
+        figure.savefig(
+            scratch, format="png", dpi=DPI, facecolor=theme.background, metadata=about
+        )
 
 
 def _part(found: Detection, frontend: FrontendConfig, picture: Picture) -> Part:
