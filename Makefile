@@ -79,14 +79,14 @@ clean:
 # sed_scores_eval comes as source and brings its own build's tools, if it may build apart.
 .venv/develop: .venv/runtime
 	$(PIP) sed_scores_eval
-	$(PIP) --no-build-isolation --editable '.[train,dev]'
+	$(PIP) --no-build-isolation --editable '.[train,ray,dev]'
 	touch $@
 
 .venv/bench: .venv/develop
-	$(PIP) --no-build-isolation --editable '.[train,dev,bench]'
+	$(PIP) --no-build-isolation --editable '.[train,ray,dev,bench]'
 	touch $@
 
 # Atheris has wheels for some platforms only; without it the fuzzer does what it can.
 .venv/fuzz: .venv/develop
-	$(PIP) --no-build-isolation --editable '.[train,dev,fuzz]'
+	$(PIP) --no-build-isolation --editable '.[train,ray,dev,fuzz]'
 	touch $@

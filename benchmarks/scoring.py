@@ -16,7 +16,7 @@ import soundfile
 
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
-from streamsed.pipeline.frontend import normalize
+from streamsed.pipeline.frontend import scale_segment
 from train.annotations.desed import Subset
 from train.datasets.clip_features import log_mel
 from train.datasets.clips import ClipDataset
@@ -111,7 +111,7 @@ def clips() -> str:
 
         def from_audio(path: Path) -> object:
             samples, _ = soundfile.read(path, dtype="float32")
-            return normalize(log_mel(samples, config))
+            return scale_segment(log_mel(samples, config), config)
 
         rows = medians(
             {

@@ -6,7 +6,8 @@ gives is what `python -m train export` and `card` take.
 ::
 
     parts.json      SHA-256 of every part and of the whole
-    parts.000 ...   one tar: RUN/best-*.pt, the weights of each run kept on validation
+    parts.000 ...   one tar: RUN/best-*.pt, the weights of each run kept on validation, or
+                    RUN/last.pt of a run that was not validated
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from train.fit.checkpoint import BEST, read_checkpoint, save_atomically
+from train.fit.checkpoint import BEST, LAST, read_checkpoint, save_atomically
 
 PART = 15_000_000
 """Bytes of a part; the machine's limit is 16 MB for a file."""
@@ -66,16 +67,14 @@ def split(runs: Mapping[str, Path], folder: Path, *, size: int = PART) -> list[P
     Raises
     ------
     ValueError
-        A run has no validated checkpoint.
+        A run has no checkpoint.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         whole = Path(name) / "whole.tar"
         with tarfile.open(whole, "w") as archive:
             for run, place in runs.items():
-                checkpoints = sorted(place.glob(BEST))
-                if not checkpoints:
-                    raise ValueError(f"run={place} must hold {BEST}")
+                checkpoints = sorted(place.glob(BEST)) or [place / LAST]
                 for path in checkpoints:
                     slim = Path(name) / path.name
                     save_atomically(halve(read_checkpoint(path)), slim)

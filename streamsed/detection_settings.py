@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from streamsed.config import PerLabel, PostConfig
+from streamsed.config import PerLabel, PostConfig, StreamConfig
 from streamsed.inference.model_file import ModelInfo
 
 
@@ -93,3 +93,30 @@ class DetectionSettings:
         if not kept:
             raise ValueError("--ignore must leave a label to report, and leaves none")
         return kept
+
+
+def stream_for(
+    info: ModelInfo, *, step: float | None, latency: float | None, settle: float | None
+) -> StreamConfig:
+    """Return how often and how late a model is scored, where that is given or not.
+
+    Parameters
+    ----------
+    info : ModelInfo
+        The model, whose own settings stand for what is not given.
+    step, latency, settle : float or None
+        Seconds; what is not given is never above the next, and gives way to it.
+
+    Raises
+    ------
+    ValueError
+        What is given does not fit together, or not to the model.
+    """
+    own = info.stream
+    settled = own.settled if settle is None else settle
+    latency = min(own.latency, settled) if latency is None else latency
+    settled = max(settled, latency) if settle is None else settled
+    step = min(own.step, latency) if step is None else step
+    stream = StreamConfig(step=step, latency=latency, settle=settled)
+    stream.check(info.frontend)
+    return stream

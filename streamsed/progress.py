@@ -201,7 +201,10 @@ class _Screen:
                 )
         name = printable(f"{task.name}  {task.detail}".rstrip())
         self._bars.update(
-            self._shown[task], completed=task.done, total=task.total, description=name
+            self._shown[task],
+            completed=task.done,
+            total=task.total,
+            description=printable(name),
         )
 
     def write(self, line: str) -> None:

@@ -17,7 +17,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from streamsed.audio.completeness import lacks_end, stated_frames
+from streamsed.audio.completeness import EXACT_FORMATS, lacks_end, stated_frames
 from streamsed.samples import MAX_AMPLITUDE
 
 SUFFIXES = frozenset(
@@ -58,6 +58,11 @@ class AudioInfo:
         """Seconds."""
         return self.n_frames / self.sample_rate
 
+    def starts_anywhere(self, sample_rate: int) -> bool:
+        """Whether `file_chunks` at `sample_rate` Hz can begin at any sample."""
+        exact = self.container in EXACT_FORMATS and self.n_frames > 0
+        return exact and self.sample_rate == sample_rate
+
 
 def audio_files(folder: Path, *, recursive: bool = False) -> list[Path]:
     """Return the audio files of a folder by their suffix, sorted.
@@ -82,14 +87,11 @@ def audio_files(folder: Path, *, recursive: bool = False) -> list[Path]:
 def audio_info(path: str | os.PathLike[str]) -> AudioInfo:
     """Read a file's header; see `file_chunks` for the errors."""
     with _open(Path(path)) as sound:
-        n_frames = stated_frames(sound, Path(path))
-        if not n_frames and 0 < sound.frames < 1 << 62:  # as far as it can be known
-            n_frames = int(sound.frames)
-        return AudioInfo(sound.samplerate, sound.channels, n_frames, sound.format)
+        return _info(sound, Path(path))
 
 
 def file_chunks(
-    path: str | os.PathLike[str], *, sample_rate: int = 44100
+    path: str | os.PathLike[str], *, sample_rate: int = 44100, start: int = 0
 ) -> Iterator[NDArray[np.float32]]:
     """Decode a recording in chunks of about 3 s.
 
@@ -100,6 +102,9 @@ def file_chunks(
         and channel count.
     sample_rate : int
         Hz; what comes out.
+    start : int
+        Samples to pass over; other than 0 only where `AudioInfo.starts_anywhere`, so that
+        the rest is what it is in the whole, bit for bit.
 
     Yields
     ------
@@ -116,26 +121,44 @@ def file_chunks(
     """
     path = Path(path)
     with _open(path) as sound:
+        if start:
+            _pass_over(sound, path, start, sample_rate)
         resampler = None
         if sound.samplerate != sample_rate:
             resampler = soxr.ResampleStream(
                 sound.samplerate, sample_rate, num_channels=1, dtype="float32"
             )
-        for mono in _blocks(sound, path):
+        for mono in _blocks(sound, path, n_read=start):
             if resampler is None:
                 yield mono
                 continue
             # A low rate makes many samples of few: pieces bound what comes at once.
             length = max(1, BLOCK * sound.samplerate // sample_rate)
-            for start in range(0, len(mono), length):
-                yield resampler.resample_chunk(mono[start : start + length])
+            for first in range(0, len(mono), length):
+                yield resampler.resample_chunk(mono[first : first + length])
         if resampler is not None:
             yield resampler.resample_chunk(np.empty(0, np.float32), last=True)
 
 
-def _blocks(sound: soundfile.SoundFile, path: Path) -> Iterator[NDArray[np.float32]]:
-    """Decode, check and mix down block by block."""
-    n_read = 0
+def _pass_over(
+    sound: soundfile.SoundFile, path: Path, start: int, sample_rate: int
+) -> None:
+    """Go to a sample."""
+    if not _info(sound, path).starts_anywhere(sample_rate):
+        raise ValueError(
+            f"start={start} must be 0 for {path}: only wav, aiff and flac of "
+            f"{sample_rate} Hz can be begun anywhere"
+        )
+    try:
+        sound.seek(start)
+    except soundfile.LibsndfileError as error:  # past the end, or damaged before
+        raise ValueError(_truncated(path, min(start, sound.frames), sound)) from error
+
+
+def _blocks(
+    sound: soundfile.SoundFile, path: Path, *, n_read: int
+) -> Iterator[NDArray[np.float32]]:
+    """Decode, check and mix down block by block; `n_read` samples were passed over."""
     n_stated = stated_frames(sound, path)
     length = max(1, BLOCK // max(1, sound.channels // 8))  # bounds the memory
     while True:
@@ -159,6 +182,13 @@ def _blocks(sound: soundfile.SoundFile, path: Path) -> Iterator[NDArray[np.float
         raise ValueError(_truncated(path, n_read, sound))
     if n_read == 0:
         raise ValueError(f"{path} must hold at least one sample, and holds none")
+
+
+def _info(sound: soundfile.SoundFile, path: Path) -> AudioInfo:
+    n_frames = stated_frames(sound, path)
+    if not n_frames and 0 < sound.frames < 1 << 62:  # as far as it can be known
+        n_frames = int(sound.frames)
+    return AudioInfo(sound.samplerate, sound.channels, n_frames, sound.format)
 
 
 def _truncated(path: Path, n_read: int, sound: soundfile.SoundFile) -> str:

@@ -12,6 +12,7 @@ import typer
 
 import streamsed
 from streamsed.cli.bench import bench
+from streamsed.cli.corpus.app import corpus
 from streamsed.cli.devices import devices
 from streamsed.cli.doctor import doctor
 from streamsed.cli.file import file
@@ -20,6 +21,7 @@ from streamsed.cli.interruption import Interruptible, Interruption
 from streamsed.cli.listen import listen
 from streamsed.cli.settings import settings
 from streamsed.cli.version import version_lines
+from streamsed.terminal import open_closed_streams, printable
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # typer brings its own or click's
 
@@ -44,10 +46,12 @@ app.command(
     epilog=EXIT_CODES,
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
 )(settings)
+app.add_typer(corpus, name="corpus")
 
 
 def main() -> NoReturn:
     """Run the command line; what a user did wrong becomes one line and exit code 2."""
+    open_closed_streams()
     signal.signal(signal.SIGTERM, _interrupt)
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file name need not be UTF-8
         sys.stdout.reconfigure(errors="surrogateescape")
@@ -69,11 +73,18 @@ def main() -> NoReturn:
         if isinstance(error, OSError) and error.errno and error.filename is None:
             message = f"the output must be writable to its end ({error.strerror})"
         code = _fail(message)
+    except Exception as error:  # a defect of ours; nobody should have to read its trace
+        if os.environ.get("STREAMSED_TRACEBACK"):
+            raise
+        code = _fail(
+            f"unexpected {type(error).__name__}: {str(error)[:200]}; please report it, "
+            "with what STREAMSED_TRACEBACK=1 shows"
+        )
     sys.exit(code)
 
 
 def _fail(message: str) -> int:
-    print(f"streamsed: error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"streamsed: error: {printable(' '.join(message.split()))}", file=sys.stderr)
     return 2
 
 

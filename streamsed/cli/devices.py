@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from streamsed.terminal import printable
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -43,8 +45,8 @@ def devices_table(found: Sequence[tuple[Device, Sequence[int]]]) -> RenderableTy
         table.add_row(
             "*" if device.is_default else "",
             str(device.index),
-            Text(device.name),
-            Text(device.host),
+            Text(printable(device.name)),
+            Text(printable(device.host)),
             str(device.n_channels),
             f"{device.sample_rate} Hz",
             " ".join(map(str, rates)) or "none",

@@ -9,6 +9,7 @@ import typer
 from streamsed.cli.options import (
     ModelOption,
 )
+from streamsed.terminal import printable
 
 
 def doctor(
@@ -25,6 +26,7 @@ def doctor(
     ill = 0
     for finding in examine(model=model, device=device, latency=latency):
         mark = "ok  " if finding.well else "FAIL"
-        print(f"{mark}  {finding.what}: {' '.join(finding.says.split())}", flush=True)
+        print(f"{mark}  {printable(finding.what)}: ", end="")
+        print(printable(" ".join(finding.says.split())), flush=True)
         ill += not finding.well
     return min(1, ill)

@@ -93,6 +93,21 @@ def file(
         str | None,
         typer.Option(metavar="FILE|DIR", help="Draw the detection too (PNG)."),
     ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="S|H:MM:SS", help="Draw from this moment. [default: 0]"
+        ),
+    ] = None,
+    stop: Annotated[
+        str | None,
+        typer.Option(
+            "--to", metavar="S|H:MM:SS", help="Draw to this moment. [default: the end]"
+        ),
+    ] = None,
+    theme: Annotated[
+        str, typer.Option(metavar="light|dark", help="Colours of the picture.")
+    ] = "light",
     check_stream: Annotated[
         bool,
         typer.Option(
@@ -114,6 +129,7 @@ def file(
     from streamsed import progress
     from streamsed.recordings.job import FileJob
     from streamsed.recordings.outputs import Outputs
+    from streamsed.recordings.picture import Picture, seconds_of
 
     given = [given for given in (output, scores, plot) if given is not None]
     job = FileJob(
@@ -139,6 +155,11 @@ def file(
             events=None if output is None else Path(output),
             scores=None if scores is None else Path(scores),
             plot=None if plot is None else Path(plot),
+            picture=Picture(
+                0.0 if start is None else seconds_of(start, "--from"),
+                None if stop is None else seconds_of(stop, "--to"),
+                theme,
+            ),
             folders=frozenset(Path(name) for name in given if name.endswith(os.sep)),
         ),
         check_stream=check_stream,

@@ -13,6 +13,8 @@ MAX_MELS = 4096
 """Mel bands; as the core has it."""
 MAX_VALUES = 1 << 24
 """Values in a segment, 64 MB: 128 times as many as the report's segments have."""
+SEGMENT_SCALINGS = ("triple", "relative")
+"""What `FrontendConfig.scaling` may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,9 @@ class FrontendConfig(Settings):
         Frames the model sees at once, a multiple of `subsampling`.
     subsampling : int
         Frames per score frame.
+    scaling : {"triple", "relative"}
+        How the decibels of a segment become the model's input: by the report's triple
+        normalisation (eq. 1), or as levels relative to the segment's maximum.
 
     Raises
     ------
@@ -68,10 +73,13 @@ class FrontendConfig(Settings):
     top_db: float = 80.0
     segment_frames: int = 1024
     subsampling: int = 8
+    scaling: str = "triple"
 
     def __post_init__(self) -> None:
         """Check every setting."""
         for field in fields(self):
+            if field.type == "str":
+                continue
             value = getattr(self, field.name)
             whole = field.type == "int"
             require(
@@ -105,6 +113,10 @@ class FrontendConfig(Settings):
             "amin": (1.2e-38 <= self.amin <= 3.4e38, "be from 1.2e-38 to 3.4e38"),
             "top_db": (0 < self.top_db < math.inf, "be positive"),
             "subsampling": (self.subsampling > 0, "be positive"),
+            "scaling": (
+                self.scaling in SEGMENT_SCALINGS,
+                f"be one of {', '.join(SEGMENT_SCALINGS)}",
+            ),
             "segment_frames": (
                 whole and 0 < self.segment_frames * self.n_mels <= MAX_VALUES,
                 multiple,

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from streamsed.config.frontend import FrontendConfig
-from streamsed.config.settings import Settings, is_number, require
+from streamsed.config.settings import MAX_SECONDS, Settings, is_number, require
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,9 @@ class StreamConfig(Settings):
             value = getattr(self, name)
             name = "settle" if name == "settled" else name
             require(is_number(value), name, repr(value), "be a number (in seconds)")
+            if value < math.inf:  # infinity has rules of its own below
+                rule = f"be at most {MAX_SECONDS:g} (in seconds)"
+                require(value <= MAX_SECONDS, name, value, rule)
         require(
             not self.latency <= 0, "latency", self.latency, "be positive (in seconds)"
         )

@@ -29,7 +29,7 @@ from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelFile, ModelInfo
 from streamsed.inference.selection import EngineRequest, candidates
 from streamsed.live.auto_step import shortest_step
-from streamsed.pipeline.frontend import normalize
+from streamsed.pipeline.frontend import scale_segment
 
 
 @dataclass(slots=True)
@@ -239,7 +239,7 @@ def _contend(path: str, settings: dict[str, Any]) -> None:
         config = model.info.frontend
         shape = config.segment_frames, config.n_mels
         frames = np.random.default_rng(0).normal(-40, 15, shape).astype(np.float32)
-        features = normalize(frames, top_db=config.top_db)
+        features = scale_segment(frames, config)
         model.score(features)
     except (OSError, ValueError) as error:
         _tell({"error": str(error)})

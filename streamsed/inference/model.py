@@ -111,6 +111,7 @@ class Model:
         threads: int | None = None,
         trust: bool = False,
         sha256: str | None = None,
+        n_parallel: int | None = None,
     ) -> Model:
         """Load a shipped model by name or any model file by path.
 
@@ -123,6 +124,9 @@ class Model:
             installed and answers as the network did when it was exported.
         sha256 : str or None
             What the file's SHA-256 must be.
+        n_parallel : int or None
+            Segments that will be scored at once, in threads of the caller; None is as many
+            as the cores allow. A process that shares the machine with others says 1.
 
         Raises
         ------
@@ -163,7 +167,7 @@ class Model:
             try:
                 loaded = cls(
                     file.info,
-                    _make(candidate, file, threads),
+                    _make(candidate, file, threads, n_parallel),
                     candidate,
                     [*rejected, *failed, *slower],
                     sha256=file.sha256,
@@ -288,12 +292,17 @@ def _read_probe(file: ModelFile) -> Probe | None:
         ) from error
 
 
-def _make(candidate: Candidate, file: ModelFile, threads: int | None) -> Engine:
+def _make(
+    candidate: Candidate, file: ModelFile, threads: int | None, n_parallel: int | None
+) -> Engine:
     precision = candidate.precision
     if candidate.engine == "torchscript":  # its threads are those of the whole process
         device = candidate.device
         return TorchScript(file, precision=precision, threads=threads, device=device)
     if threads is None:
         threads = 1 if file.info.gmac < SHARED_GMAC else available_cores()
-    make = OpenVino if candidate.engine == "openvino" else Onnx
-    return make(file, precision=precision, threads=threads)
+    if candidate.engine == "openvino":
+        return OpenVino(
+            file, precision=precision, threads=threads, n_streams=n_parallel
+        )
+    return Onnx(file, precision=precision, threads=threads)

@@ -39,13 +39,23 @@ class OpenVino:
         int8 multiplies in the convolutions alone, and has 32 bits elsewhere.
     threads : int
         Threads for one segment.
+    n_streams : int or None
+        Segments at once; None is as many as the cores allow.
     """
 
     place = "cpu"
 
-    def __init__(self, file: ModelFile, *, precision: str, threads: int) -> None:
+    def __init__(
+        self,
+        file: ModelFile,
+        *,
+        precision: str,
+        threads: int,
+        n_streams: int | None = None,
+    ) -> None:
         self.threads = threads
-        n_streams = max(1, available_cores() // threads)
+        if n_streams is None:
+            n_streams = max(1, available_cores() // threads)
         settings: dict[str, int | str | bool] = {
             "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
             "INFERENCE_NUM_THREADS": n_streams * threads,

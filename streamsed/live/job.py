@@ -36,7 +36,7 @@ from streamsed.live.json_lines import JsonLines
 from streamsed.live.listener import Listener
 from streamsed.live.sinks import QueuedSink, Sink
 from streamsed.live.view import LiveView, describe_failure, summary_table
-from streamsed.terminal import say
+from streamsed.terminal import check_stdout, say, stdout_is_closed
 
 MOST = 1e9
 """Seconds to listen, which are thirty years, and MB of clips."""
@@ -107,6 +107,7 @@ class ListenJob:
     def run(self) -> int:
         """Do it all and return the exit code."""
         self._check()
+        self._check_output()
         file = ModelFile.open(find_model(self.model), sha256=self.sha256)
         info = file.info
         self.detection.reported(info.labels)
@@ -123,9 +124,10 @@ class ListenJob:
         if self._wants_view():
             listener = self._with_view(detector, source, sinks)
         else:
-            out = JsonLines(sys.stdout.fileno())
-            # Sound that cannot wait must not be held up by a reader who does not read.
-            sinks.append(out if source.lossless else QueuedSink(out))
+            if not stdout_is_closed():
+                out = JsonLines(sys.stdout.fileno())
+                # Sound that cannot wait must not be held up by who does not read.
+                sinks.append(out if source.lossless else QueuedSink(out))
             listener = self._listener(detector, source, sinks)
             with _stopped_by_signals(listener):
                 listener.run(duration=self.duration)
@@ -135,6 +137,11 @@ class ListenJob:
         for name, failure in listener.summary.failures.items():
             say(f"{name}: {describe_failure(failure)}")
         return 0 if listener.summary.complete else 1
+
+    def _check_output(self) -> None:
+        """Raise OSError if nobody would be told anything."""
+        if self.log is None and self.command is None and self.save_clips is None:
+            check_stdout("--log FILE")
 
     def _sinks(self, sample_rate: int) -> list[Sink]:
         """Open what is told beside the terminal or pipe."""

@@ -78,7 +78,7 @@ def picture(snapshot: Snapshot, size: tuple[int, int]) -> RenderableType:
     room = height - len(lines) - 1
     lines += _latest(snapshot.events, room)
     lines += [Text()] * (height - len(lines) - 1)
-    lines.append(Text(snapshot.notice, style="yellow"))
+    lines.append(Text(printable(snapshot.notice), style="yellow"))
     for line in lines:
         line.no_wrap = True
         line.truncate(width)
@@ -88,7 +88,7 @@ def picture(snapshot: Snapshot, size: tuple[int, int]) -> RenderableType:
 def _status(snapshot: Snapshot) -> Text:
     lost = snapshot.lost
     return Text.assemble(
-        (snapshot.source, "bold"),
+        (printable(snapshot.source), "bold"),
         f"  {snapshot.capture_rate} Hz  step {snapshot.step:.2f} s  latency "
         f"{snapshot.latency:.1f} s  ",
         (f"load {snapshot.load:.0%}", "red" if snapshot.load > 1 else ""),

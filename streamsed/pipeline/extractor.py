@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from streamsed.config import FrontendConfig
 from streamsed.exclusive import InUse, exclusive
-from streamsed.pipeline.frontend import Frontend, normalize
+from streamsed.pipeline.frontend import Frontend, scale_segment
 from streamsed.pipeline.segmenter import Segment, Segmenter
 
 Frames = NDArray[np.float32]
@@ -158,7 +158,7 @@ class SegmentExtractor:
         yield self._progress()
 
     def _normalize(self, segment: Segment) -> SegmentFeatures:
-        features = normalize(segment.frames, top_db=self._frontend.config.top_db)
+        features = scale_segment(segment.frames, self._frontend.config)
         return SegmentFeatures(features, segment.start, segment.end, segment.early)
 
     def _progress(self) -> Progress:

@@ -5,7 +5,8 @@ too):
 
 - `Frontend` turns samples into decibel mel frames on the recording's own grid: frame `i`
   is centred on sample `i * hop_length`, whatever the sizes of the chunks.
-- `normalize` is the report's triple normalisation of one segment (eq. 1).
+- `normalize` is the report's triple normalisation of one segment (eq. 1), and
+  `relative_levels` what the shipped model takes instead; `scale_segment` chooses.
 
 References
 ----------
@@ -148,3 +149,54 @@ def normalize(
     [[0.0, 1.0], [0.0, 0.0]]
     """
     return _core.triple_norm(frames, top_db)
+
+
+def relative_levels(
+    frames: NDArray[np.float32], *, top_db: float = FrontendConfig().top_db
+) -> NDArray[np.float32]:
+    """Scale a segment to [0, 1] linearly in decibels, relative to its maximum.
+
+    1 is the segment's maximum, 0 what lies `top_db` or more below it: a sound 20 dB below
+    another stays 20 dB below it, where the product of `normalize` scales it down three
+    times. A segment without range, such as digital silence, scales to 0.
+
+    Parameters
+    ----------
+    frames : float32 (n_frames, n_mels)
+        Decibels.
+    top_db : float
+        dB.
+
+    Returns
+    -------
+    float32 (n_frames, n_mels)
+        In [0, 1].
+
+    Raises
+    ------
+    ValueError
+        `frames` are not finite.
+
+    Examples
+    --------
+    >>> relative_levels(np.array([[-60, -20], [-120, -40]], np.float32)).tolist()
+    [[0.5, 1.0], [0.0, 0.75]]
+    """
+    if frames.size == 0:
+        return frames.copy()
+    highest, lowest = frames.max(), frames.min()
+    if not np.isfinite(highest - lowest):
+        raise ValueError("frames must be finite")
+    if highest == lowest:
+        return np.zeros_like(frames)
+    scaled: NDArray[np.float32] = frames - (highest - np.float32(top_db))
+    scaled *= np.float32(1.0 / top_db)
+    return np.maximum(scaled, np.float32(0.0), out=scaled)
+
+
+def scale_segment(
+    frames: NDArray[np.float32], config: FrontendConfig
+) -> NDArray[np.float32]:
+    """Scale a segment as `config.scaling` says; see the two functions above."""
+    scale = normalize if config.scaling == "triple" else relative_levels
+    return scale(frames, top_db=config.top_db)

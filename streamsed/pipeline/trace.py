@@ -29,16 +29,27 @@ class Trace:
     ----------
     keep_frames : bool
         Keep the log-mel too (190 MB for an hour; the scores take 2 MB).
+    first_frame, last_frame : int, int or None
+        Which of its frames are kept, from the first to before the last.
     """
 
     keep_frames: bool = False
+    first_frame: int = 0
+    last_frame: int | None = None
     _final: list[ScoreFrames] = field(default_factory=list)
     _frames: list[Float32] = field(default_factory=list)
+    _n_frames: int = 0
 
     def add_frames(self, frames: Float32) -> None:
         """Keep log-mel frames, float32 (n_frames, n_mels), if they are to be kept."""
-        if self.keep_frames:
-            self._frames.append(frames)
+        before = self._n_frames
+        self._n_frames += len(frames)
+        if not self.keep_frames:
+            return
+        stop = len(frames) if self.last_frame is None else self.last_frame - before
+        kept = frames[max(0, self.first_frame - before) : max(0, stop)]
+        if len(kept) or not self._frames:
+            self._frames.append(kept if len(kept) == len(frames) else kept.copy())
 
     def add_scores(self, final: ScoreFrames) -> None:
         """Keep frames whose scores are final."""

@@ -9,8 +9,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +37,8 @@ class Format:
         Filename to the line that says that a recording has no events; None writes none.
     many : bool
         Whether one file can hold several recordings.
+    is_open : bool
+        Whether a line is a JSON object, which may hold more.
     """
 
     suffix: str
@@ -42,6 +46,7 @@ class Format:
     row: Callable[[str, int, Event], str]
     empty: Callable[[str], str] | None = None
     many: bool = True
+    is_open: bool = False
 
 
 def _joined(*fields: str, by: str) -> str:
@@ -58,7 +63,21 @@ def _tsv(filename: str, _: int, event: Event) -> str:
 
 def _csv(filename: str, _: int, event: Event) -> str:
     times = f"{event.onset:.3f}", f"{event.offset:.3f}"
-    return _joined(filename, *times, event.label, f"{event.score:.4f}", by=",")
+    name, label = _for_spreadsheets(filename), _for_spreadsheets(event.label)
+    return _joined(name, *times, label, f"{event.score:.4f}", by=",")
+
+
+def _for_spreadsheets(text: str) -> str:
+    """Return text that no spreadsheet takes for a formula: an apostrophe marks it as text.
+
+    Examples
+    --------
+    >>> _for_spreadsheets("=1+1.wav"), _for_spreadsheets("dog.wav")
+    ("'=1+1.wav", 'dog.wav')
+    """
+    return (
+        f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
+    )
 
 
 def _jsonl(filename: str, _: int, event: Event) -> str:
@@ -92,7 +111,7 @@ FORMATS: dict[str, Format] = {
         empty=lambda filename: _joined(filename, "", "", "", by="\t"),
     ),
     "csv": Format(".csv", "filename,onset,offset,label,score", _csv),
-    "jsonl": Format(".jsonl", "", _jsonl),
+    "jsonl": Format(".jsonl", "", _jsonl, is_open=True),
     "audacity": Format(".txt", "", _audacity, many=False),
     "raven": Format(
         ".selections.txt",
@@ -105,7 +124,9 @@ FORMATS: dict[str, Format] = {
 
 
 def lines(
-    form: Format, results: Iterable[tuple[str, Sequence[Event]]]
+    form: Format,
+    results: Iterable[tuple[str, Sequence[Event]]],
+    about: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[str]:
     """Give the lines of a file, as its recordings are done.
 
@@ -115,6 +136,8 @@ def lines(
         One of `FORMATS`.
     results : iterable of (filename, events)
         Recordings with their events in order.
+    about : mapping
+        What stands in every line too, where the format is open to it.
 
     Yields
     ------
@@ -133,7 +156,10 @@ def lines(
         yield form.header + "\n"
     for filename, events in results:
         for number, event in enumerate(events, start=1):
-            yield form.row(filename, number, event) + "\n"
+            row = form.row(filename, number, event)
+            if about and form.is_open:
+                row = json.dumps({**json.loads(row), **about}, ensure_ascii=False)
+            yield row + "\n"
         if not events and form.empty is not None:
             yield form.empty(filename) + "\n"
 

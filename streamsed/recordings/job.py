@@ -8,6 +8,7 @@ then is delivered.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -16,8 +17,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from streamsed.config import StreamConfig
-from streamsed.detection_settings import DetectionSettings
+from streamsed.detection_settings import DetectionSettings, stream_for
 from streamsed.detector import Detector
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelFile, find_model
@@ -34,7 +34,6 @@ from streamsed.recordings.detection import (
     find_recordings,
 )
 from streamsed.recordings.outputs import Outputs
-from streamsed.recordings.plot import MAX_DURATION
 from streamsed.recordings.prefetch import prefetch_each
 from streamsed.terminal import say
 
@@ -91,21 +90,19 @@ class FileJob:
             detections = self._detections(detector, recordings)
             first = next(detections, None)
             if first is not None:  # else leave alone what may stand at the outputs
-                self.outputs.deliver(chain([first], detections))
+                about = {"model_sha256": detector.model.sha256}
+                self.outputs.deliver(chain([first], detections), about)
         if self._interrupted:
             return 130
         return min(1, self._n_failed) if self._n_done else 2
 
     def _detector(self) -> Detector:
         file = ModelFile.open(find_model(self.model), sha256=self.sha256)
-        info, own = file.info, file.info.stream
-        settle = own.settled if self.settle is None else self.settle
-        latency = min(own.latency, settle) if self.latency is None else self.latency
-        settle = max(settle, latency) if self.settle is None else settle
-        step = min(own.step, latency) if self.step is None else self.step
-        stream = StreamConfig(step=step, latency=latency, settle=settle)
-        stream.check(info.frontend)
-        post = self.detection.post_for(info, settle=settle)
+        info = file.info
+        stream = stream_for(
+            info, step=self.step, latency=self.latency, settle=self.settle
+        )
+        post = self.detection.post_for(info, settle=stream.settled)
         self.detection.reported(info.labels)
         model = Model.load(file, **self.engine)
         return Detector(model, stream=stream, post=post)
@@ -149,7 +146,7 @@ class FileJob:
     ) -> Detection:
         trace = None
         if self.outputs.needs_trace:
-            trace = Trace(keep_frames=self.outputs.plot is not None)
+            trace = self._new_trace(detector)
         rate, n_samples = detector.sample_rate, 0
 
         def advance(n: int) -> None:
@@ -165,16 +162,30 @@ class FileJob:
         reported = self.detection.reported(detector.model.info.labels)
         kept = [event for event in found.events if event.label in reported]
         found = replace(found, events=kept)
-        self.outputs.write_trace(found, detector.model.info)
+        self.outputs.write_trace(
+            found, detector.model.info, sha256=detector.model.sha256
+        )
         return found
+
+    def _new_trace(self, detector: Detector) -> Trace:
+        """Return a trace that keeps the frames of the part that is drawn."""
+        picture, frontend = self.outputs.picture, detector.model.info.frontend
+        if self.outputs.plot is None:
+            return Trace()
+        length, rate = frontend.score_frame_length, frontend.sample_rate
+        first = int(picture.start * rate / length) * frontend.subsampling
+        last = None
+        if picture.stop is not None:
+            last = math.ceil(picture.stop * rate / length) * frontend.subsampling
+        return Trace(keep_frames=True, first_frame=first, last_frame=last)
 
     def _check_duration(self, recording: Recording, duration: float) -> None:
         """Raise ValueError if a recording is too long for a picture."""
-        if self.outputs.plot is not None and duration > MAX_DURATION:
-            raise ValueError(
-                f"{recording.path} must be at most {MAX_DURATION:.0f} s long for --plot, "
-                f"and is {duration:.0f} s or more; plot a part of it"
-            )
+        if self.outputs.plot is not None:
+            try:
+                self.outputs.picture.check(duration)
+            except ValueError as error:
+                raise ValueError(f"{recording.path}: {error}") from None
 
     def _check_stream(self, detector: Detector, found: Detection) -> None:
         n_chunks, different = differs_in_chunks(detector, found, seed=CHECK_SEED)

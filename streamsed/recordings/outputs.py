@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.table import Table
@@ -17,7 +19,9 @@ from streamsed.events import Event
 from streamsed.inference.model_file import ModelInfo
 from streamsed.recordings.detection import Detection, Recording
 from streamsed.recordings.formats import FORMATS, Format, lines, score_lines
+from streamsed.recordings.picture import Picture
 from streamsed.recordings.plot import plot_detection
+from streamsed.terminal import check_stdout, printable
 
 SCORES_SUFFIX = ".scores.tsv"
 PLOT_SUFFIX = ".png"
@@ -36,6 +40,8 @@ class Outputs:
         no scores and no picture.
     folders : frozenset of Path
         Those of them that are folders though they may not exist yet.
+    picture : Picture
+        What of a recording is drawn, and how.
     """
 
     format_name: str | None = None
@@ -43,6 +49,7 @@ class Outputs:
     scores: Path | None = None
     plot: Path | None = None
     folders: frozenset[Path] = frozenset()
+    picture: Picture = field(default_factory=Picture)
 
     @property
     def format(self) -> Format | None:
@@ -109,23 +116,41 @@ class Outputs:
         """Whether `write_trace` has anything to write."""
         return self.scores is not None or self.plot is not None
 
-    def deliver(self, detections: Iterable[Detection]) -> None:
-        """Print or write the events of each recording as it is done."""
+    def deliver(
+        self,
+        detections: Iterable[Detection],
+        about: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        """Print or write the events of each recording as it is done.
+
+        Parameters
+        ----------
+        detections : iterable of Detection
+            The recordings, each as it is done.
+        about : mapping
+            What stands beside each event where the format has room for it, such as the
+            SHA-256 of the model.
+        """
         form = self.format
         if form is None:
             _print_tables(detections)
         elif self.events is None:
-            for line in lines(form, map(_named, detections)):
-                sys.stdout.write(line)
+            check_stdout("--output FILE")
+            on_terminal = sys.stdout.isatty()
+            for line in lines(form, map(_named, detections), about):
+                # On a terminal, names must not steer it; a program gets them as they are.
+                sys.stdout.write(_shown(line) if on_terminal else line)
                 sys.stdout.flush()
         elif self.events.is_dir():
             for found in detections:
                 path = _made(self.events, found.recording, form.suffix)
-                write(path, lines(form, [_named(found)]))
+                write(path, lines(form, [_named(found)], about))
         else:
-            write(self.events, lines(form, map(_named, detections)))
+            write(self.events, lines(form, map(_named, detections), about))
 
-    def write_trace(self, found: Detection, info: ModelInfo) -> None:
+    def write_trace(
+        self, found: Detection, info: ModelInfo, *, sha256: str = ""
+    ) -> None:
         """Write the scores and the picture of a recording, if they are asked for.
 
         Parameters
@@ -134,6 +159,8 @@ class Outputs:
             With a trace where `needs_trace`.
         info : ModelInfo
             Labels and grid of the model that found it.
+        sha256 : str
+            Of the model file; it stands in the picture.
         """
         if self.scores is not None and found.trace is not None:
             path = _made(self.scores, found.recording, SCORES_SUFFIX)
@@ -141,7 +168,7 @@ class Outputs:
             write(path, score_lines(found.trace.scores, *grid))
         if self.plot is not None and found.trace is not None:
             path = _made(self.plot, found.recording, PLOT_SUFFIX)
-            plot_detection(path, found, info)
+            plot_detection(path, found, info, self.picture, sha256=sha256)
 
 
 def _named(found: Detection) -> tuple[str, list[Event]]:
@@ -168,7 +195,14 @@ def _made(place: Path, recording: Recording, suffix: str) -> Path:
     return path
 
 
+def _shown(line: str) -> str:
+    """Return a line for a terminal: its tabs and its end stay."""
+    cells = line.removesuffix("\n").split("\t")
+    return "\t".join(map(printable, cells)) + "\n"
+
+
 def _print_tables(detections: Iterable[Detection]) -> None:
+    check_stdout("--output FILE")
     console = Console(soft_wrap=True)
     for found in detections:
         console.print(events_table(*_named(found)))
@@ -210,8 +244,10 @@ def _check_distinct(written: Sequence[Path], recordings: Sequence[Recording]) ->
 def events_table(name: str, events: Sequence[Event]) -> RenderableType:
     """Show the events of one recording, or say that there are none."""
     if not events:
-        return Text(f"{name}: no events")
-    table = Table(title=Text(name), title_justify="left", box=None, pad_edge=False)
+        return Text(f"{printable(name)}: no events")
+    table = Table(
+        title=Text(printable(name)), title_justify="left", box=None, pad_edge=False
+    )
     for column in ("onset", "offset", "duration", "score"):
         table.add_column(column, justify="right")
     table.add_column("label")
@@ -219,7 +255,7 @@ def events_table(name: str, events: Sequence[Event]) -> RenderableType:
         times = (event.onset, event.offset, event.duration)
         score, label = (
             f"{event.score:.2f}",
-            Text(event.label),
+            Text(printable(event.label)),
         )  # Text: no [markup] in it
         table.add_row(*(f"{t:.3f}" for t in times), score, label)
     return table

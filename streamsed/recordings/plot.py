@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -15,27 +15,56 @@ from streamsed.config import FrontendConfig
 from streamsed.events import Event
 from streamsed.inference.model_file import ModelInfo
 from streamsed.installation import install_command
+from streamsed.pipeline.trace import Trace
 from streamsed.recordings.detection import Detection
+from streamsed.recordings.mel_axis import ticks
+from streamsed.recordings.picture import THEMES, Picture, Theme
 from streamsed.samples import Float32
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-MAX_DURATION = 3600.0
-"""Seconds; a longer recording shows nothing in one picture and fills the memory."""
+DPI = 100
+N_COLUMNS = 4000
+"""Columns of the spectrogram at most; more than a screen has."""
+NUMBER_WIDTH = 34.0
+"""Pixels that the score of an event takes, with room beside it."""
 
 
-def plot_detection(path: Path, found: Detection, info: ModelInfo) -> None:
-    """Draw what the detector heard and said, as a PNG.
+class Part(NamedTuple):
+    """What is drawn: seconds, and what the pipeline made of them."""
+
+    start: float
+    stop: float
+    frames: Float32
+    scores: Float32
+    region: Float32
+    events: Sequence[Event]
+
+
+def plot_detection(
+    path: Path,
+    found: Detection,
+    info: ModelInfo,
+    picture: Picture | None = None,
+    *,
+    sha256: str = "",
+) -> None:
+    """Draw what the detector was given and what it reports, as a PNG.
 
     Parameters
     ----------
     path : Path
         Where the picture goes; it appears whole or not at all.
     found : Detection
-        With a trace that kept its frames.
+        With a trace that kept the frames of the part that is drawn.
     info : ModelInfo
         Labels and grid of the model that found it.
+    picture : Picture or None
+        Which part, and in which colours; None is all of it in light ones.
+    sha256 : str
+        Of the model file; it stands in the picture's metadata.
 
     Raises
     ------
@@ -44,7 +73,8 @@ def plot_detection(path: Path, found: Detection, info: ModelInfo) -> None:
     ModuleNotFoundError
         matplotlib is not installed.
     ValueError
-        The recording is too short for a frame, or has no trace.
+        The recording is too short for a frame, ends before the part begins, or has no
+        trace.
     """
     try:
         from matplotlib.figure import Figure
@@ -53,67 +83,133 @@ def plot_detection(path: Path, found: Detection, info: ModelInfo) -> None:
             f"--plot must have matplotlib; install it with `{install_command('plot')}`"
         ) from error
 
-    if found.trace is None:
-        raise ValueError("found must have a trace; detect with one")
-    if not len(found.trace.frames):
-        raise ValueError(
-            f"{found.recording.path} must be longer for --plot; it is empty"
-        )
-    duration = info.frontend.score_frame_duration
-    end = len(found.trace.scores) * duration
-    width = float(np.clip(end * 0.5, 8, 40))
-    figure = Figure(figsize=(width, 7), layout="constrained")
-    mel, mask, lanes = figure.subplots(3, 1, sharex=True, height_ratios=[4, 1, 4])
-    _draw_frames(mel, found.trace.frames, end, info.frontend)
-    mel.set_title(_printable(found.recording.name), parse_math=False)
-    region = found.trace.region
-    times = (np.arange(len(region)) + 0.5) * duration
-    mask.fill_between(times, region, color="tab:gray", alpha=0.6, linewidth=0)
-    mask.set(ylim=(0, 1), ylabel="self-mask")
-    _draw_lanes(lanes, found.trace.scores, end, found.events, info.labels)
+    picture = picture or Picture()
+    part, theme = _part(found, info.frontend, picture), THEMES[picture.theme]
+    width = float(np.clip((part.stop - part.start) * 0.5, 8, 40))
+    height = 4.5 + 0.36 * len(info.labels)
+    figure = Figure(figsize=(width, height), layout="constrained", dpi=DPI)
+    ratios = [3.0, 0.7, 0.36 * len(info.labels)]
+    mel, mask, lanes = figure.subplots(3, 1, sharex=True, height_ratios=ratios)
+    _draw_frames(figure, mel, part, info.frontend)
+    title = _printable(found.recording.name)
+    mel.set_title(title, parse_math=False, loc="left", color=theme.ink)
+    _draw_region(mask, part, theme)
+    _draw_lanes(figure, lanes, part, info.labels, theme)
+    _colour(figure, theme)
     with replacing(path) as scratch, warnings.catch_warnings():
         # A character that the font lacks is drawn as a box; that is no news.
         warnings.filterwarnings("ignore", message="Glyph")
-        figure.savefig(scratch, format="png", dpi=100)
+        about = {"Description": f"model {info.name}, sha256 {sha256}"}
+        figure.savefig(
+            scratch, format="png", dpi=DPI, facecolor=theme.background, metadata=about
+        )
+
+
+def _part(found: Detection, frontend: FrontendConfig, picture: Picture) -> Part:
+    """Cut out what is drawn; the trace may have kept no other frames than these."""
+    trace, path = found.trace, found.recording.path
+    if trace is None:
+        raise ValueError("found must have a trace; detect with one")
+    scores, duration = trace.scores, frontend.score_frame_duration
+    end = len(scores) * duration
+    if not end:
+        raise ValueError(f"{path} must be longer for --plot; it is empty")
+    if picture.start >= end:
+        raise ValueError(
+            f"--from={picture.start:g} must be before the end of {path} ({end:.1f} s)"
+        )
+    stop = min(end, picture.stop or end)
+    first, last = int(picture.start / duration), int(np.ceil(stop / duration))
+    events = [e for e in found.events if e.onset < stop and picture.start < e.offset]
+    return Part(
+        first * duration,
+        last * duration,
+        _frames(trace, first * frontend.subsampling, last * frontend.subsampling),
+        scores[first:last],
+        trace.region[first:last],
+        events,
+    )
+
+
+def _frames(trace: Trace, first: int, last: int) -> Float32:
+    """Return the frames of a part, with those that the end of the recording lacks."""
+    before = trace.first_frame
+    return trace.frames[max(0, first - before) : last - before]
 
 
 def _draw_frames(
-    axes: Axes, frames: Float32, end: float, frontend: FrontendConfig
+    figure: Figure, axes: Axes, part: Part, frontend: FrontendConfig
 ) -> None:
     """Draw the log-mel, down to the floor that the network sees."""
-    picture = _pooled(frames, n_columns=4000)
-    axes.imshow(
+    picture = _pooled(part.frames, n_columns=N_COLUMNS)
+    duration = len(part.frames) * frontend.hop_length / frontend.sample_rate
+    image = axes.imshow(
         np.maximum(picture, picture.max() - frontend.top_db).T,
         origin="lower",
         aspect="auto",
-        extent=(0, end, 0, frontend.n_mels),
+        extent=(part.start, part.start + duration, 0, frontend.n_mels),
         cmap="magma",
     )
-    axes.set(ylabel="mel band")
+    axes.set_yticks(*ticks(frontend))
+    axes.set(ylabel="frequency (Hz, mel scale)")
+    figure.colorbar(image, ax=axes, pad=0.01, fraction=0.02, label="log-mel (dB)")
+
+
+def _draw_region(axes: Axes, part: Part, theme: Theme) -> None:
+    """Draw where the self-mask finds that anything sounds."""
+    edges = np.linspace(part.start, part.stop, len(part.region) + 1)
+    axes.stairs(part.region, edges, fill=True, color=theme.faint)
+    axes.set(ylim=(0, 1), ylabel="self-mask", yticks=(0, 1))
 
 
 def _draw_lanes(
-    axes: Axes,
-    scores: Float32,
-    end: float,
-    events: Sequence[Event],
-    labels: Sequence[str],
+    figure: Figure, axes: Axes, part: Part, labels: Sequence[str], theme: Theme
 ) -> None:
-    """Draw a lane for each label: scores as shades, events as bars."""
-    axes.imshow(
-        scores.T,
+    """Draw a lane for each label: scores as shades, events as bars with their scores."""
+    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.lines import Line2D
+
+    colours = [theme.background, theme.score]
+    image = axes.imshow(
+        part.scores.T,
         aspect="auto",
-        extent=(0, end, len(labels) - 0.5, -0.5),
-        cmap="Blues",
+        extent=(part.start, part.stop, len(labels) - 0.5, -0.5),
+        cmap=LinearSegmentedColormap.from_list("scores", colours),
         vmin=0,
         vmax=1,
         interpolation="nearest",
     )
-    for event in events:
+    free = dict.fromkeys(labels, -np.inf)  # from where each lane has room for a number
+    pixels = figure.get_figwidth() * DPI * 0.8
+    width = NUMBER_WIDTH * (part.stop - part.start) / pixels
+    for event in part.events:
         lane = labels.index(event.label)
-        axes.plot([event.onset, event.offset], [lane, lane], color="tab:red", lw=4)
-    axes.set(xlabel="seconds", xlim=(0, end), yticks=range(len(labels)))
+        onset, offset = max(event.onset, part.start), min(event.offset, part.stop)
+        axes.plot([onset, offset], [lane + 0.3] * 2, color=theme.event, lw=4,
+                  solid_capstyle="butt")  # fmt: skip
+        if onset >= free[event.label]:
+            free[event.label] = onset + width
+            axes.text(onset, lane + 0.12, f"{event.score:.2f}", color=theme.ink,
+                      fontsize=9, clip_on=True)  # fmt: skip
+    axes.hlines(np.arange(len(labels) - 1) + 0.5, part.start, part.stop,
+                color=theme.faint, lw=0.4)  # fmt: skip
+    axes.set(xlabel="seconds", xlim=(part.start, part.stop), yticks=range(len(labels)))
     axes.set_yticklabels(labels, parse_math=False)
+    figure.colorbar(image, ax=axes, pad=0.01, fraction=0.02, label="score")
+    bar = Line2D([], [], color=theme.event, lw=4, label="event, with its mean score")
+    figure.legend(handles=[bar], loc="outside upper right", frameon=False,
+                  labelcolor=theme.ink)  # fmt: skip
+
+
+def _colour(figure: Figure, theme: Theme) -> None:
+    """Give all axes the theme's colours."""
+    for axes in figure.axes:
+        axes.set_facecolor(theme.background)
+        axes.tick_params(colors=theme.ink, which="both")
+        for spine in axes.spines.values():
+            spine.set_color(theme.faint)
+        for text in (axes.xaxis.label, axes.yaxis.label):
+            text.set_color(theme.ink)
 
 
 def _printable(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +22,12 @@ from train.cli.options import (
 from train.config.preset import load_preset, preset_names
 from train.datasets.data_module import ClipSet
 from train.fit.outcome import RunOutcome
-from train.fit.run import RunOptions, fit_on_clips, fit_on_soundbank
+from train.fit.run import (
+    RunOptions,
+    fit_on_clips,
+    fit_on_scenes,
+    fit_on_soundbank,
+)
 
 
 def fit(
@@ -31,11 +37,12 @@ def fit(
         typer.Option(metavar="DIR", help="Where the run lives: logs, checkpoints."),
     ],
     soundbank: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
             metavar="DIR",
-            help="Train on soundscapes of isolated sounds: DIR/foreground/<Label>/*, "
-            "DIR/background/**, DIR/manifest.csv (path, split) where splits are wanted.",
+            help="Train on mixtures of isolated sounds: DIR/foreground/<Label>/*, "
+            "DIR/background/**, DIR/manifest.csv (path, split) where splits are wanted. "
+            "May be repeated with a preset that mixes scenes.",
         ),
     ] = None,
     data: Annotated[
@@ -76,6 +83,16 @@ def fit(
     n_validation: Annotated[
         int, typer.Option(min=0, help="Validation soundscapes; 0 validates nothing.")
     ] = 200,
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--everything",
+            help="Train on all splits of the bank, once the settings are known.",
+        ),
+    ] = False,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Compile the network first.")
+    ] = False,
     save_every: SaveEvery = 120.0,
     without: Without = None,
 ) -> None:
@@ -94,8 +111,19 @@ def fit(
         seed=seed,
         threads=threads,
     )
-    options = RunOptions(run, resume, device, workers, tensorboard, save_every)
-    if data is not None and soundbank is None and not blueprint:
+    options = RunOptions(
+        run, resume, device, workers, tensorboard, save_every, compiled
+    )
+    banks = soundbank or []
+    if banks and data is None and config.scenes.duration:
+        fit_on_scenes(
+            config,
+            banks,
+            options,
+            layouts=read_layouts(blueprint),
+            everything=everything,
+        )
+    elif data is not None and not banks and not blueprint:
         clips = ClipSet.load(
             Desed.load(data),
             config,
@@ -105,29 +133,30 @@ def fit(
         )
         print(describe_data(clips.used))
         fit_on_clips(config, clips, options)
-    elif soundbank is not None and data is None:
+    elif len(banks) == 1 and data is None and not everything:
         fit_on_soundbank(
             config,
-            soundbank,
+            banks[0],
             options,
             layouts=read_layouts(blueprint),
             n_validation=n_validation,
         )
     else:
         raise ValueError(
-            "fit must have --soundbank DIR (with or without --blueprint) or --data DIR"
+            "fit must have --soundbank DIR (with or without --blueprint) or --data DIR; "
+            "several banks and --everything go with a preset that mixes scenes"
         )
     if is_first_process():
         for line in RunOutcome.read(run).lines():
             print(line)
-        print(f"next: {_next_command(run, soundbank)}")
+        print(f"next: {_next_command(run, banks)}")
 
 
-def _next_command(run: Path, soundbank: Path | None) -> str:
+def _next_command(run: Path, banks: Sequence[Path]) -> str:
     """Return what makes a model of a run, measured and tuned where there are sounds."""
     words = ["python", "-m", "train", "export", str(run), "--output", f"{run.name}.pt"]
-    if soundbank is not None:
-        words += ["--soundbank", str(soundbank)]
-        if (soundbank / "manifest.csv").is_file():
-            words += ["--split", "validation", "--tune"]
+    for bank in banks:
+        words += ["--soundbank", str(bank)]
+    if banks and all((bank / "manifest.csv").is_file() for bank in banks):
+        words += ["--split", "validation", "--tune"]
     return shlex.join(words)

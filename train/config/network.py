@@ -28,6 +28,18 @@ class NetworkConfig:
         divided by 8 in all.
     self_mask, squeeze_excite : bool
         Whether these modules are there; without them, to measure what they bring.
+    views : bool
+        Take segments of the `relative` scaling and see three views of them: the report's
+        product, the level and each frame's own shape (see `train.networks.resnet.Views`).
+        A deviation from the report, which sees the product alone.
+    band_bias : bool
+        Learn an offset for each channel and frequency after the stem, so that the network
+        knows high from low. A deviation.
+    context : tuple of int
+        Dilations, in score frames, of the temporal units before the last layer (see
+        `train.networks.resnet.TemporalUnit`); none in the report.
+    dropout : float
+        Share of what the last layer sees that is left out at each step of training.
 
     Raises
     ------
@@ -41,10 +53,19 @@ class NetworkConfig:
     strides: tuple[tuple[int, int], ...] = ((1, 1), (1, 1), (2, 2), (2, 2))
     self_mask: bool = True
     squeeze_excite: bool = True
+    views: bool = False
+    band_bias: bool = False
+    context: tuple[int, ...] = ()
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the ranges; lists, as TOML and JSON have them, become tuples."""
         object.__setattr__(self, "multiples", tuple(self.multiples))
+        object.__setattr__(self, "context", tuple(self.context))
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout={self.dropout} must be from 0 to below 1")
+        if min(self.context, default=1) < 1:
+            raise ValueError(f"context={self.context} must be dilations of at least 1")
         if set(map(len, self.strides)) != {2} or min(map(min, self.strides)) < 1:
             raise ValueError(f"strides={self.strides} must be pairs of at least 1")
         strides = tuple((time, frequency) for time, frequency in self.strides)

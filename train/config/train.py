@@ -10,15 +10,21 @@ from typing import Any
 from streamsed.config import FrontendConfig
 from train.config.mixing import MixingConfig
 from train.config.network import NetworkConfig
+from train.config.scenes import SceneConfig
 
 PRECISIONS = ("fp32", "bf16", "fp16")
 SYSTEMS = ("resnet", "crnn")
-SCALINGS = ("triple", "single", "standardize")
+ROUNDINGS = ("nearest", "down")
+SCALINGS = ("triple", "single", "relative", "standardize")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
     """Say how a network is made and trained; the defaults are the report's system.
+
+    They are the report's where it says, and a choice of this project's where it is
+    silent: rate, decay, clipping, average, batches and length are all of the second kind.
+    `docs/decisions.md` lists them, and every table prints them.
 
     Parameters
     ----------
@@ -30,10 +36,18 @@ class TrainConfig:
         Features.
     mixing : MixingConfig
         How soundscapes are drawn, where it is trained on such.
-    scaling : {"triple", "single", "standardize"}
+    scenes : SceneConfig
+        How scenes are drawn and cut, where it is trained on such.
+    scaling : {"triple", "single", "relative", "standardize"}
         Input scaling, see `train.datasets.scaling`.
     alpha : float
         Weight of the region loss (eq. 2).
+    auxiliary : float
+        Weight of the loss of other kinds of sounds than the labels, where they are known
+        (scenes); 0 learns the labels alone.
+    edge : float
+        Weight of the newest second of a segment in the strong loss, where a live stream
+        is; of the rest it is 1.
     batch_size : int
         Clips per step.
     learning_rate : float
@@ -55,7 +69,14 @@ class TrainConfig:
     evaluate_average : bool
         Validate, keep and export the averaged weights rather than the last ones.
     augment : bool
-        Recolour frames and drop bands of soundscapes (see `train.datasets.augment`).
+        Recolour frames and drop bands of soundscapes (see `train.datasets.augment`);
+        recorded clips stay as they are.
+    target_rounding : {"nearest", "down"}
+        Of the targets of recorded clips, see `train.datasets.clip_features.score_targets`.
+    held_out : float
+        Share of the synthetic and of the weak clips that is not trained on. Checkpoints
+        are then ranked by event F1 on the ones plus tagging F1 on the others, and not by
+        validation loss; for the baseline alone, whose own rule it is.
     precision : {"fp32", "bf16", "fp16"}
         Of the network's arithmetic; losses, weights and their updates stay float32.
     steps : int
@@ -79,8 +100,11 @@ class TrainConfig:
     frontend: FrontendConfig = field(default_factory=FrontendConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     mixing: MixingConfig = field(default_factory=MixingConfig)
+    scenes: SceneConfig = field(default_factory=SceneConfig)
     scaling: str = "triple"
     alpha: float = 0.1
+    auxiliary: float = 0.0
+    edge: float = 1.0
     batch_size: int = 16
     learning_rate: float = 1e-3
     constant_rate: bool = False
@@ -92,6 +116,8 @@ class TrainConfig:
     unlabelled: int = 0
     evaluate_average: bool = True
     augment: bool = True
+    target_rounding: str = "nearest"
+    held_out: float = 0.0
     precision: str = "fp32"
     steps: int = 20000
     minutes: float | None = None
@@ -104,13 +130,13 @@ class TrainConfig:
         for name in ("batch_size", "steps", "validations", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
-        for name in ("learning_rate", "clip_norm"):
+        for name in ("edge", "learning_rate", "clip_norm"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name}={getattr(self, name)} must be positive")
-        for name in ("alpha", "weight_decay"):
+        for name in ("alpha", "auxiliary", "weight_decay"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 0")
-        for name in ("warmup", "ema_decay"):
+        for name in ("warmup", "ema_decay", "held_out"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(
                     f"{name}={getattr(self, name)} must be from 0 to below 1"
@@ -121,6 +147,7 @@ class TrainConfig:
             ("system", SYSTEMS),
             ("precision", PRECISIONS),
             ("scaling", SCALINGS),
+            ("target_rounding", ROUNDINGS),
         ):
             if getattr(self, name) not in choices:
                 raise ValueError(
@@ -135,6 +162,11 @@ class TrainConfig:
             raise ValueError(
                 f"unlabelled={self.unlabelled} must be 0 for system={self.system}, whose "
                 "loss needs labels"
+            )
+        if self.held_out and self.system != "crnn":
+            raise ValueError(
+                f"held_out={self.held_out} must be 0 for system={self.system}, whose "
+                "checkpoints are those of lowest validation loss"
             )
         if self.minutes is not None and not self.minutes > 0:
             raise ValueError(f"minutes={self.minutes} must be positive")
@@ -182,6 +214,7 @@ class TrainConfig:
 _TABLES: dict[str, type] = {
     "network": NetworkConfig,
     "mixing": MixingConfig,
+    "scenes": SceneConfig,
     "frontend": FrontendConfig,
 }
 
@@ -202,8 +235,9 @@ def _check(kind: type, settings: Mapping[str, Any]) -> None:
 def _is_like(value: object, default: object) -> bool:
     """Say whether a value has the type of a default; where that is None, a number's."""
     if isinstance(default, tuple):
+        usual = default[0] if default else 0
         return isinstance(value, list | tuple) and all(
-            _is_like(each, default[0]) for each in value
+            _is_like(each, usual) for each in value
         )
     if isinstance(default, float) or default is None:
         number = isinstance(value, int | float) and not isinstance(value, bool)

@@ -7,6 +7,8 @@ runtime's own front-end: there is one implementation of them.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
@@ -44,7 +46,12 @@ def log_mel(
 
 
 def score_targets(
-    events: list[Event], labels: tuple[str, ...], n_score_frames: int, duration: float
+    events: list[Event],
+    labels: tuple[str, ...],
+    n_score_frames: int,
+    duration: float,
+    *,
+    rounding: str = "nearest",
 ) -> NDArray[np.float32]:
     """Turn events into the strong target: 1 where a label sounds (section 2.2).
 
@@ -58,15 +65,24 @@ def score_targets(
         H, rows of the target.
     duration : float
         Seconds of one score frame.
+    rounding : {"nearest", "down"}
+        Onsets and offsets are rounded to the nearest frame boundary, so that neither
+        leans early nor late, and an event has at least one frame; or both are rounded
+        down, as the challenge's baseline does, and an event may have none.
 
     Returns
     -------
     float32 (n_score_frames, n_labels)
-        Zeros and ones. Onsets and offsets are rounded to the nearest frame boundary, so
-        that neither leans early nor late; an event has at least one frame.
+        Zeros and ones.
     """
     target = np.zeros((n_score_frames, len(labels)), np.float32)
     for event in events:
+        if rounding == "down":
+            first, last = (
+                math.floor(time / duration) for time in (event.onset, event.offset)
+            )
+            target[first:last, labels.index(event.label)] = 1.0
+            continue
         first = min(round(event.onset / duration), n_score_frames - 1)
         last = max(round(event.offset / duration), first + 1)
         target[first:last, labels.index(event.label)] = 1.0

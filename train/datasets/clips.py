@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,10 @@ class ClipDataset(Dataset[Example]):
         The front-end of the features.
     scaling : Scaling
         From decibels to the network's input.
+    names : sequence of str, optional
+        Only these clips of them; all if left out.
+    rounding : {"nearest", "down"}
+        Of the targets, see `train.datasets.clip_features.score_targets`.
 
     Raises
     ------
@@ -47,6 +52,9 @@ class ClipDataset(Dataset[Example]):
         labels: tuple[str, ...],
         config: FrontendConfig,
         scaling: Scaling,
+        *,
+        names: Sequence[str] | None = None,
+        rounding: str = "nearest",
     ) -> None:
         unknown = sorted(subset.count_labels().keys() - set(labels))
         if unknown:
@@ -59,7 +67,9 @@ class ClipDataset(Dataset[Example]):
         self.labels = labels
         self.config = config
         self.scaling = scaling
-        self.names = [name for name in subset.truth if name in features.rows]
+        self.rounding = rounding
+        asked = features.rows if names is None else set(names) & features.rows.keys()
+        self.names = [name for name in subset.truth if name in asked]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -87,6 +97,7 @@ class ClipDataset(Dataset[Example]):
             self.labels,
             self.config.segment_score_frames,
             self.config.score_frame_duration,
+            rounding=self.rounding,
         )
         return {
             "x": torch.from_numpy(self.scaling(frames))[None],

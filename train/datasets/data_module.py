@@ -21,6 +21,7 @@ from train.config.train import TrainConfig
 from train.datasets.clips import ClipDataset, evaluation_set
 from train.datasets.evaluation_set import EvaluationSet
 from train.datasets.feature_cache import Features, build_features
+from train.datasets.held_out import HeldOut, make_held_out, split_names
 from train.datasets.interleaved import Interleaved
 from train.datasets.scaling import Scaling, fit_scaling, spread_frames
 
@@ -48,6 +49,8 @@ class ClipSet:
         What of each list was there.
     public : EvaluationSet or None
         The clips of the public evaluation list, where they were asked for and are there.
+    held_out : HeldOut or None
+        Training clips that are not trained on, where the settings want some.
     """
 
     labels: tuple[str, ...]
@@ -58,6 +61,7 @@ class ClipSet:
     weak_counts: list[int]
     used: tuple[UsedSubset, ...] = ()
     public: EvaluationSet | None = None
+    held_out: HeldOut | None = None
 
     @classmethod
     def load(
@@ -97,27 +101,38 @@ class ClipSet:
         if public and "public" in desed.subsets and desed.subsets["public"].paths:
             sets.append("public")
         features = _build(desed, sets, config, cache, n_processes)
-        training = {name: features[name] for name in sets if name in TRAINED}
+        trained_on, held = _split(desed, features, config)
         scaling = fit_scaling(
             config.scaling,
-            spread_frames(training.values()),
+            spread_frames((features[name], trained_on[name]) for name in trained_on),
             top_db=config.frontend.top_db,
         )
-        clips = {
-            name: ClipDataset(
-                desed.subsets[name], each, desed.labels, config.frontend, scaling
+
+        def clips(name: str, names: Sequence[str] | None = None) -> ClipDataset:
+            return ClipDataset(
+                desed.subsets[name],
+                features[name],
+                desed.labels,
+                config.frontend,
+                scaling,
+                names=names,
+                rounding=config.target_rounding,
             )
-            for name, each in features.items()
-        }
+
+        training = {name: clips(name, names) for name, names in trained_on.items()}
+        held_out = {name: clips(name, names) for name, names in held.items()}
         return cls(
             desed.labels,
-            Interleaved(batch_parts(clips, config), seed=config.seed),
-            evaluation_set(clips["validation"]),
+            Interleaved(batch_parts(training, config), seed=config.seed),
+            evaluation_set(clips("validation")),
             scaling,
-            clips["synthetic"].count_labels(),
-            _counts(clips, "weak", desed.labels),
+            training["synthetic"].count_labels(),
+            _counts(training, "weak", desed.labels),
             tuple(_used(desed, name, features[name]) for name in sets),
-            evaluation_set(clips["public"]) if "public" in clips else None,
+            evaluation_set(clips("public")) if "public" in features else None,
+            make_held_out(held_out["synthetic"], held_out.get("weak"))
+            if held_out
+            else None,
         )
 
 
@@ -182,6 +197,22 @@ def _build(
                 f"them (see `python -m train data check`){way_out}"
             )
     return features
+
+
+def _split(
+    desed: Desed, features: Mapping[str, Features], config: TrainConfig
+) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Part the clips of each training set; unlabelled ones have nothing to measure."""
+    trained_on, held = {}, {}
+    for number, name in enumerate(TRAINED):
+        if name not in features:
+            continue
+        names = [n for n in desed.subsets[name].truth if n in features[name].rows]
+        share = config.held_out if name != "unlabel_in_domain" else 0.0
+        trained_on[name], kept = split_names(names, share, seed=[config.seed, number])
+        if kept:
+            held[name] = kept
+    return trained_on, held
 
 
 def _counts(

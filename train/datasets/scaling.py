@@ -3,9 +3,9 @@
 Each maps decibel frames to as many numbers, `scaling(frames) -> x`, and turns into a
 plain dict and back, so that a checkpoint can hold it:
 
-- `Triple` is the report's product of three min-max scalings (eq. 1), and the only one
-  that the runtime knows;
+- `Triple` is the report's product of three min-max scalings (eq. 1);
 - `Single` is one min-max scaling of the whole segment: what the report's is compared to;
+- `Relative` keeps the distances in decibels: what the shipped network takes;
 - `Standardize` subtracts each band's mean in the training set and divides by its
   deviation: the DCASE 2019 baseline's.
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsed.config import FrontendConfig
-from streamsed.pipeline.frontend import normalize
+from streamsed.pipeline.frontend import normalize, relative_levels
 from train.datasets.feature_cache import Features
 
 Frames = NDArray[np.float32]
@@ -101,6 +101,26 @@ class Single(Scaling):
         lowest = frames.min()
         span = frames.max() - lowest
         return (frames - lowest) / span if span > 0 else np.zeros_like(frames)
+
+
+@dataclass(frozen=True, slots=True)
+class Relative(Scaling):
+    """Scale decibels relative to the segment's maximum: 0 at the floor, 1 at the maximum.
+
+    What `NetworkConfig.views` takes: twice as loud moves everything by as much, whatever
+    else sounds. A segment without range scales to 0.
+
+    Examples
+    --------
+    >>> Relative(top_db=80)(np.array([[-60, -20], [-120, -40]], dtype=np.float32)).tolist()
+    [[0.5, 1.0], [0.0, 0.75]]
+    """
+
+    name: ClassVar[str] = "relative"
+
+    def __call__(self, frames: Frames) -> Frames:
+        """Scale one segment; see `streamsed.pipeline.frontend.relative_levels`."""
+        return relative_levels(frames, top_db=self.top_db)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +223,7 @@ class Standardize(Scaling):
 
 
 SCALINGS: dict[str, type[Scaling]] = {
-    kind.name: kind for kind in (Triple, Single, Standardize)
+    kind.name: kind for kind in (Triple, Single, Relative, Standardize)
 }
 """The scalings by name."""
 
@@ -221,13 +241,18 @@ def fit_scaling(name: str, clips: Iterable[Frames], *, top_db: float) -> Scaling
     return _kind(name)(top_db=top_db)
 
 
-def spread_frames(sets: Iterable[Features]) -> Iterator[Frames]:
-    """Read the decibels of about `N_FITTED` clips spread evenly over sets of clips.
+def spread_frames(sets: Iterable[tuple[Features, Sequence[str]]]) -> Iterator[Frames]:
+    """Read the decibels of clips spread evenly over sets, at least `N_FITTED` of them.
 
     Every clip weighs the same, whichever set it is of, as in the baseline, which takes
     all of them.
+
+    Parameters
+    ----------
+    sets : iterable of (Features, sequence of str)
+        What was computed, and which clips of it may be read.
     """
-    clips = [(features, name) for features in sets for name in features.rows]
+    clips = [(features, name) for features, names in sets for name in names]
     for features, name in clips[:: max(len(clips) // N_FITTED, 1)]:
         yield features.read(name)
 

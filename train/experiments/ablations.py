@@ -16,6 +16,7 @@ from streamsed.config import FrontendConfig, PostConfig
 from streamsed.progress import task
 from train.annotations.desed import Desed
 from train.annotations.desed_version import describe_data
+from train.config.preset import load_preset
 from train.datasets.evaluation_set import EvaluationSet
 from train.evaluation.median_filter import median_filter
 from train.evaluation.scoring import Scores, network_scores, score_events
@@ -26,11 +27,30 @@ from train.fit.checkpoint import load_best, load_ensemble
 
 @dataclass(frozen=True, slots=True)
 class Variation:
-    """A preset with some settings changed."""
+    """A preset with some settings changed.
+
+    Parameters
+    ----------
+    name : str
+        What the table calls it.
+    preset : str
+        Which.
+    settings : tuple of str
+        Lines of TOML that go over it and over what all variations share.
+    width : float
+        Its width as a part of the others', so that it costs as much.
+    """
 
     name: str
     preset: str = WEAKER
     settings: tuple[str, ...] = ()
+    width: float = 1.0
+
+    def over(self, common: Sequence[str]) -> tuple[str, ...]:
+        """Put what varies over what is common to all."""
+        width = load_preset(self.preset, common).network.width
+        scaled = f"network.width={round(self.width * width)}"
+        return (*common, *self.settings, *[scaled] * (self.width != 1.0))
 
 
 VARIATIONS = {
@@ -43,6 +63,14 @@ VARIATIONS = {
     ),
     "single_scaling": Variation(
         "one min-max scaling instead of three", settings=('scaling="single"',)
+    ),
+    "no_average": Variation(
+        "the last weights, not their average", settings=("evaluate_average=false",)
+    ),
+    "doubling": Variation(
+        "base blocks double from the first on, at equal cost",
+        settings=("network.multiples=[2, 4, 8, 16]",),
+        width=33 / 64,
     ),
     "baseline": Variation("the challenge's baseline (CRNN)", BASELINE),
 }
@@ -118,7 +146,7 @@ def measure(
             experiment = Experiment(
                 desed,
                 folder,
-                settings=(*common, *variation.settings, f"seed={seed}"),
+                settings=(*variation.over(common), f"seed={seed}"),
                 device=device,
                 n_workers=n_workers,
                 without=without,

@@ -12,9 +12,8 @@ from train.annotations.desed import Desed
 from train.config.preset import load_preset
 from train.config.train import TrainConfig
 from train.datasets.data_module import ClipSet
-from train.fit.checkpoint import LAST, read_checkpoint
+from train.fit.checkpoint import LAST, read_checkpoint, refuse_other_settings
 from train.fit.run import RunOptions, fit_on_clips
-from train.fit.trainer import refuse_other_settings
 
 BASELINE, STRONGER, WEAKER = "baseline_crnn", "nec_alpha_0.1", "nec_alpha_0.01"
 """Presets."""

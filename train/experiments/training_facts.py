@@ -59,7 +59,14 @@ def _length(config: TrainConfig) -> str:
     length = f"{config.steps} steps"
     if config.minutes is not None:
         length = f"{config.minutes:g} minutes"
-    return f"{length}, validated {config.validations} times"
+    if config.held_out:
+        chosen = (
+            f"highest event F1 plus tagging F1 on the {100 * config.held_out:g} % of "
+            "synthetic and weak clips that were held out"
+        )
+    else:
+        chosen = "lowest validation loss"
+    return f"{length}, validated {config.validations} times, the checkpoint of {chosen}"
 
 
 def _weights(config: TrainConfig) -> str:

@@ -24,7 +24,7 @@ from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelFile
 from streamsed.inference.onnx_weights import Probe, read_probe
 from streamsed.inference.selection import engine_order
-from streamsed.pipeline.frontend import normalize
+from streamsed.pipeline.frontend import scale_segment
 from streamsed.progress import track
 from streamsed.samples import Float32
 from train.datasets.clip_features import log_mel
@@ -76,7 +76,7 @@ class CheckSet:
         step = round(SCENE_STEP * config.sample_rate)
         starts = range(0, len(samples) - length // 2, step)
         frames = [log_mel(samples[start : start + length], config) for start in starts]
-        segments = np.stack([normalize(each, top_db=config.top_db) for each in frames])
+        segments = np.stack([scale_segment(each, config) for each in frames])
         return cls(segments, segments)
 
 

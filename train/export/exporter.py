@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
+from streamsed.config.frontend import SEGMENT_SCALINGS
 from streamsed.inference.model_file import ModelFile, ModelInfo
 from streamsed.inference.operating_points import OperatingPoint
 from streamsed.inference.trust import note_exported
-from train.datasets.scaling import Triple
 from train.export.engine_check import (
     CheckSet,
     EngineCheck,
@@ -86,9 +86,10 @@ def export_model(
         The file's scores differ from the network's by more than arithmetic explains, its
         name does not suit its form, or its input is scaled as the runtime cannot.
     """
-    if trained.scaling.name != Triple.name:
+    if trained.scaling.name not in SEGMENT_SCALINGS:
         raise ValueError(
-            f"scaling={trained.scaling.name} must be triple, which is the runtime's"
+            f"scaling={trained.scaling.name} must be one that the runtime has: "
+            f"{', '.join(SEGMENT_SCALINGS)}"
         )
     info = describe(
         trained,

@@ -103,8 +103,6 @@ def finish(
     scores["data"] = f"{n} soundscapes of seed {Seed.MEASURED} of a sound bank" + (
         "; thresholds tuned on others of the same recordings" if tune else ""
     )
-    ranges = draw_evaluation_set(
-        mixer, frontend, n_soundscapes=min(n, N_RANGES), seed=Seed.RANGES
-    )
+    ranges = draw(mixer, min(n, N_RANGES), Seed.RANGES)
     check_set = CheckSet(measured.segments, ranges.segments, measured.reference)
     return Finished(post, f1, check_set, scores)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from streamsed.config.frontend import SEGMENT_SCALINGS
 from train.config.train import TrainConfig
 from train.datasets.scaling import Scaling, Triple, scaling_from_dict
 from train.networks.ensemble import Ensemble, ensemble_weights
@@ -18,10 +19,12 @@ from train.networks.factory import make_network
 LAST = "last.pt"
 """Everything needed to go on training."""
 BEST = "best-*.pt"
-"""The weights of lowest validation loss, one file for each."""
+"""The best weights on validation, one file for each."""
 N_BEST = 4
 """How many of them are kept (section 3 of the report)."""
 
+MAY_CHANGE = ("steps", "minutes", "threads")
+"""Settings with which a run may go on that it did not begin with."""
 OLD_NAMES = {"kept": "evaluated", "chance": "rng_state"}
 OLD_SETTINGS = {"keep_average": "evaluate_average"}
 """What entries and settings of checkpoints were called up to version 0.1, and are now."""
@@ -119,18 +122,26 @@ def load_ensemble(run: Path) -> TrainedNetwork:
 
 
 def best_checkpoints(run: Path) -> list[Path]:
-    """List the checkpoints of lowest validation loss, the best first."""
-    ranked = [(read_checkpoint(path)["loss"], path) for path in run.glob(BEST)]
+    """List the best checkpoints of a run, the best first.
+
+    The best are those of lowest `rank`: the validation loss, or minus the F1 on held-out
+    clips (see `train.evaluation.held_out_score`). Older checkpoints have the loss alone.
+    """
+    ranked = []
+    for path in run.glob(BEST):
+        state = read_checkpoint(path)
+        ranked.append((state.get("rank", state["loss"]), path))
     return [path for _, path in sorted(ranked)]
 
 
 def keep_best(state: dict[str, Any], run: Path) -> None:
-    """Save a validated checkpoint if its loss is among the lowest; drop the one it beats.
+    """Save a validated checkpoint if it is among the best; drop the one that it beats.
 
     Parameters
     ----------
     state : dict
-        With `step`, and the validation `loss` by which it is ranked.
+        With `step`, and the `rank` or else the `loss` by which it is ranked, the lowest
+        first.
     run : Path
         The run's folder.
     """
@@ -145,16 +156,46 @@ def _rename(entries: dict[str, Any], names: Mapping[str, str]) -> None:
             entries[new] = entries.pop(old)
 
 
+def refuse_other_settings(
+    before: Mapping[str, Any], config: TrainConfig, path: Path
+) -> None:
+    """Raise a ValueError if a run began with other settings than it is to go on with.
+
+    Parameters
+    ----------
+    before : mapping
+        The settings in its checkpoint.
+    config : TrainConfig
+        Those asked for now; those of `MAY_CHANGE` may differ.
+    path : Path
+        The checkpoint.
+    """
+    began = TrainConfig.from_dict(before).to_dict()
+    for name, value in config.to_dict().items():
+        if name not in MAY_CHANGE and value != began[name]:
+            raise ValueError(f"{name}={value} must be {began[name]}, as {path} began")
+
+
 def _restore(path: Path) -> TrainedNetwork:
     state = read_checkpoint(path)
     config = TrainConfig.from_dict(state["config"])
     network = make_network(config, len(state["labels"]))
-    network.load_state_dict(state["evaluated"])
+    weights = {  # the last layer of other kinds of sounds served training alone
+        name: value
+        for name, value in state["evaluated"].items()
+        if not name.startswith("auxiliary.")
+    }
+    network.load_state_dict(weights)
+    scaling = scaling_from_dict(state["scaling"])
+    if scaling.name in SEGMENT_SCALINGS:  # the runtime scales as the run did
+        config = replace(
+            config, frontend=replace(config.frontend, scaling=scaling.name)
+        )
     return TrainedNetwork(
         network.eval(),
         tuple(state["labels"]),
         config,
         state["step"],
-        scaling_from_dict(state["scaling"]),
+        scaling,
         state.get("f1_per_label", {}),
     )

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from train.networks.resnet import Network, Outputs
+from train.networks.resnet import Network, Outputs, Views
 
 RAW_THRESHOLD = 0.5
 """Spectral intensity up to which the raw-event region is 0 (section 2.3)."""
@@ -97,17 +97,21 @@ def class_loss(clip_logits: Tensor, target: Tensor, weights: Tensor) -> Tensor:
     return (losses * weights).mean()
 
 
-def strong_loss(score_logits: Tensor, target: Tensor) -> Tensor:
+def strong_loss(
+    score_logits: Tensor, target: Tensor, weights: Tensor | None = None
+) -> Tensor:
     """Compute the cross-entropy of scores, mean over frames and labels (eq. 6).
 
     Parameters
     ----------
     score_logits, target : float32 (B, H, K)
         Strong clips only; 0 for none.
+    weights : float32 (H, 1), optional
+        Of the frames; 1 each if left out, as in the report.
     """
     if score_logits.shape[0] == 0:
         return score_logits.sum()
-    return functional.binary_cross_entropy_with_logits(score_logits, target)
+    return functional.binary_cross_entropy_with_logits(score_logits, target, weights)
 
 
 def region_loss(event_logits: Tensor, proposal_logits: Tensor, raw: Tensor) -> Tensor:
@@ -198,3 +202,61 @@ class Criterion:
         region = region_loss(logits.scores.amax(dim=2), logits.region, raw)
         total = classification + detection + self.alpha * region
         return Losses(total, classification, detection, region)
+
+
+class SceneCriterion:
+    """The report's loss on segments of scenes, and what scenes know besides.
+
+    The newest second may weigh more, and sounds that are none of the labels are learnt
+    by name (`Network.all_logits`), so that a laugh is a laugh and not merely no bark.
+
+    Parameters
+    ----------
+    counts : sequence of int
+        Events of each label (see `class_weights`).
+    alpha, auxiliary : float
+        Weights of the region loss and of the other kinds' cross-entropy.
+    edge : float
+        Weight of the newest frames.
+    n_edge : int
+        How many score frames these are.
+    """
+
+    def __init__(
+        self,
+        counts: Sequence[int],
+        *,
+        alpha: float,
+        auxiliary: float,
+        edge: float,
+        n_edge: int,
+    ) -> None:
+        self.weights = class_weights(counts)
+        self.alpha, self.auxiliary = alpha, auxiliary
+        self.edge, self.n_edge = edge, n_edge
+        self._views = Views()
+
+    def __call__(
+        self,
+        network: Network,
+        _average: Network,
+        batch: Mapping[str, Tensor],
+        _progress: float,
+    ) -> dict[str, Tensor]:
+        """Compute the losses of a batch, `x`, `y` and `others`; see `Criterion`."""
+        x, y, others = batch["x"], batch["y"], batch["others"]
+        scores, region, kinds = (each.float() for each in network.all_logits(x))
+        classification = class_loss(
+            scores.amax(dim=1), y.amax(dim=1), self.weights.to(y.device)
+        )
+        weights = torch.ones(y.shape[1], 1, device=y.device)
+        weights[-self.n_edge :] = self.edge
+        detection = strong_loss(scores, y, weights)
+        raw = raw_region(self._views(x)[:, :1], y.shape[1])
+        area = region_loss(scores.amax(dim=2), region, raw)
+        total = classification + detection + self.alpha * area
+        parts = {"classification": classification, "strong": detection, "region": area}
+        if kinds.shape[2]:
+            parts["auxiliary"] = strong_loss(kinds, others)
+            total = total + self.auxiliary * parts["auxiliary"]
+        return {"total": total, **parts}

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-MEASURES = ("step", "minutes", "loss", "macro", "micro")
-"""Columns of `validation.csv` before those of the labels."""
+HELD_OUT = ("held_out_events", "held_out_tags")
+MEASURES = ("step", "minutes", "loss", "macro", "micro", *HELD_OUT)
+"""Columns of `validation.csv` beside those of the labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,9 @@ class RunOutcome:
     first_loss, last_loss : float
         Means over the first and the last steps that were logged.
     best : mapping
-        The row of `validation.csv` with the lowest loss: "step", "loss", event F1
-        "macro" and "micro" from 0 to 1; empty if nothing was validated.
+        The row of `validation.csv` with the lowest loss, or the highest F1 on held-out
+        clips where there are such: "step", "loss", event F1 "macro" and "micro" from 0
+        to 1; empty if nothing was validated.
     f1_per_label : mapping
         Event F1 of each label in that row, from 0 to 1.
     """
@@ -48,7 +50,7 @@ class RunOutcome:
         """
         losses = _rows(run / "log.csv")
         validations = _rows(run / "validation.csv")
-        best = min(validations, key=lambda row: row["loss"], default={})
+        best = min(validations, key=_rank, default={})
         return cls(
             step=int(losses[-1]["step"]),
             minutes=losses[-1]["minutes"],
@@ -75,6 +77,12 @@ class RunOutcome:
         width = max(map(len, self.f1_per_label), default=0)
         for label, f1 in self.f1_per_label.items():
             yield f"  {label:<{width}}  {f1:6.1%}"
+
+
+def _rank(row: Mapping[str, float]) -> float:
+    """Give what checkpoints are ranked by, as `train.fit.validation` does."""
+    held_out = [row[name] for name in HELD_OUT if name in row]
+    return -sum(held_out) if held_out else row["loss"]
 
 
 def _rows(path: Path) -> list[dict[str, float]]:

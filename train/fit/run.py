@@ -15,17 +15,19 @@ from train.config.train import TrainConfig
 from train.datasets.clip_features import log_mel
 from train.datasets.data_module import ClipSet
 from train.datasets.evaluation_set import draw_evaluation_set
-from train.datasets.scaling import fit_scaling
+from train.datasets.scaling import Relative, fit_scaling
+from train.datasets.scene_batches import SceneDataset, scene_frames
 from train.datasets.soundscapes import SoundscapeDataset
 from train.evaluation.draws import Seed
 from train.fit.checkpoint import LAST
-from train.fit.losses import Criterion
+from train.fit.losses import Criterion, SceneCriterion
 from train.fit.mean_teacher import MeanTeacher
 from train.fit.memory import keep_freed_memory
 from train.fit.train_step import Objective
 from train.fit.trainer import Trainer
 from train.mixing.mixer import Layout, Mixer
-from train.mixing.soundbank import Soundbank
+from train.mixing.scenes import SceneMixer
+from train.mixing.soundbank import Soundbank, load_banks
 
 N_COUNTED = 200
 """Soundscapes drawn to count events by label (`n_k` of eq. 3)."""
@@ -51,6 +53,8 @@ class RunOptions:
         See `train.fit.run_log.RunLog`.
     save_every : float
         Seconds between two checkpoints.
+    compiled : bool
+        See `train.fit.train_step.Learner`.
     """
 
     folder: Path
@@ -59,6 +63,7 @@ class RunOptions:
     n_workers: int = 1
     tensorboard: bool = False
     save_every: float = 120.0
+    compiled: bool = False
 
     def __post_init__(self) -> None:
         """Refuse to write over a run."""
@@ -139,6 +144,72 @@ def fit_on_soundbank(
     )
 
 
+def fit_on_scenes(
+    config: TrainConfig,
+    soundbanks: Sequence[Path],
+    options: RunOptions,
+    *,
+    layouts: Sequence[Layout] = (),
+    everything: bool = False,
+) -> None:
+    """Train on segments of scenes; nothing is measured on the way.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        Settings, with `scenes.duration` above 0.
+    soundbanks : sequence of Path
+        See `train.mixing.soundbank`; of those with a manifest, split `train` is mixed.
+    options : RunOptions
+        How the run goes.
+    layouts : sequence of Layout
+        Clips of lists; see `train.mixing.scenes.SceneMixer`.
+    everything : bool
+        Mix the other splits too: for what ships, once its settings are known.
+
+    Raises
+    ------
+    ValueError
+        A scene is shorter than a segment, or the scaling is not the one that the device
+        computes.
+    """
+    _prepare()
+    if config.scaling != "relative":
+        raise ValueError(
+            f"scaling={config.scaling} must be relative to train on scenes"
+        )
+    if scene_frames(config) < config.frontend.segment_frames:
+        raise ValueError(
+            f"scenes.duration={config.scenes.duration} must be that of a segment at least"
+        )
+    has_splits = all((each / "manifest.csv").is_file() for each in soundbanks)
+    split = "train" if has_splits and not everything else None
+    bank = load_banks(soundbanks, split=split)
+    mixer = SceneMixer(bank, config.scenes, layouts)
+    dataset = SceneDataset(mixer, config)
+    criterion = SceneCriterion(
+        [len(bank.foreground[label]) for label in bank.labels],
+        alpha=config.alpha,
+        auxiliary=config.auxiliary,
+        edge=config.edge,
+        n_edge=round(1.0 / config.frontend.score_frame_duration),
+    )
+    trainer = Trainer(
+        config,
+        bank.labels,
+        criterion,
+        options.folder,
+        scaling=Relative(top_db=config.frontend.top_db),
+        device=options.device,
+        tensorboard=options.tensorboard,
+        n_auxiliary=len(mixer.kinds) if config.auxiliary else 0,
+        compiled=options.compiled,
+    )
+    if options.resume:
+        trainer.resume()
+    trainer.fit(dataset, save_every=options.save_every, n_workers=options.n_workers)
+
+
 def fit_on_clips(config: TrainConfig, clips: ClipSet, options: RunOptions) -> None:
     """Train on recorded clips, or on others laid out like them.
 
@@ -167,6 +238,7 @@ def fit_on_clips(config: TrainConfig, clips: ClipSet, options: RunOptions) -> No
     trainer.fit(
         clips.training,
         clips.validation,
+        held_out=clips.held_out,
         save_every=options.save_every,
         n_workers=options.n_workers,
     )

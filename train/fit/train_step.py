@@ -24,6 +24,11 @@ Objective = Callable[[Any, Any, Example, float], dict[str, torch.Tensor]]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
+def compile_in_place(network: nn.Module) -> None:
+    """Let a network compute its features by a compiled form of the same code."""
+    network.__dict__["features"] = torch.compile(network.features)  # type: ignore[arg-type]
+
+
 class Learner:
     """What learns, and how.
 
@@ -37,6 +42,10 @@ class Learner:
         The loss.
     parallel : Parallel
         The device, and the other processes.
+    n_auxiliary : int
+        Kinds of sounds that it learns besides.
+    compiled : bool
+        Compile the network: pays where a run takes more than some minutes of a GPU.
     """
 
     def __init__(
@@ -45,11 +54,17 @@ class Learner:
         n_labels: int,
         objective: Objective,
         parallel: Parallel,
+        *,
+        n_auxiliary: int = 0,
+        compiled: bool = False,
     ) -> None:
         self.config, self.objective, self.parallel = config, objective, parallel
-        self.network = make_network(config, n_labels).to(parallel.device)
+        network = make_network(config, n_labels, n_auxiliary=n_auxiliary)
+        self.network = network.to(parallel.device)
         self._shared = parallel.wrap(self.network)  # first: it levels the processes
         self.average = copy.deepcopy(self.network).eval()
+        if compiled:
+            compile_in_place(self.network)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=0.0, weight_decay=config.weight_decay
         )

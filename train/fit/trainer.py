@@ -23,17 +23,25 @@ from streamsed.progress import Task, report, task
 from train.config.train import TrainConfig
 from train.datasets.clip_features import Example
 from train.datasets.evaluation_set import EvaluationSet
+from train.datasets.held_out import HeldOut
 from train.datasets.scaling import Scaling, Triple
+from train.datasets.scene_batches import SceneBatches, SceneDataset
+from train.evaluation.held_out_score import score_held_out
 from train.evaluation.scoring import network_scores, score_events
-from train.fit.checkpoint import LAST, keep_best, read_checkpoint, save_atomically
+from train.fit.checkpoint import (
+    LAST,
+    keep_best,
+    read_checkpoint,
+    refuse_other_settings,
+    save_atomically,
+)
 from train.fit.distributed import Parallel
 from train.fit.run_log import RunLog
 from train.fit.train_step import Learner, Objective
+from train.fit.validation import Validation
 
 LOG_EVERY = 50
 """Steps between rows of `log.csv`."""
-MAY_CHANGE = ("steps", "minutes", "threads")
-"""Settings with which a run may go on that it did not begin with."""
 MAX_EXAMPLES = 2**40
 """Examples in a set that never ends."""
 
@@ -57,6 +65,10 @@ class Trainer:
         See `train.fit.distributed.Parallel`.
     tensorboard : bool
         See `train.fit.run_log.RunLog`.
+    n_auxiliary : int
+        Kinds of sounds that are learnt besides the labels.
+    compiled : bool
+        See `train.fit.train_step.Learner`.
     """
 
     def __init__(
@@ -69,6 +81,8 @@ class Trainer:
         scaling: Scaling | None = None,
         device: str = "auto",
         tensorboard: bool = False,
+        n_auxiliary: int = 0,
+        compiled: bool = False,
     ) -> None:
         torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
@@ -83,7 +97,14 @@ class Trainer:
                 f"batch_size={config.batch_size} must be a multiple of the "
                 f"{self.parallel.n_processes} processes"
             )
-        self.learner = Learner(config, len(labels), objective, self.parallel)
+        self.learner = Learner(
+            config,
+            len(labels),
+            objective,
+            self.parallel,
+            n_auxiliary=n_auxiliary,
+            compiled=compiled,
+        )
         self.step = 0
         self.elapsed = 0.0
         self._validated = 0.0  # progress at the last validation
@@ -101,6 +122,7 @@ class Trainer:
         dataset: Dataset[Example],
         validation: EvaluationSet | None = None,
         *,
+        held_out: HeldOut | None = None,
         save_every: float = 120.0,
         n_workers: int = 1,
     ) -> None:
@@ -112,6 +134,8 @@ class Trainer:
             Endless; example `i` is always the same.
         validation : EvaluationSet, optional
             What the network is measured on.
+        held_out : HeldOut, optional
+            What its checkpoints are chosen by; the validation loss if left out.
         save_every : float
             Seconds between two checkpoints.
         n_workers : int
@@ -124,6 +148,7 @@ class Trainer:
         """
         batches = self._batches(dataset, n_workers)
         start, offset = time.monotonic(), self.elapsed
+        is_warm = False
         saved, apart = self.elapsed, 1.0 / self.config.validations - 1e-9
         if self.parallel.is_first:
             self.log.rewind(self.step)
@@ -138,20 +163,22 @@ class Trainer:
                     batch, step=self.step, progress=self.progress
                 )
                 self.step += 1
+                if not is_warm:  # the first step compiles and fills the queues
+                    start, is_warm = time.monotonic(), True
                 passed = offset + time.monotonic() - start
                 self.elapsed = self.parallel.broadcast(passed)
                 self._rows.append({**losses, "waited": waited})
                 if self.step % LOG_EVERY == 0 or self.progress >= 1.0:
                     self._log()
                 if validation and self.progress - self._validated >= apart:
-                    self.validate(validation)
+                    self.validate(validation, held_out)
                 if self.elapsed - saved >= save_every:
                     self.save()
                     saved = self.elapsed
                 if self.parallel.is_first:
                     training.update(self._done(), f"loss {losses['total']:.4f}")
         if validation and self._validated < 1.0:
-            self.validate(validation)
+            self.validate(validation, held_out)
         self.save()
 
     def _task(self) -> Task:
@@ -170,6 +197,15 @@ class Trainer:
 
     def _batches(self, dataset: Dataset[Example], n_workers: int) -> Iterator[Example]:
         """Go on with the example after the last one that was trained on."""
+        if isinstance(dataset, SceneDataset):
+            return iter(
+                SceneBatches(
+                    dataset,
+                    self.parallel.device,
+                    n_workers=n_workers,
+                    first=self.step * self.config.batch_size,
+                )
+            )
         first = self.step * self.config.batch_size + self.parallel.rank
         loader = DataLoader(
             dataset,
@@ -182,8 +218,11 @@ class Trainer:
         )
         return iter(loader)
 
-    def validate(self, data: EvaluationSet) -> float:
-        """Score the averaged network, log it, keep it among the best; return its loss."""
+    def validate(self, data: EvaluationSet, held_out: HeldOut | None = None) -> float:
+        """Score the network, log it, keep it among the best; return its loss.
+
+        The best are those of lowest validation loss, or of highest F1 on held-out clips.
+        """
         self._validated = self.progress
         if not self.parallel.is_first:
             return math.nan
@@ -194,27 +233,29 @@ class Trainer:
             }
             for batch in data.batches(self.config.frontend, self.config.batch_size)
         ]
-        loss = _means(losses)["total"]
-        with self.learner.autocast():
-            scores = list(network_scores(self.learner.evaluated, data.segments))
-        result = score_events(scores, data, PostConfig(), self.config.frontend)
+        found = self._measure(_means(losses)["total"], data, held_out)
         row: dict[str, Any] = {
             "step": self.step,
             "minutes": round(self.elapsed / 60, 2),
-            "loss": round(loss, 5),
-            "macro": round(result.macro, 4),
-            "micro": round(result.micro, 4),
+            **found.to_row(),
         }
-        row |= {label: round(f1, 4) for label, f1 in result.per_label.items()}
         self.log.add("validation", row)
-        text = f"step {self.step}: validation loss {loss:.4f}, event F1 "
-        text += f"{result.macro:.1%} macro, {result.micro:.1%} micro"
+        text = f"step {self.step}: validation loss {found.loss:.4f}, event F1 "
+        text += f"{found.f1.macro:.1%} macro, {found.f1.micro:.1%} micro"
         report("validation", text, **row)
-        keep_best(
-            {**self._state(), "loss": loss, "f1_per_label": dict(result.per_label)},
-            self.folder,
-        )
-        return loss
+        keep_best({**self._state(), **found.to_checkpoint()}, self.folder)
+        return found.loss
+
+    def _measure(
+        self, loss: float, data: EvaluationSet, held_out: HeldOut | None
+    ) -> Validation:
+        """Score the network on validation and held-out clips."""
+        network: Any = self.learner.evaluated
+        grid = self.config.frontend
+        with self.learner.autocast():
+            scores = list(network_scores(network, data.segments))
+            held = None if held_out is None else score_held_out(network, held_out, grid)
+        return Validation(loss, score_events(scores, data, PostConfig(), grid), held)
 
     @torch.no_grad()
     def _validation_losses(self, batch: Example) -> dict[str, torch.Tensor]:
@@ -277,26 +318,6 @@ class Trainer:
         self.step, self.elapsed = state["step"], state["elapsed"]
         self._validated = min(state["validated"], self.progress)  # it may be longer now
         self._rows = state["rows"]
-
-
-def refuse_other_settings(
-    before: Mapping[str, Any], config: TrainConfig, path: Path
-) -> None:
-    """Raise a ValueError if a run began with other settings than it is to go on with.
-
-    Parameters
-    ----------
-    before : mapping
-        The settings in its checkpoint.
-    config : TrainConfig
-        Those asked for now; those of `MAY_CHANGE` may differ.
-    path : Path
-        The checkpoint.
-    """
-    began = TrainConfig.from_dict(before).to_dict()
-    for name, value in config.to_dict().items():
-        if name not in MAY_CHANGE and value != began[name]:
-            raise ValueError(f"{name}={value} must be {began[name]}, as {path} began")
 
 
 def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -48,8 +48,12 @@ def update_average(
         raise ValueError(f"tail={tail} must be above 0 and at most 1")
     weight = 1.0 - min(decay, step / (step + 1.0 / tail))
     current: dict[str, Tensor] = network.state_dict()
+    averaged: list[Tensor] = []
+    towards: list[Tensor] = []
     for name, value in average.state_dict().items():
         if value.is_floating_point():
-            value.lerp_(current[name], weight)
+            averaged.append(value)
+            towards.append(current[name])
         else:
             value.copy_(current[name])
+    torch._foreach_lerp_(averaged, towards, weight)  # one pass, not one for each tensor

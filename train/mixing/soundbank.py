@@ -4,7 +4,8 @@
 
     DIR/foreground/<Label>/*     one sound per file; the folders are the labels
     DIR/background/**            beds and distractors, grouped by folder
-    DIR/manifest.csv             optional; its columns `path` and `split` choose files
+    DIR/manifest.csv             optional; its columns `path` and `split` choose files,
+                                 `source_repo` says who recorded them
 
 A file of the bank may hold one sound several times, a dog that barks thrice, so its
 *active regions* are found from its energy and each becomes an event of its own.
@@ -13,7 +14,10 @@ A file of the bank may hold one sound several times, a dog that barks thrice, so
 from __future__ import annotations
 
 import csv
+import functools
 import itertools
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,10 +35,21 @@ Region = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One recording: its samples (float32, mono) and where in them something sounds."""
+    """One recording.
+
+    Parameters
+    ----------
+    samples : float32 (n_samples,)
+        Mono.
+    regions : tuple of (int, int)
+        Where in it something sounds.
+    source : str
+        Who recorded it, where a manifest says so.
+    """
 
     samples: Samples
     regions: tuple[Region, ...]
+    source: str = ""
 
     @property
     def active(self) -> Samples:
@@ -124,8 +139,9 @@ class Soundbank:
                 f"soundbank={folder} must be a folder that holds foreground/<Label>/"
             )
         chosen = None if split is None else _split_paths(folder, split)
-        foreground = _read_tree(folder, "foreground", chosen, sample_rate)
-        background = _read_tree(folder, "background", chosen, sample_rate)
+        sources = _sources(folder)
+        foreground = _read_tree(folder, "foreground", chosen, sources, sample_rate)
+        background = _read_tree(folder, "background", chosen, sources, sample_rate)
         if not foreground:
             part = "" if split is None else f" in split={split}"
             raise ValueError(
@@ -190,23 +206,53 @@ def _split_paths(folder: Path, split: str) -> set[str]:
     return {row["path"] for row in rows if row["split"] == split}
 
 
+def _sources(folder: Path) -> dict[str, str]:
+    """Read who recorded what from the manifest's column `source_repo`, if there is one."""
+    manifest = folder / "manifest.csv"
+    if not manifest.is_file():
+        return {}
+    with manifest.open(newline="", encoding="utf-8") as file:
+        return {
+            row["path"]: row.get("source_repo") or "" for row in csv.DictReader(file)
+        }
+
+
 def _read_tree(
-    folder: Path, part: str, chosen: set[str] | None, sample_rate: int
+    folder: Path,
+    part: str,
+    chosen: set[str] | None,
+    sources: dict[str, str],
+    sample_rate: int,
 ) -> dict[str, tuple[Clip, ...]]:
     """Read all chosen files below `folder/part`, grouped by the name of their folder."""
+    paths = [
+        path
+        for path in sorted((folder / part).rglob("*"))
+        if path.suffix.lower() in SUFFIXES
+        and (chosen is None or path.relative_to(folder).as_posix() in chosen)
+    ]
     groups: dict[str, list[Clip]] = {}
-    for path in sorted((folder / part).rglob("*")):
-        if path.suffix.lower() not in SUFFIXES:
-            continue
-        if chosen is not None and path.relative_to(folder).as_posix() not in chosen:
-            continue
-        samples = _read_samples(path, sample_rate)
-        regions = active_regions(samples, sample_rate)
-        if regions:
-            groups.setdefault(path.parent.name, []).append(Clip(samples, regions))
+    with ThreadPoolExecutor() as pool:  # decoders work without the interpreter's lock
+        recordings = pool.map(lambda path: _read_samples(path, sample_rate), paths)
+        for path, samples in zip(paths, recordings, strict=True):
+            regions = active_regions(samples, sample_rate)
+            if regions:
+                source = sources.get(path.relative_to(folder).as_posix(), "")
+                clip = Clip(samples, regions, source)
+                groups.setdefault(path.parent.name, []).append(clip)
     return {name: tuple(clips) for name, clips in groups.items()}
 
 
 def _read_samples(path: Path, sample_rate: int) -> Samples:
     """Read one file as mono float32 at `sample_rate`."""
     return np.concatenate(list(file_chunks(path, sample_rate=sample_rate)))
+
+
+def load_banks(
+    folders: Sequence[Path], *, split: str | None = None, sample_rate: int = 44100
+) -> Soundbank:
+    """Read banks and join them; see `Soundbank.load` for the arguments and errors."""
+    banks = [
+        Soundbank.load(each, split=split, sample_rate=sample_rate) for each in folders
+    ]
+    return functools.reduce(Soundbank.joined, banks)

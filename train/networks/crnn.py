@@ -23,6 +23,7 @@ settings (N. Turpault, R. Serizel, J. Salamon and A. Shah, 2019).
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -97,11 +98,12 @@ def conv_block(n_in: int, n_out: int, dropout: float) -> nn.Sequential:
     """Build one block: (B, n_in, T, F) to (B, n_out, T // 2, F // 4).
 
     Decision: batch norm keeps torch's momentum of 0.1. The baseline's 0.99 makes torch
-    forget all but the last batch, where other libraries would remember 0.99.
+    forget all but the last batch, where other libraries would remember 0.99. The
+    convolution has no bias, which the batch norm after it would take away.
     """
     return nn.Sequential(
         nn.Conv2d(n_in, n_out, 3, padding=1, bias=False),
-        nn.BatchNorm2d(n_out),
+        nn.BatchNorm2d(n_out, eps=1e-3),
         GatedLinear(n_out),
         Dropout(dropout),
         nn.AvgPool2d(POOL),
@@ -140,6 +142,32 @@ def attention_logits(scores: Tensor, attention: Tensor) -> Tensor:
     present = torch.logsumexp(weights + functional.logsigmoid(scores), dim=1)
     absent = torch.logsumexp(weights + functional.logsigmoid(-scores), dim=1)
     return present - absent
+
+
+def initialise(module: nn.Module) -> None:
+    """Draw the weights of one layer as the baseline does; to be applied to a network.
+
+    Convolutions by Glorot's uniform rule with a gain of sqrt(2), scales of batch norms
+    around 1 with a deviation of 0.02, matrices of the recurrence orthogonal, linear
+    layers normal with a deviation of 0.01; biases 0, but for the recurrence's, which stay
+    as torch draws them. The gated units' linear layer is a convolution here and a linear
+    layer there, so it is drawn as one.
+    """
+    if isinstance(module, GatedLinear):
+        nn.init.normal_(module.linear.weight, 0.0, 0.01)
+        nn.init.zeros_(module.linear.bias)  # type: ignore[arg-type]
+    elif isinstance(module, nn.Conv2d) and module.bias is None:
+        nn.init.xavier_uniform_(module.weight, gain=math.sqrt(2.0))
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+        nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.GRU):
+        for weight in module.parameters():
+            if weight.dim() > 1:
+                nn.init.orthogonal_(weight)
+    elif isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, 0.0, 0.01)
+        nn.init.zeros_(module.bias)
 
 
 class Crnn(nn.Module):
@@ -206,6 +234,7 @@ class Crnn(nn.Module):
         self.dropout = Dropout(dropout)
         self.linear = nn.Linear(2 * n_cells, n_labels)
         self.attention = nn.Linear(2 * n_cells, n_labels)
+        self.apply(initialise)
 
     def logits(self, x: Tensor) -> ClipOutputs:
         """Compute both outputs before the sigmoid.

@@ -9,7 +9,9 @@ from train.networks.crnn import Crnn
 from train.networks.resnet import Network
 
 
-def make_network(config: TrainConfig, n_labels: int) -> Network | Crnn:
+def make_network(
+    config: TrainConfig, n_labels: int, *, n_auxiliary: int = 0
+) -> Network | Crnn:
     """Build the network of a configuration, in the layout that is fastest on a CPU."""
     network: Network | Crnn
     if config.system == "crnn":
@@ -17,5 +19,10 @@ def make_network(config: TrainConfig, n_labels: int) -> Network | Crnn:
             n_labels, n_mels=config.frontend.n_mels, n_filters=config.network.width
         )
     else:
-        network = Network(n_labels, config.network)
+        network = Network(
+            n_labels,
+            config.network,
+            n_mels=config.frontend.n_mels,
+            n_auxiliary=n_auxiliary,
+        )
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

@@ -105,6 +105,79 @@ class SqueezeExcite(nn.Module):
         return maps * gate[:, :, None, None]
 
 
+class Views(nn.Module):
+    """Three views of a segment of relative levels, as channels.
+
+    The report's product (eq. 1) forgets: a sound 20 dB below another of the same segment
+    is scaled down three times over, and nothing tells how loud anything was. Here the
+    product is one view of three: beside it stand the level itself and the row-wise scaled
+    frame, which no other frame can change. All three can be computed from the level alone,
+    since min-max scaling undoes any scale and offset.
+
+    Examples
+    --------
+    >>> level = torch.tensor([[[[0.5, 1.0], [0.0, 0.25]]]])
+    >>> Views()(level)[0, 0]  # the product
+    tensor([[0., 1.],
+            [0., 0.]])
+    """
+
+    def forward(self, level: Tensor) -> Tensor:
+        """Map relative levels (B, 1, T, F) to product, level and shape (B, 3, T, F)."""
+        shape = min_max(level, (3,))
+        product = shape * min_max(level, (2,)) * min_max(level, (2, 3))
+        return torch.cat([product, level, shape], dim=1)
+
+
+def min_max(maps: Tensor, dims: tuple[int, ...]) -> Tensor:
+    """Scale to [0, 1] over some dimensions; what has no range scales to 0."""
+    lowest = maps.amin(dim=dims, keepdim=True)
+    span = maps.amax(dim=dims, keepdim=True) - lowest
+    return (maps - lowest) / span.clamp(min=1e-6)
+
+
+class TemporalUnit(nn.Module):
+    """A residual unit over time alone: narrow, dilated, wide, plus identity.
+
+    The convolutions before it see about a second; a few of these let a frame depend on
+    seconds before and after it, for almost no cost, since frequency is gone.
+
+    Parameters
+    ----------
+    channels : int
+        Of the maps; the dilated convolution has half of them.
+    dilation : int
+        Score frames between the three taps.
+    """
+
+    def __init__(self, channels: int, dilation: int) -> None:
+        super().__init__()
+        narrow = channels // 2
+        self.body = nn.Sequential(
+            nn.BatchNorm2d(channels),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(channels, narrow, 1, bias=False),
+            nn.BatchNorm2d(narrow),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(
+                narrow,
+                narrow,
+                (3, 1),
+                padding=(dilation, 0),
+                dilation=(dilation, 1),
+                bias=False,
+            ),
+            nn.BatchNorm2d(narrow),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(narrow, channels, 1),
+        )
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Map (B, C, H, 1) to the same shape."""
+        output: Tensor = maps + self.body(maps)
+        return output
+
+
 class PointConv2d(nn.Conv2d):
     """A 1x1 convolution with a stride that, in training, first takes every n-th element.
 
@@ -156,12 +229,12 @@ class PreActivationUnit(nn.Module):
         return output
 
 
-def make_stem(width: int, n_pools: int) -> nn.Sequential:
+def make_stem(width: int, n_pools: int, n_inputs: int = 1) -> nn.Sequential:
     """Build the conv layers (section 2.3); of two stages, the first has half the width.
 
     Pooling before the ReLU gives the same maps for a quarter of the ReLU's work.
     """
-    widths = [1, width] if n_pools == 1 else [1, width // 2, width]
+    widths = [n_inputs, width] if n_pools == 1 else [n_inputs, width // 2, width]
     layers: list[nn.Module] = []
     for n_in, n_out in itertools.pairwise(widths):
         layers += [
@@ -198,6 +271,11 @@ class Network(nn.Module):
         K, labels scored.
     config : NetworkConfig
         Widths and what else may differ from the report's network.
+    n_mels : int
+        Mel bands of the segments; needed where `config.band_bias` is set.
+    n_auxiliary : int
+        Kinds of sounds, beside the labels, that the network learns to name while it is
+        trained; what it ships as does not score them.
 
     Raises
     ------
@@ -217,18 +295,51 @@ class Network(nn.Module):
     ((1, 128, 10), (1, 128))
     """
 
-    def __init__(self, n_labels: int, config: NetworkConfig | None = None) -> None:
+    def __init__(
+        self,
+        n_labels: int,
+        config: NetworkConfig | None = None,
+        *,
+        n_mels: int = 128,
+        n_auxiliary: int = 0,
+    ) -> None:
         super().__init__()
         if n_labels < 1:
             raise ValueError(f"n_labels={n_labels} must be at least 1")
         config = config or NetworkConfig()
-        self.stem = make_stem(config.width, config.stem_pools)
+        self.views = Views() if config.views else None
+        self.stem = make_stem(config.width, config.stem_pools, 3 if config.views else 1)
+        self.band_bias = (
+            nn.Parameter(torch.zeros(1, config.width, 1, n_mels >> config.stem_pools))
+            if config.band_bias
+            else None
+        )
         self.mask = SelfMask(config.width) if config.self_mask else None
         self.blocks = make_blocks(config)
         n_deep = config.multiples[-1] * config.width
         self.head = nn.Sequential(nn.BatchNorm2d(n_deep), nn.ReLU(inplace=True))
+        self.context = (
+            nn.Sequential(*(TemporalUnit(n_deep, each) for each in config.context))
+            if config.context
+            else None
+        )
+        self.dropout = nn.Dropout(config.dropout)
         self.linear = nn.Linear(n_deep, n_labels)
+        self.auxiliary = nn.Linear(n_deep, n_auxiliary) if n_auxiliary else None
         self.region_pool = SUBSAMPLING // 2**config.stem_pools
+
+    def features(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Compute what the last layer sees (B, T / 8, C), and the mask's logits."""
+        maps = self.stem(x if self.views is None else self.views(x))
+        if self.band_bias is not None:
+            maps = maps + self.band_bias
+        mask = None if self.mask is None else self.mask(maps)
+        if mask is not None:
+            maps = maps * torch.sigmoid(mask)
+        deep = self.head(self.blocks(maps))
+        if self.context is not None:
+            deep = functional.relu(self.context(deep.mean(dim=3, keepdim=True)))
+        return self.dropout(deep.mean(dim=3).transpose(1, 2)), mask
 
     def logits(self, x: Tensor) -> Outputs:
         """Compute both outputs before the sigmoid.
@@ -236,7 +347,7 @@ class Network(nn.Module):
         Parameters
         ----------
         x : float32 (B, 1, T, n_mels)
-            Normalised segments, time first; T a multiple of 8.
+            Scaled segments, time first; T a multiple of 8.
 
         Returns
         -------
@@ -244,12 +355,18 @@ class Network(nn.Module):
             Logits of scores (B, T / 8, K) and of region (B, T / 8). Without a self-mask,
             the region is where any label scores.
         """
-        maps = self.stem(x)
-        mask = None if self.mask is None else self.mask(maps)
-        if mask is not None:
-            maps = maps * torch.sigmoid(mask)
-        deep = self.head(self.blocks(maps))
-        scores = self.linear(deep.mean(dim=3).transpose(1, 2))
+        deep, mask = self.features(x)
+        return self._outputs(deep, mask)
+
+    def all_logits(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Compute logits of scores and region, and of the auxiliary kinds (B, T / 8, A)."""
+        deep, mask = self.features(x)
+        scores, region = self._outputs(deep, mask)
+        auxiliary = scores[..., :0] if self.auxiliary is None else self.auxiliary(deep)
+        return scores, region, auxiliary
+
+    def _outputs(self, deep: Tensor, mask: Tensor | None) -> Outputs:
+        scores = self.linear(deep)
         if mask is None:
             return Outputs(scores, scores.amax(dim=2))
         region = functional.max_pool1d(mask.amax(dim=(1, 3)), self.region_pool)

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from sounds import RATE, scene, silence
 
 from streamsed.detector import Detector
 from streamsed.pipeline.trace import Trace
 from streamsed.recordings.detection import Detection, Recording
+from streamsed.recordings.picture import Picture, seconds_of
 from streamsed.recordings.plot import plot_detection
 
 pytest.importorskip("matplotlib")
@@ -18,12 +20,12 @@ pytest.importorskip("matplotlib")
 def draw(model):
     """Detect in samples and draw it."""
 
-    def work(path, samples, name="a.wav"):
-        trace = Trace(keep_frames=True)
+    def work(path, samples, name="a.wav", picture=None, **kept):
+        trace = Trace(keep_frames=True, **kept)
         events = sorted(Detector(model).events([samples], observer=trace))
         recording = Recording(Path(name), name)
         plot_detection(
-            path, Detection(recording, events, len(samples), trace), model.info
+            path, Detection(recording, events, len(samples), trace), model.info, picture
         )
         return events
 
@@ -91,3 +93,75 @@ def test_a_picture_that_cannot_be_written_leaves_nothing(draw, tmp_path):
     with pytest.raises(NotADirectoryError, match=r"must be in a folder, and .*file is"):
         draw(tmp_path / "file" / "a.png", scene(1))
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_part_is_what_it_would_be_of_all_of_it(draw, tmp_path):
+    samples = scene(20)
+    part = Picture(8.0, 12.0)
+    draw(tmp_path / "all.png", samples, picture=part)
+    # The trace need not have kept more than the part: 3448 samples are 8 frames.
+    first, last = int(8 * RATE / 3448) * 8, -int(-12 * RATE // 3448) * 8
+    draw(
+        tmp_path / "kept.png",
+        samples,
+        picture=part,
+        first_frame=first,
+        last_frame=last,
+    )
+    whole, kept = pixels_of(tmp_path / "all.png"), pixels_of(tmp_path / "kept.png")
+    np.testing.assert_array_equal(whole, kept)
+    draw(tmp_path / "other.png", samples, picture=Picture(4.0, 8.0))
+    assert not np.array_equal(pixels_of(tmp_path / "other.png"), whole)
+
+
+def test_the_dark_theme_is_dark(draw, tmp_path):
+    light, dark = tmp_path / "light.png", tmp_path / "dark.png"
+    draw(light, silence(2))
+    draw(dark, silence(2), picture=Picture(theme="dark"))
+    assert (pixels_of(light)[0, 0] == 1).all()
+    assert (pixels_of(dark)[0, 0] < 0.2).all()
+    n_white = [(pixels_of(path) > 0.95).all(-1).mean() for path in (light, dark)]
+    assert n_white[0] > 0.3
+    assert n_white[1] < 0.01
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"theme": "pink"}, "--theme=pink must be light or dark"),
+        ({"start": -1.0}, "--from=-1 must be at least 0"),
+        ({"start": 5.0, "stop": 5.0}, "--to=5 must be later than --from=5"),
+        ({"start": 1.0, "stop": 7200.0}, "at most 3600 s, and would draw 7199 s"),
+    ],
+)
+def test_a_picture_that_makes_no_sense_is_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Picture(**settings)
+
+
+def test_a_part_after_the_end_is_refused(draw, tmp_path):
+    with pytest.raises(ValueError, match=r"--from=9 must be before the end of a\.wav"):
+        draw(tmp_path / "a.png", scene(3), picture=Picture(9.0))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["", "1:2:3:4", "soon", "-1", "1:-2", "nan", "inf"])
+def test_what_is_no_moment_is_refused(text):
+    with pytest.raises(ValueError, match=r"--from=.* must be a moment such as"):
+        seconds_of(text, "--from")
+
+
+def test_the_command_draws_a_part_of_a_recording_too_long_to_draw(streamsed, tmp_path):
+    path, picture = tmp_path / "long.wav", tmp_path / "new" / "part.png"
+    with soundfile.SoundFile(path, "w", 8000, 1) as sound:
+        for _ in range(62):
+            sound.write(np.zeros(60 * 8000, np.float32))
+    whole = streamsed("file", path, "--plot", picture)
+    assert whole.returncode == 2
+    assert "choose a part with --from and --to" in whole.stderr
+    part = streamsed(
+        *("file", path, "--plot", picture, "--from", "1:01:00", "--to", "1:01:10"),
+        *("--theme", "dark"),
+    )
+    assert (part.returncode, part.stderr) == (0, "")
+    assert (pixels_of(picture)[0, 0] < 0.2).all()

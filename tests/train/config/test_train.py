@@ -58,12 +58,12 @@ def test_assignments_go_over_a_preset_table_by_table():
     before = load_preset("default")
     config = load_preset(
         "default",
-        ["network.self_mask=false", "mixing.gain=[-30, 0]", "alpha=0", "minutes=1"],
+        ["network.self_mask=false", "scenes.gain=[-30, 0]", "alpha=0", "minutes=1"],
     )
     assert config.network.self_mask is False
     assert config.network.width == before.network.width == 32
-    assert config.mixing.gain == (-30, 0)
-    assert config.mixing.empty == before.mixing.empty == 0.25
+    assert config.scenes.gain == (-30, 0)
+    assert config.scenes.duration == before.scenes.duration == 40.0
     assert (config.alpha, config.minutes) == (0, 1)
 
 

@@ -214,6 +214,14 @@ def test_an_example_holds_the_clip_and_its_truth(dataset, clips):
     assert flags == [(True, True), (False, True), (False, False)]
 
 
+def test_rounded_down_a_short_event_may_have_no_frame():
+    events = [Event("Dog", 0.1, 0.15, 1.0), Event("Cat", 0.15, 0.39, 1.0)]
+    nearest = score_targets(events, ("Cat", "Dog"), 5, 0.08)
+    assert nearest.T.tolist() == [[0, 0, 1, 1, 1], [0, 1, 0, 0, 0]]
+    down = score_targets(events, ("Cat", "Dog"), 5, 0.08, rounding="down")
+    assert down.T.tolist() == [[0, 1, 1, 1, 0], [0, 0, 0, 0, 0]]
+
+
 def test_labels_are_counted_over_the_clips_that_are_there(dataset):
     assert dataset.count_labels() == [2, 2, 0]
 

@@ -1,5 +1,6 @@
 """Clips made ready: what a batch holds, what is counted, what a scaling is fitted to."""
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -93,6 +94,45 @@ def test_the_baselines_scaling_is_fitted_to_all_three_training_sets(load, tmp_pa
     assert len(frames) == len(SYNTHETIC) + len(WEAK) + len(UNLABELLED)
     assert clips.scaling == Standardize.fit(frames, top_db=SMALL.top_db)
     assert isinstance(load(REPORT).scaling, Triple)
+
+
+def test_held_out_clips_are_measured_on_never_learnt_from_nor_fitted_to(
+    load, monkeypatch
+):
+    config = dataclasses.replace(BASELINE, held_out=0.3)
+    clips = load(config)
+    held = set(clips.held_out.strong.names)
+    assert len(held) == 1  # of four
+    assert clips.held_out.weak_segments.shape == (1, 64, 32)  # of three
+    batches = drawn(clips, 6, config, monkeypatch)
+    seen = {name for batch in batches for name in batch["name"]}
+    assert seen & SYNTHETIC.keys() == SYNTHETIC.keys() - held
+    assert seen >= set(UNLABELLED)
+    (missing,) = WEAK.keys() - seen
+    tags = [label in WEAK[missing] for label in clips.labels]
+    assert clips.held_out.weak_tags.tolist() == [tags]
+    reference = dict(zip(held, clips.held_out.strong.reference, strict=True))
+    assert reference == {name: SYNTHETIC[name] for name in held}
+    parts = [part for part, _ in clips.training._parts]
+    frames = [part.features.read(name) for part in parts for name in part.names]
+    assert len(frames) == 3 + 2 + 5
+    assert clips.scaling == Standardize.fit(frames, top_db=SMALL.top_db)
+    assert load(BASELINE).held_out is None
+
+
+def test_targets_are_rounded_as_the_settings_say(load, monkeypatch):
+    for rounding, first in (("nearest", 1), ("down", 0)):
+        config = dataclasses.replace(REPORT, target_rounding=rounding)
+        clips = load(config)
+        (part, _), *_ = clips.training._parts
+        target = part[part.names.index("s2.wav")]["y"]  # Dog from 0 s to 0.5 s
+        assert target[:, 1].tolist() == [1, 1, 1, 1, 1, 1, 0, 0]  # 0.5 is frame 6.25
+        target = part[part.names.index("s1.wav")][
+            "y"
+        ]  # 0.1 s is frame 1.25, 0.2 is 2.5
+        assert target[1, 1] == 1
+        target = part[part.names.index("s0.wav")]["y"]  # 0.3 s is frame 3.75
+        assert target[3, 1] == first
 
 
 def test_clips_of_a_list_keep_their_names_and_lengths(load, root):

@@ -16,6 +16,7 @@ from streamsed.pipeline.frontend import normalize
 from train.datasets.clip_features import log_mel
 from train.datasets.scaling import (
     SCALINGS,
+    Relative,
     Single,
     Standardize,
     Triple,
@@ -36,13 +37,14 @@ def each_scaling(top_db=80.0):
     return [fit_scaling(name, clips, top_db=top_db) for name in SCALINGS]
 
 
-def test_there_are_three_by_name():
+def test_there_are_four_by_name():
     assert [type(scaling) for scaling in each_scaling()] == [
         Triple,
         Single,
+        Relative,
         Standardize,
     ]
-    assert list(SCALINGS) == ["triple", "single", "standardize"]
+    assert list(SCALINGS) == ["triple", "single", "relative", "standardize"]
 
 
 def test_triple_is_the_runtimes():
@@ -177,7 +179,7 @@ def test_the_front_end_gives_the_baselines_864_frames_of_64_bands():
 def test_the_front_end_computes_the_baselines_bands_as_its_slow_twin_does():
     samples = scene(1.0)
     settings = BASELINE.to_dict()
-    for name in ("top_db", "segment_frames", "subsampling"):
+    for name in ("top_db", "segment_frames", "subsampling", "scaling"):
         del settings[name]
     expected = reference.log_mel(samples, **settings)
     frames = log_mel(samples, BASELINE)[: len(expected)]

@@ -262,6 +262,29 @@ def test_ablations_are_left_out_one_by_one(data, tmp_path, monkeypatch):
             assert outcome.connected == outcome.both > 0.95
 
 
+def test_variations_change_what_they_say_and_nothing_else():
+    """The name of a row, held to the settings that its run gets."""
+    common = ("network.width=16", "steps=3")
+    plain = load_preset(table1.WEAKER, common).to_dict()
+    changed = {
+        "report": {},
+        "alpha_0.1": {"alpha": 0.1},
+        "alpha_0": {"alpha": 0.0},
+        "no_mask": {"network": plain["network"] | {"self_mask": False}},
+        "no_excitation": {"network": plain["network"] | {"squeeze_excite": False}},
+        "single_scaling": {"scaling": "single"},
+        "no_average": {"evaluate_average": False},
+        "doubling": {
+            "network": plain["network"] | {"width": 8, "multiples": (2, 4, 8, 16)}
+        },
+    }
+    assert changed.keys() == ablations.VARIATIONS.keys() - {"baseline"}
+    for name, changes in changed.items():
+        variation = ablations.VARIATIONS[name]
+        config = load_preset(variation.preset, variation.over(common))
+        assert config.to_dict() == plain | changes, name
+
+
 def test_ablations_average_over_seeds_with_their_spread():
     outcomes = {
         "report": [ablations.Outcome(0.1, 0.2, 0.3, 0.4)] * 2

@@ -52,6 +52,33 @@ def test_the_published_widths_have_the_size_of_the_baseline():
     assert parts["linear"] == parts["attention"] == 10 * (128 + 1)
 
 
+def test_weights_begin_as_the_baselines_do():
+    torch.manual_seed(0)
+    crnn = Crnn(10)
+    convolutions = [m for m in crnn.modules() if isinstance(m, nn.Conv2d)]
+    for conv in (c for c in convolutions if c.kernel_size == (3, 3)):
+        n_in, n_out = 9 * conv.in_channels, 9 * conv.out_channels
+        bound = math.sqrt(2) * math.sqrt(6 / (n_in + n_out))  # Glorot's, gain sqrt(2)
+        assert conv.weight.abs().max().item() == pytest.approx(bound, rel=0.02)
+        assert conv.weight.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.1)
+        assert conv.bias is None
+    linear = [c for c in convolutions if c.kernel_size == (1, 1)]
+    for layer in (*linear, crnn.linear, crnn.attention):
+        assert layer.weight.std().item() == pytest.approx(0.01, rel=0.1)
+        assert not layer.bias.any()
+    for norm in (m for m in crnn.modules() if isinstance(m, nn.BatchNorm2d)):
+        assert norm.eps == 1e-3
+        assert norm.weight.mean().item() == pytest.approx(1.0, abs=0.01)
+        assert norm.weight.std().item() == pytest.approx(0.02, rel=0.4)
+        assert not norm.bias.any()
+    for name, weight in crnn.recurrence.named_parameters():
+        if weight.dim() > 1:  # 192 rows, as many columns as it has inputs
+            product = weight.T @ weight
+            torch.testing.assert_close(
+                product, torch.eye(len(product)), atol=1e-5, rtol=0, msg=name
+            )
+
+
 def test_a_gated_linear_unit_is_a_linear_layer_times_the_sigmoid_of_its_input():
     unit = GatedLinear(3)
     maps = torch.randn(2, 3, 4, 5)
@@ -125,6 +152,10 @@ def test_logits_are_the_outputs_before_the_sigmoid():
 
 def test_the_recurrence_hears_both_past_and_future():
     crnn = small_crnn().eval()
+    for (
+        weight
+    ) in crnn.parameters():  # as trained: the first weights hardly say anything
+        nn.init.normal_(weight, 0.0, 0.3)
     x = torch.randn(1, 1, 128, 64)
     louder = x.clone()
     louder[:, :, 64:72] += 3.0

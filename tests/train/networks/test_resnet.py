@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from train.config.network import NetworkConfig
+from train.config.preset import load_preset
 from train.networks.resnet import Network, PointConv2d
 
 TWICE = {"stem_pools": 2, "strides": ((1, 1), (1, 1), (2, 2), (1, 2))}
@@ -173,3 +174,34 @@ def test_narrow_networks_train(width):
     scores, region = network(segments)
     (scores.mean() + region.mean()).backward()
     assert all(weight.grad.isfinite().all() for weight in network.parameters())
+
+
+def multiplications(network):
+    """Count those of the convolutions for ten seconds."""
+    counted = []
+
+    def count(conv, _, output):
+        counted.append(output.numel() * conv.weight[0].numel())
+
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_hook(count)
+    with torch.no_grad():
+        network(torch.zeros(1, 1, 128, 128))
+    return 8 * sum(counted)
+
+
+def test_the_other_reading_doubles_every_block_at_equal_cost():
+    report, doubling = (
+        Network(10, load_preset(name).network).eval()
+        for name in ("nec_alpha_0.01", "nec_doubling")
+    )
+    shortcuts = [len(list(b[0].shortcut.parameters())) > 0 for b in doubling.blocks]
+    assert shortcuts == [True] * 4
+    assert [len(list(b[0].shortcut.parameters())) > 0 for b in report.blocks] == [
+        False,
+        True,
+        True,
+        True,
+    ]
+    assert multiplications(doubling) == pytest.approx(multiplications(report), rel=0.02)

@@ -1,0 +1,251 @@
+"""Do the tests notice? `python -m scripts.mutants --out FILE [--sample N] [TARGET ...]`.
+
+Every target is a module and the tests that guard it. Each of its mutants (see
+`scripts.mutate`) is run in a forked process, which finds the changed source in the place of
+the file; the first test that fails has noticed. Results are appended to FILE, a line of
+JSON each, and what is there is not run again. docs/mutation.md has what came of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import pybind11
+import pytest
+import torch  # noqa: F401
+
+from scripts.build import compile_commands
+from scripts.mutate import Mutant, cpp_mutants, python_mutants
+
+ROOT = Path(__file__).parent.parent
+OBJECTS = ROOT / "build" / "mutants"
+TIMEOUT = 300.0
+"""Seconds after which a mutant that runs on and on has been noticed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A source file and the tests that must notice a change of it."""
+
+    path: str
+    tests: tuple[str, ...]
+
+    @property
+    def module(self) -> str:
+        """What Python calls it; the C++ core is one module."""
+        if self.path.endswith(".cpp"):
+            return "streamsed._core"
+        return self.path.removesuffix(".py").replace("/", ".")
+
+    def mutants(self) -> list[Mutant]:
+        """List every mutant, by line."""
+        source = (ROOT / self.path).read_text(encoding="utf-8")
+        make = cpp_mutants if self.path.endswith(".cpp") else python_mutants
+        return sorted(make(source), key=lambda mutant: (mutant.line, mutant.change))
+
+
+TARGETS = {
+    "losses": Target(
+        "train/fit/losses.py",
+        ("tests/train/fit/test_numpy_losses.py", "tests/train/fit/test_losses.py"),
+    ),
+    "network": Target(
+        "train/networks/resnet.py",
+        (
+            "tests/train/networks/test_numpy_twin.py",
+            "tests/train/networks/test_views.py",
+            "tests/train/networks/test_resnet.py",
+        ),
+    ),
+    "ensemble": Target(
+        "train/networks/ensemble.py", ("tests/train/networks/test_ensemble.py",)
+    ),
+    "clip_sets": Target(
+        "train/datasets/data_module.py", ("tests/train/datasets/test_data_module.py",)
+    ),
+    "clips": Target(
+        "train/datasets/clips.py",
+        (
+            "tests/train/datasets/test_data_module.py",
+            "tests/train/datasets/test_clips.py",
+        ),
+    ),
+    "counts": Target(
+        "train/metrics/f1.py",
+        ("tests/train/metrics/test_f1.py", "tests/train/metrics/test_criteria.py"),
+    ),
+    "psds": Target("train/metrics/psds.py", ("tests/train/metrics/test_psds.py",)),
+    "stitcher": Target(
+        "streamsed/pipeline/stitcher.py", ("tests/streamsed/pipeline/test_stitcher.py",)
+    ),
+    "tracker": Target(
+        "streamsed/pipeline/tracker.py", ("tests/streamsed/pipeline/test_tracker.py",)
+    ),
+    "lifecycle": Target(
+        "streamsed/pipeline/lifecycle.py",
+        ("tests/streamsed/pipeline/test_lifecycle.py",),
+    ),
+    "gap_filter": Target("csrc/gap_filter.cpp", ("tests/core/test_gap_filter.py",)),
+    "held_out": Target(
+        "train/evaluation/held_out_score.py",
+        ("tests/train/evaluation/test_held_out_score.py",),
+    ),
+}
+
+
+class _Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds one module in a changed text."""
+
+    def __init__(self, name: str, path: Path, source: str) -> None:
+        self.name, self.path, self.source = name, path, source
+
+    def find_spec(
+        self, name: str, _path: object = None, _target: object = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if name != self.name:
+            return None
+        return importlib.util.spec_from_file_location(name, self.path, loader=self)
+
+    def exec_module(self, module: ModuleType) -> None:
+        exec(compile(self.source, self.path, "exec"), module.__dict__)  # noqa: S102
+
+
+class _Extension(importlib.abc.MetaPathFinder):
+    """Finds the C++ core in a library of its own."""
+
+    def __init__(self, library: Path) -> None:
+        self.library = library
+
+    def find_spec(
+        self, name: str, _path: object = None, _target: object = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if name != "streamsed._core":
+            return None
+        return importlib.util.spec_from_file_location(name, self.library)
+
+
+def is_noticed(target: Target, mutant: Mutant | None) -> bool:
+    """Run the tests of a target on a mutant of it, or as it is, in a process of its own."""
+    finder: importlib.abc.MetaPathFinder | None = None
+    if target.path.endswith(".cpp"):
+        library = build_core(mutant)
+        if library is None:
+            return True  # the compiler has noticed
+        finder = _Extension(library)
+    elif mutant is not None:
+        finder = _Changed(target.module, ROOT / target.path, mutant.source)
+    child = os.fork()
+    if child == 0:
+        _run_tests(target.tests, finder)
+    return _await(child) != 0
+
+
+def _run_tests(
+    tests: Sequence[str], finder: importlib.abc.MetaPathFinder | None
+) -> None:
+    """Run tests in this process, which ends with them."""
+    code = 1
+    try:
+        quiet = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(quiet, 1)
+        os.dup2(quiet, 2)
+        if finder is not None:
+            sys.meta_path.insert(0, finder)
+        code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests])
+    finally:
+        os._exit(int(code))
+
+
+def _await(child: int) -> int:
+    """Wait for a process, not longer than TIMEOUT."""
+    end = time.monotonic() + TIMEOUT
+    while time.monotonic() < end:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return status
+        time.sleep(0.02)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return 1
+
+
+def build_core(mutant: Mutant | None) -> Path | None:
+    """Compile the core with a mutant of its gap filter; None where it is no program."""
+    objects = OBJECTS / "objects"
+    objects.mkdir(parents=True, exist_ok=True)
+    includes = [Path(sysconfig.get_path("include")), Path(pybind11.get_include())]
+    commands = compile_commands(objects, includes)
+    for path, command in commands.items():
+        if not path.is_file():
+            subprocess.run([*command, "-c", "-o", str(path)], cwd=ROOT, check=True)
+    library = OBJECTS / f"_core{sysconfig.get_config_var('EXT_SUFFIX')}"
+    built = {path.stem: path for path in commands}
+    if mutant is not None:
+        source = OBJECTS / "gap_filter.cpp"
+        source.write_text(mutant.source, encoding="utf-8")
+        built["gap_filter"] = OBJECTS / "gap_filter.o"
+        command = [
+            *(
+                part
+                for part in commands[objects / "gap_filter.o"]
+                if part[-4:] != ".cpp"
+            ),
+            *("-Icsrc", str(source), "-c", "-o", str(built["gap_filter"])),
+        ]
+        if subprocess.run(
+            command, cwd=ROOT, capture_output=True, check=False
+        ).returncode:
+            return None
+    link = ["g++", "-shared", *map(str, built.values()), "-o", str(library)]
+    subprocess.run(link, cwd=ROOT, check=True)
+    return library
+
+
+def main() -> None:
+    """Run what is asked for and print what survived."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("targets", nargs="*", choices=[*TARGETS, []])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--sample", type=int, default=0, help="of each target; 0: all")
+    arguments = parser.parse_args()
+    done = set()
+    if arguments.out.is_file():
+        for line in arguments.out.read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            done.add((row["target"], row["line"], row["change"]))
+    for name in arguments.targets or TARGETS:
+        target = TARGETS[name]
+        mutants = target.mutants()
+        if arguments.sample and arguments.sample < len(mutants):
+            mutants = random.Random(0).sample(mutants, arguments.sample)
+        if is_noticed(target, None):
+            sys.exit(f"{name}: its tests must pass before it is changed, and fail")
+        for mutant in mutants:
+            key = (name, mutant.line, mutant.change)
+            if key in done:
+                continue
+            noticed = is_noticed(target, mutant)
+            row = {"target": name, "line": mutant.line, "change": mutant.change}
+            with arguments.out.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({**row, "noticed": noticed}) + "\n")
+            if not noticed:
+                print(f"{target.path}:{mutant.line}: {mutant.change}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""`streamsed corpus`, with `export` and `search` under it."""

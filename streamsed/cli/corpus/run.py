@@ -1,0 +1,166 @@
+"""`streamsed corpus INPUT... -o OUT`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streamsed.cli.corpus.extra import need_extra
+from streamsed.cli.options import (
+    ConfirmOption,
+    IgnoreOption,
+    LabelOption,
+    MinDurationOption,
+    MinGapOption,
+    ModelOption,
+    OffsetThresholdOption,
+    PrecisionOption,
+    SensitivityOption,
+    SettleOption,
+    Sha256Option,
+    SmoothingOption,
+    StepOption,
+    ThresholdOption,
+    TrustOption,
+    detection_settings,
+    engine_settings,
+)
+
+
+def run(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Files, folders, patterns, lists (.txt, .csv, .parquet) or URLs.",
+            show_default=False,
+        ),
+    ],
+    *,
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="OUT", help="Folder for the tables."),
+    ],
+    shard: Annotated[
+        str, typer.Option(metavar="I/N", help="Do the I-th of N parts of the files.")
+    ] = "1/1",
+    engine: Annotated[
+        str, typer.Option(metavar="local|ray", help="Processes here, or a Ray cluster.")
+    ] = "local",
+    ray_address: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Of the cluster; local starts one.")
+    ] = "local",
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", help="Processes. [default: one per core]")
+    ] = None,
+    model: ModelOption = "default",
+    model_sha256: Sha256Option = None,
+    trust_model: TrustOption = False,
+    inference: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|openvino|onnx|torchscript", help="What runs the network."
+        ),
+    ] = "auto",
+    precision: PrecisionOption = "auto",
+    device: Annotated[
+        str, typer.Option(metavar="cpu|cuda", help="Where the network runs.")
+    ] = "cpu",
+    step: StepOption = None,
+    settle: SettleOption = None,
+    sensitivity: SensitivityOption = "normal",
+    threshold: ThresholdOption = None,
+    offset_threshold: OffsetThresholdOption = None,
+    smoothing: SmoothingOption = None,
+    min_gap: MinGapOption = None,
+    min_duration: MinDurationOption = None,
+    confirm: ConfirmOption = 0.0,
+    label: LabelOption = None,
+    ignore: IgnoreOption = None,
+    scores: Annotated[
+        bool, typer.Option("--scores", help="Write frame scores too, in 16 bits.")
+    ] = False,
+    timeout: Annotated[
+        float, typer.Option(metavar="S", help="Give up on a file after this long.")
+    ] = 300.0,
+    memory: Annotated[
+        int, typer.Option(metavar="MB", help="End a worker that takes more.")
+    ] = 4096,
+    piece: Annotated[
+        float, typer.Option(metavar="S", help="Cut longer recordings into pieces of S.")
+    ] = 1200.0,
+    part_every: Annotated[
+        float, typer.Option(metavar="S", help="Write what is done every S seconds.")
+    ] = 60.0,
+    staging: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="For copies of remote files. [default: in OUT]"
+        ),
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Do files again that failed before.")
+    ] = False,
+    relist: Annotated[
+        bool, typer.Option("--relist", help="List the inputs again; do what is new.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Do 1 % and say what all of it takes.")
+    ] = False,
+) -> int:
+    """Detect in any number of recordings; the same command goes on after any end.
+
+    Exit code 0: all files done. 1: some failed (see OUT/files). 2: none done, or it cannot
+    go on. 130: interrupted; what was done by then is written.
+    """
+    need_extra()
+    from streamsed.corpus.files.shards import Shard
+    from streamsed.corpus.pool import Limits
+    from streamsed.corpus.run import CorpusRun
+
+    if engine not in ("local", "ray"):
+        raise ValueError(f"--engine={engine} must be local or ray")
+    for name, value in (
+        ("--timeout", timeout),
+        ("--memory", memory),
+        ("--part-every", part_every),
+    ):
+        if not value > 0:
+            raise ValueError(f"{name}={value} must be positive")
+    job = CorpusRun(
+        out=output,
+        shard=Shard.parse(shard),
+        model=model,
+        sha256=model_sha256,
+        engine=engine_settings(inference, precision, 1, device, trust=trust_model),
+        step=step,
+        settle=settle,
+        detection=detection_settings(
+            sensitivity=sensitivity,
+            threshold=threshold,
+            offset_threshold=offset_threshold,
+            smoothing=smoothing,
+            min_gap=min_gap,
+            min_duration=min_duration,
+            confirm=confirm,
+            label=label,
+            ignore=ignore,
+        ),
+        scores=scores,
+        workers=workers,
+        limits=Limits(time=timeout, memory=memory << 20),
+        piece=piece,
+        flush_every=part_every,
+        staging=staging,
+        retry_failed=retry_failed,
+        relist=relist,
+        ray=ray_address if engine == "ray" else None,
+    )
+    if not dry_run:
+        return job.run(inputs)
+    forecast = job.predict(inputs)
+    lines = forecast.lines(job.n_workers) if forecast else ["all files are done"]
+    print("\n".join(lines))
+    return 0

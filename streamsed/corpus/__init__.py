@@ -1,0 +1,1 @@
+"""Corpora of any size: many recordings in, tables out, whatever happens on the way."""

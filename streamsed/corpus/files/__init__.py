@@ -1,0 +1,1 @@
+"""Which files make up a corpus, and where they lie."""

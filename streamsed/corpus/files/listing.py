@@ -1,0 +1,248 @@
+"""Which files make up a corpus: inputs to `OUT/manifest.parquet`, apart from the work.
+
+An input is a file, a folder (with all below it), a pattern, a list of URIs (.txt with one
+on each line, .csv or .parquet with a column `uri`), or any of the first three as a URL.
+"""
+
+from __future__ import annotations
+
+import csv
+import glob
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from streamsed.audio.decode import SUFFIXES
+from streamsed.corpus.files.shards import Shard
+from streamsed.corpus.files.storage import etag_of, filesystem, is_url, stat, uri_of
+from streamsed.corpus.tables.parts import key_of, write_table
+
+FILE = "manifest.parquet"
+LISTS = (".txt", ".csv", ".parquet")
+SCHEMA = pa.schema([("uri", pa.string()), ("size", pa.int64()), ("etag", pa.string())])
+
+_AT_ONCE = 32  # files that are asked for their size at the same time
+_URI_COLUMNS = ("uri", "url", "path", "filename", "file")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A file of a corpus.
+
+    Parameters
+    ----------
+    uri : str
+        Where it is: an absolute path or a URL.
+    size : int
+        Bytes; -1 where that could not be found out.
+    etag : str
+        Its state: of a local file the time of its last change.
+    """
+
+    uri: str
+    size: int
+    etag: str
+
+    @property
+    def key(self) -> bytes:
+        """What identifies the file in this state."""
+        return key_of(self.uri, self.size, self.etag)
+
+
+def list_inputs(
+    inputs: Sequence[str], *, on_error: Callable[[str], None]
+) -> Iterator[Listed]:
+    """Give the files that inputs stand for, each once.
+
+    Parameters
+    ----------
+    inputs : sequence of str
+        See the module.
+    on_error : callable
+        Is told of folders that cannot be listed.
+
+    Raises
+    ------
+    ValueError, OSError
+        An input gives nothing; the message names it.
+    """
+    seen = set()
+    for text in inputs:
+        n_found = 0
+        for listed in _of(text, on_error):
+            n_found += 1
+            if listed.uri not in seen:
+                seen.add(listed.uri)
+                yield listed
+        if not n_found:
+            raise ValueError(
+                f"{text} must hold audio files ({', '.join(sorted(SUFFIXES))}), and holds "
+                "none"
+            )
+
+
+def write_manifest(folder: Path, inputs: Sequence[str], files: list[Listed]) -> None:
+    """Write the listing, sorted by URI, with the inputs that it was made from."""
+    rows = sorted(files, key=lambda listed: listed.uri)
+    table = pa.table(
+        [
+            [listed.uri for listed in rows],
+            [listed.size for listed in rows],
+            [listed.etag for listed in rows],
+        ],
+        schema=SCHEMA.with_metadata({"inputs": json.dumps(list(inputs))}),
+    )
+    write_table(table, folder / FILE)
+
+
+def manifest_inputs(folder: Path) -> list[str] | None:
+    """Return the inputs that the manifest was made from, None where there is none."""
+    if not (folder / FILE).exists():
+        return None
+    metadata = pq.read_schema(folder / FILE).metadata or {}
+    return list(json.loads(metadata.get(b"inputs", b"[]")))
+
+
+def read_manifest(folder: Path, shard: Shard) -> Iterator[Listed]:
+    """Give the files of a shard, in the order of the manifest."""
+    with pq.ParquetFile(folder / FILE) as manifest:
+        for batch in manifest.iter_batches(columns=SCHEMA.names):
+            for row in batch.to_pylist():
+                if shard.holds(row["uri"]):
+                    yield Listed(**row)
+
+
+def _of(text: str, on_error: Callable[[str], None]) -> Iterator[Listed]:
+    """List one input."""
+    if is_url(text):
+        yield from _remote(text)
+        return
+    path = Path(text.removeprefix("file://"))
+    if path.is_dir():
+        yield from _folder(path, on_error)
+    elif path.suffix.lower() in LISTS and path.is_file():
+        yield from _with_states(_entries(path))
+    elif os.path.lexists(path):
+        yield from _with_states(iter([{"uri": str(path)}]))
+    elif glob.has_magic(text):
+        for found in sorted(glob.iglob(text, recursive=True)):  # noqa: PTH207
+            if Path(found).is_dir():
+                yield from _folder(Path(found), on_error)
+            elif _is_audio(found):
+                yield from _with_states(iter([{"uri": found}]))
+    else:
+        raise FileNotFoundError(
+            f"{text} must be a file, folder, pattern, list (.txt, .csv, .parquet) or URL, "
+            "and does not exist"
+        )
+
+
+def _folder(folder: Path, on_error: Callable[[str], None]) -> Iterator[Listed]:
+    """List the audio files in a folder and below; hidden ones are not taken."""
+    waiting = [os.fspath(folder)]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                found = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            on_error(f"{error.filename} cannot be listed ({error.strerror})")
+            continue
+        for entry in found:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(entry.path)
+            elif _is_audio(entry.name) and (entry.is_file() or entry.is_symlink()):
+                uri = uri_of(Path(entry.path))
+                yield Listed(uri, *stat(uri))  # also of links to nothing: they fail
+
+
+def _remote(url: str) -> Iterator[Listed]:
+    """List what a URL stands for: one file, a pattern, or all below a prefix."""
+    files = filesystem(url)
+    root = files._strip_protocol(url)
+    try:
+        if glob.has_magic(root):
+            found = files.glob(root, detail=True)
+            yield from _audio_of(files, found)
+        elif Path(root).suffix.lower() in SUFFIXES:
+            yield from _audio_of(files, {root: files.info(root)})
+        else:
+            for _, _, found in files.walk(root, detail=True, on_error="raise"):
+                yield from _audio_of(
+                    files, {info["name"]: info for info in found.values()}
+                )
+    except Exception as error:
+        if isinstance(error, FileNotFoundError):
+            raise FileNotFoundError(f"{url} does not exist") from error
+        raise ValueError(
+            f"{url} must be reachable, and is not ({str(error) or type(error).__name__})"
+        ) from error
+
+
+def _audio_of(files: Any, found: dict[str, dict[str, Any]]) -> Iterator[Listed]:
+    for name, info in found.items():
+        if info.get("type", "file") == "file" and _is_audio(name):
+            uri = files.unstrip_protocol(name)
+            yield Listed(uri, int(info.get("size") or 0), etag_of(info))
+
+
+def _is_audio(name: str) -> bool:
+    plain = name.partition("?")[0]
+    return os.path.splitext(plain)[1].lower() in SUFFIXES  # noqa: PTH122 - URLs too
+
+
+def _entries(path: Path) -> Iterator[dict[str, Any]]:
+    """Read a list of files: `uri`, and `size` and `etag` where the list has them."""
+    if path.suffix.lower() == ".parquet":
+        with pq.ParquetFile(path) as table:
+            names = table.schema_arrow.names
+            column = _uri_column(path, names)
+            wanted = [column, *{"size", "etag"}.intersection(names)]
+            for batch in table.iter_batches(columns=wanted):
+                for row in batch.to_pylist():
+                    yield {**row, "uri": row[column]}
+        return
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
+        if path.suffix.lower() == ".csv":
+            table = csv.DictReader(lines)
+            column = _uri_column(path, table.fieldnames or [])
+            for row in table:
+                yield {**row, "uri": row[column]}
+        else:
+            for line in lines:
+                if (entry := line.strip()) and not entry.startswith("#"):
+                    yield {"uri": entry}
+
+
+def _uri_column(path: Path, names: Sequence[str]) -> str:
+    for name in _URI_COLUMNS:
+        if name in names:
+            return name
+    raise ValueError(
+        f"{path} must have a column uri (or {', '.join(_URI_COLUMNS[1:])}), and has "
+        f"{', '.join(names) or 'none'}"
+    )
+
+
+def _with_states(entries: Iterator[dict[str, Any]]) -> Iterator[Listed]:
+    """Add the size and etag of files that come without, many at a time."""
+
+    def listed(entry: dict[str, Any]) -> Listed:
+        uri = str(entry["uri"] or "")
+        uri = uri if is_url(uri) else uri_of(Path(uri.removeprefix("file://")))
+        if entry.get("size") not in (None, "") and entry.get("etag"):
+            return Listed(uri, int(entry["size"]), str(entry["etag"]))
+        return Listed(uri, *stat(uri))
+
+    with ThreadPoolExecutor(_AT_ONCE) as askers:
+        while some := list(islice(entries, 100 * _AT_ONCE)):
+            yield from askers.map(listed, some)

@@ -1,0 +1,109 @@
+"""Parts of a corpus that several programs work on at the same time, without a leader.
+
+`--shard 3/8` takes every file whose URI hashes to 2 modulo 8. Who works on a shard holds a
+lock in `OUT/locks`, which the system releases when the process ends in any way.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One of several parts of a corpus.
+
+    Parameters
+    ----------
+    number, count : int
+        From 1 to `count`.
+
+    Raises
+    ------
+    ValueError
+        The number is out of range.
+
+    Examples
+    --------
+    >>> shards = [Shard.parse(f"{i}/3") for i in (1, 2, 3)]
+    >>> [shard.holds("s3://bucket/a.flac") for shard in shards].count(True)
+    1
+    """
+
+    number: int = 1
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        """Check the range."""
+        if not 1 <= self.number <= self.count:
+            raise ValueError(
+                f"--shard={self.number}/{self.count} must be from 1/{self.count} to "
+                f"{self.count}/{self.count}"
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """Read `3/8`."""
+        number, slash, count = text.partition("/")
+        if not (slash and number.isdecimal() and count.isdecimal() and int(count)):
+            raise ValueError(f"--shard={text} must be number/count, such as 3/8")
+        return cls(int(number), int(count))
+
+    @property
+    def name(self) -> str:
+        """As in the names of files."""
+        return f"{self.number}-of-{self.count}"
+
+    def holds(self, uri: str) -> bool:
+        """Whether a file belongs to this shard."""
+        digest = hashlib.blake2b(uri.encode(), digest_size=8).digest()
+        return int.from_bytes(digest, "big") % self.count == self.number - 1
+
+
+@contextmanager
+def locked(folder: Path, shard: Shard) -> Iterator[set[str]]:
+    """Hold a shard's lock; give the names of the shards that others work on.
+
+    Raises
+    ------
+    ValueError
+        Somebody works on this shard, or on shards of another count.
+    """
+    locks = folder / "locks"
+    locks.mkdir(exist_ok=True)
+    own = locks / f"{shard.name}.lock"
+    with own.open("a") as stream:
+        if not _try_lock(stream):
+            raise ValueError(
+                f"{folder}: shard {shard.number}/{shard.count} is being worked on; wait "
+                "for its end, or take another --shard"
+            )
+        others = set()
+        for path in sorted(locks.glob("*.lock")):
+            if path != own:
+                with path.open("a") as other:
+                    if not _try_lock(other):
+                        others.add(path.stem)
+        for name in sorted(others):
+            if not name.endswith(f"-of-{shard.count}"):
+                raise ValueError(
+                    f"{folder}: shard {name.replace('-of-', '/')} is being worked on, and "
+                    f"files would be done twice; use --shard i/{name.rpartition('-')[2]}, "
+                    "or wait for its end"
+                )
+        yield others
+
+
+def _try_lock(stream: IO[str]) -> bool:
+    """Take an exclusive lock if nobody has one; it ends with the stream."""
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

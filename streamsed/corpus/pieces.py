@@ -1,0 +1,194 @@
+"""Scores of a piece of a recording: the ones that the whole gives, to the last bit.
+
+A long recording is cut into pieces that workers do at the same time. Segments lie on a
+grid of steps from the recording's start, so a piece that begins some steps earlier scores
+the same segments as the whole does::
+
+    whole    [--- segment ---]    [--- segment ---]
+                  [--- segment ---]    [--- segment ---]
+    piece              |~~~ warm-up ~~~|first ------------------- last|
+             the first frames of a warm-up see zeros where there is sound, so the segment
+             that begins with them is left out; all later ones are those of the whole
+
+A score frame's final score is made of the same views in the same order then, and the
+scores of all pieces, one after another, are the scores of the whole. Events come from
+these (see `streamsed.pipeline.tracker`), so that none is cut where a piece ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from streamsed.audio.decode import file_chunks
+from streamsed.config import FrontendConfig, StreamConfig
+from streamsed.inference.model import Model
+from streamsed.pipeline.extractor import (
+    Progress,
+    SegmentExtractor,
+    SegmentFeatures,
+)
+from streamsed.pipeline.stitcher import ScoreFrames, Stitcher
+from streamsed.samples import Float32
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingPiece:
+    """A part of a recording.
+
+    Parameters
+    ----------
+    first : int
+        Its first score frame.
+    last : int or None
+        The score frame after it; None is the end of the recording.
+    """
+
+    first: int = 0
+    last: int | None = None
+
+
+WHOLE = RecordingPiece()
+
+
+def cut(
+    n_samples: int, duration: float, frontend: FrontendConfig
+) -> list[RecordingPiece]:
+    """Cut a recording into pieces.
+
+    Parameters
+    ----------
+    n_samples : int
+        Its length.
+    duration : float
+        Seconds of a piece; the last one is up to twice as long.
+    frontend : FrontendConfig
+        The grid.
+
+    Returns
+    -------
+    list of RecordingPiece
+        One after another, from the start to the end.
+
+    Examples
+    --------
+    >>> [(piece.first, piece.last) for piece in cut(44100 * 61, 20.0, FrontendConfig())]
+    [(0, 256), (256, 512), (512, None)]
+    """
+    length = max(1, round(duration / frontend.score_frame_duration))
+    n_pieces = max(1, n_samples // (length * frontend.score_frame_length))
+    bounds = [i * length for i in range(n_pieces)]
+    return [
+        RecordingPiece(*pair) for pair in zip(bounds, [*bounds[1:], None], strict=True)
+    ]
+
+
+class PieceScorer:
+    """Score pieces of recordings.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    stream : StreamConfig
+        How often to score and how long a score waits for more segments.
+    """
+
+    def __init__(self, model: Model, stream: StreamConfig) -> None:
+        self.model = model
+        self._frontend = model.info.frontend
+        self._step, _ = stream.in_score_frames(self._frontend)
+        self._settle = stream.settle_score_frames(self._frontend)
+
+    def extract(
+        self, path: Path, piece: RecordingPiece
+    ) -> Iterator[SegmentFeatures | Progress]:
+        """Decode a piece with its warm-up and give the segments that see it.
+
+        Parameters
+        ----------
+        path : Path
+            See `streamsed.audio.decode.file_chunks` for the errors of a bad file.
+        piece : RecordingPiece
+            Other than the whole only where `AudioInfo.starts_anywhere`.
+
+        Yields
+        ------
+        SegmentFeatures or Progress
+            On the grid of the whole recording; beyond the end of the piece too, as long
+            as they are asked for.
+        """
+        frontend = self._frontend
+        start = self._warm_up(piece.first)
+        partial = start == 0 and self._settle < frontend.segment_score_frames
+        extractor = SegmentExtractor(frontend, step=self._step, partial=partial)
+        chunks = file_chunks(
+            path,
+            sample_rate=frontend.sample_rate,
+            start=start * frontend.score_frame_length,
+        )
+        for each in extractor.run(chunks):
+            if isinstance(each, SegmentFeatures):
+                spoilt = start > 0 and each.start == 0
+                if not spoilt and each.end + start > piece.first:
+                    yield each._replace(start=each.start + start, end=each.end + start)
+            elif isinstance(each, Progress):
+                yield each._replace(
+                    n_samples=each.n_samples + start * frontend.score_frame_length,
+                    n_score_frames=each.n_score_frames + start,
+                )
+
+    def score(
+        self, extracted: Iterable[SegmentFeatures | Progress], piece: RecordingPiece
+    ) -> Iterator[tuple[Float32, int]]:
+        """Score what `extract` gives, as far as the piece goes.
+
+        Parameters
+        ----------
+        extracted : iterable of SegmentFeatures or Progress
+            In its order.
+        piece : RecordingPiece
+            The same.
+
+        Yields
+        ------
+        scores : float32 (n_frames, n_labels)
+            Final, of the next score frames of the piece.
+        n_samples : int
+            Samples of the recording so far: at the end of the last piece, all of them.
+        """
+        n_owed = np.inf if piece.last is None else piece.last - piece.first
+        stitcher = Stitcher(
+            n_labels=len(self.model.info.labels),
+            segment_length=self._frontend.segment_score_frames,
+            latency=self._settle,
+        )
+        n_samples = 0
+        for each in extracted:
+            if isinstance(each, SegmentFeatures):
+                view = ScoreFrames(*self.model.score(each.features))
+                final = stitcher.push(
+                    view, each.start - piece.first, each.end - piece.first
+                ).scores
+            elif each.ended:
+                n_samples, final = each.n_samples, stitcher.flush().scores
+            else:
+                n_samples = each.n_samples
+                final = stitcher.advance(each.n_score_frames - piece.first).scores
+            final = final[: int(min(n_owed, len(final)))]
+            n_owed -= len(final)
+            yield final, n_samples
+            if n_owed == 0:
+                return
+
+    def _warm_up(self, first: int) -> int:
+        """Return the score frame to begin at, so that all that see `first` are whole.
+
+        These are the segments that start after `first - segment`; the one at the start
+        of the warm-up is not among them.
+        """
+        before = first - self._frontend.segment_score_frames
+        return max(0, before // self._step * self._step)

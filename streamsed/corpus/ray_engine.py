@@ -1,0 +1,228 @@
+"""The same work on a Ray cluster: batches of files to actors, each with a process of its own.
+
+    batches of files > map_batches(BatchWorker) > a row for each batch, for the progress
+                              |
+                              `- parts, written by the actor that made them
+
+Every node must see OUT and the files under the same names, as every node of a SLURM cluster
+does. An actor has a pool of one worker process, so that bad files, limits and deaths are
+what they are on one machine, and Ray restarts no actor for them. Ray's own retries are for
+nodes that are lost; a batch that is done twice is written under one name twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from streamsed.corpus.files.listing import Listed
+from streamsed.corpus.local_engine import LocalEngine
+from streamsed.corpus.pool import Limits, Pool
+from streamsed.corpus.status import Status
+from streamsed.corpus.tables.parts import PartWriter
+from streamsed.corpus.worker import WorkSettings
+from streamsed.inference.model_file import ModelInfo
+
+BATCH_BYTES = 512_000_000
+"""Of the files of a batch: some 20 s of work for a core."""
+
+BATCH_FILES = 2000
+"""Of a batch, at most."""
+
+BATCHES_EACH = 4
+"""For every actor, at least, so that all end at about the same time."""
+
+
+class BatchWorker:
+    """An actor: does batches of files, and writes their parts.
+
+    Parameters
+    ----------
+    settings : WorkSettings
+        Of the worker.
+    limits : Limits
+        What a file may take.
+    model : ModelInfo
+        The model that the worker loads.
+    out, shard, stamp
+        See `PartWriter`.
+    """
+
+    def __init__(
+        self,
+        settings: WorkSettings,
+        limits: Limits,
+        model: ModelInfo,
+        out: Path,
+        shard: str,
+        stamp: dict[str, str],
+    ) -> None:
+        own = replace(settings, staging=settings.staging / secrets.token_hex(8))
+        self._engine = LocalEngine(own, model, 1, limits, flush_every=math.inf)
+        self._pool = Pool(own, 1, limits)
+        self._parts = out, shard, stamp
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Do a batch of one row; return what became of its files."""
+        text = str(batch["files"][0])
+        files = [Listed(*fields) for fields in json.loads(text)]
+        writer = PartWriter(*self._parts)
+        status = Status(None, len(files), 0)
+        self._engine.work(self._pool, files, writer, status)
+        done = writer.file_rows()
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        writer.flush(f"{self._parts[1]}-{digest}")
+        return {"done": [json.dumps(done)]}
+
+
+@dataclass
+class RayEngine:
+    """Do files on a Ray cluster.
+
+    Parameters
+    ----------
+    settings : WorkSettings
+        Of the workers.
+    model : ModelInfo
+        The model that they load.
+    limits : Limits
+        What a file may take.
+    address : str
+        Of the cluster, as of `ray.init`; "local" starts one on this machine.
+    n_workers : int or None
+        Actors, of one core each; None is as many as the cluster has cores.
+    """
+
+    settings: WorkSettings
+    model: ModelInfo
+    limits: Limits
+    address: str
+    n_workers: int | None
+
+    def run(self, files: Iterable[Listed], writer: PartWriter, status: Status) -> bool:
+        """Do files; see `LocalEngine.run`.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            Ray is not installed.
+        ConnectionError
+            There is no cluster at this address.
+        """
+        ray = _ray()
+        state = "stopped"
+        try:
+            self._connect(ray)
+            n_actors = self.n_workers or max(1, int(ray.cluster_resources()["CPU"]))
+            self._work(ray, list(files), n_actors, writer, status)
+            state = "finished"
+        except KeyboardInterrupt:
+            state = "interrupted"
+        finally:
+            ray.shutdown()
+            status.report(state)
+        return state == "finished"
+
+    def _connect(self, ray: Any) -> None:
+        local = {"num_cpus": self.n_workers, "include_dashboard": False}
+        try:
+            ray.init(
+                address=self.address,
+                log_to_driver=False,
+                logging_level="warning",
+                **(local if self.address == "local" else {}),
+            )
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise ConnectionError(
+                f"--ray-address={self.address} must be a Ray cluster, and none answers "
+                f"({error})"
+            ) from error
+
+    def _work(
+        self,
+        ray: Any,
+        files: list[Listed],
+        n_actors: int,
+        writer: PartWriter,
+        status: Status,
+    ) -> None:
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        batches = make_batches(files, n_actors)
+        n_actors = min(n_actors, len(batches))
+        sizes = {listed.uri: max(0, listed.size) for listed in files}
+        done = ray.data.from_items(
+            [{"files": text} for text in batches], override_num_blocks=len(batches)
+        ).map_batches(
+            BatchWorker,
+            batch_size=1,
+            num_cpus=1,
+            compute=ray.data.ActorPoolStrategy(size=n_actors),
+            fn_constructor_args=[
+                self.settings,
+                self.limits,
+                self.model,
+                *writer.place,
+            ],
+        )
+        for row in done.iter_rows():
+            for file in json.loads(row["done"]):
+                status.add(
+                    file["status"],
+                    file["seconds"] or 0.0,
+                    sizes[file["uri"]],
+                    file["error"] or "",
+                )
+            status.report()
+
+
+def make_batches(files: Sequence[Listed], n_actors: int) -> list[str]:
+    """Divide files into batches that are neither too long nor too few.
+
+    Parameters
+    ----------
+    files : sequence of Listed
+        In their order.
+    n_actors : int
+        Actors that share them.
+
+    Returns
+    -------
+    list of str
+        Each batch as JSON: lists of URI, size and etag.
+
+    Examples
+    --------
+    >>> files = [Listed(f"/{i}.wav", 100, "") for i in range(9)]
+    >>> [len(json.loads(batch)) for batch in make_batches(files, 1)]
+    [3, 2, 2, 2]
+    """
+    n_bytes = sum(max(0, listed.size) for listed in files)
+    fewest = max(
+        BATCHES_EACH * n_actors,
+        math.ceil(n_bytes / BATCH_BYTES),
+        math.ceil(len(files) / BATCH_FILES),
+    )
+    n_batches = min(len(files), fewest)
+    rows = [list(asdict(listed).values()) for listed in files]
+    return [json.dumps(rows[i::n_batches]) for i in range(n_batches)]
+
+
+def _ray() -> Any:
+    """Import Ray, with its usage reports off."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    try:
+        import ray
+        import ray.data
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "--engine ray needs Ray: pip install 'streamsed[ray]'"
+        ) from error
+    return ray

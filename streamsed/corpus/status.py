@@ -1,0 +1,143 @@
+"""How far a run is: a line for people, and `OUT/status-1-of-1.json` for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import Counter, deque
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from streamsed.atomic_write import write
+from streamsed.terminal import say
+
+FILE_EVERY = 2.0
+"""Seconds between two states of the file."""
+
+LINE_EVERY = 30.0
+"""Seconds between two lines where no terminal shows them in place."""
+
+N_ERRORS = 10
+"""Newest errors in the file."""
+
+
+class Status:
+    """Count what is done, and report it now and then.
+
+    Parameters
+    ----------
+    path : Path or None
+        The JSON file; None reports nothing.
+    n_files : int
+        Files to do, those that are done already included.
+    n_bytes : int
+        Their size.
+    """
+
+    def __init__(self, path: Path | None, n_files: int, n_bytes: int) -> None:
+        self._path, self._n_files, self._n_bytes = path, n_files, n_bytes
+        self._started = time.time()
+        self._counts: Counter[str] = Counter()
+        self._seconds = 0.0
+        self._bytes_before = self._bytes_done = 0
+        self._errors: deque[str] = deque(maxlen=N_ERRORS)
+        self._written = 0.0
+        self._shown = time.monotonic()
+        self._in_place = sys.stderr.isatty()
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Files of this run by status."""
+        return self._counts
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of audio of this run."""
+        return self._seconds
+
+    def skip_done(self, n_files: int, n_bytes: int) -> None:
+        """Count what earlier runs did."""
+        self._counts["done before"] += n_files
+        self._bytes_before += n_bytes
+
+    def add(self, status: str, seconds: float, n_bytes: int, error: str) -> None:
+        """Count a file."""
+        self._counts[status] += 1
+        self._seconds += seconds
+        self._bytes_done += n_bytes
+        if error:
+            self._errors.append(error)
+
+    def to_dict(self, state: str) -> dict[str, Any]:
+        """Return what the file holds."""
+        elapsed = time.time() - self._started
+        speed = self._seconds / elapsed if elapsed else 0.0
+        return {
+            "state": state,
+            "started": _clock(self._started),
+            "updated": _clock(time.time()),
+            "elapsed_s": round(elapsed, 1),
+            "files": self._n_files,
+            "files_done": sum(self._counts.values()),
+            "files_done_before": self._counts["done before"],
+            **{
+                name: self._counts[name]
+                for name in ("ok", "empty", "failed", "skipped")
+            },
+            "bytes": self._n_bytes,
+            "bytes_done": self._bytes_before + self._bytes_done,
+            "hours_done": round(self._seconds / 3600, 4),
+            "times_real_time": round(speed, 1),
+            "left_s": self._left(elapsed),
+            "errors": list(self._errors),
+        }
+
+    def report(self, state: str = "running") -> None:
+        """Write the file and show the line, if it is time or the state is final."""
+        if self._path is None:
+            return
+        now, final = time.monotonic(), state != "running"
+        if final or now - self._written > FILE_EVERY:
+            self._written = now
+            write(self._path, [json.dumps(self.to_dict(state), indent=1) + "\n"])
+        if final or now - self._shown > (1.0 if self._in_place else LINE_EVERY):
+            self._shown = now
+            self._show(final=final)
+
+    def _left(self, elapsed: float) -> float | None:
+        """Return the seconds left, by the bytes that this run did."""
+        left = self._n_bytes - self._bytes_before - self._bytes_done
+        if left <= 0:
+            return 0.0
+        return round(elapsed * left / self._bytes_done, 1) if self._bytes_done else None
+
+    def _show(self, *, final: bool) -> None:
+        now = self.to_dict("")
+        parts = [
+            f"{now['files_done']} of {self._n_files} files",
+            f"{now['hours_done']:.1f} h in {duration(now['elapsed_s'])}",
+            f"{now['times_real_time']:.0f} x real time",
+        ]
+        for name in ("failed", "skipped"):
+            if now[name]:
+                parts.append(f"{now[name]} {name}")
+        if not final and now["left_s"] is not None:
+            parts.append(f"{duration(now['left_s'])} left")
+        line = ", ".join(parts)
+        if not self._in_place:
+            say(line)
+            return
+        sys.stderr.write(f"\r\x1b[K{line}" + ("\n" if final else ""))
+        sys.stderr.flush()
+
+
+def _clock(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
+
+
+def duration(seconds: float) -> str:
+    """Write seconds as h:mm:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

@@ -1,0 +1,1 @@
+"""What a corpus is written to, and read from."""

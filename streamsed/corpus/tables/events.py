@@ -1,0 +1,60 @@
+"""The events of a corpus, read part by part; all events of a file are in one part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from streamsed.corpus.identity import read_identity
+from streamsed.corpus.tables.parts import parts
+
+
+def check_choice(folder: Path, labels: Sequence[str], min_score: float) -> None:
+    """See that events can be chosen so.
+
+    Raises
+    ------
+    ValueError
+        A label is not one of the corpus's, the score is out of range, or `folder` is no
+        corpus.
+    """
+    known = read_identity(folder)["labels"]
+    for label in labels:
+        if label not in known:
+            raise ValueError(f"--label={label} must be one of {', '.join(known)}")
+    if not 0 <= min_score <= 1:
+        raise ValueError(f"--min-score={min_score} must be from 0 to 1")
+
+
+def read_parts(
+    folder: Path, labels: Sequence[str], min_score: float
+) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """Give files and events, part by part.
+
+    Parameters
+    ----------
+    folder : Path
+        The corpus.
+    labels : sequence of str
+        Which events; none are all.
+    min_score : float
+        The lowest score.
+
+    Yields
+    ------
+    files, events : Table
+        Files by URI; events by URI, then onset.
+    """
+    for path in parts(folder, "files"):
+        files = pq.read_table(path, partitioning=None)
+        events = pq.read_table(folder / "events" / path.name, partitioning=None)
+        chosen = pc.greater_equal(events["score"], min_score)
+        if labels:
+            names = pc.cast(events["label"], pa.string())
+            chosen = pc.and_(chosen, pc.is_in(names, value_set=pa.array(labels)))
+        order = [(name, "ascending") for name in ("uri", "onset", "offset")]
+        yield files.sort_by("uri"), events.filter(chosen).sort_by(order)

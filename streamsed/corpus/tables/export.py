@@ -1,0 +1,97 @@
+"""The parts of a corpus to one file, for who wants that; memory is that of one part."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from streamsed.atomic_write import replacing, write
+from streamsed.corpus.tables.events import check_choice, read_parts
+from streamsed.corpus.tables.parts import EVENTS, FILES
+from streamsed.events import Event
+from streamsed.recordings.formats import FORMATS, lines
+
+OF_FILES = ("size", "etag", "seconds", "sample_rate", "channels")
+"""What an event learns of its file."""
+
+TEXT = {FORMATS[name].suffix: FORMATS[name] for name in ("csv", "tsv", "jsonl")}
+
+
+def export_events(
+    folder: Path, output: Path, *, labels: Sequence[str] | None, min_score: float
+) -> tuple[int, int]:
+    """Write the events of a corpus to one file.
+
+    Parameters
+    ----------
+    folder : Path
+        The corpus.
+    output : Path
+        A .parquet file, with what is known of the files beside their events; or .csv,
+        .tsv or .jsonl as `streamsed file` writes them.
+    labels : sequence of str or None
+        Which events; none are all.
+    min_score : float
+        The lowest score.
+
+    Returns
+    -------
+    n_events, n_files : int
+        How many; of files those that were read to their end.
+
+    Raises
+    ------
+    ValueError, OSError
+        Something cannot be chosen, read or written; the message names it.
+    """
+    labels = labels or ()
+    suffix = output.suffix.lower()
+    if suffix not in (".parquet", *TEXT):
+        raise ValueError(
+            f"--output={output} must end with .parquet, {', '.join(sorted(TEXT))}"
+        )
+    check_choice(folder, labels, min_score)
+    counts = {"events": 0, "files": 0}
+    tables = _counted(read_parts(folder, labels, min_score), counts)
+    if suffix == ".parquet":
+        schema = pa.schema([*EVENTS, *(FILES.field(name) for name in OF_FILES)])
+        with (
+            replacing(output) as scratch,
+            pq.ParquetWriter(scratch, schema, compression="zstd") as stream,
+        ):
+            for files, events in tables:
+                joined = events.join(files.select(["uri", *OF_FILES]), "uri")
+                ordered = joined.sort_by([("uri", "ascending"), ("onset", "ascending")])
+                stream.write_table(ordered.select(schema.names).cast(schema))
+    else:
+        write(output, lines(TEXT[suffix], _by_file(tables)))
+    return counts["events"], counts["files"]
+
+
+def _counted(
+    tables: Iterator[tuple[pa.Table, pa.Table]], counts: dict[str, int]
+) -> Iterator[tuple[pa.Table, pa.Table]]:
+    for files, events in tables:
+        status = files["status"].to_pylist()
+        counts["files"] += sum(each in ("ok", "empty") for each in status)
+        counts["events"] += len(events)
+        yield files, events
+
+
+def _by_file(
+    tables: Iterator[tuple[pa.Table, pa.Table]],
+) -> Iterator[tuple[str, list[Event]]]:
+    """Give the files that were read to their end, with their events."""
+    for files, events in tables:
+        found = defaultdict(list)
+        for row in events.select(
+            ["uri", "label", "onset", "offset", "score"]
+        ).to_pylist():
+            found[row.pop("uri")].append(Event(**row))
+        for row in files.select(["uri", "status"]).to_pylist():
+            if row["status"] in ("ok", "empty"):
+                yield row["uri"], found[row["uri"]]

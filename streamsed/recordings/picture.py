@@ -1,0 +1,95 @@
+"""What a picture of a recording shows, and in which colours."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+MAX_DURATION = 3600.0
+"""Seconds; more shows nothing in one picture and fills the memory."""
+
+
+class Theme(NamedTuple):
+    """Colours, as matplotlib names them."""
+
+    background: str
+    ink: str
+    faint: str
+    event: str
+    score: str
+
+
+THEMES = {
+    "light": Theme("white", "#202020", "#b8b8b8", "tab:red", "#6baed6"),
+    "dark": Theme("#15181c", "#e4e4e4", "#50565e", "#ff7043", "#2f6da3"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Which part of a recording is drawn, and how.
+
+    Parameters
+    ----------
+    start : float
+        Seconds from the start of the recording.
+    stop : float or None
+        Seconds; None draws to the end.
+    theme : str
+        One of `THEMES`.
+
+    Raises
+    ------
+    ValueError
+        The theme is unknown, or the part is empty or longer than `MAX_DURATION`.
+    """
+
+    start: float = 0.0
+    stop: float | None = None
+    theme: str = "light"
+
+    def __post_init__(self) -> None:
+        """Check the settings, each and together."""
+        if self.theme not in THEMES:
+            raise ValueError(f"--theme={self.theme} must be {' or '.join(THEMES)}")
+        if not 0 <= self.start < math.inf:
+            raise ValueError(f"--from={self.start:g} must be at least 0")
+        if self.stop is not None and not self.start < self.stop < math.inf:
+            raise ValueError(
+                f"--to={self.stop:g} must be later than --from={self.start:g}"
+            )
+        if self.stop is not None:
+            self.check(self.stop)
+
+    def check(self, duration: float) -> None:
+        """Raise ValueError if what is drawn of so many seconds is too long."""
+        seconds = min(duration, self.stop or duration) - self.start
+        if seconds > MAX_DURATION:
+            raise ValueError(
+                f"--plot must draw at most {MAX_DURATION:.0f} s, and would draw "
+                f"{seconds:.0f} s or more; choose a part with --from and --to"
+            )
+
+
+def seconds_of(text: str, option: str) -> float:
+    """Read a moment: seconds, or minutes and hours before them, divided by colons.
+
+    Examples
+    --------
+    >>> seconds_of("90.5", "--from"), seconds_of("1:02:03", "--from")
+    (90.5, 3723.0)
+    """
+    parts = text.split(":")
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError:
+        numbers = []
+    if not 1 <= len(numbers) <= 3 or not all(0 <= n < math.inf for n in numbers):
+        raise ValueError(
+            f"{option}={text} must be a moment such as 90.5, 1:30 or 2:03:04"
+        )
+    total = 0.0
+    for number in numbers:
+        total = 60 * total + number
+    return total

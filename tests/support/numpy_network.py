@@ -1,0 +1,116 @@
+"""The report's network in evaluation mode, in NumPy and float64: its slow twin.
+
+Written from the report's sections 2.3 to 2.5 and from the names of the weights, not from
+the modules that hold them: a convolution is a sum over its taps, a shortcut is an addition
+that stands here, and nothing is fused or reordered.
+"""
+
+import numpy as np
+
+EPSILON = 1e-5
+
+
+def sigmoid(values):
+    return 1 / (1 + np.exp(-values))
+
+
+def relu(values):
+    return np.where(values > 0, values, 0)
+
+
+def conv(maps, weight, *, stride=(1, 1), bias=None):
+    """Sum over the taps of an odd kernel; (C, T, F) with zeros around."""
+    _, _, height, width = weight.shape
+    padded = np.pad(maps, ((0, 0), (height // 2,) * 2, (width // 2,) * 2))
+    n_times = -(-maps.shape[1] // stride[0])
+    n_bands = -(-maps.shape[2] // stride[1])
+    out = np.zeros((len(weight), n_times, n_bands))
+    for i in range(height):
+        for j in range(width):
+            shifted = padded[:, i:, j:][
+                :, : maps.shape[1] : stride[0], : maps.shape[2] : stride[1]
+            ]
+            out += np.einsum("oc,ctf->otf", weight[:, :, i, j], shifted)
+    return out if bias is None else out + bias[:, None, None]
+
+
+def norm(maps, w, name):
+    """Batch norm by the statistics that training has gathered."""
+    mean, variance, scale, shift = (
+        w[f"{name}.{key}"][:, None, None]
+        for key in ("running_mean", "running_var", "weight", "bias")
+    )
+    return scale * (maps - mean) / np.sqrt(variance + EPSILON) + shift
+
+
+def max_pool(maps, size):
+    """The largest of each square."""
+    n, t, f = maps.shape
+    squares = maps.reshape(n, t // size, size, f // size, size)
+    return squares.max(axis=4).max(axis=2)
+
+
+def residual_unit(maps, w, name):
+    inner = relu(norm(conv(maps, w[f"{name}.body.0.weight"]), w, f"{name}.body.1"))
+    return maps + norm(conv(inner, w[f"{name}.body.3.weight"]), w, f"{name}.body.4")
+
+
+def excite(maps, w, name):
+    """Scale each channel by what a small network makes of all their means."""
+    means = np.array([channel.sum() / channel.size for channel in maps])
+    hidden = relu(w[f"{name}.0.weight"] @ means + w[f"{name}.0.bias"])
+    gates = sigmoid(w[f"{name}.2.weight"] @ hidden + w[f"{name}.2.bias"])
+    return np.stack([gate * channel for gate, channel in zip(gates, maps, strict=True)])
+
+
+def pre_activation_unit(maps, w, name, stride):
+    inner = relu(norm(maps, w, f"{name}.body.0"))
+    inner = conv(inner, w[f"{name}.body.2.weight"], stride=stride)
+    inner = relu(norm(inner, w, f"{name}.body.3"))
+    inner = conv(inner, w[f"{name}.body.5.weight"])
+    if f"{name}.body.6.gate.0.weight" in w:
+        inner = excite(inner, w, f"{name}.body.6.gate")
+    shortcut = maps
+    if f"{name}.shortcut.0.weight" in w:
+        shortcut = conv(maps, w[f"{name}.shortcut.0.weight"], stride=stride)
+        shortcut = norm(shortcut, w, f"{name}.shortcut.1")
+    return shortcut + inner
+
+
+def forward(x, w, *, strides, stem_pools=1):
+    """Compute scores (H, K) and region (H,) of one segment (T, F).
+
+    Parameters
+    ----------
+    x : (T, F)
+        Scaled segment.
+    w : dict of str to array
+        The weights, float64, by their names.
+    strides : sequence of (int, int)
+        Of the base blocks.
+    stem_pools : int
+        Stages of the stem.
+    """
+    maps = x[None]
+    for stage in range(stem_pools):
+        maps = conv(maps, w[f"stem.{4 * stage}.weight"])
+        maps = max_pool(relu(norm(maps, w, f"stem.{4 * stage + 1}")), 2)
+    region = None
+    if "mask.project.weight" in w:
+        mask = residual_unit(maps, w, "mask.units.0")
+        mask = residual_unit(mask, w, "mask.units.1")
+        mask = sigmoid(
+            conv(mask, w["mask.project.weight"], bias=w["mask.project.bias"])
+        )
+        maps = mask * maps
+        step = 8 // 2**stem_pools
+        region = np.array(
+            [mask[:, a : a + step].max() for a in range(0, mask.shape[1], step)]
+        )
+    for block, stride in enumerate(strides):
+        maps = pre_activation_unit(maps, w, f"blocks.{block}.0", stride)
+        maps = pre_activation_unit(maps, w, f"blocks.{block}.1", (1, 1))
+    maps = relu(norm(maps, w, "head.0"))
+    pooled = maps.sum(axis=2) / maps.shape[2]
+    scores = sigmoid((w["linear.weight"] @ pooled).T + w["linear.bias"])
+    return scores, scores.max(axis=1) if region is None else region

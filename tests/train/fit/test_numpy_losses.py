@@ -1,0 +1,144 @@
+"""The report's losses, written out in NumPy from equations 2 to 8, against the criterion.
+
+Weak and strong clips have different counts, kinds are mixed in the batch, and every sum is
+a loop over what the equation sums over.
+"""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from train.fit.losses import Criterion
+from train.networks.resnet import Outputs
+
+STRONG_COUNTS, WEAK_COUNTS = [1, 4, 2], [3, 1, 50]
+"""Far enough apart that taking one for the other changes the loss by percents."""
+
+
+def probability(z):
+    return 1 / (1 + math.exp(-z))
+
+
+def cross_entropy(p, y):
+    return -(y * math.log(p) + (1 - y) * math.log(1 - p))
+
+
+def weights(counts):
+    """Equation 3."""
+    exponentials = [math.exp(1 / n) for n in counts]
+    return [each / sum(exponentials) for each in exponentials]
+
+
+def weighted(clips, targets, counts):
+    """Equation 4, averaged over the clips of one kind."""
+    w = weights(counts)
+    losses = []
+    for scores, target in zip(clips, targets, strict=True):
+        n_labels = len(w)
+        total = 0.0
+        for k in range(n_labels):
+            clip = max(frame[k] for frame in scores)
+            tag = max(frame[k] for frame in target)
+            total += w[k] * cross_entropy(clip, tag)
+        losses.append(total / n_labels)
+    return sum(losses) / len(losses)
+
+
+def strong_bce(clips, targets):
+    """Equation 6, averaged over the strong clips."""
+    terms = [
+        cross_entropy(p, y)
+        for scores, target in zip(clips, targets, strict=True)
+        for frame, truth in zip(scores, target, strict=True)
+        for p, y in zip(frame, truth, strict=True)
+    ]
+    return sum(terms) / len(terms)
+
+
+def region(xs, clips, masks):
+    """Equation 8, averaged over all clips; section 2.3's tanh above one half."""
+    terms = []
+    for x, scores, mask in zip(xs, clips, masks, strict=True):
+        n_frames = len(x) // len(scores)
+        for h, frame in enumerate(scores):
+            intensity = max(map(max, x[h * n_frames : (h + 1) * n_frames]))
+            raw = math.tanh(intensity) if intensity > 0.5 else 0.0
+            event = max(frame)
+            terms.append(cross_entropy(mask[h], event) + cross_entropy(event, raw))
+    return sum(terms) / len(terms)
+
+
+def batch(seed):
+    rng = np.random.default_rng(seed)
+    x = rng.random((5, 32, 6)) * rng.choice([0.4, 1.0], (5, 32, 1))
+    logits = Outputs(
+        torch.from_numpy(rng.normal(0, 2, (5, 4, 3))),
+        torch.from_numpy(rng.normal(0, 2, (5, 4))),
+    )
+    y = (rng.random((5, 4, 3)) < 0.4).astype(float)
+    strong = np.array([True, False, True, False, False])
+    return x, logits, y, strong
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.01, 0.1])
+@pytest.mark.parametrize("seed", range(3))
+def test_every_term_is_what_its_equation_says(seed, alpha):
+    x, logits, y, strong = batch(seed)
+    losses = Criterion(STRONG_COUNTS, WEAK_COUNTS, alpha=alpha).losses(
+        torch.from_numpy(x)[:, None], logits, torch.from_numpy(y), torch.tensor(strong)
+    )
+    scores = np.vectorize(probability)(logits.scores.numpy())
+    masks = np.vectorize(probability)(logits.region.numpy())
+    classification = weighted(scores[strong], y[strong], STRONG_COUNTS)
+    classification += weighted(scores[~strong], y[~strong], WEAK_COUNTS)
+    detection = strong_bce(scores[strong], y[strong])
+    area = region(x, scores, masks)
+    expected = (
+        classification + detection + alpha * area,
+        classification,
+        detection,
+        area,
+    )
+    assert [float(loss) for loss in losses] == pytest.approx(expected, rel=1e-5)
+    swapped = weighted(scores[strong], y[strong], WEAK_COUNTS)
+    swapped += weighted(scores[~strong], y[~strong], STRONG_COUNTS)
+    assert abs(swapped / classification - 1) > 0.01  # the counts are far enough apart
+
+
+def test_the_loop_hands_the_criterion_what_its_equations_need():
+    x, logits, y, strong = batch(0)
+
+    class Fixed:
+        def logits(self, seen):
+            assert seen.shape == (5, 1, 32, 6)
+            return logits
+
+    criterion = Criterion(STRONG_COUNTS, WEAK_COUNTS, alpha=0.1)
+    tensors = {
+        "x": torch.from_numpy(x)[:, None],
+        "y": torch.from_numpy(y),
+        "strong": torch.tensor(strong),
+    }
+    by_name = criterion(Fixed(), None, tensors, 0.0)
+    direct = criterion.losses(tensors["x"], logits, tensors["y"], tensors["strong"])
+    assert list(by_name) == ["total", "classification", "strong", "region"]
+    for name, value in direct._asdict().items():
+        torch.testing.assert_close(by_name[name].double(), value.double())
+
+
+def test_both_parts_teach_the_network_through_what_they_should():
+    """Strong and weak clips reach the scores, the mask only through the region loss."""
+    x, logits, y, strong = batch(1)
+    scores = logits.scores.clone().requires_grad_()
+    mask = logits.region.clone().requires_grad_()
+    criterion = Criterion(STRONG_COUNTS, WEAK_COUNTS, alpha=0.0)
+    criterion.losses(
+        torch.from_numpy(x)[:, None],
+        Outputs(scores, mask),
+        torch.from_numpy(y),
+        torch.tensor(strong),
+    ).total.backward()
+    assert (scores.grad != 0).any(dim=(1, 2)).all()  # every clip, of either kind
+    assert not mask.grad.any()
