@@ -35,7 +35,8 @@ from streamsed.live.exec_sink import ExecSink
 from streamsed.live.json_lines import JsonLines
 from streamsed.live.listener import Listener
 from streamsed.live.sinks import QueuedSink, Sink
-from streamsed.live.view import LiveView, describe_failure, summary_table
+from streamsed.live.summary import describe_failure, summary_table
+from streamsed.live.view import LiveView
 from streamsed.terminal import check_stdout, say, stdout_is_closed
 
 MOST = 1e9

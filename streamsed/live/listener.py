@@ -283,7 +283,15 @@ class Listener:
             frame_duration=duration,
             events=history.events,
             notice=history.notice,
+            origin=self._clock.origin,
+            reported=tuple(self._only),
+            failures={**self.summary.failures, **self._failures()},
         )
+
+    def _failures(self) -> dict[str, dict[str, Any]]:
+        """Return what failed so far of those who are told."""
+        told = ((sink.name, sink.failures()) for sink in self._sinks)
+        return {name: failures for name, failures in told if failures}
 
     def _settings(self) -> dict[str, Any]:
         return {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,12 @@ class Snapshot:
         The newest update of each event but the withdrawn, that of the newest event last.
     notice : str
         The last sentence that people should read, or "".
+    origin : float
+        Clock time at which the stream began, in seconds since 1970.
+    reported : tuple of str
+        The labels that were asked for; empty for all.
+    failures : mapping
+        What failed of the log, clips and commands so far, by their names.
     """
 
     source: str
@@ -71,6 +77,9 @@ class Snapshot:
     frame_duration: float
     events: tuple[EventUpdate, ...]
     notice: str
+    origin: float = 0.0
+    reported: tuple[str, ...] = ()
+    failures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 class History:

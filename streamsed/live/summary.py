@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from streamsed.terminal import printable
 
 
 @dataclass
@@ -76,3 +83,39 @@ class Summary:
             "opened_after": {p: round(delay, 3) for p, delay in percentiles.items()},
             **({"failures": dict(self.failures)} if self.failures else {}),
         }
+
+
+def describe_failure(failure: Mapping[str, Any]) -> str:
+    """Say what failed, how often, why, and from when to when.
+
+    Examples
+    --------
+    >>> describe_failure({"failed": 3, "left_out": 0, "reason": "disk full", "until": ""})
+    '3 failed (disk full)'
+    """
+    counts = ("failed", "left_out", "lost", "waiting")
+    words = [f"{failure[n]} {n.replace('_', ' ')}" for n in counts if failure.get(n)]
+    reason = f" ({printable(failure['reason'])})" if failure.get("reason") else ""
+    span = [
+        f"{word} {failure[word]}" for word in ("since", "until") if failure.get(word)
+    ]
+    return ", ".join(words) + reason + "".join(f", {each}" for each in span)
+
+
+def summary_table(summary: Summary) -> RenderableType:
+    """Show what a session of listening heard, lost and found."""
+    told = summary.to_dict()
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column("", style="dim")
+    table.add_column("")
+    table.add_row("heard", f"{summary.heard:.2f} s")
+    table.add_row("lost", f"{summary.lost:.2f} s")
+    for label, count in told["events"].items():
+        table.add_row(Text(label), f"{count} events")
+    table.add_row("real-time factor", f"{told['real_time_factor']:.3f}")
+    table.add_row("skipped segments", str(summary.n_skipped))
+    for percentile, delay in told["opened_after"].items():
+        table.add_row(f"opened after ({percentile})", f"{delay:.2f} s")
+    for name, failure in summary.failures.items():
+        table.add_row(name, Text(describe_failure(failure)))
+    return table

@@ -1,33 +1,38 @@
 """The live terminal view: what is heard now, the last half minute, the latest events.
 
-    microphone  44100 Hz   step 0.31 s  latency 1.0 s   load 12 %   lost 0.0 s     1:23:45
-    level  ──────────────────────────────                         -18 dB
+    microphone  44100 Hz  step 0.31 s  latency 1.0 s  load 12%  lost 0.0 s  07:31:42
+    level   ──────────────────────────────                         -18.0 dB
     Dog              ░░▒▓████░░                          ░▓██████                   0.93
     Speech                        ▒▓▓▓██████████▓▓░                                 0.02
-    ...
-       1:23:36.25  0.86 s  0.91  Dog
+            ╵07:31:20             ╵07:31:30               ╵07:31:40
+      07:31:40.25   ongoing  0.91  Dog
+      07:31:31.10    1.86 s  0.88  Speech
 
-It lives on the terminal's alternate screen, is redrawn a few times a second by the
-listening loop itself, fits whatever size the terminal has, and leaves nothing behind.
+Times are those of the clock. There are lanes for the labels that were asked for, and if
+the terminal is too low for them, for those that matter most. What failed last of the log,
+the clips and the commands stands at the bottom. The view lives on the terminal's alternate
+screen, is redrawn a few times a second by the listening loop itself, fits whatever size
+the terminal has, and leaves nothing behind.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from datetime import datetime
 from itertools import groupby
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from streamsed.events import Event
 from streamsed.live.snapshot import Snapshot
-from streamsed.live.summary import Summary
-from streamsed.pipeline.lifecycle import EventUpdate
+from streamsed.live.summary import describe_failure
+from streamsed.samples import Float32
 from streamsed.terminal import printable
 
 SPAN = 30.0
@@ -35,6 +40,12 @@ SPAN = 30.0
 FLOOR = 60.0
 """dB below full scale at which the level meter is empty."""
 SHADES = " ░▒▓█"
+MIN_CELLS = 8
+"""Columns of a lane at least."""
+TICKS = (5, 10, 15, 30)
+"""Seconds between the times on the axis."""
+N_FAILURES = 3
+"""Lines for what failed, at most."""
 
 
 class LiveView:
@@ -73,29 +84,40 @@ def picture(snapshot: Snapshot, size: tuple[int, int]) -> RenderableType:
         Columns and lines.
     """
     width, height = size
-    lines = [_status(snapshot), _level(snapshot.peak, width)]
-    lines += _lanes(snapshot, width)
-    room = height - len(lines) - 1
-    lines += _latest(snapshot.events, room)
-    lines += [Text()] * (height - len(lines) - 1)
-    lines.append(Text(printable(snapshot.notice), style="yellow"))
+    head = [_status(snapshot, width), _level(snapshot.peak, width)]
+    foot = [
+        Text(f"{name}: {describe_failure(failure)}", style="red")
+        for name, failure in list(snapshot.failures.items())[-N_FAILURES:]
+    ]
+    foot.append(Text(printable(snapshot.notice), style="yellow"))
+    room = height - len(head) - len(foot)
+    lanes = _lanes(snapshot, width, room)
+    events = _latest(snapshot, room - len(lanes))
+    blank = [Text()] * (room - len(lanes) - len(events))
+    lines = [*head, *lanes, *events, *blank, *foot]
     for line in lines:
         line.no_wrap = True
         line.truncate(width)
     return Group(*lines[:height])
 
 
-def _status(snapshot: Snapshot) -> Text:
-    lost = snapshot.lost
-    return Text.assemble(
-        (printable(snapshot.source), "bold"),
-        f"  {snapshot.capture_rate} Hz  step {snapshot.step:.2f} s  latency "
-        f"{snapshot.latency:.1f} s  ",
-        (f"load {snapshot.load:.0%}", "red" if snapshot.load > 1 else ""),
-        "  ",
-        (f"lost {lost:.1f} s", "red" if lost else ""),
-        f"  {_clock(snapshot.now)}",
-    )
+def _status(snapshot: Snapshot, width: int) -> Text:
+    """Say what is heard and how it goes; what matters least goes first if it is narrow."""
+    lost, load, source = snapshot.lost, snapshot.load, printable(snapshot.source)
+    fields = [  # as they stand, with their ranks
+        (2, source, "bold"),
+        (7, f"{snapshot.capture_rate} Hz", ""),
+        (5, f"step {snapshot.step:.2f} s", ""),
+        (6, f"latency {snapshot.latency:.1f} s", ""),
+        (3, f"load {load:.0%}", "red" if load > 1 else ""),
+        (1, f"lost {lost:.1f} s", "bold red" if lost else ""),
+        (4, _clock(snapshot.origin + snapshot.now, "%H:%M:%S"), ""),
+    ]
+    name_room = max(MIN_CELLS, width - 2 - len(fields[5][1]))
+    fields[0] = (2, source[:name_room], "bold")
+    while len(fields) > 1 and sum(len(text) + 2 for _, text, _ in fields) - 2 > width:
+        fields.remove(max(fields))
+    return Text("  ").join(Text(text, style) for _, text, style in fields)
 
 
 def _level(peak: float, width: int) -> Text:
@@ -112,96 +134,98 @@ def _level(peak: float, width: int) -> Text:
     )
 
 
-def _lanes(snapshot: Snapshot, width: int) -> list[Text]:
-    """Draw a lane per label: scores as shades, events as bars, the score now."""
-    name_width = min(18, max(map(len, snapshot.labels)))
-    n_cells = max(8, width - name_width - 7)
+def _lanes(snapshot: Snapshot, width: int, room: int) -> list[Text]:
+    """Draw a lane for each label that there is room for, and the time axis below them."""
+    labels = [n for n in snapshot.labels if n in (snapshot.reported or snapshot.labels)]
     scores = snapshot.scores
     if not len(scores):
         scores = np.zeros((1, len(snapshot.labels)), np.float32)
+    columns = {name: scores[:, snapshot.labels.index(name)] for name in labels}
+    name_width = min(max(map(len, labels)), max(MIN_CELLS, width // 3))
+    n_cells = max(MIN_CELLS, width - name_width - 7)
     edges = snapshot.now - SPAN + SPAN * np.arange(n_cells + 1) / n_cells
-    frames = (edges - snapshot.scores_end) / snapshot.frame_duration
-    frames = frames.astype(int) + len(scores)
-    lines = []
-    for label, column in zip(snapshot.labels, scores.T, strict=True):
-        lane = Text(f"{label[:name_width]:{name_width}} ")
-        bars = [each.event for each in snapshot.events if each.event.label == label]
-        cells = []
-        for cell in range(n_cells):
-            first, last = frames[cell], max(frames[cell] + 1, frames[cell + 1])
-            seen = column[max(0, first) : max(0, last)]
-            shade = SHADES[round(float(seen.max()) * 4)] if len(seen) else " "
-            on = _covered(bars, edges[cell], edges[cell + 1])
-            cells.append(("█", "cyan") if on else (shade, "dim"))
+    lanes = []
+    for name in _important(snapshot, columns, room - 1):
+        lane = Text(f"{name[:name_width]:{name_width}} ")
+        cells = _cells(snapshot, name, columns[name], edges)
         # Few long pieces are drawn much faster than many of one character.
         for style, alike in groupby(cells, key=lambda cell: cell[1]):
             lane.append("".join(shade for shade, _ in alike), style)
-        lane.append(f" {column[-1]:5.2f}", "bold" if column[-1] >= 0.5 else "dim")
-        lines.append(lane)
-    return lines
+        now = columns[name][-1]
+        lane.append(f" {now:5.2f}", "bold" if now >= 0.5 else "dim")
+        lanes.append(lane)
+    if lanes:
+        axis = _axis(snapshot.origin + snapshot.now, n_cells)
+        lanes.append(Text(" " * (name_width + 1) + axis, "dim"))
+    return lanes
 
 
-def _latest(events: Sequence[EventUpdate], room: int) -> list[Text]:
+def _important(snapshot: Snapshot, columns: dict[str, Float32], room: int) -> list[str]:
+    """Return as many labels as there is room for: those that sound, then by scores."""
+    ongoing = {each.event.label for each in snapshot.events if each.ongoing}
+    ranked = sorted(
+        columns, key=lambda name: (name not in ongoing, -float(columns[name].max()))
+    )
+    kept = set(ranked[: max(0, room)])
+    return [name for name in columns if name in kept]
+
+
+def _cells(
+    snapshot: Snapshot, label: str, column: Float32, edges: NDArray[np.float64]
+) -> list[tuple[str, str]]:
+    """Return the characters of a lane with their styles: scores as shades, events as bars."""
+    frames = (edges - snapshot.scores_end) / snapshot.frame_duration
+    frames = frames.astype(int) + len(column)
+    bars = [each.event for each in snapshot.events if each.event.label == label]
+    cells = []
+    for cell in range(len(edges) - 1):
+        first, last = frames[cell], max(frames[cell] + 1, frames[cell + 1])
+        seen = column[max(0, first) : max(0, last)]
+        shade = SHADES[round(float(seen.max()) * 4)] if len(seen) else " "
+        on = _covered(bars, edges[cell], edges[cell + 1])
+        cells.append(("█", "cyan") if on else (shade, "dim"))
+    return cells
+
+
+def _axis(now: float, n_cells: int) -> str:
+    """Write round clock times below the lanes, whose last cell ends at `now`."""
+    form = "╵%H:%M:%S"
+    length = len(_clock(now, form)) + 1
+    every = next((s for s in TICKS if s / SPAN * n_cells >= length), TICKS[-1])
+    axis = [" "] * n_cells
+    tick = math.ceil((now - SPAN) / every) * every
+    while tick < now:
+        cell = int((tick - now + SPAN) / SPAN * n_cells)
+        text = _clock(tick, form)
+        if cell + len(text) <= n_cells:
+            axis[cell : cell + len(text)] = text
+        tick += every
+    return "".join(axis)
+
+
+def _latest(snapshot: Snapshot, room: int) -> list[Text]:
     """List the newest events, the ongoing ones first."""
     newest = sorted(
-        events, key=lambda each: (each.ongoing, each.event.onset), reverse=True
+        snapshot.events,
+        key=lambda each: (each.ongoing, each.event.onset),
+        reverse=True,
     )
     lines = []
     for update in newest[: max(0, room)]:
         event = update.event
-        length = "ongoing" if update.ongoing else f"{event.duration:6.2f} s"
+        began = snapshot.origin + event.onset
+        length = "ongoing" if update.ongoing else f"{event.duration:.2f} s"
         style = "" if update.state == "closed" else "italic"
-        lines.append(
-            Text(
-                f"  {_clock(event.onset)}  {length:>8}  {event.score:.2f}  "
-                f"{event.label}",
-                style,
-            )
-        )
+        onset = f"{_clock(began, '%H:%M:%S')}.{int(began % 1 * 100):02}"
+        row = f"  {onset}  {length:>8}  {event.score:.2f}  {event.label}"
+        lines.append(Text(row, style))
     return lines
 
 
-def _covered(events: list[Event], start: float, stop: float) -> bool:
+def _covered(events: Sequence[Event], start: float, stop: float) -> bool:
     return any(event.onset < stop and start < event.offset for event in events)
 
 
-def _clock(seconds: float) -> str:
-    hours, rest = divmod(max(0.0, seconds), 3600)
-    minutes, rest = divmod(rest, 60)
-    return f"{int(hours)}:{int(minutes):02}:{rest:05.2f}"
-
-
-def describe_failure(failure: Mapping[str, Any]) -> str:
-    """Say what failed, how often, why, and from when to when.
-
-    Examples
-    --------
-    >>> describe_failure({"failed": 3, "left_out": 0, "reason": "disk full", "until": ""})
-    '3 failed (disk full)'
-    """
-    counts = ("failed", "left_out", "lost", "waiting")
-    words = [f"{failure[n]} {n.replace('_', ' ')}" for n in counts if failure.get(n)]
-    reason = f" ({printable(failure['reason'])})" if failure.get("reason") else ""
-    span = [
-        f"{word} {failure[word]}" for word in ("since", "until") if failure.get(word)
-    ]
-    return ", ".join(words) + reason + "".join(f", {each}" for each in span)
-
-
-def summary_table(summary: Summary) -> RenderableType:
-    """Show what a session of listening heard, lost and found."""
-    told = summary.to_dict()
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column("", style="dim")
-    table.add_column("")
-    table.add_row("heard", f"{summary.heard:.2f} s")
-    table.add_row("lost", f"{summary.lost:.2f} s")
-    for label, count in told["events"].items():
-        table.add_row(Text(label), f"{count} events")
-    table.add_row("real-time factor", f"{told['real_time_factor']:.3f}")
-    table.add_row("skipped segments", str(summary.n_skipped))
-    for percentile, delay in told["opened_after"].items():
-        table.add_row(f"opened after ({percentile})", f"{delay:.2f} s")
-    for name, failure in summary.failures.items():
-        table.add_row(name, Text(describe_failure(failure)))
-    return table
+def _clock(seconds: float, form: str) -> str:
+    """Write a clock time in the zone of this machine."""
+    return datetime.fromtimestamp(seconds).astimezone().strftime(form)

@@ -58,6 +58,11 @@ class WallClock:
         """Seconds that the clock gained on the time line since its beginning."""
         return 0.0 if self._first is None else self._anchor - self._first
 
+    @property
+    def origin(self) -> float:
+        """Clock time of the beginning of the time line, in seconds since 1970."""
+        return self._anchor
+
     def note(self, n_samples: int, n_new: int) -> None:
         """Compare the clocks.
 

@@ -1,12 +1,11 @@
 """Snapshots of a stream: what they hold, that they stay, and what a view makes of them."""
 
-import io
-from dataclasses import FrozenInstanceError, replace
+import time
+from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
 from listening import Given, Kept, gap, heard
-from rich.console import Console
 from sounds import RATE, cut, scene, silence
 
 from streamsed.config import StreamConfig
@@ -14,28 +13,11 @@ from streamsed.detector import Detector
 from streamsed.events import Event
 from streamsed.live import listener as listener_module
 from streamsed.live.listener import Listener
-from streamsed.live.snapshot import N_EVENTS, History, Snapshot
-from streamsed.live.view import picture
+from streamsed.live.snapshot import N_EVENTS, History
 from streamsed.pipeline.lifecycle import EventUpdate
 from streamsed.pipeline.trace import Trace
 
 FAST = StreamConfig(step=0.5, latency=1.0)
-SILENT = Snapshot(
-    source="microphone",
-    capture_rate=44100,
-    step=0.5,
-    latency=1.0,
-    load=0.25,
-    lost=0.0,
-    now=10.0,
-    peak=0.0,
-    labels=("Speech", "Dog"),
-    scores=np.zeros((0, 2), np.float32),
-    scores_end=0.0,
-    frame_duration=0.1,
-    events=(),
-    notice="",
-)
 
 
 @pytest.fixture
@@ -48,12 +30,6 @@ def snapshots_of(detector, reads, monkeypatch):
     kept, seen = Kept(), []
     Listener(detector, Given(reads, lossless=True), [kept]).run(on_tick=seen.append)
     return seen, kept
-
-
-def lines_of(snapshot, size=(100, 12)):
-    console = Console(file=io.StringIO(), width=size[0])
-    console.print(picture(snapshot, size))
-    return console.file.getvalue().splitlines()
 
 
 def test_the_scores_of_a_snapshot_are_those_of_the_recording_so_far(
@@ -123,25 +99,20 @@ def test_nobody_who_watches_costs_nothing(detector):
     assert detector.observer is None
 
 
-def test_a_picture_needs_nothing_but_a_snapshot():
-    dog = EventUpdate("opened", 1, Event("Dog", 8.0, 10.0, 0.75), ongoing=True)
-    scores = np.zeros((100, 2), np.float32)
-    scores[50:, 0] = 1.0
-    lines = lines_of(
-        replace(SILENT, peak=0.5, scores=scores, scores_end=10.0, events=(dog,))
-    )
-    assert lines[0].startswith(
-        "microphone  44100 Hz  step 0.50 s  latency 1.0 s  load 25%"
-    )
-    assert "  -6.0 dB" in lines[1]
-    assert lines[2].startswith("Speech")
-    assert lines[2].rstrip().endswith("1.00")
-    assert lines[3].count("█") == pytest.approx(2 / 30 * 87, abs=1.5)
-    assert lines[4].split() == ["0:00:08.00", "ongoing", "0.75", "Dog"]
+class Failing(Kept):
+    def failures(self):
+        return {"failed": 3, "reason": "disk full"}
 
 
-@pytest.mark.parametrize("size", [(20, 3), (100, 40)])
-def test_a_picture_fits_its_size_before_there_are_scores(size):
-    lines = lines_of(SILENT, size)
-    assert len(lines) == size[1]
-    assert all(len(line) <= size[0] for line in lines)
+def test_a_snapshot_has_what_was_asked_for_when_it_began_and_what_failed(
+    detector, monkeypatch
+):
+    monkeypatch.setattr(listener_module, "TICK", 0.0)
+    seen, before = [], time.time()
+    reads = [heard(silence(1)), heard(silence(1))]
+    source = Given(reads, lossless=True)
+    listener = Listener(detector, source, [Failing()], only=["Dog"])
+    listener.run(on_tick=seen.append)
+    assert seen[-1].reported == ("Dog",)
+    assert seen[-1].failures == {"Failing": {"failed": 3, "reason": "disk full"}}
+    assert before - 2 <= seen[-1].origin <= time.time()

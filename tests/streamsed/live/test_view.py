@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -142,7 +143,8 @@ def lane_of(terminal, label):
 
 def listed(terminal):
     """Labels and lengths of the events in the list, newest first."""
-    rows = [line.split() for line in terminal.lines if line.startswith("  0:0")]
+    is_event = re.compile(r"  \d\d:\d\d:\d\d\.\d\d ")
+    rows = [line.split() for line in terminal.lines if is_event.match(line)]
     return [(row[-1], row[1]) for row in rows]
 
 
