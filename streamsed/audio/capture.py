@@ -6,9 +6,12 @@ waits for samples says for how many, and is woken once they are there.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,6 +19,7 @@ from numpy.typing import NDArray
 
 from streamsed.audio.devices import Device, capture_rate, portaudio, quiet
 from streamsed.audio.ring_buffer import Ring
+from streamsed.audio.sound_server import CHOICE
 
 SILENCE_LIMIT = 2.0
 """Seconds without a callback after which the device counts as lost."""
@@ -59,7 +63,7 @@ class Capture:
         self._enough = threading.Lock()  # held until they are there
         self._enough.acquire()
         try:
-            with quiet():
+            with quiet(), _recording(device.source):
                 self._stream = sounddevice.InputStream(
                     device=device.index,
                     channels=n_channels,
@@ -116,3 +120,18 @@ class Capture:
         if self.ring.n_waiting >= self._n_wanted and self._enough.locked():
             self._enough.release()  # nobody else does, so this never fails
         self.last_callback = now
+
+
+@contextmanager
+def _recording(source: str) -> Iterator[None]:
+    """Let a stream that is opened here record this source of the sound server."""
+    before = os.environ.get(CHOICE)
+    if source:
+        os.environ[CHOICE] = source
+    try:
+        yield
+    finally:
+        if source:
+            os.environ.pop(CHOICE)
+            if before is not None:
+                os.environ[CHOICE] = before

@@ -7,11 +7,16 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+from streamsed.audio.sound_server import find_source, server_sources
 
 RATES = (8000, 11025, 16000, 22050, 32000, 44100, 48000, 88200, 96000, 192000)
 """Hz; what `working_rates` tries."""
+
+SERVER_DEVICES = ("pulse", "pipewire", "default")
+"""Names of the device through which PulseAudio and PipeWire are reached."""
 
 NO_PORTAUDIO = (
     "listening must have PortAudio, and it is not found; install it with "
@@ -35,6 +40,8 @@ class Device:
         Hz, its own default.
     is_default : bool
         Whether it is the system's default input.
+    source : str
+        Source of the sound server to record through it; "" leaves that to the server.
     """
 
     index: int
@@ -43,6 +50,7 @@ class Device:
     n_channels: int
     sample_rate: int
     is_default: bool
+    source: str = ""
 
 
 def portaudio() -> Any:
@@ -112,8 +120,8 @@ def find_device(wanted: str | None) -> Device:
     Parameters
     ----------
     wanted : str or None
-        An index, a whole name, or a part of one name in any case; None is the system's
-        default.
+        An index, a whole name, or a part of one name in any case, of a device or of a
+        source of the sound server; None is the system's default.
 
     Raises
     ------
@@ -135,12 +143,25 @@ def find_device(wanted: str | None) -> Device:
         matches = [d for d in devices if d.name == wanted] or [
             d for d in devices if wanted.lower() in d.name.lower()
         ]
+    if not matches and wanted is not None and (through := _server_device(devices)):
+        if source := find_source(wanted):
+            return replace(through, name=source.description, source=source.name)
+        listed += "".join(f"; {source.name}" for source in server_sources())
     if not matches:
         raise ValueError(f"--device={wanted} must be an input device: {listed}")
     if len(matches) > 1:
         found = "; ".join(f"{d.index} {d.name}" for d in matches)
         raise ValueError(f"--device={wanted} must mean one device, and fits {found}")
     return matches[0]
+
+
+def _server_device(devices: list[Device]) -> Device | None:
+    """Return the device through which the sound server is reached."""
+    for name in SERVER_DEVICES:
+        for device in devices:
+            if device.name == name:
+                return device
+    return None
 
 
 def find_again(lost: Device) -> Device:
@@ -151,6 +172,8 @@ def find_again(lost: Device) -> Device:
     ValueError
         It is not there.
     """
+    if lost.source:  # the server's device is always there; its source may not be
+        return find_device(lost.source)
     found = [device for device in input_devices() if same_device(device, lost)]
     if not found:
         raise ValueError(f"--device={lost.name} must be there, and is not; plug it in")

@@ -20,8 +20,15 @@ from numpy.typing import NDArray
 
 from streamsed.audio.capture import SILENCE_LIMIT, Capture
 from streamsed.audio.clock_drift import ClockDrift
-from streamsed.audio.devices import Device, find_again, find_device, rescan
+from streamsed.audio.devices import (
+    SERVER_DEVICES,
+    Device,
+    find_again,
+    find_device,
+    rescan,
+)
 from streamsed.audio.resample import ChannelResampler
+from streamsed.audio.sound_server import SourceWatch
 from streamsed.audio.source import Piece
 from streamsed.samples import peak_of
 
@@ -83,6 +90,8 @@ class Microphone:
         self._channel = channel
         self._block_size = block_size
         self._notices: list[str] = []
+        by_server = device.source or device.name in SERVER_DEVICES
+        self._watch = SourceWatch() if by_server else None
         self._zeros = 0  # samples since the last that was not zero
         self._accounted: float | None = None  # while lost: the time line ends here
         self._attempts = 0
@@ -117,7 +126,7 @@ class Microphone:
     def notices(self) -> list[str]:
         """Return what people should know of the device, each sentence once."""
         notices, self._notices = self._notices, []
-        return notices
+        return notices + (self._watch.notices() if self._watch else [])
 
     def close(self) -> None:
         """Let go of the device."""

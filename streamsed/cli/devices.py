@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from streamsed.terminal import printable
 
@@ -13,14 +15,31 @@ if TYPE_CHECKING:
     from streamsed.audio.devices import Device
 
 
-def devices() -> None:
-    """List the microphones, with the rates at which they really open."""
+def devices(
+    *,
+    sources: Annotated[
+        bool,
+        typer.Option("--sources", help="List the sound server's sources instead."),
+    ] = False,
+) -> None:
+    """List the microphones, with the rates at which they really open.
+
+    With --sources: what PulseAudio or PipeWire can record, by the names that --device of
+    `listen` takes too.
+    """
     from rich.console import Console
+    from rich.text import Text
 
     from streamsed.audio.devices import input_devices, working_rates
+    from streamsed.audio.sound_server import server_sources
 
+    console = Console(soft_wrap=True)
+    if sources:
+        for source in server_sources():
+            console.print(Text(f"{source.name}  {source.description}"))
+        return
     found = [(device, working_rates(device)) for device in input_devices()]
-    Console(soft_wrap=True).print(devices_table(found))
+    console.print(devices_table(found))
 
 
 def devices_table(found: Sequence[tuple[Device, Sequence[int]]]) -> RenderableType:

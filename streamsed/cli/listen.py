@@ -39,7 +39,8 @@ def listen(
             "--device",
             "-d",
             metavar="INDEX|NAME",
-            help="Microphone, by index or part of its name. [default: the system's]",
+            help="Microphone or source of the sound server, by index or part of its name. "
+            "[default: the system's]",
         ),
     ] = None,
     channel: Annotated[
@@ -63,6 +64,10 @@ def listen(
         typer.Option(metavar="PATH", help="Play a recording at its pace instead."),
     ] = None,
     settings: SettingsOption = None,  # noqa: ARG001 - its callback has done it
+    wait: Annotated[
+        bool,
+        typer.Option("--wait", help="Wait for a microphone that is not there yet."),
+    ] = False,
     model: ModelOption = "default",
     model_sha256: Sha256Option = None,
     trust_model: TrustOption = False,
@@ -131,6 +136,7 @@ def listen(
         channel=channel,
         pcm=(rate, channels, encoding) if stdin else None,
         file=file,
+        wait=wait,
         model=model,
         sha256=model_sha256,
         engine=engine_settings(engine, precision, threads, trust=trust_model),

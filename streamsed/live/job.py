@@ -37,6 +37,7 @@ from streamsed.live.listener import Listener
 from streamsed.live.sinks import QueuedSink, Sink
 from streamsed.live.summary import describe_failure, summary_table
 from streamsed.live.view import LiveView
+from streamsed.live.waiting import wait_for
 from streamsed.terminal import check_stdout, say, stdout_is_closed
 
 MOST = 1e9
@@ -58,6 +59,8 @@ class ListenJob:
         Read standard input instead, as `PcmSource` does.
     file : Path or None
         Play a recording instead, as `FileSource` does.
+    wait : bool
+        Whether to wait for a microphone that is not there.
     model : str
         Name or path.
     engine : mapping
@@ -90,6 +93,7 @@ class ListenJob:
     channel: int | None
     pcm: tuple[int, int, str] | None
     file: Path | None
+    wait: bool
     model: str
     engine: Mapping[str, Any]
     step: str
@@ -115,7 +119,7 @@ class ListenJob:
         slowest = self._stream(info, self._fixed_step())
         slowest.check(info.frontend)
         post = self.detection.post_for(info, settle=slowest.settled)
-        if self.file is None and self.pcm is None:
+        if self.file is None and self.pcm is None and not self.wait:
             find_device(self.device)  # before the model is loaded, which takes seconds
         sinks = self._sinks(info.frontend.sample_rate)
         model = Model.load(file, **self.engine)
@@ -261,7 +265,13 @@ class ListenJob:
                 sample_rate=sample_rate,
                 channel=self.channel,
             )
-        return Microphone(self.device, sample_rate=sample_rate, channel=self.channel)
+
+        def microphone() -> Microphone:
+            return Microphone(
+                self.device, sample_rate=sample_rate, channel=self.channel
+            )
+
+        return wait_for(microphone) if self.wait else microphone()
 
     def _wants_view(self) -> bool:
         if self.format_name is None:

@@ -70,14 +70,14 @@ class VirtualMicrophone:
     def _runtime(self):
         return self.environment["PULSE_RUNTIME_PATH"]
 
-    def play(self, samples, *, lead=0.25):
+    def play(self, samples, *, lead=0.25, sink="mic"):
         """Play float32 mono after `lead` seconds of silence; return the player."""
         path = self.folder / f"play-{time.monotonic_ns()}.wav"
         silence = np.zeros(round(lead * self.rate), np.float32)
         soundfile.write(
             path, np.concatenate([silence, samples]), self.rate, subtype="FLOAT"
         )
-        command = ["paplay", "--device=mic", str(path)]
+        command = ["paplay", f"--device={sink}", str(path)]
         player = subprocess.Popen(command, env=os.environ | self.environment)
         self._players.append(player)
         return player
@@ -91,6 +91,32 @@ class VirtualMicrophone:
         name, *options = self._sink.split()
         self._pactl("load-module", name, *options)
         self._pactl("set-default-source", "mic.monitor")
+
+    @contextlib.contextmanager
+    def second(self, name="other"):
+        """Have another microphone beside it for a while."""
+        options = [f"sink_name={name}", f"rate={self.rate}", "channels=1"]
+        self._pactl("load-module", "module-null-sink", *options)
+        try:
+            yield f"{name}.monitor"
+        finally:
+            # The name alone is of every null sink: find the one that has it.
+            listed = self._run("pactl", "list", "short", "modules").stdout.decode()
+            number = next(
+                line.split()[0] for line in listed.splitlines() if f"={name} " in line
+            )
+            self._pactl("unload-module", number)
+            self._pactl("set-default-source", "mic.monitor")
+
+    def prefer(self, source):
+        """Make this source the default of the server."""
+        self._pactl("set-default-source", source)
+
+    def move(self, source):
+        """Move all that records to another source."""
+        listed = self._run("pactl", "list", "short", "source-outputs").stdout.decode()
+        for line in listed.splitlines():
+            self._pactl("move-source-output", line.split()[0], source)
 
     def hush(self):
         """End what still plays."""
@@ -113,7 +139,7 @@ class VirtualMicrophone:
         self._run("pactl", *arguments)
 
     def _run(self, *command):
-        subprocess.run(
+        return subprocess.run(
             command,
             env=os.environ | self.environment,
             check=True,

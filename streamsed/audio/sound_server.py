@@ -1,0 +1,137 @@
+"""The sound server between PortAudio and the microphones: PulseAudio or PipeWire.
+
+PortAudio sees one device, `pulse` or `default`; behind it the server decides which of its
+sources is recorded, and may move a recording to another one without a word: when a
+microphone is unplugged, or when a person picks another. `pactl`, which both servers have,
+says which sources there are and which one this process records. Without it, or without a
+server, there are none, and nobody is told of moves.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+import time
+from typing import Any, NamedTuple
+
+TIMEOUT = 3.0
+"""Seconds that `pactl` may take."""
+
+INTERVAL = 3.0
+"""Seconds from one look at the server to the next."""
+
+CHOICE = "PULSE_SOURCE"
+"""Variable by which the server's library learns which source to record."""
+
+
+class ServerSource(NamedTuple):
+    """A source of the sound server.
+
+    Parameters
+    ----------
+    name : str
+        What the server calls it, such as `alsa_input.usb-Blue_Yeti-00.analog-stereo`.
+    description : str
+        What people call it.
+    """
+
+    name: str
+    description: str
+
+
+def server_sources() -> list[ServerSource]:
+    """Return the sources that can be recorded; empty where no sound server answers."""
+    return list(_sources().values())
+
+
+def find_source(wanted: str) -> ServerSource | None:
+    """Return the source of a name, or of a part of its name or description.
+
+    Raises
+    ------
+    ValueError
+        Several fit; the message lists them.
+    """
+    sources = server_sources()
+    low = wanted.lower()
+    found = [source for source in sources if wanted in source] or [
+        source for source in sources if any(low in text.lower() for text in source)
+    ]
+    if len(found) > 1:
+        listed = "; ".join(source.name for source in found)
+        raise ValueError(f"--device={wanted} must mean one source, and fits {listed}")
+    return found[0] if found else None
+
+
+def recorded_source() -> ServerSource | None:
+    """Return the source that this process records now, if a server can say."""
+    ours = str(os.getpid())
+    for output in _listed("source-outputs"):
+        if output.get("properties", {}).get("application.process.id") == ours:
+            return _sources().get(output.get("source", -1))
+    return None
+
+
+class SourceWatch:
+    """Notice when the server moves the recording of this process to another source.
+
+    It looks every few seconds in a thread of its own, as a server may be slow to answer.
+    """
+
+    def __init__(self) -> None:
+        self._source: ServerSource | None = None
+        self._moves: list[str] = []
+        self._next = 0.0
+        self._thread: threading.Thread | None = None
+
+    def notices(self) -> list[str]:
+        """Return a sentence for each move that was seen since the last call."""
+        busy = self._thread is not None and self._thread.is_alive()
+        if not busy and time.monotonic() >= self._next:
+            self._next = time.monotonic() + INTERVAL
+            self._thread = threading.Thread(target=self.look, daemon=True)
+            self._thread.start()
+        moves, self._moves = self._moves, []
+        return moves
+
+    def look(self) -> None:
+        """Ask the server once."""
+        source = recorded_source()
+        if source is None:
+            return
+        before, self._source = self._source, source
+        if before is not None and before.name != source.name:
+            self._moves.append(
+                f"the sound server moved the recording from {before.description} "
+                f"({before.name}) to {source.description} ({source.name})"
+            )
+
+
+def _sources() -> dict[int, ServerSource]:
+    return {
+        int(source["index"]): ServerSource(
+            str(source["name"]), str(source.get("description") or source["name"])
+        )
+        for source in _listed("sources")
+    }
+
+
+def _listed(kind: str) -> list[dict[str, Any]]:
+    """Return what `pactl` lists of a kind; empty if it cannot be asked."""
+    if shutil.which("pactl") is None:
+        return []
+    try:
+        run = subprocess.run(
+            ["pactl", "--format=json", "list", kind],
+            env={**os.environ, "LC_ALL": "C.UTF-8"},
+            capture_output=True,
+            timeout=TIMEOUT,
+            check=True,
+        )
+        listed = json.loads(run.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return []
+    return [each for each in listed if isinstance(each, dict)]

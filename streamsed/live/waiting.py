@@ -1,0 +1,43 @@
+"""Wait for a microphone: a service starts at boot, before anything is plugged in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from streamsed.audio.devices import portaudio, rescan
+from streamsed.terminal import say
+
+Found = TypeVar("Found")
+
+RETRY = 2.0
+"""Seconds between two attempts."""
+
+
+def wait_for(find: Callable[[], Found], *, retry: float = RETRY) -> Found:
+    """Try to find or open a microphone until it is there; say once why it is not.
+
+    Parameters
+    ----------
+    find : callable
+        Raises ValueError or OSError while it is not there.
+    retry : float
+        Seconds between two attempts.
+
+    Raises
+    ------
+    OSError
+        PortAudio is missing: waiting would not help.
+    """
+    portaudio()
+    reason = ""
+    while True:
+        try:
+            return find()
+        except (OSError, ValueError) as error:
+            if str(error) != reason:
+                reason = str(error)
+                say(f"waiting for a microphone: {reason}")
+        time.sleep(retry)
+        rescan()
