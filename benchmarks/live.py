@@ -27,8 +27,8 @@ from streamsed.detector import Detector
 from streamsed.events import Event
 from streamsed.inference.model import Model
 from streamsed.live.auto_step import segment_cost
-from streamsed.live.json_lines import JsonLines
 from streamsed.live.listener import Listener
+from streamsed.live.sinks.json_lines import JsonLines
 from streamsed.live.summary import Summary
 from streamsed.live.view import LiveView
 from streamsed.pipeline.trace import Trace

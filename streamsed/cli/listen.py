@@ -110,19 +110,53 @@ def listen(
     log: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Append JSON lines there too.")
     ] = None,
+    log_rotate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE|AGE",
+            help="Begin a new log at this size or age, such as 10MB, 1d or 10MB,1d.",
+        ),
+    ] = None,
     command: Annotated[
         str | None,
         typer.Option(
-            "--exec", metavar="CMD", help="Run CMD for each event, its JSON on stdin."
+            "--exec", metavar="CMD", help="Run CMD for events, their JSON on stdin."
         ),
     ] = None,
+    exec_on: Annotated[
+        str,
+        typer.Option(
+            metavar="STATES",
+            help="Run it for events that are opened, ended, closed or withdrawn; several "
+            "with commas.",
+        ),
+    ] = "opened",
+    cooldown: Annotated[
+        float,
+        typer.Option(
+            metavar="S", help="Do not run it again for a label within S seconds."
+        ),
+    ] = 0.0,
+    exec_timeout: Annotated[
+        float, typer.Option(metavar="S", help="Kill a run that takes longer.")
+    ] = 10.0,
     save_clips: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Save each event's sound there as FLAC."),
+        typer.Option(
+            metavar="DIR",
+            help="Save each event's sound there as FLAC, unless it holds speech.",
+        ),
     ] = None,
     clips_limit: Annotated[
         float, typer.Option(metavar="MB", help="Delete the oldest clips above this.")
     ] = 1000.0,
+    clips_days: Annotated[
+        float | None,
+        typer.Option(metavar="DAYS", help="Delete clips that are older than this."),
+    ] = None,
+    save_speech: Annotated[
+        bool, typer.Option("--save-speech", help="Save clips that hold speech too.")
+    ] = False,
 ) -> int:
     """Show the events of the room as they happen.
 
@@ -130,6 +164,7 @@ def listen(
     summary. Sound is never stored unless --save-clips asks for it.
     """
     from streamsed.live.job import ListenJob
+    from streamsed.live.outputs import LiveOutputs
 
     job = ListenJob(
         device=device,
@@ -157,9 +192,17 @@ def listen(
         ),
         duration=duration,
         format_name=format_name,
-        log=log,
-        command=command,
-        save_clips=save_clips,
-        clips_limit=clips_limit,
+        outputs=LiveOutputs(
+            log=log,
+            log_rotate=log_rotate,
+            command=command,
+            exec_on=exec_on,
+            cooldown=cooldown,
+            exec_timeout=exec_timeout,
+            save_clips=save_clips,
+            clips_limit=clips_limit,
+            clips_days=clips_days,
+            save_speech=save_speech,
+        ),
     )
     return job.run()

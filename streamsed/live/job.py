@@ -7,11 +7,9 @@ one ends the program without waiting for that.
 
 from __future__ import annotations
 
-import shlex
-import shutil
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,18 +28,15 @@ from streamsed.detector import Detector
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelFile, ModelInfo, find_model
 from streamsed.live.auto_step import segment_cost, shortest_step
-from streamsed.live.clips import ClipSink
-from streamsed.live.exec_sink import ExecSink
-from streamsed.live.json_lines import JsonLines
 from streamsed.live.listener import Listener
-from streamsed.live.sinks import QueuedSink, Sink
+from streamsed.live.outputs import MOST, LiveOutputs
+from streamsed.live.sinks.json_lines import JsonLines
+from streamsed.live.sinks.log_file import LogFile
+from streamsed.live.sinks.sink import QueuedSink, Sink
 from streamsed.live.summary import describe_failure, summary_table
 from streamsed.live.view import LiveView
 from streamsed.live.waiting import wait_for
 from streamsed.terminal import check_stdout, say, stdout_is_closed
-
-MOST = 1e9
-"""Seconds to listen, which are thirty years, and MB of clips."""
 
 LATENCY = 1.0
 """Seconds after its end at which an event is reported as ended, if nothing is said."""
@@ -77,14 +72,8 @@ class ListenJob:
         Seconds to listen.
     format_name : str or None
         "view" or "jsonl"; None is the view on a terminal and jsonl elsewhere.
-    log : Path or None
-        Where JSON lines are appended.
-    command : str or None
-        Run for each event.
-    save_clips : Path or None
-        Folder for the sound of each event.
-    clips_limit : float
-        MB that the clips in the folder may take.
+    outputs : LiveOutputs
+        What is written, saved and run beside that.
     sha256 : str or None
         What the model file's SHA-256 must be.
     """
@@ -103,10 +92,7 @@ class ListenJob:
     detection: DetectionSettings
     duration: float | None
     format_name: str | None
-    log: Path | None
-    command: str | None
-    save_clips: Path | None
-    clips_limit: float
+    outputs: LiveOutputs
     sha256: str | None = None
 
     def run(self) -> int:
@@ -121,10 +107,13 @@ class ListenJob:
         post = self.detection.post_for(info, settle=slowest.settled)
         if self.file is None and self.pcm is None and not self.wait:
             find_device(self.device)  # before the model is loaded, which takes seconds
-        sinks = self._sinks(info.frontend.sample_rate)
+        guard = self.outputs.guard(info)
+        sinks = self.outputs.open(info.frontend.sample_rate, guard)
         model = Model.load(file, **self.engine)
         stream = self._stream(info, self._sustained_step(model))
         detector = Detector(model, stream=stream, post=post)
+        if guard is not None:
+            guard.watch(detector)
         source = self._source(detector.sample_rate)
         if self._wants_view():
             listener = self._with_view(detector, source, sinks)
@@ -134,7 +123,8 @@ class ListenJob:
                 # Sound that cannot wait must not be held up by who does not read.
                 sinks.append(out if source.lossless else QueuedSink(out))
             listener = self._listener(detector, source, sinks)
-            with _stopped_by_signals(listener):
+            logs = [sink for sink in sinks if isinstance(sink, LogFile)]
+            with _stopped_by_signals(listener, logs):
                 listener.run(duration=self.duration)
         for sink in sinks:
             for notice in sink.notices():
@@ -145,21 +135,13 @@ class ListenJob:
 
     def _check_output(self) -> None:
         """Raise OSError if nobody would be told anything."""
-        if self.log is None and self.command is None and self.save_clips is None:
+        outputs = self.outputs
+        if (
+            outputs.log is None
+            and outputs.command is None
+            and outputs.save_clips is None
+        ):
             check_stdout("--log FILE")
-
-    def _sinks(self, sample_rate: int) -> list[Sink]:
-        """Open what is told beside the terminal or pipe."""
-        sinks: list[Sink] = []
-        if command := self._command():
-            sinks.append(ExecSink(command))
-        if self.save_clips is not None:
-            limit = round(self.clips_limit * 1e6)
-            clips = ClipSink(self.save_clips, sample_rate=sample_rate, max_bytes=limit)
-            sinks.append(clips)
-        if self.log is not None:
-            sinks.append(JsonLines.append(self.log))
-        return sinks
 
     def _listener(
         self, detector: Detector, source: Source, sinks: list[Sink]
@@ -173,7 +155,7 @@ class ListenJob:
         console = Console()
         view = LiveView(console)
         listener = self._listener(detector, source, sinks)
-        with _stopped_by_signals(listener), quiet(), view:
+        with _stopped_by_signals(listener, []), quiet(), view:
             listener.run(duration=self.duration, on_tick=view.show)
         console.print(summary_table(listener.summary))
         return listener
@@ -185,33 +167,16 @@ class ListenJob:
             raise ValueError(
                 "--stdin and --file must not be given together; choose one"
             )
-        for name, value, unit in (
-            ("--duration", self.duration, "seconds"),
-            ("--clips-limit", self.clips_limit, "MB"),
-        ):
-            if value is not None and not 0 < value <= MOST:
-                raise ValueError(
-                    f"{name}={value} must be positive, and at most {MOST:.0e} (in {unit})"
-                )
+        self.outputs.check()
+        if self.duration is not None and not 0 < self.duration <= MOST:
+            raise ValueError(
+                f"--duration={self.duration} must be positive, and at most {MOST:.0e} (in "
+                "seconds)"
+            )
         if not 0 < self.max_load <= 1:
             raise ValueError(
                 f"--max-load={self.max_load} must be above 0 and at most 1"
             )
-
-    def _command(self) -> list[str]:
-        """Split --exec as a shell would, and see that its program is there."""
-        try:
-            words = shlex.split(self.command or "")
-        except ValueError as error:
-            raise ValueError(
-                f"--exec={self.command} must be quoted as for a shell ({error})"
-            ) from None
-        if words and shutil.which(words[0]) is None:
-            raise ValueError(
-                f"--exec={self.command} must start with a program, and {words[0]} is "
-                "not found"
-            )
-        return words
 
     def _fixed_step(self) -> float | None:
         if self.step == "auto":
@@ -280,22 +245,34 @@ class ListenJob:
 
 
 @contextmanager
-def _stopped_by_signals(listener: Listener) -> Iterator[None]:
-    """Let the first signal stop the listener, and the second interrupt the program."""
+def _stopped_by_signals(listener: Listener, logs: Sequence[LogFile]) -> Iterator[None]:
+    """Let the first signal stop the listener, and the second interrupt the program.
+
+    A hang-up only reopens the logs, where there are some and no terminal is drawn on: that
+    is how programs that move a log ask for a new one.
+    """
 
     def stop(*_: object) -> None:
         interrupt_again()
         listener.stop()
 
+    def reopen(*_: object) -> None:
+        for log in logs:
+            log.reopen()
+
     def interrupt_again() -> None:
         for number, handler in before.items():
             signal.signal(number, handler)
 
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    handlers = {
+        signal.SIGINT: stop,
+        signal.SIGTERM: stop,
+        signal.SIGHUP: reopen if logs else stop,
+    }
     before = {
-        number: signal.signal(number, stop)
-        for number in numbers
-        if signal.getsignal(number) != signal.SIG_IGN  # as under nohup
+        number: signal.signal(number, handler)
+        for number, handler in handlers.items()
+        if handler is reopen or signal.getsignal(number) != signal.SIG_IGN  # nohup
     }
     try:
         yield

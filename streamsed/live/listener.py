@@ -29,11 +29,12 @@ from numpy.typing import NDArray
 
 from streamsed.audio.source import Piece, Source
 from streamsed.detector import Detector
-from streamsed.live.sinks import Sink
+from streamsed.live.sinks.sink import Sink
 from streamsed.live.snapshot import History, Snapshot
 from streamsed.live.summary import Summary
 from streamsed.live.wall_clock import WallClock
 from streamsed.pipeline.lifecycle import EventUpdate
+from streamsed.pipeline.trace import Observers
 
 TICK = 0.25
 """Seconds from one snapshot to the next."""
@@ -129,6 +130,7 @@ class Listener:
         rate = self.detector.sample_rate
         limit = math.inf if duration is None else round(duration * rate)
         self.detector.reset()
+        observer = self.detector.observer
         history = None if on_tick is None else self._keep_history()
         ticked = -math.inf
         self._report({"state": "started", **self._settings()})
@@ -152,8 +154,7 @@ class Listener:
         finally:
             self.source.close()
             self._finish()
-            if history:
-                self.detector.observer = None
+            self.detector.observer = observer
         return self.summary
 
     def _push(self, piece: Piece, samples: NDArray[np.float32]) -> None:
@@ -260,7 +261,9 @@ class Listener:
 
     def _keep_history(self) -> History:
         history = History(len(self.detector.model.info.labels))
-        self.detector.observer = history
+        before = self.detector.observer
+        others = [] if before is None else [before]
+        self.detector.observer = Observers([history, *others])
         self._sinks.append(history)
         return history
 

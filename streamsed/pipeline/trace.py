@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -19,6 +20,29 @@ class Observer(Protocol):
 
     def add_scores(self, final: ScoreFrames) -> None:
         """Take the next frames whose scores are final, none at times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observers:
+    """Several who want to see it.
+
+    Parameters
+    ----------
+    observers : sequence of Observer
+        Are shown it in this order.
+    """
+
+    observers: Sequence[Observer]
+
+    def add_frames(self, frames: Float32) -> None:
+        """Pass log-mel frames on."""
+        for observer in self.observers:
+            observer.add_frames(frames)
+
+    def add_scores(self, final: ScoreFrames) -> None:
+        """Pass final scores on."""
+        for observer in self.observers:
+            observer.add_scores(final)
 
 
 @dataclass(slots=True)

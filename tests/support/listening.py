@@ -55,7 +55,8 @@ class Listening:
             self.records.append(json.loads(line))
 
     def _read_errors(self):
-        self.errors = self.process.stderr.read()
+        for line in self.process.stderr:
+            self.errors += line
 
     def of(self, *states):
         return [record for record in self.records if record["state"] in states]

@@ -3,7 +3,7 @@
 A module of its own: a new process imports what it runs by name, and the tests have none.
 """
 
-from streamsed.live.json_lines import JsonLines
+from streamsed.live.sinks.json_lines import JsonLines
 
 
 def write_many(path, number):

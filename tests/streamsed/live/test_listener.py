@@ -14,8 +14,8 @@ from streamsed.audio.playback import FileSource
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
 from streamsed.detector import Detector
 from streamsed.live.auto_step import MAX_LOAD, MIN_STEP, shortest_step
-from streamsed.live.json_lines import JsonLines
 from streamsed.live.listener import Listener
+from streamsed.live.sinks.json_lines import JsonLines
 from streamsed.live.summary import Summary
 from streamsed.pipeline.tracker import EventTracker
 

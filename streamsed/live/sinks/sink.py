@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsed.live.background import Worker
-from streamsed.live.json_lines import JsonLines
+from streamsed.live.sinks.background import Worker
+from streamsed.live.sinks.json_lines import JsonLines
 from streamsed.pipeline.lifecycle import EventUpdate
 
 RECORDS_LENGTH = 10_000

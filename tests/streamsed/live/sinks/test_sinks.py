@@ -1,9 +1,12 @@
 import json
 import multiprocessing
 import os
+import re
+import stat
 import sys
 import threading
 import time
+from datetime import datetime, timedelta, timezone
 
 import numpy as np
 import pytest
@@ -12,11 +15,11 @@ from sounds import RATE, scene
 from writer import write_many
 
 from streamsed.events import Event
-from streamsed.live.background import Worker
-from streamsed.live.clips import ClipSink
-from streamsed.live.exec_sink import ExecSink
-from streamsed.live.json_lines import JsonLines
-from streamsed.live.sinks import QueuedSink
+from streamsed.live.sinks.background import Worker
+from streamsed.live.sinks.clips import ClipSink
+from streamsed.live.sinks.exec_sink import ExecSink
+from streamsed.live.sinks.json_lines import JsonLines
+from streamsed.live.sinks.sink import QueuedSink
 from streamsed.pipeline.lifecycle import EventUpdate
 
 RECORD = {"state": "closed", "text": 'ä "quoted"\n'}
@@ -28,8 +31,15 @@ def closed(number, onset=1.0, offset=2.0, label="Dog"):
     )
 
 
+def record_of(update):
+    """What a listener makes of an update, on an evening in winter."""
+    began = datetime(2026, 11, 26, 23, tzinfo=timezone(timedelta(hours=1)))
+    when = began + timedelta(seconds=update.event.onset)
+    return {"at": update.event.offset, "time": when.isoformat(), **update.to_dict()}
+
+
 def tell(sink, update):
-    sink.on_record(update.to_dict(), update)
+    sink.on_record(record_of(update), update)
 
 
 def wait_until(true, seconds=10.0):
@@ -182,7 +192,8 @@ def test_a_command_is_run_for_closed_events_with_their_json(tmp_path):
         tell(commands, update)
     commands.on_record({"state": "notice", "text": "x"}, None)
     commands.close()
-    expected = [closed(1).to_dict(), closed(2, label="Alarm_bell_ringing").to_dict()]
+    alarm = closed(2, label="Alarm_bell_ringing")
+    expected = [record_of(closed(1)), record_of(alarm)]
     assert records_of(tmp_path / "out.jsonl") == expected
     assert commands.notices() == []
 
@@ -220,14 +231,15 @@ def test_a_clip_is_the_sound_of_the_event_with_what_came_before(tmp_path):
     tell(clips, closed(3, 19.0, 19.9))
     clips.close()
     paths = sorted(tmp_path.iterdir())
-    names = [path.name.split("-", 2)[2] for path in paths]
+    names = [re.sub(r"\.[0-9a-f]{8}-", " ", path.name) for path in paths]
     assert names == [
-        "000001-Dog.flac",
-        "000002-Alarm_bell____x.flac",
-        "000003-Dog.flac",
+        "streamsed-20261126T220000Z-Alarm_bell____x 000002.flac",
+        "streamsed-20261126T220005Z-Dog 000001.flac",
+        "streamsed-20261126T220019Z-Dog 000003.flac",
     ]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in paths} == {0o600}
     for path, (first, last) in zip(
-        paths, [(4.0, 7.0), (0, 1.2), (18.0, 20.0)], strict=True
+        paths, [(0, 1.2), (4.0, 7.0), (18.0, 20.0)], strict=True
     ):
         clip, rate = soundfile.read(path, dtype="float32")
         expected = samples[round(first * RATE) : round(last * RATE)]
@@ -259,7 +271,7 @@ def test_the_oldest_clips_go_and_strangers_stay(tmp_path):
         tell(clips, closed(n, 3.0, 4.5))  # 3 s of noise: 250 kB
     clips.close()
     left = sorted(tmp_path.glob("streamsed-*"))
-    assert [path.name.split("-")[2] for path in left] == ["000006", "000007"]
+    assert [path.stem[-1] for path in left] == ["6", "7"]
     assert sum(path.stat().st_size for path in left) <= 700_000
     assert stranger.exists()
 

@@ -19,10 +19,10 @@ from sounds import RATE
 
 from streamsed.detector import Detector
 from streamsed.events import Event
-from streamsed.live.clips import ClipSink
-from streamsed.live.exec_sink import ExecSink
-from streamsed.live.json_lines import JsonLines
 from streamsed.live.listener import Listener
+from streamsed.live.sinks.clips import ClipSink
+from streamsed.live.sinks.exec_sink import ExecSink
+from streamsed.live.sinks.json_lines import JsonLines
 from streamsed.pipeline.lifecycle import EventUpdate
 
 
@@ -57,7 +57,7 @@ def clock(monkeypatch):
     def sleep(seconds):
         clock.now += seconds
 
-    monkeypatch.setattr("streamsed.live.json_lines.time.sleep", sleep)
+    monkeypatch.setattr("streamsed.live.sinks.json_lines.time.sleep", sleep)
     return clock
 
 
@@ -136,7 +136,7 @@ def test_a_log_that_never_works_again_is_told_with_its_count(log, clock):
 
 
 def test_what_waits_is_bounded_and_what_is_lost_is_counted(log, clock, monkeypatch):
-    monkeypatch.setattr("streamsed.live.json_lines.MAX_WAITING", 10)
+    monkeypatch.setattr("streamsed.live.sinks.json_lines.MAX_WAITING", 10)
     with Faults(lambda *_: "full"):
         for n in range(25):
             log.on_record({"n": n}, None)
@@ -267,7 +267,7 @@ def test_a_clip_that_does_not_fit_leaves_nothing(tmp_path):
     code = (
         "import resource, signal; from pathlib import Path\n"
         "import numpy as np\n"
-        "from streamsed.live.clips import ClipSink\n"
+        "from streamsed.live.sinks.clips import ClipSink\n"
         "from streamsed.events import Event\n"
         "from streamsed.pipeline.lifecycle import EventUpdate\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
@@ -323,7 +323,7 @@ def test_the_limit_deletes_only_what_is_ours(tmp_path):
 
 
 def test_what_a_killed_listener_left_is_swept_and_what_is_written_stays(tmp_path):
-    orphan = tmp_path / ".streamsed-20200101T000000Z.0123abcd-000001-Dog.flac.part"
+    orphan = tmp_path / ".streamsed-20200101T000000Z-Dog.0123abcd-000001.flac.part"
     orphan.write_bytes(b"half")
     stranger = tmp_path / ".streamsed-notes.flac.part"
     stranger.write_bytes(b"mine")

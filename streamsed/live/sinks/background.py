@@ -37,13 +37,15 @@ class Worker:
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
-    def submit(self, job: Callable[[], None]) -> None:
-        """Queue a job, or count it as dropped."""
+    def submit(self, job: Callable[[], None]) -> bool:
+        """Queue a job, or count it as dropped; return whether it was queued."""
         try:
             self._jobs.put_nowait(job)
         except queue.Full:
             self.n_dropped += 1
             self._last = datetime.now(UTC).isoformat(timespec="milliseconds")
+            return False
+        return True
 
     def notices(self) -> list[str]:
         """Tell of jobs dropped or failed: when it began, when they doubled, in the end."""

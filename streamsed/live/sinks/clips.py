@@ -1,6 +1,10 @@
 """The sound of every event as a file, in a folder that stays small.
 
-A clip is written under a name of its own (`.NAME.part`) and renamed when it is whole, so
+A clip that holds speech is not saved at all, unless it was asked for: that is decided on
+the whole clip, with what comes before the event, before any of it is written. A clip is
+named after its event's clock time and label, and only its owner may read it.
+
+It is written under a name of its own (`.NAME.part`) and renamed when it is whole, so
 what has its final name can be played. Every clip states in itself the name under which it
 was written: that is how the program knows its own files from those of others, and those
 that a person renamed to keep. Only its own are ever deleted.
@@ -13,10 +17,11 @@ import io
 import os
 import re
 import secrets
+import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +30,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from streamsed.atomic_write import publish
-from streamsed.live.background import Worker
+from streamsed.live.sinks.background import Worker
+from streamsed.live.sinks.speech_guard import SpeechGuard
 from streamsed.pipeline.lifecycle import EventUpdate
 
 PRE_ROLL = 1.0
@@ -40,7 +46,11 @@ CLIP_HISTORY = 120.0
 MAX_LABEL = 100
 """Bytes of a label in a file name, which has 255 at most."""
 
-_PART = re.compile(r"\.streamsed-\d{8}T\d{6}Z\.[0-9a-f]{8}-\d{6,}-.*\.flac\.part")
+HOUR = 3600.0
+"""Seconds from one look for clips that are too old to the next."""
+
+_PART = re.compile(r"\.streamsed-\d{8}T\d{6}Z-.*\.[0-9a-f]{8}-\d{6,}\.flac\.part")
+_STAMP = "%Y%m%dT%H%M%SZ"
 
 
 class ClipSink:
@@ -55,11 +65,27 @@ class ClipSink:
     max_bytes : int
         The oldest clips go when those in the folder are larger together; the newest
         stays in any case.
+    max_days : float or None
+        Clips of events that are longer ago are deleted.
+    guard : SpeechGuard or None
+        Knows which stretches hold speech; None saves them all.
+    on_saved : callable or None
+        Is given the record and update of each closed event afterwards, with the path of
+        its clip in the record if there is one.
     """
 
     name = "clips"
 
-    def __init__(self, folder: Path, *, sample_rate: int, max_bytes: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        sample_rate: int,
+        max_bytes: int,
+        max_days: float | None = None,
+        guard: SpeechGuard | None = None,
+        on_saved: Callable[[Mapping[str, Any], EventUpdate], None] | None = None,
+    ) -> None:
         if not folder.is_dir():
             raise FileNotFoundError(
                 f"--save-clips={folder} must be a folder that exists; make it first"
@@ -67,11 +93,16 @@ class ClipSink:
         self._folder = folder
         self._rate = sample_rate
         self._max_bytes = max_bytes
+        self._max_days = max_days
+        self._guard = guard
+        self._on_saved = on_saved
+        self._n_withheld = 0  # for they hold speech
+        self._n_told = 0
+        self._look_at = time.monotonic() + HOUR
         self._history: deque[NDArray[np.float32]] = deque()
         self._end = 0  # of the history, in samples from the start
         self._held = 0  # samples in the history
-        started = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        self._run = f"streamsed-{started}.{secrets.token_hex(4)}"
+        self._run = secrets.token_hex(4)
         self._known: dict[str, bool] = {}  # names in the folder: whether it is ours
         self.worker = Worker("clips")
         self.worker.submit(self._sweep)
@@ -83,21 +114,38 @@ class ClipSink:
         self._held += len(samples)
         while self._held - len(self._history[0]) > CLIP_HISTORY * self._rate:
             self._held -= len(self._history.popleft())
+        if self._max_days is not None and time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + HOUR
+            self.worker.submit(lambda: self._keep_small(None))
 
-    def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:  # noqa: ARG002
-        """Queue the clip of an event that closed."""
+    def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
+        """Queue the clip of an event that closed, unless it holds speech."""
         if update is None or update.state != "closed":
             return
         first = self._end - self._held
         start = max(first, round((update.event.onset - PRE_ROLL) * self._rate))
         stop = min(self._end, round((update.event.offset + POST_ROLL) * self._rate))
+        span = start / self._rate, stop / self._rate
+        if self._guard is not None and self._guard.holds_speech(*span):
+            self._n_withheld += 1
+            self._pass_on(record, update)
+            return
         clip = np.concatenate(list(self._history))[start - first : stop - first]
-        name = f"{self._run}-{update.id:06d}-{_file_name(update.event.label)}.flac"
-        self.worker.submit(lambda: self._save(self._folder / name, clip))
+        path = self._folder / self._name(record, update)
+        if not self.worker.submit(
+            lambda: self._save_and_pass_on(path, clip, record, update)
+        ):
+            self._pass_on(record, update)
 
     def notices(self) -> list[str]:
-        """Tell of clips that could not be written or were left out."""
-        return self.worker.notices()
+        """Tell of clips that could not be written, were left out, or hold speech."""
+        notices = self.worker.notices()
+        if self._n_withheld > (
+            self._n_told if self.worker.closed else 2 * self._n_told
+        ):
+            self._n_told = self._n_withheld
+            notices.append(f"clips: {self._n_withheld} not saved, for they hold speech")
+        return notices
 
     def settle(self) -> None:
         """Let the clips that wait be written."""
@@ -112,6 +160,31 @@ class ClipSink:
         if not self.worker.closed:
             self.settle()
 
+    def _name(self, record: Mapping[str, Any], update: EventUpdate) -> str:
+        """Name a clip after the clock time and label of its event."""
+        when = datetime.now(UTC)
+        with suppress(KeyError, ValueError):
+            when = datetime.fromisoformat(record["time"]).astimezone(UTC)
+        event = f"{when.strftime(_STAMP)}-{_file_name(update.event.label)}"
+        return f"streamsed-{event}.{self._run}-{update.id:06d}.flac"
+
+    def _pass_on(self, record: Mapping[str, Any], update: EventUpdate) -> None:
+        if self._on_saved is not None:
+            self._on_saved(record, update)
+
+    def _save_and_pass_on(
+        self,
+        path: Path,
+        clip: NDArray[np.float32],
+        record: Mapping[str, Any],
+        update: EventUpdate,
+    ) -> None:
+        try:
+            self._save(path, clip)
+            record = {**record, "clip": str(path)}
+        finally:
+            self._pass_on(record, update)
+
     def _save(self, path: Path, clip: NDArray[np.float32]) -> None:
         packed = io.BytesIO()  # libsndfile does not say when a disk is full
         with soundfile.SoundFile(
@@ -121,7 +194,8 @@ class ClipSink:
             out.write(np.clip(clip, -1, 1))
         part = path.with_name(f".{path.name}.part")
         try:
-            with part.open("xb") as stream:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            with os.fdopen(os.open(part, flags, 0o600), "wb") as stream:
                 with suppress(OSError):  # a file system without locks; see _sweep
                     fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 stream.write(packed.getbuffer())
@@ -132,9 +206,13 @@ class ClipSink:
         self._known[path.name] = True
         self._keep_small(path)
 
-    def _keep_small(self, newest: Path) -> None:
-        """Delete the oldest of the program's clips until the rest fit."""
+    def _keep_small(self, newest: Path | None) -> None:
+        """Delete the program's clips that are too old, then the oldest until the rest fit."""
         sizes: dict[Path, int] = {}
+        oldest = ""
+        if self._max_days is not None:
+            limit = datetime.now(UTC) - timedelta(days=self._max_days)
+            oldest = f"streamsed-{limit.strftime(_STAMP)}"
         for path in sorted(self._folder.glob("streamsed-*.flac")):
             if path.name not in self._known:
                 self._known[path.name] = _is_clip(path)
@@ -143,7 +221,7 @@ class ClipSink:
                     sizes[path] = path.stat().st_size
         total = sum(sizes.values())
         for path, size in sizes.items():
-            if total <= self._max_bytes:
+            if total <= self._max_bytes and path.name >= oldest:
                 break
             if path != newest:
                 path.unlink(missing_ok=True)

@@ -1,0 +1,146 @@
+"""Where the events of a listening go, beside the terminal or pipe."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from streamsed.inference.model_file import ModelInfo
+from streamsed.live.sinks.clips import ClipSink
+from streamsed.live.sinks.exec_sink import STATES, ExecSink
+from streamsed.live.sinks.log_file import LogFile, Rotation
+from streamsed.live.sinks.sink import Sink
+from streamsed.live.sinks.speech_guard import SpeechGuard
+
+MOST = 1e9
+"""Largest number of seconds, days or MB: thirty years of seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOutputs:
+    """Say what is written, saved and run for events.
+
+    Parameters
+    ----------
+    log : Path or None
+        Where JSON lines are appended.
+    log_rotate : str or None
+        When a new log begins; see `Rotation.parse`.
+    command : str or None
+        Run for events.
+    exec_on : str
+        States for which it is run, with commas between them.
+    cooldown, exec_timeout : float
+        Seconds; see `ExecSink`.
+    save_clips : Path or None
+        Folder for the sound of each event.
+    clips_limit : float
+        MB that the clips in the folder may take.
+    clips_days : float or None
+        Days after which they are deleted.
+    save_speech : bool
+        Whether clips that hold speech are saved too.
+    """
+
+    log: Path | None = None
+    log_rotate: str | None = None
+    command: str | None = None
+    exec_on: str = "opened"
+    cooldown: float = 0.0
+    exec_timeout: float = 10.0
+    save_clips: Path | None = None
+    clips_limit: float = 1000.0
+    clips_days: float | None = None
+    save_speech: bool = False
+
+    def check(self) -> None:
+        """Raise ValueError for what can be known to be wrong before anything is opened."""
+        self._words()
+        self._states()
+        self._rotation()
+        for name, value, unit in (
+            ("--clips-limit", self.clips_limit, "MB"),
+            ("--clips-days", self.clips_days, "days"),
+            ("--exec-timeout", self.exec_timeout, "seconds"),
+        ):
+            if value is not None and not 0 < value <= MOST:
+                raise ValueError(
+                    f"{name}={value} must be positive, and at most {MOST:.0e} (in {unit})"
+                )
+        if not 0 <= self.cooldown <= MOST:
+            raise ValueError(
+                f"--cooldown={self.cooldown} must be from 0 to {MOST:.0e} (in seconds)"
+            )
+
+    def guard(self, info: ModelInfo) -> SpeechGuard | None:
+        """Return what keeps speech off the disk, where clips are saved without it."""
+        if self.save_clips is None or self.save_speech:
+            return None
+        return SpeechGuard(info)
+
+    def open(self, sample_rate: int, guard: SpeechGuard | None) -> list[Sink]:
+        """Open them all.
+
+        Raises
+        ------
+        OSError
+            The log does not open, or the folder of clips is not there.
+        """
+        sinks: list[Sink] = []
+        command = None
+        if words := self._words():
+            command = ExecSink(
+                words,
+                timeout=self.exec_timeout,
+                on=self._states(),
+                cooldown=self.cooldown,
+                with_clips=self.save_clips is not None,
+            )
+        if self.save_clips is not None:  # before the command, which waits for clips
+            clips = ClipSink(
+                self.save_clips,
+                sample_rate=sample_rate,
+                max_bytes=round(self.clips_limit * 1e6),
+                max_days=self.clips_days,
+                guard=guard,
+                on_saved=None if command is None else command.on_clip,
+            )
+            sinks.append(clips)
+        if command is not None:
+            sinks.append(command)
+        if self.log is not None:
+            sinks.append(LogFile(self.log, rotation=self._rotation()))
+        return sinks
+
+    def _words(self) -> list[str]:
+        """Split --exec as a shell would, and see that its program is there."""
+        try:
+            words = shlex.split(self.command or "")
+        except ValueError as error:
+            raise ValueError(
+                f"--exec={self.command} must be quoted as for a shell ({error})"
+            ) from None
+        if words and shutil.which(words[0]) is None:
+            raise ValueError(
+                f"--exec={self.command} must start with a program, and {words[0]} is "
+                "not found"
+            )
+        return words
+
+    def _states(self) -> list[str]:
+        states = [state.strip() for state in self.exec_on.split(",")]
+        for state in states:
+            if state not in STATES:
+                raise ValueError(
+                    f"--exec-on={self.exec_on} must name some of {', '.join(STATES)}"
+                )
+        return states
+
+    def _rotation(self) -> Rotation | None:
+        if self.log_rotate is None:
+            return None
+        if self.log is None:
+            raise ValueError(f"--log-rotate={self.log_rotate} must be given with --log")
+        return Rotation.parse(self.log_rotate)

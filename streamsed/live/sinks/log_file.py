@@ -1,0 +1,224 @@
+"""A log that may be moved, removed and rotated while it is written.
+
+Programs such as logrotate move a log and expect its writer to open a new one, at a SIGHUP
+or by itself. This one looks before every record whether its path still leads to its file.
+It can also rotate by itself: the file is then renamed after the time of its first record,
+`night.jsonl` to `night-20261126T220000.jsonl`. Several listeners may share a log: the one
+that holds the file's lock rotates it, and the others follow.
+
+Every new file begins with a record of what the times in it count from.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import stat
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from streamsed.live.sinks.json_lines import JsonLines
+from streamsed.pipeline.lifecycle import EventUpdate
+
+SIZES = {"kB": 1e3, "MB": 1e6, "GB": 1e9}
+AGES = {"m": 60.0, "h": 3600.0, "d": 86400.0}
+
+_QUANTITY = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """Say when a log is rotated.
+
+    Parameters
+    ----------
+    max_bytes : float
+        No file grows beyond this, unless a single record is longer.
+    max_age : float
+        Seconds from a file's first record to its last.
+    """
+
+    max_bytes: float = float("inf")
+    max_age: float = float("inf")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `10MB`, `1d` or both, `10MB,1d`.
+
+        Raises
+        ------
+        ValueError
+            It is neither.
+
+        Examples
+        --------
+        >>> Rotation.parse("10MB,12h")
+        Rotation(max_bytes=10000000.0, max_age=43200.0)
+        """
+        limits: dict[str, float] = {}
+        for part in text.split(","):
+            match = _QUANTITY.fullmatch(part.strip())
+            number, unit = (float(match[1]), match[2]) if match else (0.0, "")
+            if number > 0 and unit in SIZES:
+                limits["max_bytes"] = number * SIZES[unit]
+            elif number > 0 and unit in AGES:
+                limits["max_age"] = number * AGES[unit]
+            else:
+                raise ValueError(
+                    f"--log-rotate={text} must be a size or an age, such as 10MB, 1d or "
+                    "10MB,1d"
+                )
+        return cls(**limits)
+
+
+class LogFile(JsonLines):
+    """Write records to a log that is followed, reopened and rotated.
+
+    Parameters
+    ----------
+    path : Path
+        Is appended to.
+    rotation : Rotation or None
+        When to begin a new file; None leaves that to others.
+
+    Raises
+    ------
+    OSError
+        The file cannot be opened.
+    """
+
+    def __init__(self, path: Path, *, rotation: Rotation | None = None) -> None:
+        super().__init__(_open(path), name="log")
+        self._path = path
+        self._rotation = rotation or Rotation()
+        self._reminder: Mapping[str, Any] | None = None
+        self._reopen = False
+        self._complained = ""
+        self._complaints: list[str] = []
+        self._first = 0.0  # clock time of the first record; 0 if there is none yet
+        self._begin()
+
+    def reopen(self) -> None:
+        """Open the log anew before the next record; may be called by a signal handler."""
+        self._reopen = True
+
+    def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
+        """Write one line, into a new file if it is time for one."""
+        self._follow(record)
+        if self._due(record):
+            self._rotate(record)
+        if record.get("state") == "listening":
+            self._reminder = record
+        if not self._first:
+            self._first = _seconds(record)
+        super().on_record(record, update)
+
+    def notices(self) -> list[str]:
+        """Tell of failures: when they begin."""
+        self._follow(None)
+        complaints, self._complaints = self._complaints, []
+        return [*complaints, *super().notices()]
+
+    def _begin(self) -> None:
+        """Look at the file that was just opened."""
+        self._first = 0.0
+        status = os.fstat(self._descriptor)
+        if not stat.S_ISREG(status.st_mode) or not status.st_size:
+            return
+        if os.pread(self._descriptor, 1, status.st_size - 1) != b"\n":
+            self._waiting.append(b"\n")  # a line that was cut short stays alone
+        head = os.pread(self._descriptor, 65536, 0).split(b"\n")[0]
+        with suppress(ValueError, AttributeError):
+            self._first = _seconds(json.loads(head))
+
+    def _follow(self, record: Mapping[str, Any] | None) -> None:
+        """Open the path anew if it leads to another file or to none, or if asked to."""
+        if not self._reopen and self._is_ours():
+            return
+        try:
+            descriptor = _open(self._path)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            if reason != self._complained:  # what was open is written further
+                self._complained = reason
+                self._complaints.append(f"log: cannot be opened again ({reason})")
+            return
+        self._reopen, self._complained = False, ""
+        os.close(self._descriptor)
+        self._descriptor = descriptor
+        self._begin()
+        self._remind(record)
+
+    def _is_ours(self) -> bool:
+        try:
+            there, ours = self._path.stat(), os.fstat(self._descriptor)
+        except OSError:
+            return False
+        return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+
+    def _due(self, record: Mapping[str, Any]) -> bool:
+        size = os.fstat(self._descriptor).st_size
+        if not size or self._waiting:  # a failing disk has other worries
+            return False
+        length = (
+            len(json.dumps(record, ensure_ascii=False).encode(errors="replace")) + 1
+        )
+        if size + length > self._rotation.max_bytes:
+            return True
+        age = _seconds(record) - self._first if self._first else 0.0
+        return age >= self._rotation.max_age
+
+    def _rotate(self, record: Mapping[str, Any]) -> None:
+        """Rename the file and begin a new one, unless another listener is at it."""
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if self._is_ours():
+                self._path.rename(self._free_name())
+        except OSError as error:
+            if not isinstance(error, BlockingIOError):
+                reason = error.strerror or str(error)
+                if reason != self._complained:
+                    self._complained = reason
+                    self._complaints.append(f"log: cannot be rotated ({reason})")
+            return
+        self._follow(record)
+
+    def _free_name(self) -> Path:
+        began = self._first or datetime.now(UTC).timestamp()
+        stamp = (
+            datetime.fromtimestamp(began, UTC).astimezone().strftime("%Y%m%dT%H%M%S")
+        )
+        number, path = 1, self._path.with_stem(f"{self._path.stem}-{stamp}")
+        while path.exists():
+            number += 1
+            path = self._path.with_stem(f"{self._path.stem}-{stamp}-{number}")
+        return path
+
+    def _remind(self, record: Mapping[str, Any] | None) -> None:
+        """Begin a new file with what its times count from."""
+        if self._reminder is None or os.fstat(self._descriptor).st_size:
+            return
+        if record is not None and record.get("state") == "listening":
+            return  # it comes anyway
+        at = self._reminder if record is None else record
+        self._first = _seconds(at)
+        super().on_record({**self._reminder, "at": at["at"]}, None)
+
+
+def _open(path: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    return os.open(path, flags, 0o666)
+
+
+def _seconds(record: Mapping[str, Any]) -> float:
+    """Return the clock time of a record in seconds since 1970; 0 if it has none."""
+    try:
+        return datetime.fromisoformat(str(record.get("time"))).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return 0.0
