@@ -1,0 +1,104 @@
+import json
+import sys
+
+import pytest
+
+from streamsed.events import Event
+from streamsed.live.sinks.exec_sink import MAX_STDERR, STATES, ExecSink
+from streamsed.pipeline.lifecycle import EventUpdate
+
+KEEP = "import sys; open(sys.argv[1], 'a').write(sys.stdin.read())"
+
+
+def program(tmp_path, text):
+    path = tmp_path / "program.py"
+    path.write_text(text)
+    return [sys.executable, str(path), str(tmp_path / "out.jsonl")]
+
+
+def tell(sink, state, number, *, at=0.0, label="Dog", **more):
+    update = EventUpdate(state, number, Event(label, 1, 2, 0.9), ongoing=False)
+    record = {"at": at, **update.to_dict(), **more}
+    sink.on_record(record, update)
+    return record, update
+
+
+def runs(tmp_path):
+    path = tmp_path / "out.jsonl"
+    if not path.exists():
+        return []
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    return [(record["state"], record["id"]) for record in records]
+
+
+@pytest.mark.parametrize("on", [["opened"], ["ended", "withdrawn"], STATES])
+def test_a_command_is_run_for_the_states_that_were_asked_for(tmp_path, on):
+    sink = ExecSink(program(tmp_path, KEEP), on=on)
+    for state in ("opened", "updated", "ended", "closed", "withdrawn"):
+        tell(sink, state, 1)
+    sink.on_record({"state": "notice", "text": "x"}, None)
+    sink.close()
+    assert runs(tmp_path) == [(state, 1) for state in STATES if state in on]
+
+
+def test_a_label_cools_down_and_an_event_is_followed_to_its_end(tmp_path):
+    sink = ExecSink(program(tmp_path, KEEP), on=["opened", "closed"], cooldown=60.0)
+    tell(sink, "opened", 1, at=10.0)
+    tell(sink, "opened", 2, at=30.0)
+    tell(sink, "opened", 3, at=40.0, label="Cat")
+    tell(sink, "closed", 1, at=50.0)
+    tell(sink, "closed", 2, at=69.0)
+    tell(sink, "opened", 4, at=70.0)
+    sink.close()
+    ran = [("opened", 1), ("opened", 3), ("closed", 1), ("opened", 4)]
+    assert runs(tmp_path) == ran
+
+
+def test_with_clips_a_closed_event_comes_once_its_clip_is_there(tmp_path):
+    sink = ExecSink(program(tmp_path, KEEP), on=["opened", "closed"], with_clips=True)
+    tell(sink, "opened", 1)
+    record, update = tell(sink, "closed", 1)
+    sink.on_clip({**record, "clip": "/clips/a.flac"}, update)
+    sink.close()
+    assert runs(tmp_path) == [("opened", 1), ("closed", 1)]
+    last = (tmp_path / "out.jsonl").read_text().splitlines()[-1]
+    assert json.loads(last)["clip"] == "/clips/a.flac"
+
+
+def test_what_a_failing_command_wrote_is_told_whole_each_time(tmp_path):
+    text = "import sys; sys.stderr.write('no bell:\\n' + 'x' * 5000); sys.exit(3)"
+    sink = ExecSink(program(tmp_path, text), on=["opened"])
+    for number in (1, 2, 3):
+        tell(sink, "opened", number)
+    sink.settle()
+    notices = sink.notices()
+    assert len(notices) == 3
+    for number, notice in enumerate(notices, start=1):
+        assert f"runs of --exec: {number} failed" in notice
+        assert "exit status 3" in notice
+        assert "no bell:\n" + "x" * 5000 in notice
+        assert f"for Dog (event {number}, opened)" in notice
+    failures = sink.failures()
+    assert failures["failed"] == 3
+    assert "no bell:\n" + "x" * 5000 in failures["reason"]
+    assert sink.notices() == []
+
+
+def test_what_a_command_says_that_succeeds_is_told_too(tmp_path):
+    sink = ExecSink(program(tmp_path, "import sys; sys.stderr.write('low battery')"))
+    tell(sink, "closed", 7)
+    sink.settle()
+    assert sink.notices() == [
+        "runs of --exec: wrote for Dog (event 7, closed): low battery"
+    ]
+    assert sink.failures() == {}
+
+
+def test_a_command_that_never_stops_writing_fills_no_memory(tmp_path):
+    text = "import sys; sys.stderr.write('a' * 300_000 + 'the end')"
+    sink = ExecSink(program(tmp_path, text))
+    tell(sink, "closed", 1)
+    sink.settle()
+    (notice,) = sink.notices()
+    assert notice.endswith("the end")
+    assert len(notice) < MAX_STDERR + 200

@@ -1,0 +1,42 @@
+from pathlib import Path
+
+import pytest
+
+from streamsed.live.outputs import LiveOutputs
+from streamsed.live.sinks.clips import ClipSink
+from streamsed.live.sinks.exec_sink import ExecSink
+from streamsed.live.sinks.log_file import LogFile
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"exec_on": "open"}, "--exec-on=open must name some of opened, ended, closed"),
+        ({"exec_on": ""}, "--exec-on= must name some of"),
+        ({"cooldown": -1.0}, "--cooldown=-1.0 must be from 0"),
+        ({"cooldown": float("nan")}, "--cooldown=nan must be from 0"),
+        ({"exec_timeout": 0.0}, "--exec-timeout=0.0 must be positive"),
+        ({"clips_days": 0.0}, "--clips-days=0.0 must be positive"),
+        ({"clips_limit": float("inf")}, "--clips-limit=inf must be positive"),
+        ({"log_rotate": "1d"}, "--log-rotate=1d must be given with --log"),
+        ({"log_rotate": "x", "log": Path("a")}, "--log-rotate=x must be a size or"),
+        ({"command": "no-such-program"}, "no-such-program is not found"),
+        ({"command": "'"}, "must be quoted as for a shell"),
+    ],
+)
+def test_what_is_wrong_is_named_before_anything_is_opened(settings, words):
+    with pytest.raises(ValueError, match=words):
+        LiveOutputs(**settings).check()
+
+
+def test_all_are_opened_and_the_command_waits_for_clips(tmp_path):
+    outputs = LiveOutputs(
+        log=tmp_path / "log.jsonl", command="true", save_clips=tmp_path
+    )
+    outputs.check()
+    sinks = outputs.open(44100, None)
+    assert [type(sink) for sink in sinks] == [ClipSink, ExecSink, LogFile]
+    clips, command, _ = sinks
+    assert clips._on_saved == command.on_clip
+    for sink in sinks:
+        sink.close()
