@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from streamsed.audio.sound_server import find_source, server_sources
+from streamsed.audio.sound_server import find_source
 
 RATES = (8000, 11025, 16000, 22050, 32000, 44100, 48000, 88200, 96000, 192000)
 """Hz; what `working_rates` tries."""
@@ -143,10 +143,11 @@ def find_device(wanted: str | None) -> Device:
         matches = [d for d in devices if d.name == wanted] or [
             d for d in devices if wanted.lower() in d.name.lower()
         ]
-    if not matches and wanted is not None and (through := _server_device(devices)):
-        if source := find_source(wanted):
+    through = _server_device(devices)
+    if not matches and wanted is not None and through is not None:
+        source = None if wanted.isdecimal() else find_source(wanted)
+        if source is not None:
             return replace(through, name=source.description, source=source.name)
-        listed += "".join(f"; {source.name}" for source in server_sources())
     if not matches:
         raise ValueError(f"--device={wanted} must be an input device: {listed}")
     if len(matches) > 1:

@@ -9,13 +9,13 @@ from typing import TypeVar
 from streamsed.audio.devices import portaudio, rescan
 from streamsed.terminal import say
 
-Found = TypeVar("Found")
+Opened = TypeVar("Opened")
 
 RETRY = 2.0
 """Seconds between two attempts."""
 
 
-def wait_for(find: Callable[[], Found], *, retry: float = RETRY) -> Found:
+def wait_for(find: Callable[[], Opened], *, retry: float = RETRY) -> Opened:
     """Try to find or open a microphone until it is there; say once why it is not.
 
     Parameters

@@ -41,7 +41,7 @@ def test_sources_are_found_by_name_or_a_part_of_it(heard_here):
         device = find_device("kitchen")
         assert device.source == name
         assert device.index == find_device("pulse").index
-    with pytest.raises(ValueError, match=r"--device=kitchen must be .*; mic\.monitor"):
+    with pytest.raises(ValueError, match="--device=kitchen must be an input device"):
         find_device("kitchen")
 
 

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -22,11 +23,15 @@ PLAYED = [
 
 @pytest.fixture
 def listen(model_path, mic):
-    """Start `streamsed listen` at the virtual microphone; ended with the test."""
+    """Start `streamsed listen` at the virtual microphone; ended with the test.
+
+    It settles after a second, so that no test waits for ten.
+    """
     started = []
 
     def start(*arguments, **options):
         fixed = ["--device", "pulse", "--model", model_path, "--step", 0.25]
+        fixed += ["--settle", 1]
         environment = ENVIRONMENT | mic.environment
         one = Listening(*fixed, *arguments, environment=environment, **options)
         started.append(one)
@@ -60,7 +65,8 @@ def test_what_is_played_is_told_logged_passed_on_and_saved(listen, mic, tmp_path
     program.write_text(f"import sys; open({str(out)!r}, 'a').write(sys.stdin.read())")
     one = listen(
         *["--log", log, "--save-clips", clips, "--clips-limit", 0.06],
-        *["--exec", f"'{sys.executable}' '{program}'"],
+        *["--save-speech", "--exec", f"'{sys.executable}' '{program}'"],
+        *["--exec-on", "closed"],
     )
     one.wait_until_heard()
     mic.play(bursts(PLAYED, 5.0))
@@ -76,7 +82,7 @@ def test_what_is_played_is_told_logged_passed_on_and_saved(listen, mic, tmp_path
         assert record["at"] - record["onset"] < 0.25 + 0.3 + 0.2  # step, 0.3 s, slack
     for record, came in zip(one.records, one.came, strict=True):
         began = one.of("listening")[0]["time"]
-        elapsed = came - np.datetime64(began[:-6], "ms").astype(float) / 1000
+        elapsed = came - datetime.fromisoformat(began).timestamp()
         assert -0.1 < elapsed - record["at"] < 2.5 or record["at"] == 0
 
     *_, stopped = one.records
@@ -85,6 +91,8 @@ def test_what_is_played_is_told_logged_passed_on_and_saved(listen, mic, tmp_path
     assert stopped["events"] == {"Dog": 2, "Speech": 2}
     assert records_of(log) == one.records
     assert [r["id"] for r in records_of(out)] == [r["id"] for r in one.of("closed")]
+    for record in records_of(out):
+        assert record["label"] in record["clip"]
     saved = sorted(clips.iterdir())
     assert 1 <= len(saved) < 4
     assert sum(path.stat().st_size for path in saved) <= 60_000
@@ -179,6 +187,43 @@ def test_a_reader_who_does_not_read_does_not_stop_it(mic, model_path, tmp_path):
         written = [json.loads(line) for line in lines]
     assert process.returncode == 0
     assert written == records_of(log)[: len(written)]
+
+
+@pytest.mark.live
+def test_a_command_runs_while_the_alarm_still_rings(listen, mic, tmp_path):
+    ran = tmp_path / "ran"
+    one = listen("--settle", 10, "--exec", f"touch '{ran}'", "--label", "Dog")
+    one.wait_until_heard()
+    mic.play(bursts([("Dog", 0.5, 8.0)], 9.0))
+    one.wait_for(lambda: one.of("opened"))
+    one.wait_for(ran.exists)
+    (opened,) = one.of("opened")
+    began = datetime.fromisoformat(opened["time"]).timestamp()
+    assert ran.stat().st_mtime - began < 1.5
+    assert one.of("ended") == []
+    one.wait_for(lambda: one.of("ended"))
+    assert one.of("closed") == []
+    assert one.end() == 0
+    states = [r["state"] for r in one.records if r.get("id") == opened["id"]]
+    assert states[0] == "opened"
+    assert states[-2:] == ["ended", "closed"]
+
+
+@pytest.mark.live
+def test_a_hang_up_reopens_the_log_and_listening_goes_on(listen, mic, tmp_path):
+    log = tmp_path / "log.jsonl"
+    one = listen("--log", log)
+    one.wait_until_heard()
+    log.rename(tmp_path / "log.jsonl.1")
+    one.send(signal.SIGHUP)
+    one.wait_for(log.exists)
+    mic.play(bursts([("Dog", 0.3, 0.7)], 1.5))
+    one.wait_for(lambda: one.of("closed"))
+    assert one.end(signal.SIGTERM) == 0
+    older, newer = records_of(tmp_path / "log.jsonl.1"), records_of(log)
+    assert newer[0]["state"] == "listening"
+    assert newer[0]["time"] == older[-1]["time"]
+    assert [*older, *newer[1:]] == one.records
 
 
 def pcm_of(samples):
@@ -290,6 +335,15 @@ def test_a_wrong_microphone_is_one_line(streamsed, model_path, mic, says):
         (["--label", "Cow"], "--label=Cow must be one of Speech, Dog"),
         (["--file", "a.wav"], "--stdin and --file must not be given together"),
         (["--log", "nowhere/log.jsonl"], "nowhere/log.jsonl"),
+        (
+            ["--settle", "0.5", "--latency", "1"],
+            "settle=0.5 must be at least latency=1",
+        ),
+        (["--ignore", "Cow"], "--ignore=Cow must be one of Speech, Dog"),
+        (["--sensitivity", "max"], "--sensitivity=max must be one of low, normal"),
+        (["--confirm", "-1"], "--confirm=-1.0 must be at least 0"),
+        (["--max-load", "2"], "--max-load=2.0 must be above 0"),
+        (["--exec-on", "open"], "--exec-on=open must name some of opened"),
         (["--encoding", "f32"], "must be raw PCM of finite samples"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
