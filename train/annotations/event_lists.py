@@ -85,7 +85,7 @@ def read_durations(path: Path) -> dict[str, float]:
     """Read how long clips are, in seconds; see `read_strong` for the errors."""
     durations = {}
     for name, row in _named_once(read_rows(path, ("filename", "duration"))):
-        durations[name] = row.number("duration")
+        durations[name] = row.seconds("duration")
         if not durations[name] > 0:
             row.refuse("duration", "be positive (in seconds)")
     return durations
@@ -155,13 +155,13 @@ def _read_event(row: TableRow) -> Event:
     """Read an event and check its times."""
     if not row["event_label"]:
         row.refuse("event_label", "name what sounds, or the times be empty too")
-    onset, offset = row.number("onset"), row.number("offset")
+    onset, offset = row.seconds("onset"), row.seconds("offset")
     if onset < 0:
         row.refuse("onset", "be at least 0 (in seconds)")
     if not offset > onset:
         row.refuse("offset", f"be later than onset={onset:g}")
     score = row.number("score") if row["score"] else 1.0
-    return Event(row["event_label"], onset, offset, score)
+    return Event(row.label("event_label"), onset, offset, score)
 
 
 def _named_once(rows: Iterable[TableRow]) -> Iterator[tuple[str, TableRow]]:

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
+MAX_SECONDS = 1e7
+
 LONGEST_SHOWN = 80
 """Characters of a value that a message shows."""
 
@@ -53,6 +55,19 @@ class TableRow:
         if not math.isfinite(value):
             self.refuse(column, "be a number")
         return value
+
+    def seconds(self, column: str) -> float:
+        """Return a value that must be a time or a duration, up to a third of a year."""
+        value = self.number(column)
+        if abs(value) > MAX_SECONDS:
+            self.refuse(column, f"be at most {MAX_SECONDS:.0e} (in seconds)")
+        return value
+
+    def label(self, column: str) -> str:
+        """Return a value that must be a name that can be printed."""
+        if not self.word(column).isprintable():
+            self.refuse(column, "be a name that can be printed")
+        return self[column]
 
     def refuse(self, column: str, rule: str) -> NoReturn:
         """Raise a ValueError that says where the row stands and what a value must do."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any, NoReturn
 
 import typer
 
 from streamsed.cli.interruption import Interruptible, Interruption
+from streamsed.terminal import printable
 from train.annotations.desed import NoDesedError
 from train.cli import data
 from train.cli.ablations import ablations
@@ -59,9 +61,16 @@ def main() -> NoReturn:
         print(error, end="", file=sys.stderr)  # how to get it takes many lines
     except (OSError, ValueError, FloatingPointError) as error:
         code = _fail(str(error))
+    except Exception as error:  # a defect of ours; nobody should have to read its trace
+        if os.environ.get("STREAMSED_TRACEBACK"):
+            raise
+        code = _fail(
+            f"unexpected {type(error).__name__}: {str(error)[:200]}; please report it, "
+            "with what STREAMSED_TRACEBACK=1 shows"
+        )
     sys.exit(code)
 
 
 def _fail(message: str) -> int:
-    print(f"train: error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"train: error: {printable(' '.join(message.split()))}", file=sys.stderr)
     return 2

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from streamsed.atomic_write import replacing
 from streamsed.config.frontend import SEGMENT_SCALINGS
 from train.config.train import TrainConfig
 from train.datasets.scaling import Scaling, Triple, scaling_from_dict
@@ -22,6 +23,9 @@ BEST = "best-*.pt"
 """The best weights on validation, one file for each."""
 N_BEST = 4
 """How many of them are kept (section 3 of the report)."""
+
+ENTRIES = ("config", "labels", "step")
+"""What every checkpoint has."""
 
 MAY_CHANGE = ("steps", "minutes", "threads")
 """Settings with which a run may go on that it did not begin with."""
@@ -59,10 +63,21 @@ class TrainedNetwork:
 
 
 def save_atomically(state: dict[str, Any], path: Path) -> None:
-    """Write a checkpoint such that the file is a whole one at any moment."""
-    draft = path.with_suffix(".part")
-    torch.save(state, draft)
-    draft.replace(path)
+    """Write a checkpoint such that the file is a whole one at any moment.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; what was there before stays, and nothing else.
+    """
+    with replacing(path) as draft:
+        try:
+            torch.save(state, draft)
+        except RuntimeError as error:  # torch's word for a disk that is full
+            raise OSError(
+                f"{path} must have room for a checkpoint ({error}); make room, and go on "
+                "with --resume"
+            ) from error
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -76,11 +91,18 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(f"run={path.parent} must hold {path.name}: train it first")
     try:
-        state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+        loaded: object = torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:  # torch raises many kinds for a damaged file
         raise ValueError(f"checkpoint={path} must be undamaged ({error})") from error
+    state: dict[str, Any] = loaded if isinstance(loaded, dict) else {}
+    lacking = [name for name in ENTRIES if name not in state]
+    if lacking or not isinstance(state["config"], dict):
+        raise ValueError(
+            f"checkpoint={path} must be one of `fit`, and lacks "
+            f"{', '.join(lacking) or 'its settings'}"
+        )
     _rename(state, OLD_NAMES)
-    _rename(state.get("config", {}), OLD_SETTINGS)
+    _rename(state["config"], OLD_SETTINGS)
     return state
 
 
@@ -177,7 +199,16 @@ def refuse_other_settings(
 
 
 def _restore(path: Path) -> TrainedNetwork:
-    state = read_checkpoint(path)
+    try:
+        return _restored(read_checkpoint(path))
+    except (AttributeError, KeyError, RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"checkpoint={path} must hold the network that its settings describe "
+            f"({type(error).__name__} {error})"
+        ) from error
+
+
+def _restored(state: Mapping[str, Any]) -> TrainedNetwork:
     config = TrainConfig.from_dict(state["config"])
     network = make_network(config, len(state["labels"]))
     weights = {  # the last layer of other kinds of sounds served training alone

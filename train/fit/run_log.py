@@ -66,7 +66,7 @@ class RunLog:
                 continue
             with path.open(newline="", encoding="utf-8") as file:
                 reader = csv.DictReader(file)
-                rows = [row for row in reader if int(row["step"]) <= step]
+                rows = [row for row in reader if _step_of(row, path) <= step]
             if not rows:
                 path.unlink()
                 continue
@@ -75,3 +75,20 @@ class RunLog:
             writer.writeheader()
             writer.writerows(rows)
             write(path, [text.getvalue()])
+
+
+def _step_of(row: Mapping[str, Any], path: Path) -> int:
+    """Read the step of a row.
+
+    Raises
+    ------
+    ValueError
+        It is none: the message names the file and the row.
+    """
+    text = str(row.get("step") or "")
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise ValueError(
+            f"{path} must have a whole number as step in every row, and has "
+            f"{text[:40]!r} in {str(dict(row))[:200]}; repair or remove the row"
+        )
+    return int(text)

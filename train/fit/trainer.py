@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from train.fit.checkpoint import (
     save_atomically,
 )
 from train.fit.distributed import Parallel
+from train.fit.run_lock import lock_run
 from train.fit.run_log import RunLog
 from train.fit.train_step import Learner, Objective
 from train.fit.validation import Validation
@@ -145,7 +147,20 @@ class Trainer:
         ------
         FloatingPointError
             A loss is not finite; the message names the examples.
+        ValueError
+            Another process trains in this folder.
         """
+        with lock_run(self.folder) if self.parallel.is_first else nullcontext():
+            self._fit(dataset, validation, held_out, save_every, n_workers)
+
+    def _fit(
+        self,
+        dataset: Dataset[Example],
+        validation: EvaluationSet | None,
+        held_out: HeldOut | None,
+        save_every: float,
+        n_workers: int,
+    ) -> None:
         batches = self._batches(dataset, n_workers)
         start, offset = time.monotonic(), self.elapsed
         is_warm = False

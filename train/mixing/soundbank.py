@@ -13,7 +13,6 @@ A file of the bank may hold one sound several times, a dog that barks thrice, so
 
 from __future__ import annotations
 
-import csv
 import functools
 import itertools
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsed.audio.decode import file_chunks
+from train.annotations.tsv import read_rows
 
 SUFFIXES = (".flac", ".wav", ".ogg", ".mp3", ".aif", ".aiff")
 
@@ -198,8 +198,7 @@ def _split_paths(folder: Path, split: str) -> set[str]:
     manifest = folder / "manifest.csv"
     if not manifest.is_file():
         raise ValueError(f"split={split} must be None where there is no {manifest}")
-    with manifest.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = list(read_rows(manifest, ("path", "split")))
     splits = sorted({row["split"] for row in rows})
     if split not in splits:
         raise ValueError(f"split={split} must be one of {', '.join(splits)}")
@@ -211,10 +210,7 @@ def _sources(folder: Path) -> dict[str, str]:
     manifest = folder / "manifest.csv"
     if not manifest.is_file():
         return {}
-    with manifest.open(newline="", encoding="utf-8") as file:
-        return {
-            row["path"]: row.get("source_repo") or "" for row in csv.DictReader(file)
-        }
+    return {row["path"]: row["source_repo"] for row in read_rows(manifest, ("path",))}
 
 
 def _read_tree(
@@ -231,6 +227,12 @@ def _read_tree(
         if path.suffix.lower() in SUFFIXES
         and (chosen is None or path.relative_to(folder).as_posix() in chosen)
     ]
+    for name in sorted({path.parent.name for path in paths}):
+        if not name.isprintable():
+            raise ValueError(
+                f"{part}/{name!r} must be the name of a folder that can be printed: it "
+                "becomes a label"
+            )
     groups: dict[str, list[Clip]] = {}
     with ThreadPoolExecutor() as pool:  # decoders work without the interpreter's lock
         recordings = pool.map(lambda path: _read_samples(path, sample_rate), paths)
