@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import fcntl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -60,6 +62,26 @@ class TrainedNetwork:
     step: int
     scaling: Scaling = field(default_factory=Triple)
     f1_per_label: Mapping[str, float] = field(default_factory=dict)
+
+
+@contextmanager
+def lock_run(folder: Path) -> Iterator[None]:
+    """Hold a run's folder; the system lets go of it when the process ends, however.
+
+    Raises
+    ------
+    ValueError
+        Another process holds it.
+    """
+    with (folder / ".lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(
+                f"run={folder} must not be trained twice at once; another `fit` is at "
+                "work in it"
+            ) from None
+        yield
 
 
 def save_atomically(state: dict[str, Any], path: Path) -> None:

@@ -32,12 +32,12 @@ from train.evaluation.scoring import network_scores, score_events
 from train.fit.checkpoint import (
     LAST,
     keep_best,
+    lock_run,
     read_checkpoint,
     refuse_other_settings,
     save_atomically,
 )
 from train.fit.distributed import Parallel
-from train.fit.run_lock import lock_run
 from train.fit.run_log import RunLog
 from train.fit.train_step import Learner, Objective
 from train.fit.validation import Validation

@@ -15,8 +15,13 @@ import torch
 from faults import Faults
 
 from train.annotations.event_lists import read_durations, read_strong
-from train.fit.checkpoint import LAST, load_trained, read_checkpoint, save_atomically
-from train.fit.run_lock import lock_run
+from train.fit.checkpoint import (
+    LAST,
+    load_trained,
+    lock_run,
+    read_checkpoint,
+    save_atomically,
+)
 from train.fit.run_log import RunLog
 from train.mixing.soundbank import Soundbank
 
@@ -163,7 +168,7 @@ def test_a_kill_at_any_moment_leaves_a_whole_checkpoint(tmp_path):
 
 def test_a_folder_is_trained_in_by_one_process_at_a_time(tmp_path):
     code = (
-        "from pathlib import Path; from train.fit.run_lock import lock_run\n"
+        "from pathlib import Path; from train.fit.checkpoint import lock_run\n"
         f"with lock_run(Path({str(tmp_path)!r})): print('held', flush=True); input()\n"
     )
     other = subprocess.Popen(
