@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import numpy as np
-from streamsed.live.json_lines import JsonLines
 
 from streamsed import Detector, StreamConfig, file_chunks
 from streamsed.audio.source import Piece
 from streamsed.live.listener import Listener
+from streamsed.live.sinks.json_lines import JsonLines
 from streamsed.samples import Float32, peak_of
 
 

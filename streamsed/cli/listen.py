@@ -64,6 +64,13 @@ def listen(
         typer.Option(metavar="PATH", help="Play a recording at its pace instead."),
     ] = None,
     settings: SettingsOption = None,  # noqa: ARG001 - its callback has done it
+    pace: Annotated[
+        float,
+        typer.Option(
+            metavar="FACTOR",
+            help="Play --file this many times faster; 0 as fast as it is detected.",
+        ),
+    ] = 1.0,
     wait: Annotated[
         bool,
         typer.Option("--wait", help="Wait for a microphone that is not there yet."),
@@ -171,6 +178,7 @@ def listen(
         channel=channel,
         pcm=(rate, channels, encoding) if stdin else None,
         file=file,
+        pace=pace,
         wait=wait,
         model=model,
         sha256=model_sha256,

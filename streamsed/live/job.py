@@ -7,6 +7,7 @@ one ends the program without waiting for that.
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -54,6 +55,8 @@ class ListenJob:
         Read standard input instead, as `PcmSource` does.
     file : Path or None
         Play a recording instead, as `FileSource` does.
+    pace : float
+        How many times faster; 0 is as fast as it is detected.
     wait : bool
         Whether to wait for a microphone that is not there.
     model : str
@@ -82,6 +85,7 @@ class ListenJob:
     channel: int | None
     pcm: tuple[int, int, str] | None
     file: Path | None
+    pace: float
     wait: bool
     model: str
     engine: Mapping[str, Any]
@@ -173,6 +177,8 @@ class ListenJob:
                 f"--duration={self.duration} must be positive, and at most {MOST:.0e} (in "
                 "seconds)"
             )
+        if not 0 <= self.pace <= MOST:
+            raise ValueError(f"--pace={self.pace} must be from 0 to {MOST:.0e}")
         if not 0 < self.max_load <= 1:
             raise ValueError(
                 f"--max-load={self.max_load} must be above 0 and at most 1"
@@ -214,7 +220,8 @@ class ListenJob:
 
     def _source(self, sample_rate: int) -> Source:
         if self.file is not None:
-            return FileSource(self.file, sample_rate=sample_rate)
+            pace = self.pace or math.inf
+            return FileSource(self.file, sample_rate=sample_rate, pace=pace)
         if self.pcm is not None:
             rate, channels, encoding = self.pcm
             if sys.stdin is None or sys.stdin.isatty():
