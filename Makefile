@@ -7,7 +7,7 @@ SOURCES := CMakeLists.txt pyproject.toml constraints.txt $(wildcard csrc/* csrc/
 MICROPHONE := libportaudio2 pulseaudio pulseaudio-utils libasound2-plugins
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test soak microphone lint format bench card sanitize fuzz wheel checksums clean
+.PHONY: demo test soak microphone lint format bench card sanitize fuzz wheel locked lock checksums clean
 
 demo: .venv/runtime  ## detect the events of half a minute of home life
 	@mkdir -p build
@@ -55,6 +55,17 @@ fuzz: .venv/fuzz  ## search inputs that break the core or a reader: an hour, or 
 
 wheel: .venv/develop  ## build the wheel and test it from another folder
 	tests/wheel.sh
+
+# What `requirements/` pins: every package with its SHA-256, for Python 3.11 and later.
+locked: .venv/tools  ## the light install, every package checked by its SHA-256
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/runtime.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+
+lock:  ## resolve requirements/ anew from pyproject.toml and constraints.txt (by uv)
+	uv pip compile pyproject.toml --extra plot --universal --python-version 3.11 \
+	  --generate-hashes -c constraints.txt -q -o requirements/runtime.txt
+	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+	  --generate-hashes -c constraints.txt -q -o requirements/develop.txt
 
 checksums:  ## list the SHA-256 of the shipped models, whose programs may be run
 	cd streamsed/models && sha256sum *.pt > SHA256SUMS
