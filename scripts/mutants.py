@@ -31,8 +31,11 @@ import torch  # noqa: F401
 
 from scripts.build import compile_commands
 from scripts.mutate import Mutant, cpp_mutants, python_mutants
+from scripts.named_mutants import MISREADINGS
 
 ROOT = Path(__file__).parent.parent
+NAMED = "named"
+"""The target that is every misreading of `scripts.named_mutants`."""
 OBJECTS = ROOT / "build" / "mutants"
 TIMEOUT = 300.0
 """Seconds after which a mutant that runs on and on has been noticed."""
@@ -219,32 +222,73 @@ def build_core(mutant: Mutant | None) -> Path | None:
 def main() -> None:
     """Run what is asked for and print what survived."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("targets", nargs="*", choices=[*TARGETS, []])
+    parser.add_argument("targets", nargs="*", choices=[NAMED, *TARGETS, []])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--sample", type=int, default=0, help="of each target; 0: all")
     arguments = parser.parse_args()
-    done = set()
-    if arguments.out.is_file():
-        for line in arguments.out.read_text(encoding="utf-8").splitlines():
-            row = json.loads(line)
-            done.add((row["target"], row["line"], row["change"]))
-    for name in arguments.targets or TARGETS:
+    results = Results(arguments.out)
+    for name in arguments.targets or (NAMED, *TARGETS):
+        if name == NAMED:
+            named = [
+                (Target(each.path, (each.test,)), as_mutant(change))
+                for change, each in MISREADINGS.items()
+            ]
+            try_all(results, name, named)
+            continue
         target = TARGETS[name]
         mutants = target.mutants()
         if arguments.sample and arguments.sample < len(mutants):
             mutants = random.Random(0).sample(mutants, arguments.sample)
+        try_all(results, name, [(target, mutant) for mutant in mutants])
+
+
+def as_mutant(change: str) -> Mutant:
+    """Make a mutant of a misreading, by its name."""
+    misreading = MISREADINGS[change]
+    source = (ROOT / misreading.path).read_text(encoding="utf-8")
+    line = source[: source.index(misreading.old)].count("\n") + 1
+    return Mutant(line, change, misreading.apply(source))
+
+
+class Results:
+    """What was found so far, in a file with a line of JSON for each mutant."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._done: set[tuple[str, str, int]] = set()
+        if path.is_file():
+            for text in path.read_text(encoding="utf-8").splitlines():
+                row = json.loads(text)
+                self._done.add((row["target"], row["change"], row["line"]))
+
+    def __contains__(self, key: tuple[str, str, int]) -> bool:
+        return key in self._done
+
+    def add(self, name: str, mutant: Mutant, *, noticed: bool) -> None:
+        """Append what became of a mutant."""
+        row = {"target": name, "line": mutant.line, "change": mutant.change}
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({**row, "noticed": noticed}) + "\n")
+
+
+def try_all(
+    results: Results, name: str, mutants: Sequence[tuple[Target, Mutant]]
+) -> None:
+    """Try those mutants that were not yet tried, and print which went unnoticed."""
+    to_do = [
+        (target, mutant)
+        for target, mutant in mutants
+        if (name, mutant.change, mutant.line) not in results
+    ]
+    for tests in dict.fromkeys(target.tests for target, _ in to_do):
+        target = next(target for target, _ in to_do if target.tests == tests)
         if is_noticed(target, None):
-            sys.exit(f"{name}: its tests must pass before it is changed, and fail")
-        for mutant in mutants:
-            key = (name, mutant.line, mutant.change)
-            if key in done:
-                continue
-            noticed = is_noticed(target, mutant)
-            row = {"target": name, "line": mutant.line, "change": mutant.change}
-            with arguments.out.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({**row, "noticed": noticed}) + "\n")
-            if not noticed:
-                print(f"{target.path}:{mutant.line}: {mutant.change}", flush=True)
+            sys.exit(f"{name}: {', '.join(tests)} must pass before anything is changed")
+    for target, mutant in to_do:
+        noticed = is_noticed(target, mutant)
+        results.add(name, mutant, noticed=noticed)
+        if not noticed:
+            print(f"{target.path}:{mutant.line}: {mutant.change}", flush=True)
 
 
 if __name__ == "__main__":

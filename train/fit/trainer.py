@@ -19,7 +19,6 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from streamsed.config import PostConfig
 from streamsed.progress import Task, report, task
 from train.config.train import TrainConfig
 from train.datasets.clip_features import Example
@@ -27,8 +26,6 @@ from train.datasets.evaluation_set import EvaluationSet
 from train.datasets.held_out import HeldOut
 from train.datasets.scaling import Scaling, Triple
 from train.datasets.scene_batches import SceneBatches, SceneDataset
-from train.evaluation.held_out_score import score_held_out
-from train.evaluation.scoring import network_scores, score_events
 from train.fit.checkpoint import (
     LAST,
     keep_best,
@@ -248,7 +245,14 @@ class Trainer:
             }
             for batch in data.batches(self.config.frontend, self.config.batch_size)
         ]
-        found = self._measure(_means(losses)["total"], data, held_out)
+        with self.learner.autocast():
+            found = Validation.of(
+                self.learner.evaluated,
+                data,
+                held_out,
+                self.config.frontend,
+                loss=_means(losses)["total"],
+            )
         row: dict[str, Any] = {
             "step": self.step,
             "minutes": round(self.elapsed / 60, 2),
@@ -260,17 +264,6 @@ class Trainer:
         report("validation", text, **row)
         keep_best({**self._state(), **found.to_checkpoint()}, self.folder)
         return found.loss
-
-    def _measure(
-        self, loss: float, data: EvaluationSet, held_out: HeldOut | None
-    ) -> Validation:
-        """Score the network on validation and held-out clips."""
-        network: Any = self.learner.evaluated
-        grid = self.config.frontend
-        with self.learner.autocast():
-            scores = list(network_scores(network, data.segments))
-            held = None if held_out is None else score_held_out(network, held_out, grid)
-        return Validation(loss, score_events(scores, data, PostConfig(), grid), held)
 
     @torch.no_grad()
     def _validation_losses(self, batch: Example) -> dict[str, torch.Tensor]:

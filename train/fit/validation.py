@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from train.evaluation.held_out_score import HeldOutScore
+from streamsed.config import FrontendConfig, PostConfig
+from train.datasets.evaluation_set import EvaluationSet
+from train.datasets.held_out import HeldOut
+from train.evaluation.held_out_score import HeldOutScore, score_held_out
+from train.evaluation.scoring import network_scores, score_events
 from train.metrics.f1 import F1
 
 
@@ -26,6 +30,36 @@ class Validation:
     loss: float
     f1: F1
     held_out: HeldOutScore | None = None
+
+    @classmethod
+    def of(
+        cls,
+        network: Any,
+        data: EvaluationSet,
+        held_out: HeldOut | None,
+        grid: FrontendConfig,
+        *,
+        loss: float,
+    ) -> Validation:
+        """Score a network in evaluation mode on validation and held-out clips.
+
+        Parameters
+        ----------
+        network : Network or Crnn
+            What is measured.
+        data : EvaluationSet
+            The validation clips.
+        held_out : HeldOut or None
+            Training clips that choose, if any do; the network is then a `Crnn`.
+        grid : FrontendConfig
+            The grid of its scores.
+        loss : float
+            Its mean loss on the validation clips.
+        """
+        scores = list(network_scores(network, data.segments))
+        f1 = score_events(scores, data, PostConfig(), grid)
+        held = None if held_out is None else score_held_out(network, held_out, grid)
+        return cls(loss, f1, held)
 
     @property
     def rank(self) -> float:

@@ -17,7 +17,7 @@ from train.config.train import TrainConfig
 from train.datasets.evaluation_set import EvaluationSet
 from train.datasets.held_out import HeldOut, split_names
 from train.evaluation.held_out_score import HeldOutScore, score_held_out, tagging_f1
-from train.fit import trainer as loop
+from train.fit import validation
 from train.fit.checkpoint import load_best, load_trained
 from train.fit.mean_teacher import MeanTeacher
 from train.networks.crnn import ClipOutputs
@@ -126,7 +126,7 @@ def test_the_baseline_keeps_what_scores_best_on_held_out_clips_not_the_lowest_lo
             trainer, "_validation_losses", lambda _, losses=losses: losses
         )
         found = HeldOutScore(events, tags)
-        monkeypatch.setattr(loop, "score_held_out", lambda *_, found=found: found)
+        monkeypatch.setattr(validation, "score_held_out", lambda *_, found=found: found)
         trainer.validate(recordings, held_out=object())
     assert [each.step for each in load_best(tmp_path)] == [1, 2, 0, 3]
     rows = (tmp_path / "validation.csv").read_text().splitlines()

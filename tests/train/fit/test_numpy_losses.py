@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from train.fit.losses import Criterion
+from train.fit.losses import Criterion, SceneCriterion
 from train.networks.resnet import Outputs
 
 STRONG_COUNTS, WEAK_COUNTS = [1, 4, 2], [3, 1, 50]
@@ -142,3 +142,53 @@ def test_both_parts_teach_the_network_through_what_they_should():
     ).total.backward()
     assert (scores.grad != 0).any(dim=(1, 2)).all()  # every clip, of either kind
     assert not mask.grad.any()
+
+
+def scaled_product(level):
+    """Equation 1 of one segment of levels (T, F): by row, by column and over all."""
+    out = np.empty_like(level)
+    for t, frame in enumerate(level):
+        for f, value in enumerate(frame):
+            product = 1.0
+            for group in (frame, level[:, f], level):
+                product *= (value - group.min()) / (group.max() - group.min())
+            out[t, f] = product
+    return out
+
+
+@pytest.mark.parametrize("n_kinds", [0, 2])
+@pytest.mark.parametrize("seed", range(2))
+def test_scenes_weigh_the_newest_frames_and_learn_other_kinds_by_name(seed, n_kinds):
+    x, logits, y, _ = batch(seed)
+    rng = np.random.default_rng(seed)
+    kinds = rng.normal(0, 2, (5, 4, n_kinds))
+    others = (rng.random((5, 4, n_kinds)) < 0.5).astype(float)
+
+    class Fixed:
+        def all_logits(self, seen):
+            assert seen.shape == (5, 1, 32, 6)
+            return (*logits, torch.from_numpy(kinds))
+
+    criterion = SceneCriterion(
+        STRONG_COUNTS, alpha=0.1, auxiliary=0.3, edge=4.0, n_edge=1
+    )
+    tensors = {
+        "x": torch.from_numpy(x)[:, None],
+        "y": torch.from_numpy(y),
+        "others": torch.from_numpy(others),
+    }
+    found = criterion(Fixed(), None, tensors, 0.0)
+    scores = np.vectorize(probability)(logits.scores.numpy())
+    masks = np.vectorize(probability)(logits.region.numpy())
+    classification = weighted(scores, y, STRONG_COUNTS)
+    frames = [strong_bce(scores[:, h : h + 1], y[:, h : h + 1]) for h in range(4)]
+    detection = (sum(frames[:3]) + 4.0 * frames[3]) / 4
+    area = region([scaled_product(each) for each in x], scores, masks)
+    expected = {"classification": classification, "strong": detection, "region": area}
+    total = classification + detection + 0.1 * area
+    if n_kinds:
+        named = strong_bce(np.vectorize(probability)(kinds), others)
+        expected["auxiliary"] = named
+        total += 0.3 * named
+    found = {name: float(value) for name, value in found.items()}
+    assert found == pytest.approx({"total": total, **expected}, rel=1e-5)

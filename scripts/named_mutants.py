@@ -1,0 +1,160 @@
+"""Mutants with a name: one for each way in which the report's system can be missed.
+
+A changed comparison is an accident; these are misreadings. Each of them went unnoticed by
+tests that compared the network with itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Misreading:
+    """A text of a file and what it is replaced with, and the tests that must notice."""
+
+    path: str
+    test: str
+    old: str
+    new: str
+
+    def apply(self, source: str) -> str:
+        """Return the source with the replacement made, everywhere it can be.
+
+        Raises
+        ------
+        ValueError
+            The text is not there any more.
+        """
+        if self.old not in source:
+            raise ValueError(
+                f"{self.path} must hold {self.old!r}, which was to be changed"
+            )
+        return source.replace(self.old, self.new)
+
+
+NETWORK = "train/networks/resnet.py", "tests/train/networks/test_numpy_twin.py"
+LOSSES = "train/fit/losses.py", "tests/train/fit/test_numpy_losses.py"
+CLIPS = "train/datasets/data_module.py", "tests/train/datasets/test_data_module.py"
+RUN = "train/fit/run.py", "tests/train/fit/test_run.py"
+ROW_TEST = "test_every_row_scores_the_network_and_does_to_it_what_its_name_says"
+ROWS = (
+    "train/experiments/table1.py",
+    f"tests/train/experiments/test_table1.py::{ROW_TEST}",
+)
+STEP = "train/fit/train_step.py", "tests/train/evaluation/test_held_out_score.py"
+
+MISREADINGS = {
+    "the mask is not multiplied": Misreading(
+        *NETWORK, "maps = maps * torch.sigmoid(mask)", "maps = maps"
+    ),
+    "squeeze-and-excitation is not applied": Misreading(
+        *NETWORK, "return maps * gate[:, :, None, None]", "return maps"
+    ),
+    "squeeze-and-excitation has no sigmoid": Misreading(
+        *NETWORK, "            nn.Sigmoid(),\n", ""
+    ),
+    "squeeze-and-excitation looks at maxima": Misreading(
+        *NETWORK, "maps.mean(dim=(2, 3))", "maps.amax(dim=(2, 3))"
+    ),
+    "a shortcut is missing in the residual block": Misreading(
+        *NETWORK, "self.shortcut(maps) + self.body(maps)", "self.body(maps)"
+    ),
+    "a shortcut is missing in the self-mask": Misreading(
+        *NETWORK, "maps + self.body(maps)", "self.body(maps)"
+    ),
+    "the head takes the maximum over frequency": Misreading(
+        *NETWORK,
+        "self.dropout(deep.mean(dim=3).transpose(1, 2))",
+        "self.dropout(deep.amax(dim=3).transpose(1, 2))",
+    ),
+    "the region is the mean of the mask": Misreading(
+        *NETWORK, "mask.amax(dim=(1, 3))", "mask.mean(dim=(1, 3))"
+    ),
+    "the region pools time by its mean": Misreading(
+        *NETWORK, "functional.max_pool1d(mask", "functional.avg_pool1d(mask"
+    ),
+    "the clip's score is a mean over time": Misreading(
+        *LOSSES, "logits.scores.amax(dim=1), y", "logits.scores.mean(dim=1), y"
+    ),
+    "weak clips have the weights of strong ones": Misreading(
+        *LOSSES,
+        "tags[weak], self.weak_weights",
+        "tags[weak], self.strong_weights",
+    ),
+    "weak clips have no loss": Misreading(
+        *LOSSES,
+        ") + class_loss(clip_logits[weak]",
+        ") + 0 * class_loss(clip_logits[weak]",
+    ),
+    "weak clips have a strong loss": Misreading(
+        *LOSSES,
+        "strong_loss(logits.scores[strong], y[strong])",
+        "strong_loss(logits.scores, y)",
+    ),
+    "a target of the region loss is trained": Misreading(
+        "train/fit/losses.py",
+        "tests/train/fit/test_losses.py",
+        "torch.sigmoid(event_logits).detach()",
+        "torch.sigmoid(event_logits)",
+    ),
+    "weak counts are taken for strong ones": Misreading(
+        *RUN,
+        "clips.strong_counts, clips.weak_counts",
+        "clips.weak_counts, clips.strong_counts",
+    ),
+    "weak and strong counts are swapped in the objective": Misreading(
+        *RUN,
+        "Criterion(strong_counts, weak_counts",
+        "Criterion(weak_counts, strong_counts",
+    ),
+    "weak clips are never trained on": Misreading(
+        *CLIPS, 'labelled // 2 if "weak" in clips', '0 if "weak" in clips'
+    ),
+    "unlabelled clips are never trained on": Misreading(
+        *CLIPS, "n_weak, config.unlabelled)", "n_weak, 0)"
+    ),
+    "the scaling is fitted to synthetic clips alone": Misreading(
+        *CLIPS,
+        "(features[name], trained_on[name]) for name in trained_on)",
+        '(features[name], trained_on[name]) for name in ["synthetic"])',
+    ),
+    "held-out clips are trained on": Misreading(
+        *CLIPS,
+        "trained_on[name], kept = split_names(names, share, seed=[config.seed, number])",
+        "kept = split_names(names, share, seed=[config.seed, number])[1]\n"
+        "        trained_on[name] = names",
+    ),
+    "row 2 is of the other alpha": Misreading(
+        *ROWS, "load_best(runs[STRONGER])", "load_best(runs[WEAKER])"
+    ),
+    "row 3 is of the other alpha": Misreading(
+        *ROWS, "load_best(runs[WEAKER])", "load_best(runs[STRONGER])"
+    ),
+    "the ensemble is of the other alpha": Misreading(
+        *ROWS, "load_ensemble(runs[WEAKER])", "load_ensemble(runs[STRONGER])"
+    ),
+    "row 3 is of the second best checkpoint": Misreading(
+        *ROWS, "load_best(runs[WEAKER])[0]", "load_best(runs[WEAKER])[1]"
+    ),
+    "row 2 is connected and cut": Misreading(
+        *ROWS,
+        "events(scores.stronger, PLAIN_POST)",
+        "events(scores.stronger, PostConfig())",
+    ),
+    "row 4 is connected and cut": Misreading(
+        *ROWS,
+        "events(scores.together, PLAIN_POST)",
+        "events(scores.together, PostConfig())",
+    ),
+    "the baseline has no median filter": Misreading(
+        *ROWS,
+        "median_events(table, labels, base_grid, n_samples=n)",
+        "scores_to_events(table, labels, PLAIN_POST, base_grid, n_samples=n)",
+    ),
+    "the baseline's teacher is scored": Misreading(
+        *STEP,
+        "self.average if self.config.evaluate_average else self.network.eval()",
+        "self.average",
+    ),
+}

@@ -1,0 +1,61 @@
+"""What a run on recorded clips is put together from."""
+
+import dataclasses
+
+import numpy as np
+import torch
+from small_desed import SMALL, write_desed
+
+from train.annotations.desed import Desed
+from train.config.network import NetworkConfig
+from train.config.train import TrainConfig
+from train.datasets.data_module import ClipSet
+from train.fit import run as run_module
+from train.fit.losses import Criterion, class_weights
+from train.fit.mean_teacher import MeanTeacher
+from train.fit.run import RunOptions, fit_on_clips, make_objective
+
+CONFIG = TrainConfig(
+    frontend=SMALL, batch_size=4, alpha=0.07, network=NetworkConfig(width=8), threads=1
+)
+
+
+def test_each_kind_of_clip_gets_the_weights_of_its_own_counts():
+    criterion = make_objective(CONFIG, [1, 4], [3, 2])
+    assert isinstance(criterion, Criterion)
+    assert torch.equal(criterion.strong_weights, class_weights([1, 4]))
+    assert torch.equal(criterion.weak_weights, class_weights([3, 2]))
+    assert criterion.alpha == 0.07
+    baseline = dataclasses.replace(CONFIG, system="crnn")
+    assert isinstance(make_objective(baseline, [1, 4], [3, 2]), MeanTeacher)
+
+
+def test_a_run_learns_from_the_training_clips_and_is_measured_on_the_others(
+    tmp_path, monkeypatch
+):
+    config = dataclasses.replace(CONFIG, system="crnn", held_out=0.3)
+    clips = ClipSet.load(
+        Desed.load(write_desed(tmp_path / "desed")), config, cache=tmp_path / "cache"
+    )
+    seen = {}
+
+    class Trainer:
+        def __init__(self, *given, **options):
+            seen.update(given=given, **options)
+
+        def fit(self, dataset, validation, **options):
+            seen.update(dataset=dataset, validation=validation, **options)
+
+    monkeypatch.setattr(run_module, "Trainer", Trainer)
+    monkeypatch.setattr(run_module, "_prepare", lambda: None)
+    monkeypatch.setattr(
+        run_module, "make_objective", lambda _, *counts: np.array(counts)
+    )
+    fit_on_clips(config, clips, RunOptions(tmp_path / "run"))
+    assert seen["dataset"] is clips.training
+    assert seen["validation"] is clips.validation
+    assert seen["held_out"] is clips.held_out
+    assert seen["scaling"] is clips.scaling
+    assert seen["given"][:2] == (config, clips.labels)
+    assert seen["given"][2].tolist() == [clips.strong_counts, clips.weak_counts]
+    assert clips.strong_counts != clips.weak_counts
