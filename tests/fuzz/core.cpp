@@ -22,7 +22,7 @@
 namespace streamsed {
 namespace {
 
-constexpr std::int64_t kMaxValues = 1 << 20;  // what one recording may give
+constexpr std::int64_t kMaxWork = 1 << 18;  // values that a recording takes and gives
 
 std::int64_t n_calls = 0;  // of the core
 
@@ -140,9 +140,8 @@ void try_log_mel(Choices& choices) {
     const std::uint8_t choice = choices.raw<std::uint8_t>();
     const std::int64_t n =
         choices.between(0, 3 * std::min<std::int64_t>(settings.n_fft, 2048));
-    if ((length(recording) + n) / settings.hop_length * settings.n_mels > kMaxValues) {
-      break;
-    }
+    const std::int64_t n_frames = (length(recording) + n) / settings.hop_length;
+    if (n_frames * (settings.n_fft + settings.n_mels) > kMaxWork) break;
     if (choice < 8) {  // forget it
       log_mel.reset();
       recording.clear();
@@ -209,7 +208,7 @@ void try_gap_filter(Choices& choices) {
   const std::int64_t n_labels = gap_filter.n_labels();
   std::vector<float> recording;
   std::vector<Run> closed, whole;
-  while (!choices.used_up() && length(recording) < kMaxValues) {
+  while (!choices.used_up() && length(recording) < kMaxWork) {
     const std::uint8_t choice = choices.raw<std::uint8_t>();
     const std::int64_t n = choices.between(0, 40);
     if (choice < 8) {

@@ -23,8 +23,9 @@ int main(int argc, char** argv) {
     const std::vector<std::uint8_t> copy(bytes.begin(), bytes.end());
     LLVMFuzzerTestOneInput(copy.data(), copy.size());
   }
-  std::mt19937 random(1);
-  for (long i = argc > 1 ? std::atol(argv[1]) : 0; i > 0; --i) {
+  const long n_random = argc > 1 ? std::atol(argv[1]) : 0;
+  std::mt19937 random(static_cast<unsigned>(n_random));  // other numbers, other inputs
+  for (long i = 0; i < n_random; ++i) {
     std::vector<std::uint8_t> bytes(random() % 400);
     for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(random());
     LLVMFuzzerTestOneInput(bytes.data(), bytes.size());

@@ -64,7 +64,7 @@ fuzz() {  # NAME SECONDS COMMAND...
   mkdir -p "$found/$1"
   echo "fuzzing $1 for $2 s"
   local log="$found/$1.log"
-  if ! "${@:3}" -max_total_time="$2" -max_len=4096 -timeout=20 -rss_limit_mb=2048 \
+  if ! "${@:3}" -max_total_time="$2" -max_len=4096 -timeout=300 -rss_limit_mb=2048 \
       -artifact_prefix="$found/$1-" "$found/$1" "$corpus/$1" > "$log" 2>&1; then
     tail -n 40 "$log"
     echo "a defect in $1: once mended, put $found/$1-crash-... into $corpus/$1"
