@@ -19,7 +19,7 @@ from streamsed.live.snapshot import History, Snapshot
 from streamsed.live.view import picture
 
 SCENE = Path(__file__).parent.parent / "examples" / "scene.flac"
-SIZE = 92, 22
+SIZE = 92, 19
 """Columns and lines."""
 SECONDS = 28.0
 """Of the scene: the dog still barks."""
