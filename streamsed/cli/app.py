@@ -19,8 +19,8 @@ from streamsed.cli.file import file
 from streamsed.cli.info import info
 from streamsed.cli.interruption import Interruptible, Interruption
 from streamsed.cli.listen import listen
+from streamsed.cli.report import report
 from streamsed.cli.settings import settings
-from streamsed.cli.version import version_lines
 from streamsed.terminal import open_closed_streams, printable
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # typer brings its own or click's
@@ -40,7 +40,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for command in (file, listen, devices, doctor, info, bench):
+for command in (file, listen, report, devices, doctor, info, bench):
     app.command(epilog=EXIT_CODES)(command)
 app.command(
     epilog=EXIT_CODES,
@@ -94,6 +94,8 @@ def _interrupt(*_: object) -> NoReturn:
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback form
     if wanted:
+        from streamsed.diagnostics.version import version_lines
+
         for line in version_lines():
             print(line)
         raise typer.Exit

@@ -54,7 +54,7 @@ def test_help_names_every_command(streamsed, arguments):
     run = streamsed(*arguments)
     assert run.returncode == 0
     assert "Live sound event detection" in run.stdout
-    for command in ("file", "listen", "devices", "doctor", "info", "bench"):
+    for command in ("file", "listen", "report", "devices", "doctor", "info", "bench"):
         assert f"\n  {command} " in run.stdout
 
 

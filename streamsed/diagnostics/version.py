@@ -7,15 +7,14 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 import streamsed
+from streamsed.inference.model import Model
+from streamsed.inference.model_file import ModelFile, find_model
 
 _DISTRIBUTIONS = {"openvino": "openvino", "onnx": "onnxruntime", "torchscript": "torch"}
 
 
 def version_lines(model: str = "default") -> Iterator[str]:
     """Give the version of the program, and of what it detects with on this machine."""
-    from streamsed.inference.model import Model
-    from streamsed.inference.model_file import ModelFile, find_model
-
     yield f"streamsed {streamsed.__version__}"
     python, system = platform.python_version(), platform.system()
     yield f"python {python}, {system} {platform.machine()}"

@@ -1,0 +1,83 @@
+"""`streamsed report`."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+FORMATS = ("table", "csv")
+
+
+def report(
+    logs: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Logs that `streamsed listen --log` wrote, the oldest first.",
+            show_default=False,
+        ),
+    ],
+    *,
+    format_name: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="table|csv",
+            help="csv has a row for each label in each hour.",
+        ),
+    ] = "table",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Write there instead of printing."
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw when each label sounded too (PNG)."),
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Report this label only; repeatable."),
+    ] = None,
+) -> None:
+    """Report what sounded when, how often and how long, per hour listened."""
+    from rich.console import Console
+
+    from streamsed.atomic_write import write
+    from streamsed.report.log import read_logs
+    from streamsed.report.tally import csv_lines
+
+    if format_name not in FORMATS:
+        raise ValueError(f"--format={format_name} must be {' or '.join(FORMATS)}")
+    log = read_logs(logs)
+    if label:
+        known = {event.label for event in log.events}
+        if unknown := [name for name in label if name not in known]:
+            names = ", ".join(sorted(known)) or "no label"
+            raise ValueError(
+                f"--label={unknown[0]} must be in the log, which has {names}"
+            )
+        log.events = [event for event in log.events if event.label in label]
+    if plot is not None:
+        from streamsed.report.chart import plot_report
+
+        plot_report(plot, log)
+    if format_name == "csv" and output is not None:
+        write(output, csv_lines(log))
+    elif format_name == "csv":
+        sys.stdout.writelines(csv_lines(log))
+    else:
+        from streamsed.report.page import page
+
+        if output is None:
+            console = Console(highlight=False)
+            console.print(page(log, console.width))
+            return
+        wide = Console(width=160, record=True, file=io.StringIO())
+        wide.print(page(log, wide.width))
+        write(output, [wide.export_text()])

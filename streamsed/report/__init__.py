@@ -1,0 +1,1 @@
+"""Logs of `streamsed listen` in; what sounded when, how often and how long out."""

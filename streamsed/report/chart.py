@@ -1,0 +1,100 @@
+"""A report as a picture: when each label sounded, and when there was nobody to hear it."""
+
+from __future__ import annotations
+
+import warnings
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streamsed.atomic_write import replacing
+from streamsed.installation import install_command
+from streamsed.report.log import ListeningLog
+from streamsed.report.page import duration
+from streamsed.report.tally import tallies
+from streamsed.terminal import printable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+DPI = 100
+WIDTH = 12.0
+"""Inches."""
+THINNEST = 1 / 700
+"""Share of the width that the shortest event takes."""
+DAY = 86400.0
+
+
+def plot_report(path: Path, log: ListeningLog) -> None:
+    """Draw a lane for each label along the clock, as a PNG.
+
+    Raises
+    ------
+    OSError
+        The picture cannot be written.
+    ModuleNotFoundError
+        matplotlib is not installed.
+    ValueError
+        There was nothing to hear.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"--plot must have matplotlib; install it with `{install_command('plot')}`"
+        ) from error
+
+    if not log.heard:
+        raise ValueError("--plot must have something to draw; nothing was heard")
+    n_labels = max(1, len(tallies(log)))
+    figure = Figure(figsize=(WIDTH, 1.3 + 0.38 * n_labels), layout="constrained")
+    axes = figure.subplots()
+    _draw_lanes(axes, log)
+    _draw_clock(axes, log)
+    with replacing(path) as scratch, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")
+        figure.savefig(scratch, format="png", dpi=DPI)
+
+
+def _draw_lanes(axes: Axes, log: ListeningLog) -> None:
+    start, stop = log.heard[0][0], log.heard[-1][1]
+    thinnest = (stop - start) * THINNEST
+    found = tallies(log)
+    for lane, each in enumerate(found):
+        bars = [
+            (event.onset - start, max(event.duration, thinnest))
+            for event in log.events
+            if event.label == each.label
+        ]
+        axes.broken_barh(bars, (lane - 0.36, 0.72), color="tab:blue", lw=0)
+        says = (
+            f" {each.n_events} ({each.per_hour:.1f} an hour), {duration(each.seconds)}"
+        )
+        axes.text(1.0, lane, says, transform=axes.get_yaxis_transform(), va="center",
+                  fontsize=9)  # fmt: skip
+    silent = zip(log.heard, log.heard[1:], strict=False)
+    for (_, left), (back, _) in silent:
+        axes.axvspan(left - start, back - start, color="0.85", lw=0)
+    axes.set_yticks(range(len(found)))
+    axes.set_yticklabels([printable(each.label) for each in found], parse_math=False)
+    axes.set(xlim=(0, stop - start), ylim=(max(1, len(found)) - 0.5, -0.5))
+
+
+def _draw_clock(axes: Axes, log: ListeningLog) -> None:
+    """Write clock times below, at round ones."""
+    start, stop = log.heard[0][0], log.heard[-1][1]
+    steps = (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 7200, 10800, 21600, 43200, DAY)
+    step = next((s for s in steps if (stop - start) / s <= 12), 7 * DAY)
+    began = datetime.fromtimestamp(start).astimezone()
+    midnight = began.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+    first = midnight + -(-(start - midnight) // step) * step
+    ticks = [first + i * step for i in range(int((stop - first) // step) + 1)]
+    form = "%H:%M:%S" if step < 60 else "%H:%M" if step < DAY else "%d %b"
+    axes.set_xticks([tick - start for tick in ticks])
+    axes.set_xticklabels(
+        [datetime.fromtimestamp(tick).astimezone().strftime(form) for tick in ticks]
+    )
+    heard = duration(log.seconds_heard)
+    axes.set_title(
+        f"{began:%d %B %Y}, {heard} listened; grey: not listening", loc="left"
+    )

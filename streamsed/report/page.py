@@ -1,0 +1,112 @@
+"""A report as a table on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from streamsed.report.log import ListeningLog
+from streamsed.report.tally import Tally, hours_of, tallies
+from streamsed.terminal import printable
+
+BARS = " ▁▂▃▄▅▆▇█"
+WIDE = 115
+"""Columns of a terminal that has room for everything."""
+MAX_HOURS = 24
+"""Hours that are drawn; of a longer log, several together."""
+
+
+def page(log: ListeningLog, width: int) -> RenderableType:
+    """Show how often and how long each label sounded, and in which hours.
+
+    Parameters
+    ----------
+    log : ListeningLog
+        What was read.
+    width : int
+        Columns of the terminal; a narrow one shows less of each label.
+    """
+    table = Table(box=None, pad_edge=False)
+    table.add_column("label", no_wrap=True)
+    for head in ("events", "per hour", "sounding"):
+        table.add_column(head, justify="right", no_wrap=True)
+    if is_wide := width >= WIDE:
+        for head in ("median", "score", "first", "last"):
+            table.add_column(head, justify="right", no_wrap=True)
+    table.add_column(_hours_head(log), no_wrap=True)
+    for each in tallies(log):
+        table.add_row(*_row(each, is_wide=is_wide))
+    return Group(Text(_head(log)), Text(), table)
+
+
+def _row(each: Tally, *, is_wide: bool) -> list[Text | str]:
+    cells: list[Text | str] = [Text(printable(each.label)), str(each.n_events)]
+    cells += [f"{each.per_hour:.1f}", duration(each.seconds)]
+    if is_wide:
+        cells += [duration(each.median), f"{each.score:.2f}"]
+        cells += [clock(each.first), clock(each.last)]
+    return [*cells, sparkline(each.by_hour)]
+
+
+def _head(log: ListeningLog) -> str:
+    """Say when there was sound to hear, and what was lost or left out."""
+    if not log.heard:
+        return "nothing was heard"
+    start, stop = log.heard[0][0], log.heard[-1][1]
+    heard = log.seconds_heard
+    words = f"{clock(start)} to {clock(stop)}: listened for {duration(heard)}"
+    if missing := round(stop - start - heard):
+        words += f", not for {duration(missing)}"
+    if log.n_runs > 1:
+        words += f", in {log.n_runs} runs"
+    if log.n_left_out:
+        words += f"; lines that are no records: {log.n_left_out}"
+    return words if log.events else f"{words}; no events"
+
+
+def _hours_head(log: ListeningLog) -> str:
+    hours = hours_of(log)
+    if not hours:
+        return ""
+    first = datetime.fromtimestamp(hours[0]).astimezone()
+    last = datetime.fromtimestamp(hours[-1]).astimezone()
+    return f"hours {first:%H} to {last:%H}"
+
+
+def sparkline(counts: Sequence[int]) -> str:
+    """Draw counts as bars, the largest as high as a line.
+
+    Examples
+    --------
+    >>> sparkline([0, 1, 8, 4])
+    ' ▁█▄'
+    """
+    together = -(-len(counts) // MAX_HOURS)
+    sums = [sum(counts[i : i + together]) for i in range(0, len(counts), together or 1)]
+    most = max(sums, default=0) or 1
+    return "".join(BARS[-(-8 * each // most)] for each in sums)
+
+
+def duration(seconds: float) -> str:
+    """Write a length of time as a person would.
+
+    Examples
+    --------
+    >>> duration(4.25), duration(150), duration(30000)
+    ('4.2 s', '2 min 30 s', '8 h 20 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def clock(seconds: float) -> str:
+    """Write a clock time in the zone of this machine, with its day."""
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%d %b %H:%M:%S")
