@@ -91,7 +91,8 @@ def info_page(file: ModelFile, model: Model) -> RenderableType:
     for name, says in (*_about(file), *_scored(info), *_trained(info), *_run(model)):
         about.add_row(name, Text(printable(says)))
     title = Text(printable(info.name), style="bold")
-    return Group(title, Text(), about, Text(), labels_table(info))
+    tables = [Text(), labels_table(info), Text(), sensitivities_table(info)]
+    return Group(title, Text(), about, *tables)
 
 
 def labels_table(info: ModelInfo) -> RenderableType:
@@ -103,16 +104,43 @@ def labels_table(info: ModelInfo) -> RenderableType:
     scored = isinstance(f1, Mapping)
     table = Table(box=None, pad_edge=False)
     table.add_column("label", no_wrap=True)
-    heads = ("starts at", "ends below", "min gap", "min duration")
+    heads = ["starts at", "ends below", "min gap", "min duration"]
+    smoothing = info.post.per_label("smoothing", info.labels)
+    if any(smoothing):
+        heads.append("smoothed over")
     for head in (*heads, *(["event F1"] if scored else [])):
         table.add_column(head, justify="right")
     names = ("onset_threshold", "offset_threshold", "min_gap", "min_duration")
     columns = [info.post.per_label(name, info.labels) for name in names]
-    for label, onset, offset, gap, shortest in zip(info.labels, *columns, strict=True):
+    for label, onset, offset, gap, shortest, smoothed in zip(
+        info.labels, *columns, smoothing, strict=True
+    ):
         cells = [f"{onset:.2f}", f"{offset:.2f}", f"{gap:.2f} s", f"{shortest:.2f} s"]
+        if any(smoothing):
+            cells.append(f"{smoothed:.1f} s" if smoothed else "–")
         if isinstance(f1, Mapping):
             cells.append(_percent(f1.get(label)))
         table.add_row(Text(label), *cells)
+    return table
+
+
+def sensitivities_table(info: ModelInfo) -> RenderableType:
+    """Show what each sensitivity costs, and where its thresholds come from."""
+    from rich.table import Table
+
+    from streamsed.inference.operating_points import SENSITIVITIES
+
+    table = Table(box=None, pad_edge=False)
+    for head in ("sensitivity", "settles after", "false alarms an hour"):
+        table.add_column(head, justify="right" if head != "sensitivity" else "left")
+    points = list(info.operating_points)
+    for name in SENSITIVITIES:
+        if not any(point.sensitivity == name for point in points):
+            points.append(info.operating_point(sensitivity=name))
+    for point in sorted(points, key=lambda p: SENSITIVITIES.index(p.sensitivity)):
+        alarms = point.total_false_alarms
+        cost = "not measured" if alarms is None else f"{alarms:.1f}"
+        table.add_row(point.sensitivity, f"{point.settle:g} s", cost)
     return table
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
 from streamsed.inference.model import Model
+from streamsed.live.sinks.speech_guard import SPEECH, speech_limit
 from train.config.mixing import EVALUATION_MIXING
 from train.datasets.evaluation_set import (
     EvaluationSet,
@@ -24,6 +25,7 @@ from train.datasets.evaluation_set import (
 )
 from train.evaluation.calibration import calibration_error, reliability
 from train.evaluation.draws import N_QUIET, N_SOME, Seed
+from train.evaluation.privacy import withheld_clips
 from train.evaluation.scoring import Scores, score_psds, scores_to_events
 from train.metrics.criteria import event_counts, intersection_counts, segment_counts
 from train.mixing.mixer import Layout, Mixer, Soundscape, isolated_soundscapes
@@ -99,10 +101,27 @@ class Card:
             "confusions": self._confusions(alone),
             "false_alarms": self._false_alarms(),
             "artificial": self._artificial(),
+            "speech": self._withheld(rebuilt, scores),
             **self._calibration(rebuilt, scores),
             "parameters": self.model.info.parameters,
             "gmac": self.model.info.gmac,
         }
+
+    def _withheld(
+        self, recordings: EvaluationSet, scores: Sequence[Scores]
+    ) -> dict[str, int]:
+        """Count clips with speech that would be saved; nothing without that label."""
+        info = self.model.info
+        if SPEECH not in info.labels:
+            return {}
+        return withheld_clips(
+            scores,
+            self._events(scores, info.post),
+            recordings.reference,
+            labels=info.labels,
+            limit=speech_limit(info),
+            config=self.frontend,
+        )
 
     def _score(self, recordings: EvaluationSet) -> list[Scores]:
         return [self.model.score(segment).scores for segment in recordings.segments]

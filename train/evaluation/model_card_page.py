@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 
@@ -14,6 +14,7 @@ def to_markdown(measured: dict[str, Any], command: str) -> str:
         *_by_label(measured),
         *_by_level(measured),
         *_scores(measured),
+        *_speech(measured.get("speech", {})),
         (
             f"{measured['parameters'] / 1e6:.2f} M weights, {measured['gmac']:.2f} GMAC for a "
             "segment of 10 s."
@@ -105,6 +106,21 @@ def _scores(measured: dict[str, Any]) -> Iterator[str]:
             (f"{i / 10:.1f} to {(i + 1) / 10:.1f}", str(n), f"{m:.2f}", f"{r:.2f}")
             for i, (n, m, r) in enumerate(measured["reliability"])
         ],
+    )
+
+
+def _speech(counts: Mapping[str, int]) -> Iterator[str]:
+    """How well speech is kept out of the clips that a listener saves."""
+    if not counts or not counts["with_speech"]:
+        return
+    missed = counts["saved"] / counts["with_speech"]
+    needless = counts["withheld"] / max(1, counts["without"])
+    yield (
+        "`listen --save-clips` saves no clip in which a score frame says speech. Of the "
+        f"{counts['with_speech']} clips of detected events that hold more than 0.1 s of "
+        f"speech, it would have saved {counts['saved']} ({_percent(missed)} %); of the "
+        f"{counts['without']} without, it would have withheld {counts['withheld']} "
+        f"({_percent(needless)} %)."
     )
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 from tables import shown
@@ -10,6 +11,7 @@ from streamsed.cli.info import info_dict, info_page
 from streamsed.config import PostConfig
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelFile, ModelInfo
+from streamsed.inference.operating_points import OperatingPoint
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +73,20 @@ def test_everything_is_there_for_programs(opened, streamsed):
     assert told["engine"]["device"] == "cpu"
     run = streamsed("info", file.path, "--json", "--engine", "torchscript")
     assert json.loads(run.stdout) == told
+
+
+def test_the_page_says_what_each_sensitivity_costs(opened):
+    file, model = opened
+    point = OperatingPoint("low", 10.0, PostConfig(0.9), {"Cat": 0.5, "Dog [bark]": 1})
+    info = replace(
+        file.info,
+        operating_points=(point,),
+        post=PostConfig(smoothing={"Cat": 2.0}),
+    )
+    text = shown(info_page(replace(file, info=info), model))
+    rows = {line.split("  ")[0]: line.split() for line in text.splitlines()}
+    assert rows["low"] == ["low", "10", "s", "1.5"]
+    assert rows["normal"][-2:] == rows["high"][-2:] == ["not", "measured"]
+    assert "smoothed over" in text
+    assert "2.0 s" in text
+    assert "smoothed over" not in shown(info_page(file, model))
