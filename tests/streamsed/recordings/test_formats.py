@@ -239,8 +239,15 @@ def test_a_name_that_is_not_utf8_is_written_as_its_bytes(tmp_path):
 def test_a_folder_is_no_place_for_a_file(tmp_path):
     with pytest.raises(IsADirectoryError, match="must be a file, and is a folder"):
         write(tmp_path, ["new"])
-    with pytest.raises(FileNotFoundError, match=r"must be in a folder .* make .*none"):
-        write(tmp_path / "none" / "a.tsv", ["new"])
+
+
+def test_a_file_gets_the_folders_that_it_is_in(tmp_path):
+    write(tmp_path / "new" / "newer" / "a.tsv", ["new"])
+    assert (tmp_path / "new" / "newer" / "a.tsv").read_text() == "new"
+    with pytest.raises(
+        NotADirectoryError, match=r"must be in a folder, and .* is a file"
+    ):
+        write(tmp_path / "new" / "newer" / "a.tsv" / "b.tsv", ["new"])
 
 
 def test_an_error_of_the_one_who_writes_passes_as_it_is(tmp_path):
