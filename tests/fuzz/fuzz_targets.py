@@ -14,12 +14,16 @@ import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from typer.main import get_command
 
 from streamsed.audio.decode import audio_info, file_chunks
 from streamsed.audio.pcm import PCM_FORMATS, PcmSource
+from streamsed.cli.app import app
+from streamsed.cli.settings_file import read_settings
 from streamsed.inference.graph.check import Graph, Walk
 from streamsed.inference.graph.messages import read_model
 from streamsed.inference.graph.torch_network import TorchNetwork
@@ -36,6 +40,7 @@ from train.annotations import event_lists
 from train.config.preset import load_preset
 from train.metrics.intervals import merge_overlaps
 
+COMMANDS: Any = get_command(app).commands  # type: ignore[attr-defined]
 CORPUS = Path(__file__).parent / "corpus"
 LONGEST_MESSAGE = 1000
 
@@ -189,3 +194,9 @@ def training_settings(path: Path) -> None:
     text = path.read_bytes().decode(errors="surrogateescape")
     config = load_preset("nec_alpha_0.1", text.split("\n"))
     assert type(config).from_dict(config.to_dict()) == config
+
+
+@target(".toml")
+def listening_settings(path: Path) -> None:
+    """What `--settings` reads for the commands."""
+    read_settings(path, COMMANDS)
