@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
-from streamsed.config.settings import MAX_SECONDS, Settings, is_number, require
+from streamsed.config.settings import (
+    MAX_SECONDS,
+    Settings,
+    is_number,
+    require,
+    shortened,
+)
 
 MAX_SMOOTHING = 60.0
 """Seconds; a longer median would hold every event back for half of it."""
@@ -152,7 +158,7 @@ def _spread(
     for label in setting:
         if label not in known:
             raise ValueError(
-                f"{name} names the unknown label {label!r}; "
+                f"{name} names the unknown label {shortened(repr(label))}; "
                 f"the labels are {', '.join(labels[:30])}"
             )
     return [

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any, Self
 
+LONGEST_SHOWN = 60
+"""Characters of a value that a message repeats."""
+
 MAX_SECONDS = 1e6
 """Longest gap or event that a setting may name: eleven days."""
 
@@ -24,7 +27,7 @@ class Settings:
         for key in settings:
             if key not in known:
                 raise ValueError(
-                    f"{key!r} is not a setting of {cls.__name__}; "
+                    f"{shortened(repr(key))} is not a setting of {cls.__name__}; "
                     f"the settings are {', '.join(known)}"
                 )
         return cls(**settings)
@@ -38,4 +41,16 @@ def is_number(value: object) -> bool:
 def require(rule_holds: object, name: str, value: object, rule: str) -> None:
     """Raise ValueError with the name and value of a setting unless a rule holds."""
     if not rule_holds:
-        raise ValueError(f"{name}={value} must {rule}")
+        raise ValueError(f"{name}={shortened(str(value))} must {rule}")
+
+
+def shortened(text: str) -> str:
+    """Return a stranger's text for a message: printable, and cut where it is long.
+
+    Examples
+    --------
+    >>> len(shortened("x" * 1000))
+    61
+    """
+    text = text if text.isprintable() else repr(text)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
