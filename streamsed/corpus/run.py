@@ -180,12 +180,7 @@ class CorpusRun:
     def _make_folder(self) -> None:
         if self.out.exists() and not self.out.is_dir():
             raise NotADirectoryError(f"--output={self.out} must be a folder")
-        if not self.out.parent.is_dir():
-            raise FileNotFoundError(
-                f"--output={self.out} must be in a folder that exists; make "
-                f"{self.out.parent} first"
-            )
-        self.out.mkdir(exist_ok=True)
+        self.out.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
     def _locked(self, inputs: Sequence[str]) -> Iterator[None]:

@@ -111,6 +111,7 @@ class LiveOutputs:
         if command is not None:
             sinks.append(command)
         if self.log is not None:
+            self.log.parent.mkdir(parents=True, exist_ok=True)
             sinks.append(LogFile(self.log, rotation=self._rotation()))
         return sinks
 

@@ -23,6 +23,8 @@ from train.cli.table1 import table1
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # typer brings its own or click's
 
+EXIT_CODES = "Exit codes: 0 all was done; 2 an option, a file or the data is wrong; 130 interrupted."
+
 app = typer.Typer(
     name="python -m train",
     cls=Interruptible,
@@ -30,12 +32,13 @@ app = typer.Typer(
     "Without a command: table1.",
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=EXIT_CODES,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
 for command in (table1, ablations, fit, evaluate, export, soundscapes, card):
-    app.command()(with_json_log(command))
+    app.command(epilog=EXIT_CODES)(with_json_log(command))
 app.add_typer(data.app, name="data")
 
 

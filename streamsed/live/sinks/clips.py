@@ -59,7 +59,7 @@ class ClipSink:
     Parameters
     ----------
     folder : Path
-        Must exist; several listeners may share it.
+        Made if it is not there; several listeners may share it.
     sample_rate : int
         Hz.
     max_bytes : int
@@ -86,10 +86,9 @@ class ClipSink:
         guard: SpeechGuard | None = None,
         on_saved: Callable[[Mapping[str, Any], EventUpdate], None] | None = None,
     ) -> None:
-        if not folder.is_dir():
-            raise FileNotFoundError(
-                f"--save-clips={folder} must be a folder that exists; make it first"
-            )
+        if folder.exists() and not folder.is_dir():
+            raise NotADirectoryError(f"--save-clips={folder} must be a folder")
+        folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._rate = sample_rate
         self._max_bytes = max_bytes

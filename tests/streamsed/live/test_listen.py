@@ -327,7 +327,7 @@ def test_a_wrong_microphone_is_one_line(streamsed, model_path, mic, says):
         (["--step", "often"], "--step=often must be seconds or auto"),
         (["--exec", "no-such-program x"], "and no-such-program is not found"),
         (["--exec", "sh 'x"], "--exec=sh 'x must be quoted"),
-        (["--save-clips", "nowhere"], "--save-clips=nowhere must be a folder"),
+        (["--save-clips", __file__], f"--save-clips={__file__} must be a folder"),
         (["--clips-limit", "0"], "--clips-limit=0.0 must be positive"),
         (["--duration", "-1"], "--duration=-1.0 must be positive"),
         (["--encoding", "s24"], "--encoding=s24 must be one of s16, f32"),
@@ -335,7 +335,7 @@ def test_a_wrong_microphone_is_one_line(streamsed, model_path, mic, says):
         (["--channels", "2", "--channel", "3"], "--channels=2 must"),
         (["--label", "Cow"], "--label=Cow must be one of Speech, Dog"),
         (["--file", "a.wav"], "--stdin and --file must not be given together"),
-        (["--log", "nowhere/log.jsonl"], "nowhere/log.jsonl"),
+        (["--log", f"{__file__}/log.jsonl"], "File exists"),
         (
             ["--settle", "0.5", "--latency", "1"],
             "settle=0.5 must be at least latency=1",

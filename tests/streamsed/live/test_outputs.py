@@ -31,12 +31,13 @@ def test_what_is_wrong_is_named_before_anything_is_opened(settings, words):
 
 def test_all_are_opened_and_the_command_waits_for_clips(tmp_path):
     outputs = LiveOutputs(
-        log=tmp_path / "log.jsonl", command="true", save_clips=tmp_path
+        log=tmp_path / "new" / "log.jsonl", command="true", save_clips=tmp_path
     )
     outputs.check()
     sinks = outputs.open(44100, None)
     assert [type(sink) for sink in sinks] == [ClipSink, ExecSink, LogFile]
     clips, command, _ = sinks
+    assert (tmp_path / "new" / "log.jsonl").is_file()
     assert clips._on_saved == command.on_clip
     for sink in sinks:
         sink.close()

@@ -288,6 +288,9 @@ def test_a_folder_that_vanishes_is_told(tmp_path):
     assert "clips: 1 failed" in notice
 
 
-def test_clips_want_a_folder_that_exists(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"--save-clips=.*nowhere must be"):
-        ClipSink(tmp_path / "nowhere", sample_rate=RATE, max_bytes=1)
+def test_clips_want_a_folder_and_make_it(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match=r"--save-clips=.*file must be"):
+        ClipSink(tmp_path / "file", sample_rate=RATE, max_bytes=1)
+    ClipSink(tmp_path / "new" / "clips", sample_rate=RATE, max_bytes=1).close()
+    assert (tmp_path / "new" / "clips").is_dir()
