@@ -3,6 +3,8 @@
 import pytest
 from corpora import write_corpus
 
+from streamsed.inference.model import Model
+
 
 @pytest.fixture(scope="session")
 def run_corpus(streamsed):
@@ -27,3 +29,14 @@ def finished(tmp_path_factory, recordings, run_corpus):
     run = run_corpus(recordings, "-o", out, "--scores")
     assert run.returncode == 1, run.stderr  # 1: some are broken
     return out
+
+
+@pytest.fixture(scope="session")
+def run_command(streamsed):
+    """Run `streamsed corpus` with nothing added."""
+    return lambda *arguments: streamsed("corpus", *arguments)
+
+
+@pytest.fixture(scope="session")
+def shipped():
+    return Model.load("default", threads=1, n_parallel=1)

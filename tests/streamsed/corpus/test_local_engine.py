@@ -7,53 +7,10 @@ import pytest
 import soundfile
 import sounds
 from corpora import rows, write_corpus
+from corpus_engine import work
 from poison import PoisonedWorker, dead, unable
 
-from streamsed.corpus.files.listing import list_inputs
-from streamsed.corpus.identity import Identity
-from streamsed.corpus.local_engine import LocalEngine
 from streamsed.corpus.pool import Limits
-from streamsed.corpus.status import Status
-from streamsed.corpus.tables.parts import PartWriter
-from streamsed.corpus.worker import CorpusWorker, WorkSettings
-from streamsed.inference.model import Model
-
-
-@pytest.fixture(scope="module")
-def shipped():
-    return Model.load("default", threads=1, n_parallel=1)
-
-
-def work(
-    shipped, recordings, out, *, make=CorpusWorker, limits=None, piece=1200.0, **more
-):
-    """Run the engine without the command around it."""
-    out.mkdir()
-    info = shipped.info
-    identity = Identity.of(
-        shipped, info.stream, info.post, labels=info.labels, scores=False
-    )
-    settings = WorkSettings(
-        model="default",
-        engine={
-            "threads": 1,
-            "engine": shipped.chosen.engine,
-            "precision": shipped.chosen.precision,
-        },
-        stream=info.stream,
-        post=info.post,
-        labels=info.labels,
-        keep_scores=more.pop("keep_scores", False),
-        piece=piece,
-        staging=out / ".staging",
-        delays=(0.01, 0.01),
-    )
-    engine = LocalEngine(settings, info, 2, limits or Limits(), make=make, **more)
-    files = list(list_inputs([str(recordings)], on_error=print))
-    status = Status(out / "status.json", len(files), sum(f.size for f in files))
-    writer = PartWriter(out, "1-of-1", identity.stamp())
-    assert engine.run(files, writer, status)
-    return {row["uri"].rpartition("/")[2]: row for row in rows(out, "files")}
 
 
 def test_files_that_kill_hang_or_swell_are_named_and_all_others_done(tmp_path, shipped):
