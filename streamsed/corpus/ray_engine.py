@@ -120,7 +120,13 @@ class RayEngine:
         state = "stopped"
         try:
             self._connect(ray)
-            n_actors = self.n_workers or max(1, int(ray.cluster_resources()["CPU"]))
+            n_cores = int(ray.cluster_resources().get("CPU", 0))
+            if not n_cores:
+                raise ConnectionError(
+                    f"--ray-address={self.address} must be a cluster with cores to work "
+                    "on, and has none; see `ray status`"
+                )
+            n_actors = min(n_cores, self.n_workers or n_cores)
             self._work(ray, list(files), n_actors, writer, status)
             state = "finished"
         except KeyboardInterrupt:

@@ -40,36 +40,35 @@ class Cluster:
         self._folder = folder
         port = free_port()
         self.address = f"127.0.0.1:{port}"
-        self._processes = [
-            self._start(
-                "--head", f"--port={port}", "--num-cpus=0", "--include-dashboard=false"
-            )
-        ]
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.2)
+        self._processes = []
+        self._start(
+            "--head", f"--port={port}", "--num-cpus=0", "--include-dashboard=false"
+        )
         self.nodes = [self.add_node() for _ in range(2)]
 
     def _start(self, *arguments):
+        """Start one of Ray's programs, and wait until it says that it runs."""
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block"]
         fixed = ["--node-ip-address=127.0.0.1", "--disable-usage-stats"]
         store = ["--object-store-memory=80000000"]
-        with (self._folder / "ray.log").open("a") as log:
-            return subprocess.Popen(
+        path = self._folder / f"ray-{len(self._processes)}.log"
+        with path.open("w") as log:
+            process = subprocess.Popen(
                 [*command, *fixed, *store, *arguments],
                 env=self._environment,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # so that a node can be lost with all its processes
             )
+        self._processes.append(process)
+        deadline = time.monotonic() + 120
+        while "Ray runtime started" not in path.read_text():
+            assert process.poll() is None, path.read_text()
+            assert time.monotonic() < deadline, path.read_text()
+            time.sleep(0.2)
+        return process
 
     def add_node(self):
-        node = self._start(f"--address={self.address}", "--num-cpus=1")
-        self._processes.append(node)
-        return node
+        return self._start(f"--address={self.address}", "--num-cpus=1")
 
     def lose(self, node):
         """Kill a node's processes, as a power cut would."""
