@@ -108,7 +108,9 @@ def sections() -> Iterator[str]:
     seconds = (MINUTES - LENGTH) * 60  # what the second run did more than the first
     each = (used - start_used) / seconds
     total = sum(alone.values())
-    rows = "".join(f"| {name} | {1e4 * cost:.2f} ms |\n" for name, cost in alone.items())
+    rows = "".join(
+        f"| {name} | {1e4 * cost:.2f} ms |\n" for name, cost in alone.items()
+    )
     yield f"""## A corpus
 
 {MINUTES} minutes of FLAC (44.1 kHz, mono) in files of {LENGTH} minutes, `streamsed corpus`

@@ -19,6 +19,9 @@ import soundfile
 EXACT_FORMATS = frozenset({"WAV", "WAVEX", "W64", "RF64", "AIFF", "FLAC"})
 """Containers whose header states the exact length."""
 
+OGG_PAGE = 65_307
+"""Bytes of the longest page of an ogg file."""
+
 MP3_SLACK = 4 * 1152
 """Samples by which decoders of mp3 differ at the ends."""
 
@@ -56,9 +59,25 @@ def stated_frames(sound: soundfile.SoundFile, path: Path) -> int:
     return n_frames
 
 
-def lacks_end(sound: soundfile.SoundFile) -> bool:
-    """Return whether an ogg or opus stream ends without the mark of its end."""
-    return sound.format == "OGG" and _NO_END.search(sound.extra_info) is not None
+def lacks_end(sound: soundfile.SoundFile, path: Path) -> bool:
+    """Return whether an ogg or opus stream ends without the mark of its end.
+
+    Of a short last page libsndfile says so although the mark is there; the page decides.
+    """
+    suspect = sound.format == "OGG" and _NO_END.search(sound.extra_info) is not None
+    return suspect and not _last_page_is_marked(path)
+
+
+def _last_page_is_marked(path: Path) -> bool:
+    """Whether the last page of an ogg file is whole and has the flag of a stream's end."""
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - OGG_PAGE))
+        tail = stream.read()
+    page = tail[max(0, tail.rfind(b"OggS")) :]
+    if len(page) < 27 or not page[5] & 4:
+        return False
+    sizes = page[27 : 27 + page[26]]
+    return len(page) >= 27 + page[26] + sum(sizes)
 
 
 def _means_unknown(size: int) -> bool:

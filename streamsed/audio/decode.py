@@ -178,7 +178,7 @@ def _blocks(
             )
         n_read += len(block)
         yield block[:, 0].copy() if block.shape[1] == 1 else block.mean(axis=1)
-    if n_read < n_stated or lacks_end(sound):
+    if n_read < n_stated or lacks_end(sound, path):
         raise ValueError(_truncated(path, n_read, sound))
     if n_read == 0:
         raise ValueError(f"{path} must hold at least one sample, and holds none")

@@ -17,6 +17,7 @@ import json
 import math
 import os
 import secrets
+import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -35,6 +36,9 @@ BATCH_BYTES = 512_000_000
 
 BATCH_FILES = 2000
 """Of a batch, at most."""
+
+PATIENCE = 20.0
+"""Seconds to wait for a cluster to answer."""
 
 BATCHES_EACH = 4
 """For every actor, at least, so that all end at about the same time."""
@@ -139,13 +143,14 @@ class RayEngine:
     def _connect(self, ray: Any) -> None:
         local = {"num_cpus": self.n_workers, "include_dashboard": False}
         try:
+            _try_port(self.address)
             ray.init(
                 address=self.address,
                 log_to_driver=False,
                 logging_level="warning",
                 **(local if self.address == "local" else {}),
             )
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise ConnectionError(
                 f"--ray-address={self.address} must be a Ray cluster, and none answers "
                 f"({error})"
@@ -219,6 +224,19 @@ def make_batches(files: Sequence[Listed], n_actors: int) -> list[str]:
     n_batches = min(len(files), fewest)
     rows = [list(asdict(listed).values()) for listed in files]
     return [json.dumps(rows[i::n_batches]) for i in range(n_batches)]
+
+
+def _try_port(address: str) -> None:
+    """See whether anybody listens: Ray itself would try for minutes.
+
+    Raises
+    ------
+    OSError
+        Nobody does.
+    """
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=PATIENCE).close()
 
 
 def _ray() -> Any:

@@ -262,3 +262,13 @@ def test_a_folder_without_audio_is_refused_with_the_remedy(tmp_path):
     (tmp_path / "sub" / "a.wav").unlink()
     with pytest.raises(ValueError, match="name another folder"):
         audio_files(tmp_path, recursive=True)
+
+
+@pytest.mark.parametrize("n_samples", [20_000, 88_200, 500_000])
+def test_silence_in_ogg_is_whole_though_its_last_page_is_short(tmp_path, n_samples):
+    path = tmp_path / "silence.ogg"
+    soundfile.write(path, np.zeros(n_samples, np.float32), 44100)
+    assert sum(map(len, file_chunks(path))) == n_samples
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(ValueError, match="cut off"):
+        list(file_chunks(path))
