@@ -7,7 +7,7 @@ SOURCES := CMakeLists.txt pyproject.toml constraints.txt $(wildcard csrc/* csrc/
 MICROPHONE := libportaudio2 pulseaudio pulseaudio-utils libasound2-plugins
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test soak microphone lint format bench card sanitize fuzz wheel locked lock checksums clean
+.PHONY: demo test soak corpus-kills microphone lint format bench card sanitize fuzz wheel locked lock checksums clean
 
 demo: .venv/runtime  ## detect the events of half a minute of home life
 	@mkdir -p build
@@ -20,6 +20,10 @@ test: .venv/develop microphone  ## all tests
 
 soak: .venv/develop microphone  ## 200 kills, stalls and losses of the device: half an hour
 	STREAMSED_SOAK=200 $(BIN)/python -m pytest tests/streamsed/live/test_soak.py
+
+corpus-kills: .venv/develop  ## 50 kills of a corpus of 1000 files; a cluster with 200
+	STREAMSED_KILLS=50 STREAMSED_KILLS_FILES=1000 STREAMSED_RAY_FILES=200 \
+	  $(BIN)/python -m pytest tests/streamsed/corpus -m slow
 
 # What the tests' virtual microphone is made of; where there is no apt, they skip and say so.
 microphone:

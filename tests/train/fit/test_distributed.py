@@ -28,17 +28,40 @@ torch.save({"network": trainer.learner.network.state_dict(), "seen": seen,
 torch.distributed.destroy_process_group()
 """
 
+STILL = """
+import sys, torch
+from pathlib import Path
+from bars import Bars, make_trainer
 
-@pytest.fixture(scope="module")
-def ranks(tmp_path_factory):
-    """Train under torchrun in two processes; what each of them ended with."""
-    folder = tmp_path_factory.mktemp("parallel")
-    (folder / "script.py").write_text(SCRIPT)
+run = Path(sys.argv[1])
+trainer = make_trainer(run, device="cpu")
+network, learn, losses = trainer.learner.network, trainer.learner.learn, []
+network.eval()
+network.train = lambda mode=True: network  # normalises by what it was made with
+
+def kept(batch, **at):
+    losses.append(learn(batch, **at))
+    return losses[-1]
+
+trainer.learner.learn = kept
+trainer.fit(Bars(), n_workers=0)
+totals = torch.tensor([float(each["total"]) for each in losses])
+torch.save({"network": network.state_dict(), "losses": totals},
+           run / f"rank-{trainer.parallel.rank}.pt")
+if trainer.parallel.n_processes > 1:
+    torch.distributed.destroy_process_group()
+"""
+
+
+def launch(folder, script, n_processes):
+    """Run a script under torchrun; return what its processes saved, by rank."""
+    (folder / "script.py").write_text(script)
     root = Path(__file__).parents[3]
     subprocess.run(
         [
             *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
-            *("--nproc-per-node", "2", str(folder / "script.py"), str(folder / "run")),
+            *("--nproc-per-node", str(n_processes)),
+            *(str(folder / "script.py"), str(folder / "run")),
         ],
         check=True,
         timeout=300,
@@ -48,10 +71,32 @@ def ranks(tmp_path_factory):
             "PYTHONPATH": os.pathsep.join([str(root / "tests" / "support"), str(root)]),
         },
     )
-    return folder / "run", [
+    return [
         torch.load(folder / "run" / f"rank-{rank}.pt", weights_only=True)
-        for rank in (0, 1)
+        for rank in range(n_processes)
     ]
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory):
+    """Train under torchrun in two processes; what each of them ended with."""
+    folder = tmp_path_factory.mktemp("parallel")
+    return folder / "run", launch(folder, SCRIPT, 2)
+
+
+def test_two_processes_learn_what_one_learns(tmp_path):
+    """With batch normalisation held still; it takes each process's own share otherwise."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    (alone,) = launch(one, STILL, 1)
+    both = launch(two, STILL, 2)
+    together = (both[0]["losses"] + both[1]["losses"]) / 2
+    assert len(together) == 6
+    assert alone["losses"][-1] < alone["losses"][0]
+    assert torch.allclose(together, alone["losses"], rtol=1e-4)
+    for name, weights in alone["network"].items():
+        assert torch.allclose(both[0]["network"][name], weights, atol=1e-5), name
 
 
 def test_two_processes_end_with_equal_weights(ranks):
