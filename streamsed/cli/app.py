@@ -46,7 +46,7 @@ app.command(
     epilog=EXIT_CODES,
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
 )(settings)
-app.add_typer(corpus, name="corpus")
+app.add_typer(corpus, name="corpus", epilog=EXIT_CODES)
 
 
 def main() -> NoReturn:
