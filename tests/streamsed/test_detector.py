@@ -372,3 +372,17 @@ def test_a_detector_is_free_again_after_an_error(model):
         detector.push(np.full(10, np.nan, np.float32))
     with ThreadPoolExecutor(1) as other:
         assert other.submit(detector.push, silence(0.1)).result() == []
+
+
+def test_a_minute_of_a_wavering_sound_is_one_event_if_its_label_is_smoothed(model):
+    beat = np.concatenate([tone(6000, 1.2), silence(0.45)])
+    samples = np.concatenate([silence(2), np.tile(beat, 36), silence(12)])
+    stream = StreamConfig(step=1.0, latency=1.0, settle=10.0)
+    post = PostConfig(smoothing={"Dog": 3.0})
+    updates = updates_of(Detector(model, stream=stream, post=post), [samples])
+    (closed,) = [u for u in updates if u.state == "closed" and u.event.label == "Dog"]
+    assert closed.event.duration == pytest.approx(36 * 1.65, abs=1.0)
+    (ended,) = [u for u in updates if u.state == "ended" and u.id == closed.id]
+    assert ended.event.offset == pytest.approx(closed.event.offset, abs=0.5)
+    plain = [e for e in detect(model, samples, stream=stream) if e.label == "Dog"]
+    assert len(plain) == 36
