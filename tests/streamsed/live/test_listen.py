@@ -163,7 +163,6 @@ def test_a_program_that_was_stopped_loses_nothing(listen, mic):
     check_played(one.of("closed"))
     assert one.of("gap") == []
     assert one.said("lost") == []
-    assert one.records[-1]["skipped_segments"] > 3
 
 
 @pytest.mark.live
