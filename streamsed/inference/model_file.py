@@ -9,6 +9,8 @@ file may come from anybody: it is data, checked before anything in it is used.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -23,6 +25,8 @@ from streamsed.strict_json import read_json
 
 FORMAT_VERSION = 1
 INFO_NAME = "streamsed.json"
+SEAL = "seal"
+"""The entry of the description that covers all else in the file."""
 MAX_LABELS = 2000
 MAX_POINTS = 100
 """Operating points."""
@@ -227,7 +231,11 @@ class ModelFile:
             description = read_json(archive.read(f"extra/{INFO_NAME}"))
             if not isinstance(description, dict):
                 raise ValueError(f"its {INFO_NAME} must be an object")  # noqa: TRY004
-            return cls(path, archive, ModelInfo.from_dict(description))
+            info = ModelInfo.from_dict(description)
+            seal = description.get(SEAL)
+            if seal is not None and seal != seal_of(archive, description):
+                raise ValueError("it is not as it was exported")
+            return cls(path, archive, info)
         except ValueError as error:
             raise ValueError(
                 f"model={path} must be an archive written by `python -m train export` "
@@ -243,6 +251,21 @@ class ModelFile:
     def origin(self) -> str:
         """Where it comes from; see `streamsed.inference.trust.origin`."""
         return origin(self.sha256)
+
+
+def seal_of(archive: Archive, description: Mapping[str, Any]) -> str:
+    """Return what a file states of all that it holds, to notice what was altered since.
+
+    It is no signature: who alters a file on purpose can seal it anew.
+    """
+    stated = {name: value for name, value in description.items() if name != SEAL}
+    digest = hashlib.sha256(json.dumps(stated, sort_keys=True).encode())
+    for name in sorted(archive.members):
+        below = name.partition("/")[2]
+        if below not in (f"extra/{INFO_NAME}", ".data/serialization_id"):
+            content = hashlib.sha256(archive.inflate(name)).hexdigest()
+            digest.update(f"\n{below} {content}".encode())
+    return digest.hexdigest()
 
 
 def _of_kind(info: Mapping[str, Any], name: str, *kinds: type) -> Any:

@@ -16,8 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from streamsed.inference.model_file import INFO_NAME, ModelInfo
+from streamsed.atomic_write import replacing
+from streamsed.inference.archive import Archive
+from streamsed.inference.model_file import INFO_NAME, SEAL, ModelInfo, seal_of
 from streamsed.inference.onnx_weights import PROBE, WEIGHTS, Probe, graph_name
+from streamsed.strict_json import read_json
 from train.export.onnx_graph import without_weights
 
 if TYPE_CHECKING:
@@ -86,7 +89,28 @@ def write_archive(
         )
         extra[PROBE] = graphs.probe.to_bytes()
         torch.jit.save(traced, str(path), _extra_files=extra)
+        seal(path)
         _check_program(path, graphs.probe)
+
+
+def seal(path: Path) -> None:
+    """Write into a model file what it holds, so that it is refused once it was altered."""
+    archive = Archive.open(path)
+    description = read_json(archive.read(f"extra/{INFO_NAME}"))
+    description[SEAL] = seal_of(archive, description)
+    with (
+        replacing(path) as scratch,
+        zipfile.ZipFile(path) as old,
+        zipfile.ZipFile(scratch, "w") as new,
+    ):
+        for entry in old.infolist():
+            content = old.read(entry)
+            if entry.filename.endswith(f"/extra/{INFO_NAME}"):
+                content = json.dumps(description, indent=1).encode()
+            copied = zipfile.ZipInfo(
+                entry.filename
+            )  # of no date: equal files, equal sums
+            new.writestr(copied, content, entry.compress_type)
 
 
 def _check_program(path: Path, probe: Probe) -> None:

@@ -163,6 +163,20 @@ def test_another_file_than_the_pinned_one_is_refused(streamsed, exported):
     assert streamsed("info", exported, "--model-sha256", sha256).returncode == 0
 
 
+@pytest.mark.parametrize("part", ["extra/streamsed.json", "data/0", "extra/fp32.onnx"])
+def test_a_file_that_was_altered_since_its_export_is_refused(exported, tmp_path, part):
+    whole = members(exported, sealed=True)
+    same = rewritten(exported, tmp_path / "same.pt", sealed=True)
+    assert ModelFile.open(same).info == ModelFile.open(exported).info
+    altered = bytearray(whole[part])
+    if part == "extra/streamsed.json":
+        altered = altered.replace(b'"steps": 5', b'"steps": 6')
+    else:
+        altered[len(altered) // 2] ^= 1
+    path = rewritten(exported, tmp_path / "m.pt", {part: bytes(altered)}, sealed=True)
+    assert "it is not as it was exported" in refusal(path)
+
+
 # What a file says of itself is bounded.
 
 
