@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from streamsed.audio.decode import file_chunks
 from streamsed.config import FrontendConfig
+from streamsed.progress import task
 from train.datasets.clip_features import log_mel
 
 TO_DO, WHOLE, UNREADABLE = 0, 1, 2
@@ -128,9 +129,12 @@ def build_features(
         ]
         n_done = len(clips) - len(to_do)
         on_clips(n_done)
-        for n_more in _work(jobs, n_processes):
-            n_done += n_more
-            on_clips(n_done)
+        with task(f"features of {name}", len(clips), "clips") as building:
+            building.resume(n_done)
+            for n_more in _work(jobs, n_processes):
+                n_done += n_more
+                building.update(n_done)
+                on_clips(n_done)
         state = np.fromfile(done, np.uint8)
     names = list(clips)
     return Features(
