@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -212,3 +213,30 @@ def test_an_interruption_finishes_what_is_in_hand_and_the_next_run_the_rest(
     assert second.returncode == 0
     assert len({row["uri"] for row in rows(out, "files")}) == 50
     assert len(rows(out, "files")) == 50
+
+
+def test_a_full_disk_ends_the_run_in_one_line_and_the_next_run_does_it_all(
+    tmp_path, run_corpus
+):
+    """A limit on the size of files stands for the disk: writing a part fails likewise."""
+    recordings = write_corpus(tmp_path / "in", 4, n_broken=0)
+    out, once = tmp_path / "out", tmp_path / "once"
+    assert run_corpus(recordings, "-o", once).returncode == 0
+    parts = [*once.glob("events/*.parquet"), *once.glob("files/*.parquet")]
+    too_small = min(path.stat().st_size for path in parts) - 1
+    assert too_small > (once / "manifest.parquet").stat().st_size
+    assert too_small > (once / "corpus.json").stat().st_size
+    full = run_corpus(
+        *(recordings, "-o", out),
+        preexec_fn=lambda: resource.setrlimit(
+            resource.RLIMIT_FSIZE, (too_small, too_small)
+        ),
+    )
+    assert full.returncode == 2
+    assert "must have room for all that is written" in full.stderr.splitlines()[-1]
+    assert "Traceback" not in full.stderr
+    assert rows(out, "files") == []
+    assert run_corpus(recordings, "-o", out).returncode == 0
+    for table in ("events", "files"):
+        assert rows(out, table) == rows(once, table)
+    assert not [path for path in out.rglob(".*") if path.is_file()]
