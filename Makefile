@@ -7,7 +7,7 @@ SOURCES := CMakeLists.txt pyproject.toml constraints.txt $(wildcard csrc/* csrc/
 MICROPHONE := libportaudio2 pulseaudio pulseaudio-utils libasound2-plugins
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test soak corpus-kills microphone lint format bench card sanitize fuzz wheel locked lock checksums clean
+.PHONY: demo test soak corpus-kills microphone lint format bench card sanitize fuzz mutants wheel locked lock checksums clean
 
 demo: .venv/runtime  ## detect the events of half a minute of home life
 	@mkdir -p build
@@ -56,6 +56,10 @@ sanitize: .venv/develop  ## the core under AddressSanitizer, UBSan and ThreadSan
 FUZZ_SECONDS ?= 3600
 fuzz: .venv/fuzz  ## search inputs that break the core or a reader: an hour, or FUZZ_SECONDS
 	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run.sh
+
+mutants: .venv/develop  ## change the code in small ways and see whether the tests notice: an hour
+	@mkdir -p build
+	OMP_NUM_THREADS=1 $(BIN)/python -m scripts.mutants --out build/mutants.jsonl
 
 wheel: .venv/develop  ## build the wheel and test it from another folder
 	tests/wheel.sh

@@ -35,7 +35,10 @@ GPU_TESTS = (
     "tests/streamsed/inference/test_model.py",
     "tests/train/networks/test_crnn.py",
 )
-RESULTS = ("*.log", "*.md", "table1/*.md", "table1/*.json", "table1/*.png")
+RESULTS = (
+    *("*.log", "*.md", "table1/*.md", "table1/*.json", "table1/*.png"),
+    "table1/events/*/*.tsv",
+)
 CURVES = ("log.csv", "validation.csv")
 LARGEST = 16_000_000
 """Bytes of a file to take home."""

@@ -27,6 +27,8 @@ from types import ModuleType
 
 import pybind11
 import pytest
+import soundfile  # noqa: F401  # what children would import, each for itself
+import soxr  # noqa: F401
 import torch  # noqa: F401
 
 from scripts.build import compile_commands
@@ -85,7 +87,15 @@ TARGETS = {
         "train/datasets/clips.py",
         (
             "tests/train/datasets/test_data_module.py",
-            "tests/train/datasets/test_clips.py",
+            *(
+                f"tests/train/datasets/test_clips.py::{test}"
+                for test in (
+                    "test_an_example_holds_the_clip_and_its_truth",
+                    "test_labels_are_counted_over_the_clips_that_are_there",
+                    "test_a_label_without_a_column_is_refused",
+                    "test_a_data_set_travels_to_workers_without_its_features",
+                )
+            ),
         ),
     ),
     "counts": Target(
@@ -97,7 +107,11 @@ TARGETS = {
         "streamsed/pipeline/stitcher.py", ("tests/streamsed/pipeline/test_stitcher.py",)
     ),
     "tracker": Target(
-        "streamsed/pipeline/tracker.py", ("tests/streamsed/pipeline/test_tracker.py",)
+        "streamsed/pipeline/tracker.py",
+        (
+            "tests/streamsed/pipeline/test_tracker.py",
+            "tests/streamsed/pipeline/test_smoother.py",
+        ),
     ),
     "lifecycle": Target(
         "streamsed/pipeline/lifecycle.py",
