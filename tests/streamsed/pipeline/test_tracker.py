@@ -103,6 +103,11 @@ def test_an_event_leaves_when_the_stated_latency_has_passed_its_end():
         assert len(tracker.push(scores_of("."))) == 1
 
 
+def test_the_latency_is_that_of_the_label_with_the_longest_gap():
+    post = PostConfig(min_gap={"Dog": 0.5}, min_duration=0.0)
+    assert EventTracker(LABELS, post, GRID).latency == 7
+
+
 def test_times_are_exact_after_a_day():
     day = 1_105_100  # score frames
     tracker = EventTracker(LABELS, EVALUATION_MIXING, GRID)
@@ -143,15 +148,19 @@ def test_a_provisional_event_must_be_long_enough_already():
     tracker = EventTracker(LABELS, PostConfig(min_duration={"Dog": 0.0}), GRID)
     _, ongoing = tracker.provisional(scores_of("...99", "....9"))
     assert frames_of(ongoing) == [("Dog", 4, 5)]
+    _, ongoing = tracker.provisional(scores_of("..999"))
+    assert frames_of(ongoing) == [("Speech", 2, 5)]  # 3 frames are long enough
 
 
 def test_a_reset_tracker_equals_a_new_one():
-    tracker = EventTracker(LABELS, PostConfig(), GRID)
-    tracker.push(scores_of("..99999"))
-    tracker.reset()
-    scores = scores_of("....999..")
-    events = tracker.push(scores) + tracker.flush(9 * LENGTH)
-    assert events == track(PostConfig(), scores)
+    for post in (PostConfig(), PostConfig(smoothing=0.5)):
+        tracker = EventTracker(LABELS, post, GRID)
+        tracker.push(scores_of("..99999"))
+        tracker.reset()
+        scores = scores_of("....99999..")
+        events = tracker.push(scores) + tracker.flush(11 * LENGTH)
+        assert events == track(post, scores)
+        assert events
 
 
 def test_a_flushed_tracker_refuses_more_until_reset():

@@ -231,6 +231,8 @@ def test_a_label_without_a_column_is_refused(dataset):
         ValueError, match=r"labels=Cat must hold those of mixed, .* Dog"
     ):
         ClipDataset(dataset.subset, dataset.features, ("Cat",), SMALL, Triple())
+    with pytest.raises(ValueError, match=r"and lack Cat, Dog$"):
+        ClipDataset(dataset.subset, dataset.features, ("Cow",), SMALL, Triple())
 
 
 def test_a_data_set_travels_to_workers_without_its_features(dataset):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from train.metrics.f1 import Counts
+from train.metrics.f1 import F1, Counts
 
 
 def make(n_clips, *, seed=0, hit=0.6):
@@ -83,3 +83,12 @@ def test_draws_without_a_label_say_nothing_of_it():
     there[0, 0] = 1
     spans = Counts(("once", "never"), there, there, there).bootstrap()
     assert spans.per_label == {"once": (1, 1), "never": (0, 0)}
+
+
+def test_scores_are_written_to_four_decimals():
+    scores = F1(1 / 3, 2 / 3, {"Dog": 1 / 7}).to_dict()
+    assert scores == {
+        "event_f1_macro": 0.3333,
+        "event_f1_micro": 0.6667,
+        "event_f1_per_label": {"Dog": 0.1429},
+    }
