@@ -20,6 +20,7 @@ from train.cli.fit import fit
 from train.cli.options import with_json_log
 from train.cli.soundscapes import soundscapes
 from train.cli.table1 import table1
+from train.cli.tune import tune
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # typer brings its own or click's
 
@@ -37,7 +38,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for command in (table1, ablations, fit, evaluate, export, soundscapes, card):
+COMMANDS = (table1, ablations, fit, tune, evaluate, export, soundscapes, card)
+for command in COMMANDS:
     app.command(epilog=EXIT_CODES)(with_json_log(command))
 app.add_typer(data.app, name="data")
 

@@ -94,7 +94,9 @@ def measure_model(name: str, device: str, drawn: Drawn, json_file: Path | None) 
         "command": current_command(),
         "model": name,
         "place": model.place,
-        **measure_continuous(kept, lambda _: info.post),
+        **measure_continuous(
+            kept, lambda stream: info.operating_point(settle=stream.settled).post
+        ),
         "alone": {
             folder: recognise_alone(each, score, info.labels, info.frontend)
             for folder, each in banks.items()

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from streamsed.config import PostConfig
+from streamsed.inference.operating_points import OperatingPoint, choose_point
 from train.cli.options import Blueprints, Split, read_layouts
 from train.export.engine_check import CheckSet
 from train.export.exporter import TORCHSCRIPT, export_model
 from train.export.formats import EXPORT_FORMATS
+from train.export.operating_points import read_operating_points
 from train.export.release import finish
 from train.fit.checkpoint import BEST, LAST, load_ensemble, load_trained
 from train.mixing.soundbank import Soundbank
@@ -47,6 +49,13 @@ def export(
             "--ensemble", help=f"Join all {BEST}, as the report's best systems do."
         ),
     ] = False,
+    operating_points: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.json",
+            help="Thresholds from `train tune` of a run trained alike on fewer recordings.",
+        ),
+    ] = None,
     data: Annotated[
         str, typer.Option(help="What the model was trained on, in words.")
     ] = "soundscapes mixed from a bank of isolated sounds",
@@ -74,7 +83,13 @@ def export(
     if ensemble and last:
         raise ValueError("--ensemble must not come with --last: it joins the best")
     trained = load_ensemble(run) if ensemble else load_trained(run, best=not last)
-    check_set, post, scores = None, PostConfig(), {}
+    check_set, post = None, PostConfig()
+    scores: dict[str, Any] = {}
+    points: list[OperatingPoint] = []
+    if tune and operating_points is not None:
+        raise ValueError(
+            "--tune must not come with --operating-points: one or the other"
+        )
     if soundbank is not None:
         bank = Soundbank.load(soundbank, split=split)
         layouts = read_layouts(blueprint)
@@ -84,7 +99,13 @@ def export(
             print(f"{label:<30}{100 * f1:>6.1f}")
         print(f"{'macro':<30}{100 * finished.f1.macro:>6.1f}")
         print(f"{'micro':<30}{100 * finished.f1.micro:>6.1f}")
-    elif tune:
+    if operating_points is not None:
+        points, figures = read_operating_points(operating_points)
+        post = choose_point(
+            points, trained.labels, sensitivity="normal", settle=10.0
+        ).post
+        scores = {**scores, "continuous": figures}
+    if tune and soundbank is None:
         raise ValueError(
             "--tune must come with --soundbank, whose sounds it listens to"
         )
@@ -95,6 +116,7 @@ def export(
         check_set=check_set or CheckSet.of_the_scene(trained.config.frontend),
         to=to,
         post=post,
+        operating_points=points,
         scores=scores,
         provenance={"data": data, "command": current_command()},
     )

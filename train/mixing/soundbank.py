@@ -5,7 +5,8 @@
     DIR/foreground/<Label>/*     one sound per file; the folders are the labels
     DIR/background/**            beds and distractors, grouped by folder
     DIR/manifest.csv             optional; its columns `path` and `split` choose files,
-                                 `source_repo` says who recorded them
+                                 `source_repo` and `source_recording_id` say who
+                                 recorded them, and which are parts of one recording
 
 A file of the bank may hold one sound several times, a dog that barks thrice, so its
 *active regions* are found from its energy and each becomes an event of its own.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -43,13 +45,14 @@ class Clip:
         Mono.
     regions : tuple of (int, int)
         Where in it something sounds.
-    source : str
-        Who recorded it, where a manifest says so.
+    source, recording : str
+        Who recorded it, and of which recording it is a part, where a manifest says so.
     """
 
     samples: Samples
     regions: tuple[Region, ...]
     source: str = ""
+    recording: str = ""
 
     @property
     def active(self) -> Samples:
@@ -112,6 +115,32 @@ class Soundbank:
             _joined(self.background, other.background),
             self.sample_rate,
         )
+
+    def halves(self) -> tuple[Soundbank, Soundbank]:
+        """Part the recordings in two such that parts of one recording stay together."""
+
+        def half(
+            groups: dict[str, tuple[Clip, ...]], side: int
+        ) -> dict[str, tuple[Clip, ...]]:
+            chosen = {
+                name: tuple(
+                    clip
+                    for clip in clips
+                    if zlib.crc32(f"{clip.source}{clip.recording}".encode()) % 2 == side
+                )
+                for name, clips in groups.items()
+            }
+            return {name: clips for name, clips in chosen.items() if clips}
+
+        first, second = (
+            Soundbank(
+                half(self.foreground, side),
+                half(self.background, side),
+                self.sample_rate,
+            )
+            for side in (0, 1)
+        )
+        return first, second
 
     @classmethod
     def load(
@@ -205,19 +234,22 @@ def _split_paths(folder: Path, split: str) -> set[str]:
     return {row["path"] for row in rows if row["split"] == split}
 
 
-def _sources(folder: Path) -> dict[str, str]:
-    """Read who recorded what from the manifest's column `source_repo`, if there is one."""
+def _sources(folder: Path) -> dict[str, tuple[str, str]]:
+    """Read who recorded what, and the recording's name, from a manifest, if it says so."""
     manifest = folder / "manifest.csv"
     if not manifest.is_file():
         return {}
-    return {row["path"]: row["source_repo"] for row in read_rows(manifest, ("path",))}
+    return {
+        row["path"]: (row["source_repo"], row["source_recording_id"] or row["path"])
+        for row in read_rows(manifest, ("path",))
+    }
 
 
 def _read_tree(
     folder: Path,
     part: str,
     chosen: set[str] | None,
-    sources: dict[str, str],
+    sources: dict[str, tuple[str, str]],
     sample_rate: int,
 ) -> dict[str, tuple[Clip, ...]]:
     """Read all chosen files below `folder/part`, grouped by the name of their folder."""
@@ -239,8 +271,8 @@ def _read_tree(
         for path, samples in zip(paths, recordings, strict=True):
             regions = active_regions(samples, sample_rate)
             if regions:
-                source = sources.get(path.relative_to(folder).as_posix(), "")
-                clip = Clip(samples, regions, source)
+                name = path.relative_to(folder).as_posix()
+                clip = Clip(samples, regions, *sources.get(name, ("", name)))
                 groups.setdefault(path.parent.name, []).append(clip)
     return {name: tuple(clips) for name, clips in groups.items()}
 

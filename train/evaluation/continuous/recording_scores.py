@@ -31,8 +31,8 @@ from numpy.typing import NDArray
 from streamsed.config import FrontendConfig, StreamConfig
 from streamsed.inference.model import Model
 from streamsed.pipeline.extractor import SegmentFeatures
-from streamsed.pipeline.frontend import Frontend
-from train.datasets.scaling import Scaling, Triple
+from streamsed.pipeline.frontend import Frontend, scale_segment
+from train.datasets.scaling import Scaling
 
 Float32 = NDArray[np.float32]
 BatchScores = Callable[[Float32], Float32]
@@ -218,12 +218,12 @@ def score_recording(
     step : float
         Seconds between segments.
     scaling : Scaling, optional
-        From decibels to what it sees; the report's if left out.
+        From decibels to what it sees; that of `config` if left out.
     dtype : type
         In which the scores are kept; float16 halves their 14 MB for ten minutes, and then
         they are no longer the network's to the last bit.
     """
-    scaling = scaling or Triple(top_db=config.top_db)
+    scale = scaling or (lambda segment: scale_segment(segment, config))
     frontend = Frontend(config)
     frames = np.concatenate([frontend.push(samples), frontend.flush()])
     in_frames, _ = StreamConfig(step=step, latency=max(step, 1.0)).in_score_frames(
@@ -233,7 +233,7 @@ def score_recording(
     kept = []
     for first in range(0, len(ends), BATCH):
         batch = [_segment(frames, end, config) for end in ends[first : first + BATCH]]
-        scores = score(np.stack([scaling(segment) for segment in batch]))
+        scores = score(np.stack([scale(segment) for segment in batch]))
         kept.append(np.asarray(scores, dtype))
     return RecordingScores(
         np.concatenate(kept), np.array(ends), samples.size, labels, config

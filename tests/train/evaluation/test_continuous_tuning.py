@@ -1,0 +1,162 @@
+"""Thresholds from continuous recordings: what is chosen, and that a half never sees itself."""
+
+import json
+
+import numpy as np
+import pytest
+
+from streamsed.config import FrontendConfig, PostConfig, StreamConfig
+from streamsed.events import Event
+from streamsed.inference.operating_points import OperatingPoint
+from train.evaluation.continuous import tuning
+from train.evaluation.continuous.recording_scores import RecordingScores, segment_ends
+from train.evaluation.continuous.recordings import ScoredRecording
+from train.evaluation.continuous.tuning import false_alarms, tune_continuous
+from train.export import operating_points
+from train.export.operating_points import (
+    choose_operating_points,
+    measure_crosswise,
+    read_operating_points,
+    write_operating_points,
+)
+
+FRONTEND = FrontendConfig()
+FRAME = FRONTEND.score_frame_duration
+STREAM = StreamConfig(step=0.25, latency=10.0)
+LABELS = ("Dog", "Vacuum_cleaner")
+
+
+def recording(part, events, levels, *, duration=40.0, false=(), holes=()):
+    """A recording whose network is sure of `levels` in events and in what is false."""
+    n_samples = round(duration * FRONTEND.sample_rate)
+    step, _ = STREAM.in_score_frames(FRONTEND)
+    ends = segment_ends(n_samples, FRONTEND, step=step, partial=True)
+    final = np.full((ends[-1] + FRONTEND.segment_score_frames, 2), 0.02, np.float32)
+    for event, level in [*zip(events, levels, strict=True), *false]:
+        first, last = round(event.onset / FRAME), round(event.offset / FRAME)
+        final[first:last, LABELS.index(event.label)] = level
+    for onset, offset in holes:
+        final[round(onset / FRAME) : round(offset / FRAME), 1] = 0.1
+    height = FRONTEND.segment_score_frames
+    scores = np.stack([final[max(0, end - height) :][:height] for end in ends])
+    kept = RecordingScores(scores, np.array(ends), n_samples, LABELS, FRONTEND)
+    return ScoredRecording(part, kept, list(events), [], [])
+
+
+def dog(onset, duration=1.0):
+    return Event("Dog", onset, onset + duration, 1.0)
+
+
+def vacuum(onset, duration):
+    return Event("Vacuum_cleaner", onset, onset + duration, 1.0)
+
+
+def test_a_threshold_lies_between_false_scores_and_true_ones():
+    true = recording("events", [dog(5), dog(15), dog(25)], [0.9, 0.9, 0.9])
+    false = recording("backgrounds", [], [], false=[(dog(12), 0.55)])
+    post = tune_continuous([true, false], STREAM, price=0.01)
+    assert 0.55 < post.onset_threshold["Dog"] <= 0.9
+    assert false_alarms([true, false], STREAM, post)["Dog"] == 0
+
+
+def test_a_higher_price_gives_up_faint_sounds_for_fewer_false_alarms():
+    true = recording("events", [dog(5), dog(15), dog(25)], [0.95, 0.95, 0.45])
+    false = recording("others", [], [], false=[(dog(4 * i), 0.7) for i in range(9)])
+    cheap = tune_continuous([true, false], STREAM, price=0.0)
+    dear = tune_continuous([true, false], STREAM, price=0.01)
+    assert cheap.onset_threshold["Dog"] <= 0.45
+    assert dear.onset_threshold["Dog"] > 0.7
+
+
+def test_a_sound_that_lasts_becomes_one_event_and_short_sounds_keep_their_gaps():
+    holes = [(12.0, 12.6), (19.0, 19.8), (27.0, 27.5)]
+    steady = recording("steady", [vacuum(5, 30)], [0.8], holes=holes)
+    pairs = [dog(5), dog(6.6), dog(20), dog(21.6)]
+    true = recording("events", [*pairs, vacuum(25, 10)], [0.9] * 4 + [0.8])
+    post = tune_continuous([true, steady], STREAM)
+    joined = max(post.min_gap["Vacuum_cleaner"], post.smoothing["Vacuum_cleaner"])
+    assert joined >= 1.0
+    assert post.min_gap["Dog"] < 0.6
+    assert post.smoothing["Dog"] == 0.0
+
+
+def test_labels_of_a_group_share_their_shape():
+    true = recording("events", [dog(5), vacuum(15, 10)], [0.9, 0.6])
+    post = tune_continuous([true], STREAM)
+    for name in ("min_gap", "min_duration", "smoothing"):
+        assert len(set(getattr(post, name).values())) == 1
+
+
+def test_a_broad_optimum_wins_over_a_high_narrow_one():
+    objective = np.array([[0.5], [0.5], [0.5], [0.0], [0.6], [0.0]])
+    assert tuning._smoothed(objective).argmax() in (0, 1)
+
+
+@pytest.fixture
+def halves():
+    first = [
+        recording("events", [dog(5), vacuum(15, 10)], [0.9, 0.9]),
+        recording("backgrounds", [], [], false=[(dog(9), 0.3)]),
+    ]
+    second = [
+        recording("events", [dog(8), vacuum(20, 10)], [0.9, 0.9]),
+        recording("backgrounds", [], [], false=[(dog(9), 0.3)]),
+    ]
+    return [first, second]
+
+
+def test_points_come_for_every_sensitivity_and_settling_and_survive_a_file(
+    halves, tmp_path
+):
+    points = choose_operating_points(halves)
+    assert {(each.sensitivity, each.settle) for each in points} == {
+        (name, settle) for name in ("low", "normal", "high") for settle in (1.0, 10.0)
+    }
+    figures = measure_crosswise(halves)
+    assert figures["10"]["event_f1_macro"] == 1.0
+    path = tmp_path / "points.json"
+    write_operating_points(path, points, figures)
+    assert read_operating_points(path) == (points, json.loads(json.dumps(figures)))
+
+
+def test_no_half_is_measured_with_thresholds_chosen_on_it(halves, monkeypatch):
+    chosen = []
+
+    def watch(recordings, stream, *, price):
+        chosen.append([id(each) for each in recordings])
+        return PostConfig()
+
+    measured = []
+
+    def measure(half, stream, post):
+        measured.append(([id(each) for each in half], chosen[-1]))
+        return {
+            **dict.fromkeys(operating_points.MEASURED, 0.0),
+            "event_f1_per_label": {},
+            "false_announcements_per_hour": 0.0,
+        }
+
+    monkeypatch.setattr(operating_points, "tune_continuous", watch)
+    monkeypatch.setattr(operating_points, "measure_stream", measure)
+    measure_crosswise(halves)
+    assert len(measured) == 4
+    for half, others in measured:
+        assert not set(half) & set(others)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"points": [1], "figures": {}}'])
+def test_a_file_that_holds_no_points_is_named(content, tmp_path):
+    path = tmp_path / "points.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=r"points\.json: not operating points"):
+        read_operating_points(path)
+
+
+def test_points_that_are_missing_are_named(tmp_path):
+    with pytest.raises(ValueError, match="no such file"):
+        read_operating_points(tmp_path / "none.json")
+
+
+def test_a_point_is_what_the_runtime_reads():
+    point = OperatingPoint("low", 1.0, PostConfig(), {"Dog": 1.0})
+    assert OperatingPoint.from_dict(json.loads(json.dumps(point.to_dict()))) == point

@@ -1,0 +1,103 @@
+"""`python -m train tune`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from streamsed.samples import Float32
+from train.cli.options import Split
+from train.evaluation.continuous.recordings import (
+    ScoredRecording,
+    draw_continuous,
+    load_scored,
+    save_scored,
+    score_continuous,
+)
+from train.evaluation.scoring import network_scores
+from train.export.operating_points import (
+    choose_operating_points,
+    measure_crosswise,
+    write_operating_points,
+)
+from train.fit.checkpoint import TrainedNetwork, load_trained
+from train.mixing.continuous import ContinuousMixer
+from train.mixing.soundbank import Soundbank, load_banks
+
+
+def tune(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
+    *,
+    output: Annotated[
+        Path, typer.Option(metavar="FILE.json", help="Where the points are written.")
+    ],
+    soundbank: Annotated[
+        list[Path],
+        typer.Option(metavar="DIR", help="Recordings to tune on; may be repeated."),
+    ],
+    split: Split = "validation",
+    recordings: Annotated[
+        int, typer.Option(min=1, help="Recordings with events in each half.")
+    ] = 5,
+    minutes: Annotated[float, typer.Option(min=0.5, help="Length of each.")] = 10.0,
+    seed: Annotated[int, typer.Option(help="Of the mixtures.")] = 20,
+    scored: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Keep the scores here, and take them from here."
+        ),
+    ] = None,
+) -> None:
+    """Choose thresholds for three sensitivities, live and settled, and measure them.
+
+    The recordings must not be those that the run was trained on. They are parted in two
+    halves: what is chosen on one is measured on the other.
+    """
+    trained = load_trained(run)
+    bank = load_banks(soundbank, split=split)
+    halves: list[list[ScoredRecording]] = []
+    for index, half in enumerate(bank.halves()):
+        folder = None if scored is None else scored / str(index)
+        if folder is None or not (folder / "truth.json").is_file():
+            made = _score(trained, half, recordings, minutes, seed + index)
+            if folder is not None:
+                save_scored(folder, made)
+        else:
+            made = load_scored(folder)
+        halves.append(made)
+    points = choose_operating_points(halves)
+    figures = measure_crosswise(halves)
+    write_operating_points(output, points, figures)
+    for settle in ("1", "10"):
+        row = figures[settle]
+        print(
+            f"settled after {settle:>2} s: event F1 macro {row['event_f1_macro']:.1%}, "
+            f"micro {row['event_f1_micro']:.1%}, PSDS 1 {row['psds1']:.3f}"
+        )
+    for point in points:
+        print(
+            f"{point.sensitivity:<7} {point.settle:>4g} s: "
+            f"{point.total_false_alarms:.1f} false alarms an hour on backgrounds and "
+            "other sounds"
+        )
+    print(f"next: python -m train export RUN --operating-points {output} ...")
+
+
+def _score(
+    trained: TrainedNetwork, bank: Soundbank, n: int, minutes: float, seed: int
+) -> list[ScoredRecording]:
+    """Draw continuous recordings of a bank and score them with a network."""
+
+    def score(segments: Float32) -> Float32:
+        return np.stack(list(network_scores(trained.network, segments)))
+
+    drawn = draw_continuous(
+        ContinuousMixer(bank), n=n, duration=60.0 * minutes, seed=seed
+    )
+    config = trained.config.frontend
+    return list(
+        score_continuous(drawn, score, trained.labels, config, scaling=trained.scaling)
+    )
