@@ -14,6 +14,7 @@ from train.annotations.desed_version import describe_data
 from train.cli.options import (
     Blueprints,
     Device,
+    LeaveOut,
     SaveEvery,
     Without,
     is_first_process,
@@ -28,6 +29,7 @@ from train.fit.run import (
     fit_on_scenes,
     fit_on_soundbank,
 )
+from train.mixing.soundbank import read_leave_out
 
 
 def fit(
@@ -90,6 +92,7 @@ def fit(
             help="Train on all splits of the bank, once the settings are known.",
         ),
     ] = False,
+    leave_out: LeaveOut = None,
     compiled: Annotated[
         bool, typer.Option("--compile", help="Compile the network first.")
     ] = False,
@@ -122,6 +125,7 @@ def fit(
             options,
             layouts=read_layouts(blueprint),
             everything=everything,
+            leave_out=() if leave_out is None else read_leave_out(leave_out),
         )
     elif data is not None and not banks and not blueprint:
         clips = ClipSet.load(

@@ -28,6 +28,14 @@ Bank = Annotated[
 Split = Annotated[
     str | None, typer.Option(help="Split of the manifest; without it, every file.")
 ]
+LeaveOut = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.csv",
+        help="Recordings of the banks not to be used (columns path, decision), such as "
+        "docs/soundbank-audit.csv.",
+    ),
+]
 Blueprints = Annotated[
     list[Path] | None,
     typer.Option(

@@ -9,7 +9,7 @@ import numpy as np
 import typer
 
 from streamsed.samples import Float32
-from train.cli.options import Split
+from train.cli.options import LeaveOut, Split
 from train.evaluation.continuous.recordings import (
     ScoredRecording,
     draw_continuous,
@@ -25,7 +25,7 @@ from train.export.operating_points import (
 )
 from train.fit.checkpoint import TrainedNetwork, load_trained
 from train.mixing.continuous import ContinuousMixer
-from train.mixing.soundbank import Soundbank, load_banks
+from train.mixing.soundbank import Soundbank, load_banks, read_leave_out
 
 
 def tune(
@@ -39,6 +39,7 @@ def tune(
         typer.Option(metavar="DIR", help="Recordings to tune on; may be repeated."),
     ],
     split: Split = "validation",
+    leave_out: LeaveOut = None,
     recordings: Annotated[
         int, typer.Option(min=1, help="Recordings with events in each half.")
     ] = 5,
@@ -57,7 +58,8 @@ def tune(
     halves: what is chosen on one is measured on the other.
     """
     trained = load_trained(run)
-    bank = load_banks(soundbank, split=split)
+    left_out = () if leave_out is None else read_leave_out(leave_out)
+    bank = load_banks(soundbank, split=split, leave_out=left_out)
     halves: list[list[ScoredRecording]] = []
     for index, half in enumerate(bank.halves()):
         folder = None if scored is None else scored / str(index)

@@ -59,8 +59,9 @@ def to_onnx(network: nn.Module, segment: torch.Tensor) -> onnx.ModelProto:
 def quantize(model: onnx.ModelProto, segments: NDArray[np.float32]) -> onnx.ModelProto:
     """Quantise the convolutions to 8 bits after training, by NNCF.
 
-    The first convolution, which has one input channel, stays as it is: it costs little
-    and sees features of which most are small. So does everything between convolutions.
+    The first convolution, which has at most three input channels, stays as it is: it costs
+    little and sees features of which most are small. So does everything between
+    convolutions, and the temporal units, which are small and see sums of many.
 
     Parameters
     ----------
@@ -83,7 +84,7 @@ def quantize(model: onnx.ModelProto, segments: NDArray[np.float32]) -> onnx.Mode
             subset_size=len(segments),
             preset=nncf.QuantizationPreset.PERFORMANCE,
             ignored_scope=nncf.IgnoredScope(
-                names=[conv.name for conv in convs if shapes[conv.input[1]][1] == 1],
+                names=[conv.name for conv in convs if not _pays(shapes[conv.input[1]])],
                 types=sorted({node.op_type for node in model.graph.node} - {"Conv"}),
                 validate=False,
             ),
@@ -173,6 +174,12 @@ def without_weights(
     _drop(bare.graph, [cast.output[0] for cast in casts])
     _put_first(bare.graph, casts)
     return bare.SerializeToString(), weights
+
+
+def _pays(shape: Sequence[int]) -> bool:
+    """Whether a convolution of these weights is worth computing in 8 bits."""
+    is_first, is_temporal = shape[1] <= 3, tuple(shape[2:]) == (3, 1)
+    return not (is_first or is_temporal)
 
 
 def _is_conv(node: Any) -> bool:

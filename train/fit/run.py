@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -151,6 +151,7 @@ def fit_on_scenes(
     *,
     layouts: Sequence[Layout] = (),
     everything: bool = False,
+    leave_out: Collection[str] = (),
 ) -> None:
     """Train on segments of scenes; nothing is measured on the way.
 
@@ -166,6 +167,8 @@ def fit_on_scenes(
         Clips of lists; see `train.mixing.scenes.SceneMixer`.
     everything : bool
         Mix the other splits too: for what ships, once its settings are known.
+    leave_out : collection of str
+        Recordings that are not used; see `train.mixing.soundbank.read_leave_out`.
 
     Raises
     ------
@@ -184,7 +187,7 @@ def fit_on_scenes(
         )
     has_splits = all((each / "manifest.csv").is_file() for each in soundbanks)
     split = "train" if has_splits and not everything else None
-    bank = load_banks(soundbanks, split=split)
+    bank = load_banks(soundbanks, split=split, leave_out=leave_out)
     mixer = SceneMixer(bank, config.scenes, layouts)
     dataset = SceneDataset(mixer, config)
     criterion = SceneCriterion(

@@ -17,7 +17,7 @@ from __future__ import annotations
 import functools
 import itertools
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,7 +144,12 @@ class Soundbank:
 
     @classmethod
     def load(
-        cls, folder: Path, *, split: str | None = None, sample_rate: int = 44100
+        cls,
+        folder: Path,
+        *,
+        split: str | None = None,
+        sample_rate: int = 44100,
+        leave_out: Collection[str] = (),
     ) -> Soundbank:
         """Read a bank from disk, resampled to `sample_rate` and mixed down to mono.
 
@@ -156,6 +161,8 @@ class Soundbank:
             Keep only the files that `manifest.csv` gives this split; None keeps all.
         sample_rate : int
             Hz.
+        leave_out : collection of str
+            Paths within the bank that are not read; see `read_leave_out`.
 
         Raises
         ------
@@ -168,6 +175,8 @@ class Soundbank:
                 f"soundbank={folder} must be a folder that holds foreground/<Label>/"
             )
         chosen = None if split is None else _split_paths(folder, split)
+        if leave_out:
+            chosen = (_all_paths(folder) if chosen is None else chosen) - set(leave_out)
         sources = _sources(folder)
         foreground = _read_tree(folder, "foreground", chosen, sources, sample_rate)
         background = _read_tree(folder, "background", chosen, sources, sample_rate)
@@ -220,6 +229,40 @@ def _joined(
     one: dict[str, tuple[Clip, ...]], other: dict[str, tuple[Clip, ...]]
 ) -> dict[str, tuple[Clip, ...]]:
     return {k: one.get(k, ()) + other.get(k, ()) for k in sorted({*one, *other})}
+
+
+def _all_paths(folder: Path) -> set[str]:
+    """List every file of a bank, as a manifest names them."""
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+
+
+def read_leave_out(path: Path) -> set[str]:
+    """Read which recordings of banks are not to be used.
+
+    Parameters
+    ----------
+    path : Path
+        CSV with the columns `path` and `decision`; "drop", "noncommercial" and "contains:
+        LABEL" leave a recording out, whatever else stands there keeps it.
+
+    Raises
+    ------
+    ValueError
+        It is missing or has no such columns.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        return {
+            row["path"]
+            for row in rows
+            if row["decision"].partition(":")[0]
+            in ("drop", "noncommercial", "contains")
+        }
+    except FileNotFoundError as error:
+        raise ValueError(f"{path}: no such file") from error
+    except (KeyError, AttributeError, UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path}: must have the columns path and decision") from error
 
 
 def _split_paths(folder: Path, split: str) -> set[str]:
@@ -283,10 +326,15 @@ def _read_samples(path: Path, sample_rate: int) -> Samples:
 
 
 def load_banks(
-    folders: Sequence[Path], *, split: str | None = None, sample_rate: int = 44100
+    folders: Sequence[Path],
+    *,
+    split: str | None = None,
+    sample_rate: int = 44100,
+    leave_out: Collection[str] = (),
 ) -> Soundbank:
     """Read banks and join them; see `Soundbank.load` for the arguments and errors."""
     banks = [
-        Soundbank.load(each, split=split, sample_rate=sample_rate) for each in folders
+        Soundbank.load(each, split=split, sample_rate=sample_rate, leave_out=leave_out)
+        for each in folders
     ]
     return functools.reduce(Soundbank.joined, banks)
