@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from streamsed.config import PostConfig
+from streamsed.inference.model_file import ModelInfo
 from streamsed.inference.operating_points import OperatingPoint, choose_point
 from train.cli.options import Blueprints, Split, read_layouts
 from train.export.engine_check import CheckSet
@@ -121,11 +122,16 @@ def export(
         provenance={"data": data, "command": current_command()},
     )
     print(f"{output}: {info.parameters} parameters, {info.gmac} GMAC a segment")
+    _print_engines(info)
+    if to == TORCHSCRIPT:
+        print(f"next: {shlex.join(['streamsed', 'listen', '--model', str(output)])}")
+
+
+def _print_engines(info: ModelInfo) -> None:
+    """Say of each engine whether it gives the network's events."""
     for engine, record in info.engines.items():
         accepted = "accepted" if record["accepted"] else "not accepted"
         print(
             f"{engine:<18} {accepted}: scores within {record['max_difference']:.2g}, "
             f"{record['events_changed']:.1%} of the events changed"
         )
-    if to == TORCHSCRIPT:
-        print(f"next: {shlex.join(['streamsed', 'listen', '--model', str(output)])}")

@@ -19,6 +19,7 @@ from train.evaluation.continuous.recordings import (
 )
 from train.evaluation.scoring import network_scores
 from train.export.operating_points import (
+    Halves,
     choose_operating_points,
     measure_crosswise,
     write_operating_points,
@@ -70,8 +71,8 @@ def tune(
         else:
             made = load_scored(folder)
         halves.append(made)
-    points = choose_operating_points(halves)
-    figures = measure_crosswise(halves)
+    counted = Halves.count(halves)
+    points, figures = choose_operating_points(counted), measure_crosswise(counted)
     write_operating_points(output, points, figures)
     for settle in ("1", "10"):
         row = figures[settle]

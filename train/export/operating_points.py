@@ -13,18 +13,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from streamsed.atomic_write import write
-from streamsed.config import StreamConfig
+from streamsed.config import PostConfig, StreamConfig
 from streamsed.inference.operating_points import OperatingPoint
 from streamsed.progress import track
 from train.evaluation.continuous.measures import measure_stream
 from train.evaluation.continuous.recordings import ScoredRecording
-from train.evaluation.continuous.tuning import false_alarms, tune_continuous
+from train.evaluation.continuous.tuning import Trials, false_alarms, lasting_labels
 
 STEP = 0.25
 """Seconds between the segments of a stream."""
@@ -32,60 +35,94 @@ SETTLING = (1.0, 10.0)
 """Seconds after which scores are final: of a live view, and with full context."""
 PRICES = {"low": 0.03, "normal": 0.008, "high": 0.0015}
 """Event F1 that a false alarm an hour costs a label, by sensitivity."""
-MEASURED = ("event_f1_macro", "event_f1_micro", "psds1", "psds2")
+MEASURED = (
+    *("event_f1_macro", "event_f1_micro", "psds1", "psds2"),
+    "false_announcements_per_hour",
+)
 
 Half = Sequence[ScoredRecording]
 
 
-def choose_operating_points(halves: Sequence[Half]) -> list[OperatingPoint]:
-    """Choose the points of each sensitivity and settling on all recordings.
-
-    Their false alarms an hour are those of points chosen on the other half.
+@dataclass(frozen=True, slots=True)
+class Halves:
+    """Recordings in parts that share none, and what every setting does to each part.
 
     Parameters
     ----------
-    halves : sequence of sequences of ScoredRecording
-        Parts that share no recording; see `train.evaluation.continuous`.
+    recordings : tuple of sequences of ScoredRecording
+        The parts.
+    trials : dict of float to tuple of Trials
+        By settling, one for each part.
     """
-    everything = [each for half in halves for each in half]
-    points = []
-    settings = [(settle, name) for settle in SETTLING for name in PRICES]
-    for settle, name in track(
-        settings, "operating points", total=len(settings), unit="points"
-    ):
-        stream = StreamConfig(step=STEP, latency=settle)
-        post = tune_continuous(everything, stream, price=PRICES[name])
-        alarms = [
-            false_alarms(
-                half, stream, tune_continuous(rest, stream, price=PRICES[name])
-            )
-            for half, rest in _crosswise(halves)
+
+    recordings: tuple[Half, ...]
+    trials: dict[float, tuple[Trials, ...]]
+
+    @classmethod
+    def count(cls, halves: Sequence[Half]) -> Halves:
+        """Try every setting on each part."""
+        lasting = lasting_labels([each for half in halves for each in half])
+        todo = [(settle, half) for settle in SETTLING for half in halves]
+        found = [
+            Trials.count(half, _stream(settle), lasting)
+            for settle, half in track(todo, "settings", total=len(todo), unit="parts")
         ]
-        mean = {
-            label: round(float(np.mean([each[label] for each in alarms])), 2)
-            for label in alarms[0]
+        n = len(halves)
+        trials = {
+            settle: tuple(found[n * i : n * (i + 1)])
+            for i, settle in enumerate(SETTLING)
         }
-        points.append(OperatingPoint(name, settle, post, mean))
+        return cls(tuple(halves), trials)
+
+    def chosen_elsewhere(self, settle: float, price: float) -> list[PostConfig]:
+        """Choose, for each part, on all others."""
+        trials = self.trials[settle]
+        return [
+            reduce(add, [each for each in trials if each is not own]).choose(price)
+            for own in trials
+        ]
+
+
+def choose_operating_points(halves: Halves) -> list[OperatingPoint]:
+    """Choose the points of each sensitivity and settling on all recordings.
+
+    Their false alarms an hour are those of points chosen on the other half.
+    """
+    points = []
+    for settle, trials in halves.trials.items():
+        for name, price in PRICES.items():
+            alarms = [
+                false_alarms(half, _stream(settle), post)
+                for half, post in zip(
+                    halves.recordings,
+                    halves.chosen_elsewhere(settle, price),
+                    strict=True,
+                )
+            ]
+            mean = {
+                label: _mean([each[label] for each in alarms]) for label in alarms[0]
+            }
+            post = reduce(add, trials).choose(price)
+            points.append(OperatingPoint(name, settle, post, mean))
     return points
 
 
-def measure_crosswise(halves: Sequence[Half]) -> dict[str, Any]:
+def measure_crosswise(halves: Halves) -> dict[str, Any]:
     """Measure each half with thresholds of normal sensitivity chosen on the others.
 
     Returns
     -------
     dict
         By settling, the mean over the halves of event F1 (macro, micro, by label), PSDS,
-        and false announcements an hour; and what was done, in words.
+        and false announcements an hour; the whole of both under `halves`; and what was
+        done, in words.
     """
     figures: dict[str, Any] = {}
-    for settle in SETTLING:
-        stream = StreamConfig(step=STEP, latency=settle)
+    for settle in halves.trials:
+        posts = halves.chosen_elsewhere(settle, PRICES["normal"])
         rows = [
-            measure_stream(
-                half, stream, tune_continuous(rest, stream, price=PRICES["normal"])
-            )
-            for half, rest in _crosswise(halves)
+            measure_stream(half, _stream(settle), post)
+            for half, post in zip(halves.recordings, posts, strict=True)
         ]
         per_label = {
             label: _mean([row["event_f1_per_label"][label] for row in rows])
@@ -94,9 +131,7 @@ def measure_crosswise(halves: Sequence[Half]) -> dict[str, Any]:
         figures[f"{settle:g}"] = {
             **{name: _mean([row[name] for row in rows]) for name in MEASURED},
             "event_f1_per_label": per_label,
-            "false_announcements_per_hour": _mean(
-                [row["false_announcements_per_hour"] for row in rows]
-            ),
+            "halves": rows,
         }
     figures["how"] = (
         "continuous recordings in two halves without a recording in common, neither "
@@ -136,12 +171,8 @@ def read_operating_points(path: Path) -> tuple[list[OperatingPoint], dict[str, A
         ) from error
 
 
-def _crosswise(halves: Sequence[Half]) -> list[tuple[Half, list[ScoredRecording]]]:
-    """Pair each half with all recordings of the others."""
-    return [
-        (half, [each for other in halves if other is not half for each in other])
-        for half in halves
-    ]
+def _stream(settle: float) -> StreamConfig:
+    return StreamConfig(step=STEP, latency=settle)
 
 
 def _mean(values: Sequence[float]) -> float:

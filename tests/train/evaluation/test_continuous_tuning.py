@@ -12,8 +12,8 @@ from train.evaluation.continuous import tuning
 from train.evaluation.continuous.recording_scores import RecordingScores, segment_ends
 from train.evaluation.continuous.recordings import ScoredRecording
 from train.evaluation.continuous.tuning import false_alarms, tune_continuous
-from train.export import operating_points
 from train.export.operating_points import (
+    Halves,
     choose_operating_points,
     measure_crosswise,
     read_operating_points,
@@ -108,6 +108,7 @@ def halves():
 def test_points_come_for_every_sensitivity_and_settling_and_survive_a_file(
     halves, tmp_path
 ):
+    halves = Halves.count(halves)
     points = choose_operating_points(halves)
     assert {(each.sensitivity, each.settle) for each in points} == {
         (name, settle) for name in ("low", "normal", "high") for settle in (1.0, 10.0)
@@ -119,29 +120,21 @@ def test_points_come_for_every_sensitivity_and_settling_and_survive_a_file(
     assert read_operating_points(path) == (points, json.loads(json.dumps(figures)))
 
 
-def test_no_half_is_measured_with_thresholds_chosen_on_it(halves, monkeypatch):
-    chosen = []
+def test_no_half_is_measured_with_thresholds_chosen_on_it(halves):
+    # The second half alone has false alarms, of 0.8: the first, measured with thresholds
+    # that avoid them, is chosen for by the second, and the second must let them pass.
+    loud = [(dog(4 * i), 0.8) for i in range(9)]
+    halves[1][1] = recording("backgrounds", [], [], false=loud)
+    first, second = Halves.count(halves).chosen_elsewhere(10.0, 0.01)
+    assert first.onset_threshold["Dog"] > 0.8
+    assert second.onset_threshold["Dog"] < 0.8
 
-    def watch(recordings, stream, *, price):
-        chosen.append([id(each) for each in recordings])
-        return PostConfig()
 
-    measured = []
-
-    def measure(half, stream, post):
-        measured.append(([id(each) for each in half], chosen[-1]))
-        return {
-            **dict.fromkeys(operating_points.MEASURED, 0.0),
-            "event_f1_per_label": {},
-            "false_announcements_per_hour": 0.0,
-        }
-
-    monkeypatch.setattr(operating_points, "tune_continuous", watch)
-    monkeypatch.setattr(operating_points, "measure_stream", measure)
-    measure_crosswise(halves)
-    assert len(measured) == 4
-    for half, others in measured:
-        assert not set(half) & set(others)
+def test_counts_of_two_sets_add_up(halves):
+    lasting = ["Vacuum_cleaner"]
+    parts = [tuning.Trials.count(half, STREAM, lasting) for half in halves]
+    whole = tuning.Trials.count([*halves[0], *halves[1]], STREAM, lasting)
+    assert (parts[0] + parts[1]).choose() == whole.choose()
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"points": [1], "figures": {}}'])

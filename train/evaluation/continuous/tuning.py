@@ -14,7 +14,7 @@ other sounds, which have a price, and long sounds that fall into pieces.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import product
 from typing import NamedTuple
 
@@ -36,6 +36,9 @@ PIECES = 0.05
 """Event F1 that each piece too many of a lasting sound costs."""
 UNCOVERED = 0.3
 """Event F1 that a lasting sound costs if none of its time is covered."""
+
+
+Float64 = NDArray[np.float64]
 
 
 class Shape(NamedTuple):
@@ -62,31 +65,172 @@ LASTING = tuple(
 
 
 @dataclass(frozen=True, slots=True)
-class Worth:
-    """What one setting is worth to each label of a group.
+class Counted:
+    """What one setting does to the labels of a group; counts of recordings add up.
 
     Parameters
     ----------
-    f1 : float64 (n_labels,)
-        Event F1.
-    false_alarms : float64 (n_labels,)
-        An hour, on backgrounds and other sounds.
-    pieces : float64 (n_labels,)
-        Events too many for a lasting sound.
-    uncovered : float64 (n_labels,)
-        Share of lasting sounds that no event covers.
+    hits, n_reference, n_estimated : float64 (n_labels,)
+        Of event F1.
+    alarms : float64 (n_labels,)
+        Events on backgrounds and other sounds.
+    hours : float64 (n_labels,)
+        How long these are.
+    pieces, uncovered, n_lasting : float64 (n_labels,)
+        Sums over lasting sounds: events too many, the share that no event covers, and how
+        many sounds there are.
     """
 
-    f1: NDArray[np.float64]
-    false_alarms: NDArray[np.float64]
-    pieces: NDArray[np.float64]
-    uncovered: NDArray[np.float64]
+    hits: Float64
+    n_reference: Float64
+    n_estimated: Float64
+    alarms: Float64
+    hours: Float64
+    pieces: Float64
+    uncovered: Float64
+    n_lasting: Float64
 
-    def objective(self, price: float) -> NDArray[np.float64]:
+    def __add__(self, other: Counted) -> Counted:
+        """Add what was counted elsewhere with the same setting."""
+        names = [field.name for field in fields(self)]
+        return Counted(*(getattr(self, name) + getattr(other, name) for name in names))
+
+    @property
+    def f1(self) -> Float64:
+        """Event F1 of each label; 0 where there is nothing."""
+        total = self.n_reference + self.n_estimated
+        f1: Float64 = 2.0 * self.hits / np.maximum(total, 1.0)
+        return f1
+
+    @property
+    def false_alarms(self) -> Float64:
+        """False alarms of each label in an hour."""
+        alarms: Float64 = self.alarms / np.maximum(self.hours, 1e-9)
+        return alarms
+
+    def objective(self, price: float) -> Float64:
         """Weigh all of it, (n_labels,)."""
-        lasting: NDArray[np.float64] = PIECES * self.pieces + UNCOVERED * self.uncovered
-        worth: NDArray[np.float64] = self.f1 - price * self.false_alarms - lasting
+        lasting = PIECES * self.pieces + UNCOVERED * self.uncovered
+        worth: Float64 = (
+            self.f1
+            - price * self.false_alarms
+            - lasting / np.maximum(self.n_lasting, 1.0)
+        )
         return worth
+
+
+@dataclass(frozen=True, slots=True)
+class Trials:
+    """All settings of all labels, counted on some recordings; of two sets they add up.
+
+    Parameters
+    ----------
+    groups : tuple of tuples of str
+        Labels that come and go, and labels that last.
+    counted : tuple of dicts
+        For each group, what each shape counts at each of `ONSETS`.
+    """
+
+    groups: tuple[tuple[str, ...], ...]
+    counted: tuple[dict[Shape, list[Counted]], ...]
+
+    @classmethod
+    def count(
+        cls,
+        recordings: Sequence[ScoredRecording],
+        stream: StreamConfig,
+        lasting: Sequence[str],
+    ) -> Trials:
+        """Try every setting.
+
+        Parameters
+        ----------
+        recordings : sequence of ScoredRecording
+            By a network that was not trained on what is in them; some with events.
+        stream : StreamConfig
+            Step and settling of the scores.
+        lasting : sequence of str
+            Labels of the second group.
+        """
+        labels = recordings[0].scores.labels
+        finals = [final_scores(each.scores, stream) for each in recordings]
+        groups = (
+            tuple(label for label in labels if label not in lasting),
+            tuple(label for label in labels if label in lasting),
+        )
+        tables = []
+        for group, shapes in zip(groups, (PASSING, LASTING), strict=True):
+            columns = [labels.index(label) for label in group]
+            scores = [np.ascontiguousarray(each[:, columns]) for each in finals]
+            tables.append(
+                {
+                    shape: [
+                        count(recordings, scores, group, _post(shape, onset))
+                        for onset in ONSETS
+                    ]
+                    for shape in (shapes if group else ())
+                }
+            )
+        return cls(groups, tuple(tables))
+
+    def __add__(self, other: Trials) -> Trials:
+        """Add what was counted on other recordings."""
+        counted = tuple(
+            {
+                shape: [a + b for a, b in zip(rows, theirs[shape], strict=True)]
+                for shape, rows in ours.items()
+            }
+            for ours, theirs in zip(self.counted, other.counted, strict=True)
+        )
+        return Trials(self.groups, counted)
+
+    def choose(self, price: float = PRICE) -> PostConfig:
+        """Choose one shape for each group, and each label's onset threshold.
+
+        Parameters
+        ----------
+        price : float
+            See `PRICE`; a higher one makes for a lower sensitivity.
+
+        Returns
+        -------
+        PostConfig
+            All settings by label.
+        """
+        settings: dict[str, dict[str, float]] = {}
+        for group, table in zip(self.groups, self.counted, strict=True):
+            if not group:
+                continue
+            broad = {
+                shape: _smoothed(np.array([each.objective(price) for each in rows]))
+                for shape, rows in table.items()
+            }
+            best = max(broad, key=lambda shape: float(broad[shape].max(axis=0).mean()))
+            for label, row in zip(group, broad[best].argmax(axis=0), strict=True):
+                settings[label] = {
+                    "onset_threshold": ONSETS[row],
+                    "offset_threshold": round(ONSETS[row] * best.offset_ratio, 3),
+                    **dict(zip(Shape._fields[1:], best[1:], strict=True)),
+                }
+        names = ("onset_threshold", "offset_threshold", *Shape._fields[1:])
+        return PostConfig(
+            **{
+                name: {label: each[name] for label, each in sorted(settings.items())}
+                for name in names
+            }
+        )
+
+
+def lasting_labels(recordings: Sequence[ScoredRecording]) -> list[str]:
+    """List the labels of which there are recordings of steady sounds."""
+    return sorted(
+        {
+            event.label
+            for each in recordings
+            if each.part == "steady"
+            for event in each.events
+        }
+    )
 
 
 def tune_continuous(
@@ -95,77 +239,14 @@ def tune_continuous(
     *,
     price: float = PRICE,
 ) -> PostConfig:
-    """Choose thresholds and shapes for a stream's final scores.
-
-    Parameters
-    ----------
-    recordings : sequence of ScoredRecording
-        By a network that was not trained on what is in them; some with events.
-    stream : StreamConfig
-        Step and settling of the scores.
-    price : float
-        See `PRICE`; a higher one makes for a lower sensitivity.
-
-    Returns
-    -------
-    PostConfig
-        All settings by label.
-    """
-    labels = recordings[0].scores.labels
-    finals = [final_scores(each.scores, stream) for each in recordings]
-    lasting = {e.label for r in recordings if r.part == "steady" for e in r.events}
-    settings: dict[str, dict[str, float]] = {}
-    for shapes, group in (
-        (PASSING, [label for label in labels if label not in lasting]),
-        (LASTING, [label for label in labels if label in lasting]),
-    ):
-        if group:
-            columns = [labels.index(label) for label in group]
-            scores = [np.ascontiguousarray(each[:, columns]) for each in finals]
-            settings |= _tune_group(recordings, scores, group, shapes, price)
-    names = ("onset_threshold", "offset_threshold", *Shape._fields[1:])
-    return PostConfig(
-        **{name: {label: settings[label][name] for label in labels} for name in names}
-    )
+    """Choose thresholds and shapes for a stream's final scores; see `Trials`."""
+    return Trials.count(recordings, stream, lasting_labels(recordings)).choose(price)
 
 
-def _tune_group(
-    recordings: Sequence[ScoredRecording],
-    scores: Sequence[Float32],
-    group: Sequence[str],
-    shapes: Sequence[Shape],
-    price: float,
-) -> dict[str, dict[str, float]]:
-    """Choose one shape for a group, and each label's onset threshold."""
-    broad = {
-        shape: _smoothed(
-            np.array(
-                [
-                    _worth(recordings, scores, group, _post(shape, onset)).objective(
-                        price
-                    )
-                    for onset in ONSETS
-                ]
-            )
-        )
-        for shape in shapes
-    }
-    best = max(shapes, key=lambda shape: float(broad[shape].max(axis=0).mean()))
-    onsets = [ONSETS[row] for row in broad[best].argmax(axis=0)]
-    return {
-        label: {
-            "onset_threshold": onset,
-            "offset_threshold": round(onset * best.offset_ratio, 3),
-            **dict(zip(Shape._fields[1:], best[1:], strict=True)),
-        }
-        for label, onset in zip(group, onsets, strict=True)
-    }
-
-
-def _smoothed(objective: NDArray[np.float64]) -> NDArray[np.float64]:
+def _smoothed(objective: Float64) -> Float64:
     """Average over neighbouring thresholds, (n_onsets, n_labels): narrow peaks fall."""
     padded = np.pad(objective, ((1, 1), (0, 0)), mode="edge")
-    mean: NDArray[np.float64] = 0.25 * padded[:-2] + 0.5 * objective + 0.25 * padded[2:]
+    mean: Float64 = 0.25 * padded[:-2] + 0.5 * objective + 0.25 * padded[2:]
     return mean
 
 
@@ -179,17 +260,16 @@ def _post(shape: Shape, onset: float) -> PostConfig:
     )
 
 
-def _worth(
+def count(
     recordings: Sequence[ScoredRecording],
     scores: Sequence[Float32],
     group: Sequence[str],
     post: PostConfig,
-) -> Worth:
-    """Measure one setting on all recordings."""
+) -> Counted:
+    """Count what one setting does, from the final scores of a group's labels."""
     reference: list[list[Event]] = []
     estimated: list[list[Event]] = []
-    alarms = dict.fromkeys(group, 0)
-    sounds: dict[str, list[tuple[int, float]]] = {label: [] for label in group}
+    alarms, lasting = np.zeros(len(group)), np.zeros((3, len(group)))
     hours = 0.0
     for each, own in zip(recordings, scores, strict=True):
         events = scores_to_events(own, group, post, each.scores.frontend)
@@ -198,24 +278,29 @@ def _worth(
             estimated.append(events)
         elif each.part == "steady":
             truth = each.events[0]
-            if truth.label in sounds:
-                sounds[truth.label].append(_pieces(truth, events))
+            if truth.label in group:
+                n, covered = _pieces(truth, events)
+                column = list(group).index(truth.label)
+                lasting[:, column] += (max(n - 1, 0), 1.0 - covered, 1.0)
         else:
             hours += each.scores.duration / 3600
             for event in events:
-                alarms[event.label] += 1
-    f1 = event_counts(reference, estimated, tuple(group)).f1().per_label
-    lasting = {
-        label: np.mean([(max(n - 1, 0), 1.0 - covered) for n, covered in found], axis=0)
-        if found
-        else np.zeros(2)
-        for label, found in sounds.items()
-    }
-    return Worth(
-        np.array([f1[label] for label in group]),
-        np.array([alarms[label] / max(hours, 1e-9) for label in group]),
-        np.array([lasting[label][0] for label in group]),
-        np.array([lasting[label][1] for label in group]),
+                alarms[list(group).index(event.label)] += 1
+    counts = event_counts(reference, estimated, tuple(group))
+    hits, n_reference, n_estimated = (
+        table.sum(axis=0).astype(np.float64)
+        for table in (counts.hits, counts.n_reference, counts.n_estimated)
+    )
+    pieces, uncovered, n_lasting = lasting
+    return Counted(
+        hits=hits,
+        n_reference=n_reference,
+        n_estimated=n_estimated,
+        alarms=alarms,
+        hours=np.full(len(group), hours),
+        pieces=pieces,
+        uncovered=uncovered,
+        n_lasting=n_lasting,
     )
 
 
@@ -236,5 +321,5 @@ def false_alarms(
     """Count false alarms an hour of each label, on backgrounds and other sounds."""
     labels = recordings[0].scores.labels
     scores = [final_scores(each.scores, stream) for each in recordings]
-    counted = _worth(recordings, scores, labels, post).false_alarms
+    counted = count(recordings, scores, labels, post).false_alarms
     return {label: round(float(n), 2) for label, n in zip(labels, counted, strict=True)}

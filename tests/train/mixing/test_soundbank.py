@@ -1,0 +1,87 @@
+"""Banks: what is left out, what belongs together, and two banks as one."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from train.mixing.soundbank import Soundbank, load_banks, read_leave_out
+
+RATE = 44100
+ROWS = [
+    ("foreground/Dog/a_1.wav", "train", "one", "a"),
+    ("foreground/Dog/a_2.wav", "train", "one", "a"),
+    ("foreground/Dog/b.wav", "train", "one", "b"),
+    ("foreground/Dog/c.wav", "train", "two", "c"),
+    ("foreground/Dog/d.wav", "train", "two", "d"),
+    ("foreground/Dog/e.wav", "train", "two", "e"),
+    ("background/fan/f.wav", "train", "two", "f"),
+    ("foreground/Dog/v.wav", "validation", "two", "v"),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bank")
+    lines = ["path,split,source_repo,source_recording_id"]
+    for index, row in enumerate(ROWS):
+        path = folder / row[0]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        time = np.arange((index + 1) * RATE // 10) / RATE
+        soundfile.write(path, 0.5 * np.sin(2 * np.pi * 440 * time), RATE)
+        lines.append(",".join(row))
+    (folder / "manifest.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def lengths(bank):
+    clips = [clip for group in bank.foreground.values() for clip in group]
+    return sorted(round(clip.samples.size / RATE, 1) for clip in clips)
+
+
+def test_recordings_know_their_source(folder):
+    bank = Soundbank.load(folder, split="train")
+    assert [clip.recording for clip in bank.foreground["Dog"]] == list("aabcde")
+    assert [clip.source for clip in bank.foreground["Dog"]] == ["one"] * 3 + ["two"] * 3
+
+
+def test_halves_share_no_recording_and_lose_none(folder):
+    bank = Soundbank.load(folder, split="train")
+    halves = bank.halves()
+    found = [
+        {clip.recording for clip in half.foreground.get("Dog", ())} for half in halves
+    ]
+    assert found[0] | found[1] == set("abcde")
+    assert not found[0] & found[1]
+    assert sorted(lengths(halves[0]) + lengths(halves[1])) == lengths(bank)
+
+
+def test_what_a_list_leaves_out_is_not_read(folder, tmp_path):
+    table = tmp_path / "audit.csv"
+    table.write_text(
+        "bank,path,decision,reason\n"
+        "x,foreground/Dog/b.wav,drop,a whistle\n"
+        "x,foreground/Dog/c.wav,keep-suspicious,faint\n"
+        "x,background/fan/f.wav,contains:Speech,a voice\n"
+        "x,foreground/Dog/d.wav,noncommercial,CC BY-NC\n"
+    )
+    left_out = read_leave_out(table)
+    bank = Soundbank.load(folder, split="train", leave_out=left_out)
+    assert [clip.recording for clip in bank.foreground["Dog"]] == list("aace")
+    assert not bank.background
+    whole = Soundbank.load(folder, leave_out=left_out)
+    assert [clip.recording for clip in whole.foreground["Dog"]] == list("aacev")
+
+
+@pytest.mark.parametrize("content", [None, "name,why\nx,y\n", "path,decision\nx\n"])
+def test_a_list_that_is_none_is_named(content, tmp_path):
+    path = tmp_path / "audit.csv"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ValueError, match=r"audit\.csv: "):
+        read_leave_out(path)
+
+
+def test_banks_are_joined_label_by_label(folder):
+    bank = load_banks([folder, folder], split="train")
+    assert len(bank.foreground["Dog"]) == 12
+    assert len(bank.background["fan"]) == 2
