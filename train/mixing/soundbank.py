@@ -247,22 +247,16 @@ def read_leave_out(path: Path) -> set[str]:
 
     Raises
     ------
+    OSError
+        It cannot be read.
     ValueError
-        It is missing or has no such columns.
+        It has no such columns.
     """
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        return {
-            row["path"]
-            for row in rows
-            if row["decision"].partition(":")[0]
-            in ("drop", "noncommercial", "contains")
-        }
-    except FileNotFoundError as error:
-        raise ValueError(f"{path}: no such file") from error
-    except (KeyError, AttributeError, UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path}: must have the columns path and decision") from error
+    return {
+        row["path"]
+        for row in read_rows(path, ("path", "decision"))
+        if row["decision"].partition(":")[0] in ("drop", "noncommercial", "contains")
+    }
 
 
 def _split_paths(folder: Path, split: str) -> set[str]:

@@ -72,12 +72,10 @@ def test_what_a_list_leaves_out_is_not_read(folder, tmp_path):
     assert [clip.recording for clip in whole.foreground["Dog"]] == list("aacev")
 
 
-@pytest.mark.parametrize("content", [None, "name,why\nx,y\n", "path,decision\nx\n"])
-def test_a_list_that_is_none_is_named(content, tmp_path):
+def test_a_list_without_its_columns_is_named(tmp_path):
     path = tmp_path / "audit.csv"
-    if content is not None:
-        path.write_text(content)
-    with pytest.raises(ValueError, match=r"audit\.csv: "):
+    path.write_text("name,why\nx,y\n")
+    with pytest.raises(ValueError, match=r"audit\.csv, line 1: .*path, decision"):
         read_leave_out(path)
 
 
