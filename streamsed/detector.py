@@ -76,7 +76,7 @@ class Detector:
         self._in_use = InUse("Detector")
         self.model = model
         self.stream = stream or info.stream
-        self.post = post or info.post
+        self.post = post or info.operating_point(settle=self.stream.settled).post
         self.observer: Observer | None = None
         self._step, _ = self.stream.in_score_frames(frontend)
         self._settle = self.stream.settle_score_frames(frontend)
