@@ -105,7 +105,7 @@ def export(
         post = choose_point(
             points, trained.labels, sensitivity="normal", settle=10.0
         ).post
-        scores = {**scores, "continuous": figures}
+        scores = {"continuous": figures}  # of recordings that nothing was trained on
     if tune and soundbank is None:
         raise ValueError(
             "--tune must come with --soundbank, whose sounds it listens to"
