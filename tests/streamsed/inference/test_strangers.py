@@ -79,9 +79,12 @@ def evil_program(tmp_path_factory):
     from evil_module import Evil
 
     path = folder / "evil.pt"
-    text = ModelFile.open(DEFAULT).archive.read("extra/streamsed.json").decode()
+    about = json.loads(ModelFile.open(DEFAULT).archive.read("extra/streamsed.json"))
+    about.pop("seal")  # another file's: with it, this one would be refused for that
     torch.jit.save(
-        torch.jit.script(Evil()), str(path), _extra_files={"streamsed.json": text}
+        torch.jit.script(Evil()),
+        str(path),
+        _extra_files={"streamsed.json": json.dumps(about)},
     )
     sys.path.remove(str(folder))
     return path
