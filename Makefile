@@ -7,7 +7,14 @@ SOURCES := CMakeLists.txt pyproject.toml constraints.txt $(wildcard csrc/* csrc/
 MICROPHONE := libportaudio2 pulseaudio pulseaudio-utils libasound2-plugins
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test soak corpus-kills microphone lint format bench card sanitize fuzz mutants wheel locked lock checksums clean
+.PHONY: help check demo test soak corpus-kills microphone lint format bench card sanitize fuzz mutants wheel locked lock checksums clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | sort | expand -t 14
+
+check: lint  ## what to run before a commit: lint and the tests that take no time
+	$(BIN)/python -m pytest -q -m "not slow and not live and not gpu" tests/core tests/project \
+	  tests/streamsed/pipeline tests/streamsed/test_config.py tests/streamsed/test_events.py
 
 demo: .venv/runtime  ## detect the events of half a minute of home life
 	@mkdir -p build
