@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,9 +15,10 @@ from numpy.typing import NDArray
 
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
+from streamsed.pipeline.frontend import scale_segment
 from streamsed.progress import track
 from train.datasets.clip_features import Example, log_mel, score_targets
-from train.datasets.scaling import Scaling, Triple
+from train.datasets.scaling import Scaling
 from train.mixing.mixer import Layout, Mixer, Soundscape
 
 
@@ -102,17 +104,17 @@ def gather(
     config : FrontendConfig
         The front-end.
     scaling : Scaling, optional
-        From decibels to the network's input; the report's if left out.
+        From decibels to the network's input; that of `config` if left out.
 
     Raises
     ------
     ValueError
         There is no soundscape.
     """
-    scaling = scaling or Triple(top_db=config.top_db)
+    scale = scaling or partial(scale_segment, config=config)
     segments, reference = [], []
     for soundscape in soundscapes:
-        segments.append(scaling(log_mel(soundscape.samples, config)))
+        segments.append(scale(log_mel(soundscape.samples, config)))
         reference.append(soundscape.events)
     if not segments:
         raise ValueError("n_soundscapes=0 must be at least 1")

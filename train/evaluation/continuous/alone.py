@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from streamsed.config import FrontendConfig
+from streamsed.pipeline.frontend import scale_segment
 from train.datasets.clip_features import log_mel
-from train.datasets.scaling import Scaling, Triple
+from train.datasets.scaling import Scaling
 from train.evaluation.continuous.recording_scores import BATCH, BatchScores
 from train.mixing.mixer import isolated_soundscapes
 from train.mixing.soundbank import Soundbank
@@ -35,7 +37,7 @@ def recognise_alone(
     config : FrontendConfig
         The front-end.
     scaling : Scaling, optional
-        From decibels to what the network sees; the report's if left out.
+        From decibels to what the network sees; that of `config` if left out.
 
     Returns
     -------
@@ -44,10 +46,10 @@ def recognise_alone(
         highest score, over time and labels, at each label; `right_per_label`, the share
         at their own; `right_macro`, the mean of these.
     """
-    scaling = scaling or Triple(top_db=config.top_db)
+    scale = scaling or partial(scale_segment, config=config)
     segments, truth = [], []
     for soundscape in isolated_soundscapes(bank):
-        segments.append(scaling(log_mel(soundscape.samples, config)))
+        segments.append(scale(log_mel(soundscape.samples, config)))
         truth.append(soundscape.events[0].label)
     confusions = {label: dict.fromkeys(labels, 0) for label in bank.labels}
     for first in range(0, len(segments), BATCH):
