@@ -11,6 +11,16 @@ from dataclasses import dataclass, field
 
 from streamsed.config import PerLabel, PostConfig, StreamConfig
 from streamsed.inference.model_file import ModelInfo
+from streamsed.label_names import match_label
+
+OPTIONS = {
+    "onset_threshold": "--threshold",
+    "offset_threshold": "--offset-threshold",
+    "smoothing": "--smoothing",
+    "min_gap": "--min-gap",
+    "min_duration": "--min-duration",
+}
+"""The option of the command line that sets each setting by label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +74,24 @@ class DetectionSettings:
         """
         labels = info.labels
         point = info.operating_point(sensitivity=self.sensitivity, settle=settle)
-        post = point.post.override(labels, self.post)
+        post = point.post.override(labels, self._by_label(labels))
         if not self.confirm:
             return post
         shortest = zip(labels, post.per_label("min_duration", labels), strict=True)
         longer = {label: seconds + self.confirm for label, seconds in shortest}
         return post.override(labels, {"min_duration": longer})
+
+    def _by_label(self, labels: Sequence[str]) -> dict[str, PerLabel]:
+        """Return `post` with the model's own spelling of each label."""
+        return {
+            name: {
+                match_label(label, labels, option=OPTIONS.get(name, name)): number
+                for label, number in value.items()
+            }
+            if isinstance(value, Mapping)
+            else value
+            for name, value in self.post.items()
+        }
 
     def reported(self, labels: Sequence[str]) -> tuple[str, ...]:
         """Return those of the model's labels that are reported, in their order.
@@ -79,16 +101,14 @@ class DetectionSettings:
         ValueError
             A label is not one of the model's, or none is left.
         """
-        for option, names in (("--label", self.only), ("--ignore", self.ignore)):
-            for name in names:
-                if name not in labels:
-                    raise ValueError(
-                        f"{option}={name} must be one of {', '.join(labels)}"
-                    )
+        only = {match_label(name, labels, option="--label") for name in self.only}
+        left_out = {
+            match_label(name, labels, option="--ignore") for name in self.ignore
+        }
         kept = tuple(
             label
             for label in labels
-            if (not self.only or label in self.only) and label not in self.ignore
+            if (not only or label in only) and label not in left_out
         )
         if not kept:
             raise ValueError("--ignore must leave a label to report, and leaves none")

@@ -213,18 +213,18 @@ class _Stream(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no ty
 
 def _open(path: Path) -> soundfile.SoundFile:
     if not path.exists():
-        raise FileNotFoundError(f"{path} must be an audio file, and does not exist")
+        raise FileNotFoundError(f"{path}: no such file")
     if path.is_dir():
-        raise ValueError(f"{path} must be an audio file, and is a folder")
+        raise ValueError(f"{path}: is a folder, not an audio file")
     if path.stat().st_size == 0:
-        raise ValueError(f"{path} must be an audio file, and is empty (0 bytes)")
+        raise ValueError(f"{path}: is empty (0 bytes)")
     try:
         sound = _Stream(os.fsencode(path))  # any file name, be it UTF-8 or not
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError for *.raw
         reason = getattr(error, "error_string", "it has no header").rstrip(".")
         raise ValueError(
-            f"{path} must be audio that libsndfile reads (wav, flac, ogg, opus, mp3, "
-            f"aiff), and is not ({reason}); convert it with `ffmpeg -i IN OUT.wav`"
+            f"{path}: not a supported audio file (wav, flac, ogg, opus, mp3, aiff …): "
+            f"{reason}; convert it with `ffmpeg -i IN OUT.wav`"
         ) from error
     if not MIN_RATE <= sound.samplerate <= MAX_RATE:
         sound.close()

@@ -131,8 +131,7 @@ def find_device(wanted: str | None) -> Device:
     devices = input_devices()
     if not devices:
         raise ValueError(
-            "--device must be a microphone, and the system has none; plug one in, or use "
-            "--stdin"
+            "no microphone found; plug one in, or use --stdin; 'streamsed doctor' says why"
         )
     listed = "; ".join(f"{d.index} {d.name}" for d in devices)
     if wanted is None:

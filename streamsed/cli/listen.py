@@ -173,6 +173,10 @@ def listen(
     from streamsed.live.job import ListenJob
     from streamsed.live.outputs import LiveOutputs
 
+    if not stdin and (rate, channels, encoding) != (44100, 1, "s16"):
+        raise ValueError(
+            "--rate, --channels and --encoding describe --stdin, which is not given"
+        )
     job = ListenJob(
         device=device,
         channel=channel,

@@ -128,7 +128,15 @@ def engine_settings(
     *,
     trust: bool = False,
 ) -> dict[str, Any]:
-    """Return the settings of `Model.load`."""
+    """Return the settings of `Model.load`.
+
+    Raises
+    ------
+    ValueError
+        There would be no thread.
+    """
+    if threads is not None and threads < 1:
+        raise ValueError("--threads must be 1 or more")
     return {
         "trust": trust,
         "engine": engine,

@@ -48,14 +48,22 @@ def test_labels_are_chosen_and_left_out():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"only": ["Dgo"]}, "--label=Dgo must be one of Cat, Dog, Speech"),
-        ({"ignore": ["Dgo"]}, "--ignore=Dgo must be one of Cat, Dog, Speech"),
+        (
+            {"only": ["Dgo"]},
+            r"--label: unknown label 'Dgo'; did you mean 'Dog'\? Labels: Cat, Dog, Speech",
+        ),
+        ({"ignore": ["Dgo"]}, "--ignore: unknown label 'Dgo'; did you mean 'Dog'"),
         ({"ignore": LABELS}, "--ignore must leave a label"),
     ],
 )
 def test_a_wrong_label_names_the_option(settings, words):
     with pytest.raises(ValueError, match=words):
         DetectionSettings(**settings).reported(LABELS)
+
+
+def test_labels_are_matched_without_regard_to_case():
+    settings = DetectionSettings(only=["dog"], ignore=["CAT"])
+    assert settings.reported(LABELS) == ("Dog",)
 
 
 @pytest.mark.parametrize("seconds", [-1.0, float("nan"), float("inf")])

@@ -131,13 +131,13 @@ def refused(path, *words):
     with pytest.raises((ValueError, OSError)) as error:
         list(file_chunks(path))
     message = str(error.value)
-    assert message.startswith(f"{path} must ")
+    assert message.startswith((f"{path} must ", f"{path}: "))
     for word in words:
         assert word in message
 
 
 def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no\.wav must be .* does not exist"):
+    with pytest.raises(FileNotFoundError, match=r"no\.wav: no such file"):
         list(file_chunks(tmp_path / "no.wav"))
 
 
@@ -159,7 +159,7 @@ def test_a_file_without_samples_is_refused(tmp_path):
 def test_text_is_refused_whatever_its_name(tmp_path, name):
     path = tmp_path / name
     path.write_text("This is no audio.\n" * 100)
-    refused(path, "must be audio that libsndfile reads", "ffmpeg")
+    refused(path, "not a supported audio file (wav, flac", "ffmpeg")
 
 
 def cut_off(path, share=0.5):

@@ -147,6 +147,6 @@ def test_without_devices_the_remedy_is_one_line(streamsed, model_path, tmp_path)
     done = streamsed("listen", "--model", model_path, env=environment)
     assert done.returncode == 2
     assert done.stderr == (
-        "streamsed: error: --device must be a microphone, and the system has none; plug "
-        "one in, or use --stdin\n"
+        "streamsed: error: no microphone found; plug one in, or use --stdin; "
+        "'streamsed doctor' says why\n"
     )

@@ -200,11 +200,11 @@ def bad_recordings(tmp_path_factory):
     (folder / "text.wav").write_text("This is no audio.")
     (folder / "folder").mkdir()
     return {
-        folder / "missing.wav": "does not exist",
+        folder / "missing.wav": "no such file",
         folder / "folder": "must hold audio files",
         folder / "empty.wav": "is empty (0 bytes)",
         folder / "none.wav": "at least one sample",
-        folder / "text.wav": "ffmpeg",
+        folder / "text.wav": "not a supported audio file",
         folder / "cut.flac": "damaged or cut off",
         folder / "torn.wav": "damaged or cut off",
         folder / "nan.wav": "holds nan at 2.000 s",
@@ -216,7 +216,9 @@ def assert_each_said_once(run, bad_recordings):
     said = run.stderr.splitlines()
     assert len(said) == len(bad_recordings)
     for path, words in bad_recordings.items():
-        (line,) = [line for line in said if f" {path} must " in line]
+        (line,) = [
+            line for line in said if f" {path} must " in line or f" {path}: " in line
+        ]
         assert line.startswith("streamsed: error: ")
         assert words in line
 
@@ -272,7 +274,8 @@ def test_scores_that_cannot_be_written_cost_only_their_own_recording(
     [
         (["--threshold", "1.5"], ["threshold=1.5", "from 0 to 1"]),
         (["--threshold", "loud"], ["--threshold=loud", "--threshold Dog=0.4"]),
-        (["--label", "Cow"], ["--label=Cow", "Speech, Dog"]),
+        (["--label", "Cow"], ["--label: unknown label 'Cow'", "Speech, Dog"]),
+        (["--threshold", "Dgo=0.3"], ["--threshold: unknown label 'Dgo'", "'Dog'?"]),
         (["--step", "2", "--latency", "1"], ["latency=1.0", "at least step=2.0"]),
         (["--latency", "11"], ["latency=11.0", "at most one segment (10 s)"]),
         (["--settle", "11"], ["settle=11.0", "at most one segment (10 s)"]),

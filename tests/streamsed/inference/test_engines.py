@@ -343,7 +343,7 @@ def test_a_wrong_engine_is_one_line(streamsed, exported, clip):
     for arguments, words in (
         (["--engine", "tvm"], "engine=tvm must be auto"),
         (["--precision", "int4"], "precision=int4 must be auto"),
-        (["--threads", "-1"], "threads=-1 must be at least 1"),
+        (["--threads", "-1"], "--threads must be 1 or more"),
     ):
         run = streamsed("file", clip, "--model", exported, *arguments)
         (line,) = run.stderr.splitlines()

@@ -379,7 +379,7 @@ def test_rules_that_cannot_be_are_named(arguments, message):
     [
         (None, "must hold sounds that are not silent: foreground/<Label>/"),
         (b"no sound", "a.wav must be audio"),
-        (b"", "a.wav must be an audio file, and is empty"),
+        (b"", "a.wav: is empty"),
     ],
 )
 def test_a_bank_without_sounds_is_refused_by_the_file(tmp_path, content, says):
