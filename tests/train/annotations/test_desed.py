@@ -122,7 +122,7 @@ def test_a_check_counts_what_is_there_and_what_the_loss_costs(check, folder, tmp
     assert "w2.wav\tweak\tnot there" in missing
     assert "3.wav\tvalidation\tnot there" in missing
     damaged = next(row for row in missing if row.startswith("3.wav\tsynthetic\t"))
-    assert "must be audio" in damaged
+    assert "not a supported audio file" in damaged
     assert len(missing) == 1 + 5
 
 

@@ -178,7 +178,7 @@ def test_a_model_is_run_as_the_runtime_runs_it(
         *("--estimated", "mine.tsv", "--scores", "scores", "--device", "cpu"),
     )
     assert code == 0, err
-    assert "d.wav must be audio" in err
+    assert "d.wav: not a supported audio file" in err
     assert "2 of 4 clips are not in" in " ".join(out.split())  # c.wav, d.wav
     assert "PSDS 1" in out
     theirs = streamsed("file", audio / "a.wav", audio / "b.wav", "--format", "tsv")

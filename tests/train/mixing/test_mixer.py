@@ -378,7 +378,7 @@ def test_rules_that_cannot_be_are_named(arguments, message):
     ("content", "says"),
     [
         (None, "must hold sounds that are not silent: foreground/<Label>/"),
-        (b"no sound", "a.wav must be audio"),
+        (b"no sound", "a.wav: not a supported audio file"),
         (b"", "a.wav: is empty"),
     ],
 )
