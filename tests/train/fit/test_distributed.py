@@ -127,7 +127,8 @@ def test_only_the_first_one_writes(ranks):
     run, _ = ranks
     assert (run / "log.csv").read_text().count("\n") == 2
     written = {path.name for path in run.iterdir()}
-    assert written == {"log.csv", "last.pt", "rank-0.pt", "rank-1.pt"}
+    # .lock keeps other runs out of the folder; the first process holds it.
+    assert written == {".lock", "log.csv", "last.pt", "rank-0.pt", "rank-1.pt"}
 
 
 def test_one_process_shares_with_nobody(monkeypatch):
