@@ -250,8 +250,10 @@ def read_leave_out(path: Path) -> set[str]:
     OSError
         It cannot be read.
     ValueError
-        It has no such columns.
+        It is missing or has no such columns.
     """
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
     return {
         row["path"]
         for row in read_rows(path, ("path", "decision"))

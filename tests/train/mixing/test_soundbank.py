@@ -79,6 +79,11 @@ def test_a_list_without_its_columns_is_named(tmp_path):
         read_leave_out(path)
 
 
+def test_a_list_that_is_missing_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"none\.csv: no such file"):
+        read_leave_out(tmp_path / "none.csv")
+
+
 def test_banks_are_joined_label_by_label(folder):
     bank = load_banks([folder, folder], split="train")
     assert len(bank.foreground["Dog"]) == 12
