@@ -3,16 +3,21 @@
 A line is written whole or not at all: what a failed write left of it is cut off again. It
 then waits, with those after it, while writing is tried again, ever more seldom. When it
 works again, a record says from when to when it did not.
+
+Several programs may append to one log. Each locks the file while it writes a line or looks
+at the last one, so that nobody takes a line in the making for one that was cut short.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import stat
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -72,9 +77,7 @@ class JsonLines:
         """
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         lines = cls(os.open(path, flags, 0o666), name="log")
-        size = os.fstat(lines._descriptor).st_size
-        if size and os.pread(lines._descriptor, 1, size - 1) != b"\n":
-            lines._waiting.append(b"\n")  # a line that was cut short stays alone
+        lines._end_last_line()
         return lines
 
     @property
@@ -174,16 +177,24 @@ class JsonLines:
         span = {"since": self._failing_since, "until": until, "lost": self._n_lost}
         return {**state, **span}
 
+    def _end_last_line(self) -> None:
+        """Begin a line of its own if a killed writer cut the last one short."""
+        with locked(self._descriptor):
+            size = os.fstat(self._descriptor).st_size
+            if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
+                self._waiting.append(b"\n")
+
     def _write_first(self) -> None:
         """Write the line that waits longest, whole or not at all."""
         line, n_written = self._waiting[0], 0
-        try:
-            while n_written < len(line):
-                n_written += os.write(self._descriptor, line[n_written:])
-        except OSError:
-            if n_written:
-                self._waiting[0] = line[self._kept(n_written) :]
-            raise
+        with locked(self._descriptor):
+            try:
+                while n_written < len(line):
+                    n_written += os.write(self._descriptor, line[n_written:])
+            except OSError:
+                if n_written:
+                    self._waiting[0] = line[self._kept(n_written) :]
+                raise
         self._waiting.popleft()
 
     def _kept(self, n_written: int) -> int:
@@ -198,6 +209,24 @@ class JsonLines:
         except OSError:  # a disk that does not even shrink
             return n_written
         return 0
+
+
+@contextmanager
+def locked(descriptor: int) -> Iterator[None]:
+    """Keep other writers of a regular file waiting; do nothing to a pipe.
+
+    A file system without locks is written without them, as before there were any.
+    """
+    regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+    if regular:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if regular:
+            with suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def _line(record: Mapping[str, Any]) -> bytes:

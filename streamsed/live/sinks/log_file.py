@@ -3,15 +3,14 @@
 Programs such as logrotate move a log and expect its writer to open a new one, at a SIGHUP
 or by itself. This one looks before every record whether its path still leads to its file.
 It can also rotate by itself: the file is then renamed after the time of its first record,
-`night.jsonl` to `night-20261126T220000.jsonl`. Several listeners may share a log: the one
-that holds the file's lock rotates it, and the others follow.
+`night.jsonl` to `night-20261126T220000.jsonl`. Several listeners may share a log: the
+first to lock the file rotates it, and the others follow.
 
 Every new file begins with a record of what the times in it count from.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -23,7 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from streamsed.live.sinks.json_lines import JsonLines
+from streamsed.live.sinks.json_lines import JsonLines, locked
 from streamsed.pipeline.lifecycle import EventUpdate
 
 SIZES = {"kB": 1e3, "MB": 1e6, "GB": 1e9}
@@ -131,8 +130,7 @@ class LogFile(JsonLines):
         status = os.fstat(self._descriptor)
         if not stat.S_ISREG(status.st_mode) or not status.st_size:
             return
-        if os.pread(self._descriptor, 1, status.st_size - 1) != b"\n":
-            self._waiting.append(b"\n")  # a line that was cut short stays alone
+        self._end_last_line()
         head = os.pread(self._descriptor, 65536, 0).split(b"\n")[0]
         with suppress(ValueError, AttributeError):
             self._first = _seconds(json.loads(head))
@@ -175,17 +173,16 @@ class LogFile(JsonLines):
         return age >= self._rotation.max_age
 
     def _rotate(self, record: Mapping[str, Any]) -> None:
-        """Rename the file and begin a new one, unless another listener is at it."""
+        """Rename the file, unless another listener just did, and begin a new one."""
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if self._is_ours():
-                self._path.rename(self._free_name())
+            with locked(self._descriptor):
+                if self._is_ours():
+                    self._path.rename(self._free_name())
         except OSError as error:
-            if not isinstance(error, BlockingIOError):
-                reason = error.strerror or str(error)
-                if reason != self._complained:
-                    self._complained = reason
-                    self._complaints.append(f"log: cannot be rotated ({reason})")
+            reason = error.strerror or str(error)
+            if reason != self._complained:
+                self._complained = reason
+                self._complaints.append(f"log: cannot be rotated ({reason})")
             return
         self._follow(record)
 

@@ -18,7 +18,7 @@ from streamsed.events import Event
 from streamsed.live.sinks.background import Worker
 from streamsed.live.sinks.clips import ClipSink
 from streamsed.live.sinks.exec_sink import ExecSink
-from streamsed.live.sinks.json_lines import JsonLines
+from streamsed.live.sinks.json_lines import JsonLines, locked
 from streamsed.live.sinks.sink import QueuedSink
 from streamsed.pipeline.lifecycle import EventUpdate
 
@@ -84,6 +84,21 @@ def test_lines_of_several_writers_stay_whole(tmp_path):
     records = records_of(path)
     for number in range(3):
         assert [r["n"] for r in records if r["writer"] == number] == list(range(500))
+
+
+def test_a_line_in_the_making_is_not_taken_for_one_that_was_cut_short(tmp_path):
+    path = tmp_path / "log.jsonl"
+    other = JsonLines.append(path)
+    late = []
+    with locked(other._descriptor):
+        os.write(other._descriptor, b'{"a": ')
+        opening = threading.Thread(target=lambda: late.append(JsonLines.append(path)))
+        opening.start()
+        opening.join(0.2)
+        os.write(other._descriptor, b"1}\n")
+    opening.join()
+    late[0].on_record(RECORD, None)
+    assert records_of(path) == [{"a": 1}, RECORD]
 
 
 def test_a_log_in_no_folder_is_named(tmp_path):
