@@ -1,6 +1,7 @@
 """What the tests share: a tiny model that hears, and a way to run the command."""
 
 import json
+import signal
 import subprocess
 import sys
 
@@ -14,6 +15,11 @@ from streamsed.config import FrontendConfig, PostConfig, StreamConfig
 
 settings.register_profile("streamsed", deadline=None, derandomize=True)
 settings.load_profile("streamsed")
+
+# A shell's background job ignores Ctrl-C, and so would every command that the tests start
+# and interrupt: what is ignored stays so across exec.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Fixtures for the tests that listen.
 virtual_microphone_server = virtual_microphone.virtual_microphone_server
