@@ -1,0 +1,260 @@
+"""Read a `home.toml` as a whole: every table, and what must agree between them.
+
+The settings of detection (`threshold`, `sensitivity`, `ignore`, …) have the names that they
+have as options of `listen` and in its settings file. At the top of the file they are for
+all sources; a source's own go before them, label by label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from streamsed.config import PerLabel, StreamConfig
+from streamsed.detection_settings import OPTIONS, DetectionSettings
+from streamsed.inference.model_file import ModelFile, ModelInfo, find_model
+from streamsed.serve.settings import values as v
+from streamsed.serve.settings.outputs import (
+    read_clips,
+    read_exec,
+    read_log,
+    read_mqtt,
+    read_page,
+    read_rule,
+    read_store,
+    read_webhook,
+)
+from streamsed.serve.settings.tables import ModelSettings, ServeSettings, SourceSettings
+from streamsed.serve.settings.toml_table import SettingsError, TomlTable, read_toml
+
+STEP = 1.0
+"""Seconds from one segment to the next, if nothing is said."""
+LATENCY = 1.0
+"""Seconds after its end at which an event is reported as ended, if nothing is said."""
+SCHEMES = ("rtsp", "rtsps", "http", "https")
+"""Of addresses that ffmpeg reads."""
+OTHER_COMMANDS = ("listen", "file")
+"""Tables of a settings file that are for other commands."""
+
+SettingsOfTable = TypeVar("SettingsOfTable")
+
+
+def read_serve_settings(path: Path) -> ServeSettings:
+    """Read a settings file of `streamsed serve` and check everything in it.
+
+    Parameters
+    ----------
+    path : Path
+        TOML.
+
+    Returns
+    -------
+    ServeSettings
+        Labels are spelt as the model spells them.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    SettingsError
+        It has mistakes; all of them are in it, each with its line.
+    """
+    top = read_toml(path)
+    model = _read_model(top)
+    info = _model_info(top, model)
+    labels = info.labels if info else ()
+    stream = _read_stream(top, info)
+    base = read_detection(top, labels, DetectionSettings())
+    tables = top.tables("source")
+    sources = tuple(_read_source(table, labels, base) for table in tables)
+    _check_names(top, tables, sources)
+    if info is not None and not top.mistakes:
+        _check_detection(tables, sources, info, stream)
+    names = tuple(source.name for source in sources)
+    rules = top.tables("rule")
+    read: dict[str, Any] = {
+        "log": _one(top, "log", read_log),
+        "store": _one(top, "store", read_store),
+        "mqtt": _one(top, "mqtt", read_mqtt),
+        "exec": _one(top, "exec", read_exec),
+        "page": _one(top, "page", read_page),
+        "clips": _one(top, "clips", read_clips),
+        "webhooks": tuple(
+            read_webhook(table, names, labels) for table in top.tables("webhook")
+        ),
+        "rules": tuple(
+            read_rule(table, f"rule-{index}", names, labels)
+            for index, table in enumerate(rules, start=1)
+        ),
+    }
+    top.finish(skip=OTHER_COMMANDS)
+    if top.mistakes or info is None:
+        raise SettingsError(top.mistakes)
+    return ServeSettings(path, info, model, stream, sources, **read)
+
+
+def read_detection(
+    table: TomlTable, labels: tuple[str, ...], base: DetectionSettings
+) -> DetectionSettings:
+    """Return the settings of detection of a table, laid over those of the whole file."""
+    score = v.number(most=1.0)
+    seconds = v.number(unit="seconds")
+    post = dict(base.post)
+    for setting, option in OPTIONS.items():
+        key = option.removeprefix("--").replace("-", "_")
+        one = score if "threshold" in key else seconds
+        given = table.take(key, v.per_label(labels, one), None)
+        if given is not None:
+            post[setting] = _over(post.get(setting), given)
+    reported = v.label_list(labels)
+    only = table.take("labels", reported, None) or table.take("label", reported, None)
+    return DetectionSettings(
+        post=post,
+        sensitivity=table.take(
+            "sensitivity", v.choice("low", "normal", "high"), base.sensitivity
+        ),
+        confirm=table.take("confirm", seconds, base.confirm),
+        only=base.only if only is None else only,
+        ignore=table.take("ignore", reported, base.ignore),
+    )
+
+
+def _over(base: PerLabel | None, given: PerLabel) -> PerLabel:
+    """Lay a source's values over the file's."""
+    if isinstance(base, dict) and isinstance(given, dict):
+        return {**base, **given}
+    return given
+
+
+def _one(
+    top: TomlTable, key: str, read: Callable[[TomlTable], SettingsOfTable]
+) -> SettingsOfTable | None:
+    """Read the table of a name, if the file has it."""
+    table = top.table(key)
+    return None if table is None else read(table)
+
+
+def _read_model(top: TomlTable) -> ModelSettings:
+    return ModelSettings(
+        name=top.take("model", v.text, "default"),
+        sha256=top.take("model_sha256", v.text, None),
+        engine={
+            "trust": top.take("trust_model", v.flag, False),  # noqa: FBT003
+            "engine": top.take("engine", v.text, "auto"),
+            "precision": top.take("precision", v.text, "auto"),
+            "threads": top.take("threads", v.whole(least=1, most=1024), None),
+        },
+    )
+
+
+def _model_info(top: TomlTable, model: ModelSettings) -> ModelInfo | None:
+    """Return what the model file says of itself, or note why it cannot be had."""
+    try:
+        return ModelFile.open(find_model(model.name), sha256=model.sha256).info
+    except (OSError, ValueError) as error:
+        top.blame(" ".join(str(error).split()), "model" if "model" in top else "")
+        return None
+
+
+def _read_stream(top: TomlTable, info: ModelInfo | None) -> StreamConfig:
+    seconds = v.number(above=0.0, unit="seconds")
+    own = 10.0 if info is None else info.stream.settled
+    settle = top.take("settle", seconds, None)
+    latency = top.take("latency", seconds, min(LATENCY, settle or own))
+    step = top.take("step", seconds, min(STEP, latency))
+    try:
+        stream = StreamConfig(
+            step=step, latency=latency, settle=settle or max(own, latency)
+        )
+        if info is not None:
+            stream.check(info.frontend)
+    except ValueError as error:
+        given = [key for key in ("step", "latency", "settle") if key in top]
+        named = str(error).split("=")[0]
+        top.blame(str(error), named if named in given else (given or [""])[0])
+        return StreamConfig()
+    return stream
+
+
+def _read_source(
+    table: TomlTable, labels: tuple[str, ...], base: DetectionSettings
+) -> SourceSettings:
+    table.require("name", 'give it one, such as name = "kitchen"')
+    source = SourceSettings(
+        name=table.take("name", v.name, ""),
+        detection=read_detection(table, labels, base),
+        url=_read_url(table),
+        device=table.take("device", v.text, ""),
+        channel=table.take("channel", v.whole(least=1, most=1024), None),
+        rate=table.take("rate", v.whole(least=1000, most=768_000), 44100),
+        channels=table.take("channels", v.whole(least=1, most=1024), 1),
+        encoding=table.take("encoding", v.choice("s16", "f32"), "s16"),
+        loop=table.take("loop", v.flag, False),  # noqa: FBT003
+        quiet_hours=table.take("quiet_hours", v.spans, ()),
+        ffmpeg_args=table.take("ffmpeg_args", v.texts, ()),
+        armed=table.take("armed", v.flag, True),  # noqa: FBT003
+    )
+    wheres = sum(key in table for key in ("url", "url_file", "device"))
+    if wheres != 1:
+        what = "one of url, url_file and device" + (" only" if wheres else "")
+        table.blame(f"must have {what}, to say where its sound comes from")
+    table.finish()
+    return source
+
+
+def _read_url(table: TomlTable) -> str:
+    file = table.take("url_file", v.secret, None)
+    if file is not None:
+        held = file.read_text(errors="replace").strip()
+        try:
+            return _source_url(held)
+        except ValueError as error:
+            table.blame(f"url_file={file} holds what {error}", "url_file")
+    return table.take("url", _source_url, "")
+
+
+def _source_url(value: Any) -> str:
+    """Take the address of a source: of the network, a path, or standard input."""
+    text = v.text(value)
+    if text in ("-", "stdin:"):
+        return "stdin:"
+    scheme = v.split_url(text).scheme
+    if "://" not in text:
+        return f"file://{v.path(text).absolute()}"
+    if scheme == "file":
+        return f"file://{v.path(text.removeprefix('file://')).absolute()}"
+    return v.url(*SCHEMES)(text)
+
+
+def _check_names(
+    top: TomlTable, tables: list[TomlTable], sources: tuple[SourceSettings, ...]
+) -> None:
+    """Note names that are there twice, and more than one reader of standard input."""
+    if not sources:
+        top.blame("[[source]] is missing; a source has a name and a url or a device")
+    seen: dict[str, str] = {}
+    n_stdin = 0
+    for table, source in zip(tables, sources, strict=True):
+        folded = source.name.casefold()
+        if source.name and folded in seen:
+            table.blame(f"name={source.name!r} must be given to one source", "name")
+        seen[folded] = source.name
+        n_stdin += source.url == "stdin:"
+        if source.url == "stdin:" and n_stdin > 1:
+            table.blame("url must not read standard input twice", "url")
+
+
+def _check_detection(
+    tables: list[TomlTable],
+    sources: tuple[SourceSettings, ...],
+    info: ModelInfo,
+    stream: StreamConfig,
+) -> None:
+    """Note settings of detection that do not fit together, or not to the model."""
+    for table, source in zip(tables, sources, strict=True):
+        try:
+            source.detection.post_for(info, settle=stream.settled)
+            source.detection.reported(info.labels)
+        except ValueError as error:
+            table.blame(str(error).removeprefix("--"))

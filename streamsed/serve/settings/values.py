@@ -1,0 +1,289 @@
+"""What a value of a settings file must be: each function converts one or raises.
+
+A message is the rest of a sentence that begins with the key and its value.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import shlex
+import shutil
+import stat
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import SplitResult, urlsplit
+
+from streamsed.config import PerLabel
+from streamsed.config.settings import is_number
+from streamsed.label_names import match_label
+from streamsed.serve.settings.hours import Hours
+
+MOST = 1e9
+"""Largest number of seconds, days or segments that a setting may name."""
+MAX_TEXT = 4096
+"""Characters of a text."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(kB|MB|GB|TB)")
+_UNITS = {"kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
+_TOPIC = re.compile(r"[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*")
+
+One = TypeVar("One")
+
+
+def text(value: Any) -> str:
+    """Take a text that can be printed."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("must be text in quotes, and not empty")
+    if len(value) > MAX_TEXT or not value.isprintable():
+        raise ValueError(f"must be printable, and {MAX_TEXT} characters at most")
+    return value
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    """Take a list of texts, or one text."""
+    return tuple(text(each) for each in (value if isinstance(value, list) else [value]))
+
+
+def name(value: Any) -> str:
+    """Take a name that is also an id: letters, digits, hyphens and underscores."""
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise ValueError(
+            "must be a name of letters a to z, digits, - and _, at most 64 of them, such "
+            "as kitchen or garden-2"
+        )
+    return value
+
+
+def flag(value: Any) -> bool:
+    """Take true or false."""
+    if value is not True and value is not False:
+        raise ValueError("must be true or false")
+    return bool(value)
+
+
+def whole(*, least: int = 0, most: int = 10**9) -> Callable[[Any], int]:
+    """Return what takes a whole number within bounds."""
+
+    def convert(value: Any) -> int:
+        number = isinstance(value, int) and not isinstance(value, bool)
+        if not number or not least <= value <= most:
+            raise ValueError(f"must be a whole number from {least} to {most}")
+        return int(value)
+
+    return convert
+
+
+def number(
+    *,
+    above: float | None = None,
+    least: float = 0.0,
+    most: float = MOST,
+    unit: str = "",
+) -> Callable[[Any], float]:
+    """Return what takes a number within bounds; `above` instead of `least` is strict."""
+    bounds = f"from {least:g}" if above is None else f"above {above:g}, and up"
+    rule = f"must be a number {bounds} to {most:g}" + (f" ({unit})" if unit else "")
+
+    def convert(value: Any) -> float:
+        low = value > above if above is not None and is_number(value) else True
+        if not is_number(value) or not low or not least <= value <= most:
+            raise ValueError(rule)
+        return float(value)
+
+    return convert
+
+
+def choice(*choices: str) -> Callable[[Any], str]:
+    """Return what takes one of some words."""
+
+    def convert(value: Any) -> str:
+        if value not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}")
+        return str(value)
+
+    return convert
+
+
+def choices(*known: str) -> Callable[[Any], tuple[str, ...]]:
+    """Return what takes a list of some words, or one."""
+    one = choice(*known)
+
+    def convert(value: Any) -> tuple[str, ...]:
+        return tuple(
+            one(each) for each in (value if isinstance(value, list) else [value])
+        )
+
+    return convert
+
+
+def label(labels: Collection[str]) -> Callable[[Any], str]:
+    """Return what takes a label of the model; of no model, any text."""
+
+    def convert(value: Any) -> str:
+        if not labels:
+            return text(value)
+        try:
+            return match_label(text(value), list(labels), option="")
+        except ValueError as error:
+            raise ValueError(f"has an{str(error).removeprefix(':')}") from None
+
+    return convert
+
+
+def label_list(labels: Collection[str]) -> Callable[[Any], tuple[str, ...]]:
+    """Return what takes labels of the model."""
+    one = label(labels)
+
+    def convert(value: Any) -> tuple[str, ...]:
+        return tuple(
+            one(each) for each in (value if isinstance(value, list) else [value])
+        )
+
+    return convert
+
+
+def per_label(
+    labels: Collection[str], one: Callable[[Any], float]
+) -> Callable[[Any], PerLabel]:
+    """Return what takes a number for all labels, or a table of numbers by label."""
+    spelt = label(labels)
+
+    def convert(value: Any) -> PerLabel:
+        if isinstance(value, dict):
+            return {spelt(key): one(each) for key, each in value.items()}
+        return one(value)
+
+    return convert
+
+
+def span(value: Any) -> Hours:
+    """Take a span of the day."""
+    return Hours.parse(text(value))
+
+
+def spans(value: Any) -> tuple[Hours, ...]:
+    """Take spans of the day, or one."""
+    return tuple(span(each) for each in (value if isinstance(value, list) else [value]))
+
+
+def size(value: Any) -> int:
+    """Take a size in bytes, as a number or with a unit."""
+    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if match is not None:
+        value = round(float(match[1]) * _UNITS[match[2]])
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= 1e15:
+        raise ValueError('must be a size, such as "500MB" or "2GB"')
+    return value
+
+
+def command(value: Any) -> tuple[str, ...]:
+    """Take a command line, or its words, whose program is there."""
+    if isinstance(value, list):
+        words = list(texts(value))
+    else:
+        try:
+            words = shlex.split(text(value))
+        except ValueError as error:
+            raise ValueError(f"must be quoted as for a shell ({error})") from None
+    if not words or shutil.which(words[0]) is None:
+        raise ValueError("must start with a program, and it is not found")
+    return tuple(words)
+
+
+def path(value: Any) -> Path:
+    """Take a path; ~ is the home folder."""
+    return Path(text(value)).expanduser()
+
+
+def existing_file(value: Any) -> Path:
+    """Take a file that is there."""
+    file = path(value)
+    if not file.is_file():
+        raise ValueError("must be a file that is there")
+    return file
+
+
+def secret(value: Any) -> Path:
+    """Take a file that holds a secret: it is there, and only its owner may read it."""
+    file = path(value)
+    try:
+        mode = file.stat().st_mode
+        with file.open("rb") as stream:
+            held = stream.read(MAX_TEXT).strip()
+    except OSError as error:
+        raise ValueError(
+            f"must be a file that can be read ({error.strerror})"
+        ) from None
+    if not stat.S_ISREG(mode) or not held:
+        raise ValueError("must be a file with the secret on its first line")
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise ValueError("must be readable by its owner alone; chmod 600 it")
+    return file
+
+
+def url(*schemes: str) -> Callable[[Any], str]:
+    """Return what takes an address with one of some schemes and a host."""
+
+    def convert(value: Any) -> str:
+        parts = split_url(text(value))
+        if parts.scheme not in schemes or not parts.hostname:
+            known = ", ".join(f"{scheme}://" for scheme in schemes)
+            raise ValueError(f"must be an address with a host that begins with {known}")
+        return str(value)
+
+    return convert
+
+
+def split_url(value: str) -> SplitResult:
+    """Return the parts of an address.
+
+    Raises
+    ------
+    ValueError
+        It is none.
+    """
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018 - is checked when it is read
+    except ValueError:
+        raise ValueError("must be an address such as rtsp://host:554/path") from None
+    return parts
+
+
+def topic(value: Any) -> str:
+    """Take the beginning of MQTT topics."""
+    if not isinstance(value, str) or not _TOPIC.fullmatch(value) or len(value) > 200:
+        raise ValueError("must be letters, digits, - and _, with / between them")
+    return value
+
+
+def address(value: Any) -> tuple[str, int]:
+    """Take a host and a port, such as 127.0.0.1:8080 or [::1]:8080."""
+    parts = split_url(f"//{text(value)}")
+    if parts.username or parts.path or parts.query or parts.port is None:
+        raise ValueError("must be a host and a port, such as 127.0.0.1:8080")
+    return parts.hostname or "0.0.0.0", parts.port
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is of this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def root_path(value: Any) -> str:
+    """Take the path under which a proxy shows the page, "" or such as /sounds."""
+    if value == "":
+        return ""
+    if not isinstance(value, str) or not re.fullmatch(
+        r"(?:/[A-Za-z0-9_.~-]+)+/?", value
+    ):
+        raise ValueError("must be a path such as /sounds")
+    return value.rstrip("/")
