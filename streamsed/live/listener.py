@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from streamsed.audio.source import Piece, Source
 from streamsed.detector import Detector
+from streamsed.live.mel_picture import FRAMES
 from streamsed.live.sinks.sink import Sink
 from streamsed.live.snapshot import History, Snapshot
 from streamsed.live.summary import Summary
@@ -271,6 +272,8 @@ class Listener:
         info, stream = self.detector.model.info, self.detector.stream
         pending = self.detector.pending()
         duration = info.frontend.score_frame_duration
+        picture, picture_end = history.picture.newest()
+        thresholds = self.detector.post.per_label("onset_threshold", info.labels)
         return Snapshot(
             source=self.source.name,
             capture_rate=self.source.capture_rate,
@@ -289,6 +292,10 @@ class Listener:
             origin=self._clock.origin,
             reported=tuple(self._only),
             failures={**self.summary.failures, **self._failures()},
+            thresholds=tuple(thresholds),
+            picture=picture,
+            picture_end=picture_end,
+            column_duration=FRAMES * info.frontend.hop_length / self.detector.sample_rate,
         )
 
     def _failures(self) -> dict[str, dict[str, Any]]:

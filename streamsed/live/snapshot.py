@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from streamsed.live.mel_picture import Levels, MelPicture
 from streamsed.pipeline.lifecycle import EventUpdate
 from streamsed.pipeline.stitcher import ScoreFrames
 from streamsed.samples import Float32
@@ -61,6 +62,14 @@ class Snapshot:
         The labels that were asked for; empty for all.
     failures : mapping
         What failed of the log, clips and commands so far, by their names.
+    thresholds : tuple of float
+        The score from which each label counts as active, in the order of `labels`.
+    picture : uint8 (n_columns, n_bands)
+        The newest columns of the stream's `MelPicture`.
+    picture_end : int
+        Columns since the stream began; the last of them is the last of `picture`.
+    column_duration : float
+        Seconds of one of them.
     """
 
     source: str
@@ -80,10 +89,14 @@ class Snapshot:
     origin: float = 0.0
     reported: tuple[str, ...] = ()
     failures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    thresholds: tuple[float, ...] = ()
+    picture: Levels = field(default_factory=lambda: np.zeros((0, 0), np.uint8))
+    picture_end: int = 0
+    column_duration: float = 0.0
 
 
 class History:
-    """The newest scores, events and notice of a stream: a sink and an observer.
+    """The newest scores, picture, events and notice of a stream: a sink and an observer.
 
     Parameters
     ----------
@@ -98,6 +111,7 @@ class History:
         self._n_labels = n_labels
         self._events: dict[int, EventUpdate] = {}  # newest last
         self.notice = ""
+        self.picture = MelPicture()
 
     @property
     def events(self) -> tuple[EventUpdate, ...]:
@@ -111,7 +125,8 @@ class History:
         return np.concatenate([np.stack(list(self._final)), pending.scores])
 
     def add_frames(self, frames: Float32) -> None:
-        """Take no notice: scores are shown."""
+        """Keep a picture of the newest frames."""
+        self.picture.add_frames(frames)
 
     def add_scores(self, final: ScoreFrames) -> None:
         """Remember final scores."""

@@ -94,6 +94,22 @@ def test_a_history_forgets_the_oldest_events():
     assert [update.id for update in history.events] == list(range(10, N_EVENTS + 10))
 
 
+def test_a_snapshot_has_the_picture_of_what_was_pushed_and_the_thresholds(
+    detector, monkeypatch
+):
+    reads = [heard(silence(1)) for _ in range(4)]
+    seen, _ = snapshots_of(detector, reads, monkeypatch)
+    last = seen[-1]
+    frontend = detector.model.info.frontend
+    assert last.column_duration == 4 * frontend.hop_length / frontend.sample_rate
+    shown = last.picture_end * last.column_duration
+    assert last.now - 0.2 < shown <= last.now
+    assert len(last.picture) == last.picture_end
+    assert not last.picture.any()  # silence is level 0
+    expected = detector.post.per_label("onset_threshold", last.labels)
+    assert last.thresholds == tuple(expected)
+
+
 def test_nobody_who_watches_costs_nothing(detector):
     Listener(detector, Given([heard(silence(1))]), []).run()
     assert detector.observer is None
