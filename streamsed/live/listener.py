@@ -273,6 +273,7 @@ class Listener:
         pending = self.detector.pending()
         duration = info.frontend.score_frame_duration
         picture, picture_end = history.picture.newest()
+        column_duration = FRAMES * info.frontend.hop_length / self.detector.sample_rate
         thresholds = self.detector.post.per_label("onset_threshold", info.labels)
         return Snapshot(
             source=self.source.name,
@@ -295,7 +296,7 @@ class Listener:
             thresholds=tuple(thresholds),
             picture=picture,
             picture_end=picture_end,
-            column_duration=FRAMES * info.frontend.hop_length / self.detector.sample_rate,
+            column_duration=column_duration,
         )
 
     def _failures(self) -> dict[str, dict[str, Any]]:

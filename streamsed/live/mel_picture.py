@@ -94,4 +94,5 @@ def _levels(frames: Float32) -> Levels:
     at: Callable[..., Float32] = np.maximum.reduceat
     pooled = at(frames, np.arange(0, len(frames), FRAMES), axis=0)
     pooled = at(pooled, np.arange(0, n_mels, width), axis=1)
-    return np.clip(np.rint((pooled - FLOOR) / STEP), 0, 255).astype(np.uint8)
+    levels: Levels = np.clip(np.rint((pooled - FLOOR) / STEP), 0, 255).astype(np.uint8)
+    return levels
