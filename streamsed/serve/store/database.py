@@ -1,0 +1,137 @@
+"""A store as a file: who may write it, how it is opened, and what SQLite is asked for.
+
+One process writes a store. It holds a lock on a file beside it (`NAME.lock`), which goes
+with the process however that ends, so a store is never locked by who is no longer there.
+Any number may read meanwhile: SQLite's write-ahead log keeps them apart.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+
+from streamsed.serve.store.schema import MIGRATIONS, check_version, migrate
+
+BUSY_TIMEOUT = 0.5
+"""Seconds that SQLite waits for a lock before the writer tries again later."""
+
+
+class WriterLock:
+    """Be the one that writes a store, until `release` or the end of the process.
+
+    Parameters
+    ----------
+    path : Path
+        The store; its folder is made if it is not there.
+
+    Raises
+    ------
+    BlockingIOError
+        Another process writes it.
+    OSError
+        The folder cannot be made or written to.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.with_name(f"{path.name}.lock")
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        self._descriptor = os.open(lock, flags, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._descriptor)
+            if isinstance(error, BlockingIOError):
+                raise BlockingIOError(
+                    f"{path}: another streamsed is writing this store; stop it, or give "
+                    "this one a store of its own"
+                ) from None
+            raise
+
+    def release(self) -> None:
+        """Let others write."""
+        os.close(self._descriptor)
+
+
+def open_to_write(path: Path) -> sqlite3.Connection:
+    """Open a store, or make it, and bring it to the newest version.
+
+    Every commit reaches the disk before it returns. Only the owner may read a new file.
+
+    Raises
+    ------
+    ValueError
+        The file is not a store that this program can write.
+    sqlite3.Error, OSError
+        It cannot be opened now.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+    os.close(os.open(path, flags, 0o600))
+    connection = sqlite3.connect(
+        path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
+    )
+    try:
+        migrate(connection, path)
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA journal_size_limit = 4194304")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """Open a store that is there, without changing it.
+
+    The connection may be used by any thread, one at a time.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    ValueError
+        It is not a store that this program can read.
+    OSError
+        It cannot be read.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file")
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    connection = None
+    try:
+        connection = sqlite3.connect(
+            address,
+            timeout=5.0,
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        version = check_version(connection, path)
+        if version == 0:
+            raise ValueError(f"{path}: not a store of streamsed; name another file")
+        if version < len(MIGRATIONS):
+            raise ValueError(
+                f"{path}: an older streamsed wrote this store; the next start of "
+                "`streamsed serve` brings it up to date"
+            )
+    except sqlite3.OperationalError as error:
+        _close(connection)
+        raise OSError(f"{path}: cannot be read ({error})") from error
+    except sqlite3.DatabaseError as error:
+        _close(connection)
+        raise ValueError(
+            f"{path}: not a store of streamsed, or a damaged one ({error})"
+        ) from error
+    except ValueError:
+        _close(connection)
+        raise
+    return connection
+
+
+def _close(connection: sqlite3.Connection | None) -> None:
+    if connection is not None:
+        with suppress(sqlite3.Error):
+            connection.close()

@@ -1,0 +1,189 @@
+"""What a store holds, for whoever asks while it may be written.
+
+Nothing here changes the file. Rates are per hour listened: a label that was detected twice
+in the two hours that there was sound, of a day, has a rate of one.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from streamsed.serve.store.batch import HOUR
+from streamsed.serve.store.database import open_to_read
+from streamsed.serve.store.stored import (
+    HourCount,
+    HourListened,
+    StoredEvent,
+    StoredGap,
+)
+
+FINAL = ("closed", "unfinished")
+"""States of events that count: settled, or cut off by a crash."""
+
+_COLUMNS = (
+    "event.id, event.seq, source.name, run.key, event.number, event.label, event.onset, "
+    "event.offset, event.score, event.state, event.clip"
+)
+_JOINED = "event JOIN source ON source.id = event.source JOIN run ON run.id = event.run"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Say which part of a store is asked for.
+
+    Parameters
+    ----------
+    since, until : float
+        Clock times, in seconds since 1970: events from `since` on and before `until`.
+    labels, sources : sequence of str
+        Empty for all.
+    states : sequence of str
+        Of events.
+    """
+
+    since: float = 0.0
+    until: float = 1e12
+    labels: Sequence[str] = ()
+    sources: Sequence[str] = ()
+    states: Sequence[str] = FINAL
+
+    def where(self, time: str) -> tuple[str, list[Any]]:
+        """Return the condition on a table with a column of times, and its values."""
+        words = [f"{time} >= ?", f"{time} < ?"]
+        values: list[Any] = [self.since, self.until]
+        if self.sources:
+            words.append(f"source.name IN ({_marks(self.sources)})")
+            values += self.sources
+        return " AND ".join(words), values
+
+    def part_of(self, hour: int) -> float:
+        """Return which part of an hour belongs to the time asked for."""
+        start, stop = max(hour, self.since), min(hour + HOUR, self.until)
+        return max(0.0, stop - start) / HOUR
+
+    def where_events(self) -> tuple[str, list[Any]]:
+        """Return the condition on events, and its values."""
+        words, values = self.where("event.onset")
+        for column, allowed in (("label", self.labels), ("state", self.states)):
+            if allowed:
+                words += f" AND event.{column} IN ({_marks(allowed)})"
+                values += allowed
+        return words, values
+
+
+class StoreReader:
+    """Ask a store; one question at a time.
+
+    Parameters
+    ----------
+    path : Path
+        The store.
+
+    Raises
+    ------
+    FileNotFoundError, OSError, ValueError
+        See `open_to_read`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._connection = open_to_read(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    def events(
+        self, choice: Choice | None = None, *, newest: int | None = None
+    ) -> Iterator[StoredEvent]:
+        """Give events by onset; or only so many of the newest, the newest first."""
+        where, values = (choice or Choice()).where_events()
+        order, limit = "ASC", -1
+        if newest is not None:
+            order, limit = "DESC", newest
+        yield from self._events(
+            f"WHERE {where} ORDER BY event.onset {order}, event.id {order} LIMIT {limit}",
+            values,
+        )
+
+    def event(self, number: int) -> StoredEvent | None:
+        """Return the event of an id."""
+        return next(self._events("WHERE event.id = ?", [number]), None)
+
+    def changes(self, after: int, *, most: int = 1000) -> list[StoredEvent]:
+        """Return the events that changed after a `seq`, in the order of their changes."""
+        where = "WHERE event.seq > ? ORDER BY event.seq LIMIT ?"
+        return list(self._events(where, [after, most]))
+
+    def last_seq(self) -> int:
+        """Return the `seq` of the newest change."""
+        return int(self._ask("SELECT seq FROM counter").fetchone()[0])
+
+    def labels(self) -> list[str]:
+        """Return every label that an event has, in order."""
+        found = self._ask("SELECT DISTINCT label FROM event ORDER BY label")
+        return [label for (label,) in found]
+
+    def sources(self) -> list[str]:
+        """Return every source that was ever listened to, in order."""
+        return [name for (name,) in self._ask("SELECT name FROM source ORDER BY name")]
+
+    def listened(self, choice: Choice | None = None) -> list[HourListened]:
+        """Return the seconds listened per hour and source; labels do not matter.
+
+        Of an hour that belongs in part to the time asked for, the same part is returned.
+        """
+        choice = choice or Choice()
+        where, values = replace(choice, since=choice.since - HOUR + 1).where("hour")
+        found = self._ask(
+            "SELECT hour, source.name, heard, lost FROM listened "
+            f"JOIN source ON source.id = listened.source WHERE {where} "
+            "ORDER BY hour, source.name",
+            values,
+        )
+        return [
+            HourListened(hour, source, heard * part, lost * part)
+            for hour, source, heard, lost in found
+            for part in [choice.part_of(hour)]
+        ]
+
+    def counts(self, choice: Choice | None = None) -> list[HourCount]:
+        """Return how many events there are per hour, source and label."""
+        where, values = (choice or Choice()).where_events()
+        found = self._ask(
+            "SELECT CAST(event.onset / 3600 AS INTEGER) * 3600 AS hour, source.name, "
+            f"event.label, count(*) FROM {_JOINED} WHERE {where} "
+            "GROUP BY hour, source.name, event.label ORDER BY hour, source.name, label",
+            values,
+        )
+        return [HourCount(*row) for row in found]
+
+    def gaps(self, choice: Choice | None = None) -> list[StoredGap]:
+        """Return the times without sound that began in the time asked for."""
+        where, values = (choice or Choice()).where("start")
+        found = self._ask(
+            "SELECT source.name, start, stop, reason FROM gap "
+            f"JOIN source ON source.id = gap.source WHERE {where} ORDER BY start",
+            values,
+        )
+        return [StoredGap(*row) for row in found]
+
+    def _events(self, where: str, values: Sequence[Any]) -> Iterator[StoredEvent]:
+        for row in self._ask(f"SELECT {_COLUMNS} FROM {_JOINED} {where}", values):
+            yield StoredEvent(*row)
+
+    def _ask(self, question: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        return self._connection.execute(question, values)
+
+
+def _marks(values: Sequence[Any]) -> str:
+    return ", ".join("?" * len(values))

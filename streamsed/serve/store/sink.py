@@ -1,0 +1,94 @@
+"""The store as one of those that records are given to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsed.pipeline.lifecycle import EventUpdate
+from streamsed.serve.records import clock_of, source_of
+from streamsed.serve.store.batch import Batch
+from streamsed.serve.store.retention import Retention
+from streamsed.serve.store.writer import StoreWriter
+
+
+class StoreSink:
+    """Keep the history of all sources in an SQLite file.
+
+    Parameters
+    ----------
+    path : Path
+        Made if it is not there, as is its folder.
+    days, max_bytes
+        What is kept; see `Retention`.
+
+    Raises
+    ------
+    ValueError
+        The file is not a store that this program can write.
+    OSError
+        Another process writes it, or its folder cannot be used.
+    """
+
+    name = "store"
+
+    def __init__(
+        self, path: Path, *, days: float | None = None, max_bytes: int | None = None
+    ) -> None:
+        self.writer = StoreWriter(path, retention=Retention(days, max_bytes))
+        self._totals: dict[str, tuple[str, float, float]] = {}  # by source
+        self._told_failing = False
+
+    def on_samples(self, samples: NDArray[np.float32]) -> None:
+        """Take no notice: sound is not stored here."""
+
+    def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:  # noqa: ARG002
+        """Add a record to what is written next."""
+        try:
+            self.writer.submit(lambda batch: self._add(batch, record))
+        except (KeyError, ValueError, TypeError) as error:
+            self.writer.lose(f"not a record: {error}")
+
+    def on_clip(self, record: Mapping[str, Any], update: EventUpdate) -> None:
+        """Take a closed event again, with the path of its clip."""
+        if "clip" in record:
+            self.on_record(record, update)
+
+    def notices(self) -> list[str]:
+        """Tell when writing begins to fail, and when it works again."""
+        failing = self.writer.failing
+        if failing == self._told_failing:
+            return []
+        self._told_failing = failing
+        if not failing:
+            return ["store: can be written again"]
+        reason = self.writer.failures().get("reason", "")
+        return [f"store: cannot be written ({reason}); trying again"]
+
+    def settle(self) -> None:
+        """Do nothing: the last records are still to come."""
+
+    def failures(self) -> dict[str, Any]:
+        """Return how often writing failed, why, and what was lost."""
+        return self.writer.failures()
+
+    def close(self) -> None:
+        """Write what waits, for some seconds at most."""
+        self.writer.close()
+
+    def _add(self, batch: Batch, record: Mapping[str, Any]) -> None:
+        if record["state"] == "status" and "run" not in record:
+            return  # nothing was ever heard of that source
+        batch.add(record)
+        if record["state"] in ("status", "stopped"):
+            source, run = source_of(record), str(record["run"])
+            heard, lost = float(record["heard"]), float(record["lost"])
+            before = self._totals.get(source)
+            since = before[1:] if before and before[0] == run else (0.0, 0.0)
+            self._totals[source] = (run, heard, lost)
+            new = max(0.0, heard - since[0]), max(0.0, lost - since[1])
+            batch.add_listened(source, clock_of(record), *new)

@@ -1,0 +1,324 @@
+import sqlite3
+from contextlib import closing
+from itertools import chain
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from serve_records import NOON, Sounds, tell
+
+from streamsed.serve.store.batch import Batch
+from streamsed.serve.store.database import open_to_write
+from streamsed.serve.store.reader import Choice, StoreReader
+from streamsed.serve.store.retention import Retention
+from streamsed.serve.store.schema import MIGRATIONS, migrate
+from streamsed.serve.store.sink import StoreSink
+
+T0 = NOON.timestamp()
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "home.db"
+
+
+def store(path, *records, **options):
+    """Write records and close the store again."""
+    sink = StoreSink(path, **options)
+    tell(sink, *records)
+    assert sink.writer.wait_until_written(30)
+    sink.close()
+    assert sink.failures() == {}
+
+
+def test_events_come_back_as_they_were_told(path):
+    kitchen, garden = Sounds("kitchen"), Sounds("garden", run="0b0b0b0b")
+    store(
+        path,
+        kitchen.started(),
+        garden.started(),
+        *kitchen.life(1, 3.25, 4.5, "Dog"),
+        *garden.life(1, 2.0, 7.0, "Speech"),
+        kitchen.event("opened", 2, 20.0),
+    )
+    with StoreReader(path) as reader:
+        first, second = reader.events()
+        assert (first.source, first.label, first.state) == (
+            "garden",
+            "Speech",
+            "closed",
+        )
+        assert (first.onset, first.offset) == (T0 + 2, T0 + 7)
+        assert (second.source, second.run, second.number) == ("kitchen", "0a0a0a0a", 1)
+        assert (second.onset, second.duration) == (T0 + 3.25, 1.25)
+        assert second.to_dict()["onset"] == "2026-11-26T12:00:03.250Z"
+        everything = list(reader.events(Choice(states=())))
+        assert [event.state for event in everything] == ["closed", "closed", "opened"]
+        assert (everything[2].offset, everything[2].duration) == (None, None)
+        assert reader.event(second.id) == second
+        assert reader.event(99) is None
+        assert (reader.labels(), reader.sources()) == (
+            ["Dog", "Speech"],
+            ["garden", "kitchen"],
+        )
+
+
+def test_only_what_is_asked_for_comes_back(path):
+    sounds, other = Sounds("kitchen"), Sounds("garden")
+    lives = [sounds.life(n, 10.0 * n, 10.0 * n + 1) for n in range(1, 6)]
+    lives.append(other.life(1, 15, 16, "Cat"))
+    store(path, *chain(*lives))
+    with StoreReader(path) as reader:
+
+        def onsets(**choice):
+            return [round(e.onset - T0) for e in reader.events(Choice(**choice))]
+
+        assert onsets() == [10, 15, 20, 30, 40, 50]
+        assert onsets(since=T0 + 20, until=T0 + 40) == [20, 30]
+        assert onsets(labels=["Cat"]) == [15]
+        assert onsets(sources=["garden", "nowhere"]) == [15]
+        assert onsets(labels=["Dog"], sources=["garden"]) == []
+        assert [round(e.onset - T0) for e in reader.events(newest=2)] == [50, 40]
+
+
+@settings(max_examples=30)  # each is a file with its commits
+@given(st.lists(st.tuples(st.integers(1, 4), st.integers(0, 4)), max_size=30))
+def test_an_event_is_what_its_last_record_said_however_commits_fall(
+    tmp_path_factory, script
+):
+    """The store agrees with a dictionary, for every way to cut records into commits."""
+    path = tmp_path_factory.mktemp("store") / "home.db"
+    states = ("opened", "updated", "ended", "closed", "withdrawn")
+    sounds, expected = Sounds(), {}
+    with closing(open_to_write(path)) as connection:
+        older, batch = Batch(), Batch()
+        for step, (number, kind) in enumerate(script):
+            offset = None if kind < 2 else number + step + 1.0
+            record, _ = sounds.event(states[kind], number, float(number), offset)
+            batch.add(record)
+            expected[number] = (states[kind], record["offset"])
+            if step % 3 == 1:  # a commit that failed, and its records wait
+                batch.put_before(older)
+                older, batch = batch, Batch()
+            if step % 5 == 4:
+                batch.put_before(older)
+                batch.write(connection)
+                older, batch = Batch(), Batch()
+        batch.put_before(older)
+        batch.write(connection)
+        rows = connection.execute("SELECT number, state, offset FROM event").fetchall()
+    found = {n: (s, None if o is None else round(o - T0, 6)) for n, s, o in rows}
+    assert found == expected
+
+
+def test_changes_are_counted_so_that_nothing_is_missed_between_two_looks(path):
+    sounds, seen = Sounds(), []
+    sink = StoreSink(path)
+    after = 0
+    for number in range(1, 5):
+        for record in sounds.life(number, 10.0 * number, 10.0 * number + 1):
+            tell(sink, record)
+            assert sink.writer.wait_until_written(30)
+            with StoreReader(path) as reader:
+                new = reader.changes(after)
+                assert reader.last_seq() == new[-1].seq > after
+            seen += [(event.number, event.state) for event in new]
+            after = new[-1].seq
+    sink.close()
+    states = ("opened", "ended", "closed")
+    assert seen == [(n, state) for n in range(1, 5) for state in states]
+
+
+def test_a_crash_leaves_events_unfinished_and_the_next_start_says_so(path):
+    store(path, *Sounds().life(1, 1, 2), Sounds().event("opened", 2, 5.0))
+    with StoreReader(path) as reader:
+        before = reader.last_seq()
+    store(path, Sounds(run="0c0c0c0c").started(60.0))
+    with StoreReader(path) as reader:
+        assert [event.state for event in reader.events()] == ["closed", "unfinished"]
+        assert [event.number for event in reader.changes(before)] == [2]
+    store(path)
+    with StoreReader(path) as reader:  # the third start has nothing to see to
+        assert reader.last_seq() == before + 1
+
+
+def test_seconds_listened_are_counted_by_the_hour_whatever_records_are_left_out(path):
+    sounds = Sounds()  # from noon on
+    reports = [
+        sounds.status(at, heard=at - 100, lost=100) for at in range(600, 7200, 600)
+    ]
+    store(path, sounds.started(), *reports[2::3], sounds.stopped(7300, 7200, 100))
+    with StoreReader(path) as reader:
+        hours = reader.listened()
+        assert [(h.hour - T0, h.source) for h in hours] == [
+            (0, "kitchen"),
+            (3600, "kitchen"),
+            (7200, "kitchen"),
+        ]
+        assert sum(h.heard for h in hours) == pytest.approx(7200)
+        assert sum(h.lost for h in hours) == pytest.approx(100)
+        assert hours[0].heard + hours[0].lost == pytest.approx(3600)
+        assert hours[2].heard == pytest.approx(100)
+        part = reader.listened(Choice(since=T0 + 5400, until=T0 + 7200))
+        assert [h.heard for h in part] == [pytest.approx(1800)]
+
+
+def test_a_second_run_of_a_source_counts_anew(path):
+    for run in ("0a0a0a0a", "0b0b0b0b"):
+        sounds = Sounds(run=run)
+        store(path, sounds.started(), sounds.status(60), sounds.stopped(70, 70))
+    with StoreReader(path) as reader:
+        assert [h.heard for h in reader.listened()] == [pytest.approx(140)]
+
+
+def test_events_are_counted_per_hour_and_label(path):
+    sounds = Sounds()
+    times = [("Dog", 10.0), ("Dog", 3599.0), ("Dog", 3601.0), ("Cat", 20.0)]
+    lives = [sounds.life(n, t, t + 0.5, name) for n, (name, t) in enumerate(times, 1)]
+    gone = sounds.event("withdrawn", 9, 30.0, 31.0, "Dog")
+    store(path, *chain(*lives), gone)
+    with StoreReader(path) as reader:
+        found = [(c.hour - T0, c.label, c.n_events) for c in reader.counts()]
+    assert found == [(0, "Cat", 1), (0, "Dog", 2), (3600, "Dog", 1)]
+
+
+def test_gaps_notices_runs_and_clips_are_kept(path):
+    sounds = Sounds()
+    closed, update = sounds.event("closed", 1, 1.0, 2.0)
+    store(
+        path,
+        sounds.started(),
+        sounds.gap(4.0, 9.5, "no data"),
+        sounds.notice(9.5, "back \udcff again"),
+        (closed, update),
+        (closed | {"clip": "/clips/dog.flac"}, update),
+        (closed, update),
+        sounds.stopped(60, 54.5, 5.5),
+    )
+    with StoreReader(path) as reader:
+        (gap,) = reader.gaps()
+        assert (gap.start - T0, gap.stop - T0, gap.reason) == (4.0, 9.5, "no data")
+        assert [event.clip for event in reader.events()] == ["/clips/dog.flac"]
+    with closing(sqlite3.connect(path)) as connection:
+        run = connection.execute("SELECT started, stopped, model FROM run").fetchall()
+        assert run == [(T0, T0 + 60, "tiny")]
+        (text,) = connection.execute("SELECT text FROM notice").fetchone()
+        assert text == "back ? again"
+
+
+def test_records_that_are_none_are_counted_and_the_rest_is_kept(path):
+    sounds = Sounds()
+    sink = StoreSink(path)
+    record, update = sounds.event("closed", 1, 1.0, 2.0)
+    for broken in (
+        {k: v for k, v in record.items() if k != "time"},
+        record | {"time": "2026-11-26T12:00:00"},
+        record | {"score": None},
+        {"state": "closed"},
+    ):
+        sink.on_record(broken, update)
+    tell(sink, (record, update))
+    assert sink.writer.wait_until_written(30)
+    sink.close()
+    assert sink.failures()["lost"] == 4
+    with StoreReader(path) as reader:
+        assert len(list(reader.events())) == 1
+
+
+@pytest.mark.parametrize("version", range(len(MIGRATIONS)))
+def test_a_store_of_every_version_becomes_one_of_today(path, version):
+    with closing(sqlite3.connect(path, isolation_level=None)) as old:
+        migrate(old, path, MIGRATIONS[:version])
+        assert old.execute("PRAGMA user_version").fetchone() == (version,)
+    store(path, *Sounds().life(1, 1, 2))
+    with StoreReader(path) as reader:
+        assert len(list(reader.events())) == 1
+
+
+def test_a_migration_that_fails_leaves_the_version_before_it(path):
+    steps = (
+        *MIGRATIONS,
+        "ALTER TABLE event ADD COLUMN note TEXT; CREATE TABLE event (x);",
+    )
+    store(path, *Sounds().life(1, 1, 2))
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        with pytest.raises(sqlite3.OperationalError, match="already exists"):
+            migrate(connection, path, steps)
+        assert not connection.in_transaction
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        assert version == len(MIGRATIONS)
+        columns = connection.execute("PRAGMA table_info(event)").fetchall()
+        assert "note" not in [column[1] for column in columns]
+    more = (*MIGRATIONS, "ALTER TABLE event ADD COLUMN note TEXT;")
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        migrate(connection, path, more)
+        assert connection.execute("SELECT label, note FROM event").fetchall() == [
+            ("Dog", None)
+        ]
+    with pytest.raises(ValueError, match=r"a newer streamsed wrote this store"):
+        StoreSink(path)
+    with pytest.raises(ValueError, match=r"a newer streamsed wrote this store"):
+        StoreReader(path)
+
+
+def test_files_that_are_no_stores_are_refused_and_not_changed(path, tmp_path):
+    text = tmp_path / "notes.txt"
+    text.write_bytes(b"my notes, and not a database\n" * 100)
+    other = tmp_path / "music.db"
+    with closing(sqlite3.connect(other)) as connection:
+        connection.execute("CREATE TABLE album (name)")
+        connection.commit()
+    for wrong in (text, other):
+        before = wrong.read_bytes()
+        for reads_or_writes in (StoreReader, StoreSink):
+            with pytest.raises(ValueError, match="not a store of streamsed"):
+                reads_or_writes(wrong)
+        assert wrong.read_bytes() == before
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        StoreReader(path)
+    assert not path.exists()
+
+
+def test_a_store_is_written_by_one_and_only_its_owner_may_read_it(path):
+    first = StoreSink(path)
+    with pytest.raises(BlockingIOError, match="another streamsed is writing"):
+        StoreSink(path)
+    assert path.stat().st_mode & 0o077 == 0
+    first.close()
+    StoreSink(path).close()
+
+
+def test_old_hours_go_with_what_was_listened_in_them(path):
+    sounds = Sounds()
+    days = [sounds.life(n, 86400.0 * n, 86400.0 * n + 1) for n in range(1, 11)]
+    heard = [sounds.status(86400.0 * n + 60) for n in range(1, 11)]
+    store(path, sounds.started(), *chain(*days), *heard, sounds.gap(100.0, 200.0))
+    with closing(open_to_write(path)) as connection:
+        Retention(days=3).apply(connection, T0 + 10 * 86400 + 3600)
+    with StoreReader(path) as reader:
+        left = [(event.onset - T0) / 86400 for event in reader.events()]
+        assert left == [8, 9, 10]
+        assert min(h.hour for h in reader.listened()) >= T0 + 7 * 86400
+        assert reader.gaps() == []
+
+
+def test_a_store_that_is_too_large_forgets_its_oldest_and_shrinks(path):
+    sounds = Sounds()
+    lives = [sounds.event("closed", n, 60.0 * n, 60.0 * n + 1) for n in range(1, 20000)]
+    store(path, *lives)
+    size = path.stat().st_size
+    with closing(open_to_write(path)) as connection:
+        Retention(max_bytes=size // 2).apply(connection, T0 + 60 * 20000)
+    assert path.stat().st_size <= size // 2
+    with StoreReader(path) as reader:
+        left = [event.number for event in reader.events()]
+        assert left == list(range(left[0], 20000))
+        assert 5000 < len(left) < 12000
+
+
+def test_a_store_that_can_never_be_small_enough_keeps_the_newest_hour(path):
+    store(path, *Sounds().life(1, 10.0, 11.0), *Sounds().life(2, 4000.0, 4001.0))
+    with closing(open_to_write(path)) as connection:
+        Retention(max_bytes=1).apply(connection, T0 + 4100)
+    with StoreReader(path) as reader:
+        assert [event.number for event in reader.events()] == [2]
