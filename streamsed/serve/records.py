@@ -5,11 +5,12 @@ The records are those of `streamsed listen --log`, with the name of their source
 `STATUS_EVERY` seconds, at once when its `status` or `armed` changes, and before `stopped`::
 
     {"state": "status", "source": "kitchen", "run": "5f0c91aa", "at": 120.0,
-     "time": "2026-11-26T07:12:40.000+01:00", "status": "running", "level": -48.5,
-     "heard": 118.2, "lost": 1.8, "skipped": 0, "armed": true}
+     "time": "2026-11-26T07:12:40.000+01:00", "status": "running", "reason": "",
+     "level": -48.5, "heard": 118.2, "lost": 1.8, "skipped": 0, "armed": true}
 
-`heard` and `lost` are the seconds of the run so far with and without sound, so a record
-that is left out does no harm. `level` is in dBFS, or null while there is no sound.
+`status` is the source's state (see `streamsed.serve.status`), with the `reason` of one that
+waits. `heard` and `lost` are the seconds of the run so far with and without sound, so a record
+that is left out does no harm. `level` is in dBFS; -120 is digital silence.
 """
 
 from __future__ import annotations
