@@ -128,7 +128,7 @@ def sensitivities_table(info: ModelInfo) -> RenderableType:
     """Show what each sensitivity costs, and where its thresholds come from."""
     from rich.table import Table
 
-    from streamsed.inference.operating_points import SENSITIVITIES
+    from streamsed.inference.thresholds.operating_points import SENSITIVITIES
 
     table = Table(box=None, pad_edge=False)
     for head in ("sensitivity", "settles after", "false alarms an hour"):

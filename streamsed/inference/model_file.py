@@ -19,7 +19,12 @@ from typing import Any
 
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
 from streamsed.inference.archive import Archive
-from streamsed.inference.operating_points import OperatingPoint, choose_point
+from streamsed.inference.thresholds.operating_points import (
+    OperatingPoint,
+    choose_point,
+    read_points,
+)
+from streamsed.inference.thresholds.recall_curves import RecallCurves, read_curves
 from streamsed.inference.trust import SHIPPED, origin
 from streamsed.strict_json import read_json
 
@@ -28,8 +33,6 @@ INFO_NAME = "streamsed.json"
 SEAL = "seal"
 """The entry of the description that covers all else in the file."""
 MAX_LABELS = 2000
-MAX_POINTS = 100
-"""Operating points."""
 MAX_NAME = 200
 """Characters of a label, and of the model's name."""
 
@@ -61,6 +64,8 @@ class ModelInfo:
     operating_points : tuple of OperatingPoint
         Other thresholds than `post`, for other sensitivities and settlings. Empty in
         older files; see `operating_point`.
+    recall_curves : tuple of RecallCurves
+        What is found at each threshold, by settling. Empty in older files.
     """
 
     name: str
@@ -74,6 +79,7 @@ class ModelInfo:
     parameters: int = 0
     gmac: float = 0.0
     operating_points: tuple[OperatingPoint, ...] = ()
+    recall_curves: tuple[RecallCurves, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the labels, and the settings that depend on them or on each other."""
@@ -136,6 +142,7 @@ class ModelInfo:
             "parameters": self.parameters,
             "gmac": self.gmac,
             "operating_points": [point.to_dict() for point in self.operating_points],
+            "recall_curves": [curves.to_dict() for curves in self.recall_curves],
         }
 
     @classmethod
@@ -159,13 +166,6 @@ class ModelInfo:
         engines = _of_kind({"engines": {}, **info}, "engines", dict)
         for name, record in engines.items():
             _check_record(name, record)
-        points = _of_kind({"operating_points": [], **info}, "operating_points", list)
-        if len(points) > MAX_POINTS:
-            raise ValueError(
-                f"{len(points)} operating points must be {MAX_POINTS} at most"
-            )
-        if not all(isinstance(point, dict) for point in points):
-            raise ValueError("its operating points must be tables")
         return cls(
             name=_of_kind(info, "name", str),
             labels=tuple(labels),
@@ -177,7 +177,8 @@ class ModelInfo:
             engines=engines,
             parameters=_of_kind(info, "parameters", int),
             gmac=float(_of_kind(info, "gmac", int, float)),
-            operating_points=tuple(OperatingPoint.from_dict(point) for point in points),
+            operating_points=read_points(info.get("operating_points", [])),
+            recall_curves=read_curves(info.get("recall_curves", []), labels),
         )
 
     @classmethod

@@ -3,7 +3,7 @@ import pytest
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
 from streamsed.detection_settings import DetectionSettings
 from streamsed.inference.model_file import ModelInfo
-from streamsed.inference.operating_points import OperatingPoint
+from streamsed.inference.thresholds.operating_points import OperatingPoint
 
 LABELS = ("Cat", "Dog", "Speech")
 LOW = OperatingPoint("low", 10.0, PostConfig(0.8, min_duration={"Dog": 0.5}), {})

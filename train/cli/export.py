@@ -10,20 +10,34 @@ import typer
 
 from streamsed.config import PostConfig
 from streamsed.inference.model_file import ModelInfo
-from streamsed.inference.operating_points import OperatingPoint, choose_point
+from streamsed.inference.thresholds.operating_points import choose_point
 from train.cli.options import Blueprints, Split, read_layouts
 from train.export.engine_check import CheckSet
 from train.export.exporter import TORCHSCRIPT, export_model
 from train.export.formats import EXPORT_FORMATS
-from train.export.operating_points import read_operating_points
+from train.export.model_file import add_recall_curves
+from train.export.operating_points import Tuned, read_operating_points
 from train.export.release import finish
-from train.fit.checkpoint import BEST, LAST, load_ensemble, load_trained
+from train.fit.checkpoint import (
+    BEST,
+    LAST,
+    TrainedNetwork,
+    load_ensemble,
+    load_trained,
+)
 from train.mixing.soundbank import Soundbank
 from train.provenance import current_command
 
 
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
+    run: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN",
+            help="A run's folder; or a model file, which gets the recall curves of its "
+            "--operating-points.",
+        ),
+    ],
     *,
     output: Annotated[Path, typer.Option(metavar="FILE", help="The model file.")],
     soundbank: Annotated[
@@ -77,16 +91,17 @@ def export(
     --tune as well, scores are calibrated and thresholds and shortest durations chosen on
     those of seed 3, such that an hour without events (seed 4) brings at most 6.
     """
+    if run.is_file():
+        _add_curves(run, output, operating_points)
+        return
     if to not in (TORCHSCRIPT, *EXPORT_FORMATS):
         raise ValueError(
             f"--to={to} must be {TORCHSCRIPT}, {', '.join(EXPORT_FORMATS)}"
         )
-    if ensemble and last:
-        raise ValueError("--ensemble must not come with --last: it joins the best")
-    trained = load_ensemble(run) if ensemble else load_trained(run, best=not last)
+    trained = _load(run, ensemble=ensemble, last=last)
     check_set, post = None, PostConfig()
     scores: dict[str, Any] = {}
-    points: list[OperatingPoint] = []
+    tuned = Tuned([], [], {})
     if tune and operating_points is not None:
         raise ValueError(
             "--tune must not come with --operating-points: one or the other"
@@ -101,11 +116,11 @@ def export(
         print(f"{'macro':<30}{100 * finished.f1.macro:>6.1f}")
         print(f"{'micro':<30}{100 * finished.f1.micro:>6.1f}")
     if operating_points is not None:
-        points, figures = read_operating_points(operating_points)
+        tuned = read_operating_points(operating_points)
         post = choose_point(
-            points, trained.labels, sensitivity="normal", settle=10.0
+            tuned.points, trained.labels, sensitivity="normal", settle=10.0
         ).post
-        scores = {"continuous": figures}  # of recordings that nothing was trained on
+        scores = {"continuous": tuned.figures}  # of recordings not trained on
     if tune and soundbank is None:
         raise ValueError(
             "--tune must come with --soundbank, whose sounds it listens to"
@@ -117,7 +132,8 @@ def export(
         check_set=check_set or CheckSet.of_the_scene(trained.config.frontend),
         to=to,
         post=post,
-        operating_points=points,
+        operating_points=tuned.points,
+        recall_curves=tuned.recall,
         scores=scores,
         provenance={"data": data, "command": current_command()},
     )
@@ -125,6 +141,31 @@ def export(
     _print_engines(info)
     if to == TORCHSCRIPT:
         print(f"next: {shlex.join(['streamsed', 'listen', '--model', str(output)])}")
+
+
+def _load(run: Path, *, ensemble: bool, last: bool) -> TrainedNetwork:
+    """Read the network that was asked for from a run's folder."""
+    if ensemble and last:
+        raise ValueError("--ensemble must not come with --last: it joins the best")
+    return load_ensemble(run) if ensemble else load_trained(run, best=not last)
+
+
+def _add_curves(model: Path, output: Path, operating_points: Path | None) -> None:
+    """Put recall curves into a model file whose thresholds they were measured with."""
+    if operating_points is None:
+        raise ValueError(f"{model}: a model file; give a run's folder to export it")
+    tuned = read_operating_points(operating_points)
+    if not tuned.recall:
+        raise ValueError(
+            f"{operating_points}: has no recall curves; run `python -m train tune` again"
+        )
+    if list(ModelInfo.read(model).operating_points) != tuned.points:
+        raise ValueError(
+            f"{operating_points}: has other thresholds than {model}, whose engines were "
+            "checked with its own; export the run again"
+        )
+    info = add_recall_curves(model, output, tuned.recall)
+    print(f"{output}: {info.name} with the recall of {len(info.labels)} labels")
 
 
 def _print_engines(info: ModelInfo) -> None:

@@ -20,8 +20,10 @@ from train.evaluation.continuous.recordings import (
 from train.evaluation.scoring import network_scores
 from train.export.operating_points import (
     Halves,
+    Tuned,
     choose_operating_points,
     measure_crosswise,
+    measure_recall,
     write_operating_points,
 )
 from train.fit.checkpoint import TrainedNetwork, load_trained
@@ -73,7 +75,8 @@ def tune(
         halves.append(made)
     counted = Halves.count(halves)
     points, figures = choose_operating_points(counted), measure_crosswise(counted)
-    write_operating_points(output, points, figures)
+    recall = measure_recall(counted, points)
+    write_operating_points(output, Tuned(points, recall, figures))
     for settle in ("1", "10"):
         row = figures[settle]
         print(

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from streamsed.config import FrontendConfig, PostConfig
-from streamsed.inference.operating_points import OperatingPoint
+from streamsed.inference.thresholds.operating_points import OperatingPoint
 from streamsed.progress import track
 from train.datasets.evaluation_set import EvaluationSet
 from train.evaluation.scoring import Scores, score_events, scores_to_events

@@ -21,7 +21,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
 from streamsed.config.frontend import SEGMENT_SCALINGS
 from streamsed.inference.model_file import ModelFile, ModelInfo
-from streamsed.inference.operating_points import OperatingPoint
+from streamsed.inference.thresholds.operating_points import OperatingPoint
+from streamsed.inference.thresholds.recall_curves import RecallCurves
 from streamsed.inference.trust import note_exported
 from train.export.engine_check import (
     CheckSet,
@@ -53,6 +54,7 @@ def export_model(
     scores: Mapping[str, Any] | None = None,
     provenance: Mapping[str, Any] | None = None,
     operating_points: Sequence[OperatingPoint] = (),
+    recall_curves: Sequence[RecallCurves] = (),
 ) -> ModelInfo:
     """Write a network in one of its forms and check it.
 
@@ -74,6 +76,8 @@ def export_model(
         What it scored on which data; what trained it on which data.
     operating_points : sequence of OperatingPoint
         Thresholds for other sensitivities and settlings to ship.
+    recall_curves : sequence of RecallCurves
+        What is found at other thresholds, to ship.
 
     Returns
     -------
@@ -98,6 +102,7 @@ def export_model(
         scores or {},
         provenance or {},
         operating_points,
+        recall_curves,
     )
     suffix = EXPORT_FORMATS[to].suffix if to != TORCHSCRIPT else output.suffix
     if output.suffix != suffix:
@@ -172,6 +177,7 @@ def describe(
     scores: Mapping[str, Any],
     provenance: Mapping[str, Any],
     operating_points: Sequence[OperatingPoint] = (),
+    recall_curves: Sequence[RecallCurves] = (),
 ) -> ModelInfo:
     """Collect what a model file says of itself."""
     config = trained.config
@@ -194,6 +200,7 @@ def describe(
         parameters=sum(p.numel() for p in trained.network.parameters()),
         gmac=count_gmac(trained.network, config.frontend),
         operating_points=tuple(operating_points),
+        recall_curves=tuple(recall_curves),
     )
     # As a file gives it back: JSON knows no tuples.
     return ModelInfo.from_dict(json.loads(json.dumps(info.to_dict())))

@@ -6,10 +6,10 @@ import copy
 import json
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,8 +18,16 @@ from torch import Tensor, nn
 
 from streamsed.atomic_write import replacing
 from streamsed.inference.archive import Archive
-from streamsed.inference.model_file import INFO_NAME, SEAL, ModelInfo, seal_of
+from streamsed.inference.model_file import (
+    INFO_NAME,
+    SEAL,
+    ModelFile,
+    ModelInfo,
+    seal_of,
+)
 from streamsed.inference.onnx_weights import PROBE, WEIGHTS, Probe, graph_name
+from streamsed.inference.thresholds.recall_curves import RecallCurves, read_curves
+from streamsed.inference.trust import note_exported
 from streamsed.strict_json import read_json
 from train.export.onnx_graph import without_weights
 
@@ -97,9 +105,48 @@ def seal(path: Path) -> None:
     """Write into a model file what it holds, so that it is refused once it was altered."""
     archive = Archive.open(path)
     description = read_json(archive.read(f"extra/{INFO_NAME}"))
-    description[SEAL] = seal_of(archive, description)
+    _describe_anew(path, path, description)
+
+
+def add_recall_curves(
+    path: Path, output: Path, curves: Sequence[RecallCurves]
+) -> ModelInfo:
+    """Write a model file again with other recall curves, and nothing else changed.
+
+    Parameters
+    ----------
+    path : Path
+        The model file.
+    output : Path
+        May be the same.
+    curves : sequence of RecallCurves
+        Measured with the thresholds that the file has.
+
+    Returns
+    -------
+    ModelInfo
+        What the new file says of itself.
+
+    Raises
+    ------
+    ValueError
+        The file is no model, or the curves name other labels.
+    """
+    file = ModelFile.open(path)
+    description = read_json(file.archive.read(f"extra/{INFO_NAME}"))
+    description["recall_curves"] = [each.to_dict() for each in curves]
+    read_curves(description["recall_curves"], file.info.labels)
+    _describe_anew(path, output, description)
+    written = ModelFile.open(output)
+    note_exported(written.sha256, output)
+    return written.info
+
+
+def _describe_anew(path: Path, output: Path, description: dict[str, Any]) -> None:
+    """Write a model file with another description, sealed."""
+    description[SEAL] = seal_of(Archive.open(path), description)
     with (
-        replacing(path) as scratch,
+        replacing(output) as scratch,
         zipfile.ZipFile(path) as old,
         zipfile.ZipFile(scratch, "w") as new,
     ):

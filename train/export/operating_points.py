@@ -12,20 +12,22 @@ a sibling, trained alike on a part: `python -m train tune SIBLING`, then `export
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from streamsed.atomic_write import write
 from streamsed.config import PostConfig, StreamConfig
-from streamsed.inference.operating_points import OperatingPoint
+from streamsed.inference.thresholds.operating_points import OperatingPoint, choose_point
+from streamsed.inference.thresholds.recall_curves import RecallCurves
 from streamsed.progress import track
 from train.evaluation.continuous.measures import measure_stream
+from train.evaluation.continuous.recall import recall_curves
 from train.evaluation.continuous.recordings import ScoredRecording
 from train.evaluation.continuous.tuning import Trials, false_alarms, lasting_labels
 
@@ -140,18 +142,55 @@ def measure_crosswise(halves: Halves) -> dict[str, Any]:
     return figures
 
 
-def write_operating_points(
-    path: Path, points: Sequence[OperatingPoint], figures: Mapping[str, Any]
-) -> None:
-    """Write points and figures as JSON."""
+def measure_recall(
+    halves: Halves, points: Sequence[OperatingPoint]
+) -> list[RecallCurves]:
+    """Measure what is found at each threshold, for each settling.
+
+    Gaps, durations and smoothing are those of the points of normal sensitivity; the scores
+    are of recordings that the network was not trained on.
+    """
+    recordings = [each for half in halves.recordings for each in half]
+    labels = recordings[0].scores.labels
+    return [
+        recall_curves(
+            recordings,
+            _stream(settle),
+            choose_point(points, labels, sensitivity="normal", settle=settle).post,
+        )
+        for settle in halves.trials
+    ]
+
+
+class Tuned(NamedTuple):
+    """What `python -m train tune` found out about a network.
+
+    Parameters
+    ----------
+    points : list of OperatingPoint
+        Thresholds.
+    recall : list of RecallCurves
+        What is found at others; none in files of an older version.
+    figures : dict
+        What the points of normal sensitivity are worth, measured crosswise.
+    """
+
+    points: list[OperatingPoint]
+    recall: list[RecallCurves]
+    figures: dict[str, Any]
+
+
+def write_operating_points(path: Path, tuned: Tuned) -> None:
+    """Write points, curves and figures as JSON."""
     content = {
-        "points": [point.to_dict() for point in points],
-        "figures": dict(figures),
+        "points": [point.to_dict() for point in tuned.points],
+        "recall_curves": [curves.to_dict() for curves in tuned.recall],
+        "figures": tuned.figures,
     }
     write(path, [json.dumps(content, indent=1) + "\n"])
 
 
-def read_operating_points(path: Path) -> tuple[list[OperatingPoint], dict[str, Any]]:
+def read_operating_points(path: Path) -> Tuned:
     """Read what `write_operating_points` wrote.
 
     Raises
@@ -161,8 +200,11 @@ def read_operating_points(path: Path) -> tuple[list[OperatingPoint], dict[str, A
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        points = [OperatingPoint.from_dict(each) for each in content["points"]]
-        return points, dict(content["figures"])
+        return Tuned(
+            [OperatingPoint.from_dict(each) for each in content["points"]],
+            [RecallCurves.from_dict(each) for each in content.get("recall_curves", [])],
+            dict(content["figures"]),
+        )
     except FileNotFoundError as error:
         raise ValueError(f"{path}: no such file") from error
     except (ValueError, KeyError, TypeError) as error:

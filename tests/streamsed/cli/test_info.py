@@ -11,7 +11,7 @@ from streamsed.cli.info import info_dict, info_page
 from streamsed.config import PostConfig
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelFile, ModelInfo
-from streamsed.inference.operating_points import OperatingPoint
+from streamsed.inference.thresholds.operating_points import OperatingPoint
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import pytest
 
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
 from streamsed.inference.model_file import ModelInfo
-from streamsed.inference.operating_points import OperatingPoint, with_odds
+from streamsed.inference.thresholds.operating_points import OperatingPoint, with_odds
 
 LABELS = ("Cat", "Dog")
 

@@ -7,15 +7,18 @@ import pytest
 
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
 from streamsed.events import Event
-from streamsed.inference.operating_points import OperatingPoint
+from streamsed.inference.thresholds.operating_points import OperatingPoint
 from train.evaluation.continuous import tuning
+from train.evaluation.continuous.recall import recall_curves
 from train.evaluation.continuous.recording_scores import RecordingScores, segment_ends
 from train.evaluation.continuous.recordings import ScoredRecording
 from train.evaluation.continuous.tuning import false_alarms, tune_continuous
 from train.export.operating_points import (
     Halves,
+    Tuned,
     choose_operating_points,
     measure_crosswise,
+    measure_recall,
     read_operating_points,
     write_operating_points,
 )
@@ -115,9 +118,34 @@ def test_points_come_for_every_sensitivity_and_settling_and_survive_a_file(
     }
     figures = measure_crosswise(halves)
     assert figures["10"]["event_f1_macro"] == 1.0
+    recall = measure_recall(halves, points)
+    assert [each.settle for each in recall] == [1.0, 10.0]
     path = tmp_path / "points.json"
-    write_operating_points(path, points, figures)
-    assert read_operating_points(path) == (points, json.loads(json.dumps(figures)))
+    write_operating_points(path, Tuned(points, recall, figures))
+    figures = json.loads(json.dumps(figures))
+    assert read_operating_points(path) == (points, recall, figures)
+
+
+def test_what_an_older_version_wrote_has_no_curves(tmp_path):
+    path = tmp_path / "points.json"
+    write_operating_points(path, Tuned([], [], {}))
+    content = json.loads(path.read_text())
+    del content["recall_curves"]
+    path.write_text(json.dumps(content))
+    assert read_operating_points(path) == ([], [], {})
+
+
+def test_recall_is_the_share_that_an_event_of_the_label_overlaps():
+    made = [
+        recording("events", [dog(5), dog(9), vacuum(15, 10)], [0.9, 0.4, 0.6]),
+        recording("events", [dog(5)], [0.7], false=[(dog(20), 0.99)]),
+        recording("backgrounds", [], [], false=[(dog(9), 0.99)]),  # no event to find
+    ]
+    curves = recall_curves(made, STREAM, PostConfig(), thresholds=(0.3, 0.5, 0.8))
+    assert curves.n_events == {"Dog": 3, "Vacuum_cleaner": 1}
+    assert curves.recall["Dog"] == pytest.approx((1.0, 2 / 3, 1 / 3), abs=1e-4)
+    assert curves.recall["Vacuum_cleaner"] == (1.0, 1.0, 0.0)
+    assert curves.settle == STREAM.settled
 
 
 def test_no_half_is_measured_with_thresholds_chosen_on_it(halves):

@@ -18,6 +18,9 @@ from streamsed.config import PostConfig
 
 SENSITIVITIES = ("low", "normal", "high")
 
+MAX_POINTS = 100
+"""Operating points that a model file may have."""
+
 ODDS = {"low": 2.0, "normal": 1.0, "high": 0.5}
 """Factor on the odds of the normal thresholds where a model file has none of its own."""
 
@@ -88,6 +91,30 @@ class OperatingPoint:
                 "post and false_alarms of an operating point must be tables"
             )
         return cls(**{**point, "post": PostConfig.from_dict(point["post"])})
+
+
+def read_points(records: Any) -> tuple[OperatingPoint, ...]:
+    """Read the operating points that a model file's description holds.
+
+    Parameters
+    ----------
+    records : list of dict
+        In `OperatingPoint.to_dict`'s form; anything else is refused.
+
+    Raises
+    ------
+    ValueError
+        They are too many, or not of their kind.
+    """
+    if not isinstance(records, list):
+        raise ValueError("its operating_points must be a list")  # noqa: TRY004 - of a file
+    if len(records) > MAX_POINTS:
+        raise ValueError(
+            f"{len(records)} operating points must be {MAX_POINTS} at most"
+        )
+    if not all(isinstance(point, dict) for point in records):
+        raise ValueError("its operating points must be tables")
+    return tuple(OperatingPoint.from_dict(point) for point in records)
 
 
 def choose_point(

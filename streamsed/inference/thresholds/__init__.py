@@ -1,0 +1,1 @@
+"""Thresholds that a model file carries, and what is found at others."""

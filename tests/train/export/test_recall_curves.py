@@ -1,0 +1,73 @@
+"""Recall curves in model files: put there without touching anything else."""
+
+import subprocess
+import sys
+import zipfile
+
+import pytest
+from archives import members
+
+from streamsed.config import PostConfig
+from streamsed.inference.model_file import ModelFile, ModelInfo
+from streamsed.inference.thresholds.operating_points import OperatingPoint
+from streamsed.inference.thresholds.recall_curves import RecallCurves
+from train.export.model_file import add_recall_curves
+from train.export.operating_points import Tuned, write_operating_points
+
+CURVES = RecallCurves(10.0, (0.2, 0.8), {"Dog": (0.9, 0.5)}, {"Dog": 12})
+
+
+def run_export(*arguments):
+    command = [sys.executable, "-m", "train", "export", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_curves_are_added_to_a_model_file_and_nothing_else_changes(exported, tmp_path):
+    path = tmp_path / "points.json"
+    write_operating_points(path, Tuned([], [CURVES], {}))
+    output = tmp_path / "with_recall.pt"
+    ran = run_export(exported, "--operating-points", path, "--output", output)
+    assert ran.returncode == 0, ran.stderr
+    file = ModelFile.open(output)  # its seal holds
+    assert file.info.recall_curves == (CURVES,)
+    assert file.origin == "exported"
+    before, after = members(exported), members(output)
+    assert [n for n in before if before[n] != after[n]] == ["extra/streamsed.json"]
+    assert file.info.engines == ModelInfo.read(exported).engines
+    with zipfile.ZipFile(exported) as old, zipfile.ZipFile(output) as new:
+        assert old.namelist() == new.namelist()
+
+
+def test_curves_that_were_measured_with_other_thresholds_are_refused(
+    exported, tmp_path
+):
+    path, output = tmp_path / "points.json", tmp_path / "new.pt"
+    point = OperatingPoint("low", 1.0, PostConfig(), {})
+    write_operating_points(path, Tuned([point], [CURVES], {}))
+    ran = run_export(exported, "--operating-points", path, "--output", output)
+    assert ran.returncode == 2
+    assert "points.json: has other thresholds than" in ran.stderr
+    assert not output.exists()
+
+
+def test_points_without_curves_are_refused(exported, tmp_path):
+    path = tmp_path / "points.json"
+    write_operating_points(path, Tuned([], [], {}))
+    ran = run_export(
+        exported, "--operating-points", path, "--output", tmp_path / "n.pt"
+    )
+    assert ran.returncode == 2
+    assert "has no recall curves; run `python -m train tune` again" in ran.stderr
+
+
+def test_a_model_file_alone_is_nothing_to_export(exported, tmp_path):
+    ran = run_export(exported, "--output", tmp_path / "new.pt")
+    assert ran.returncode == 2
+    assert "a model file; give a run's folder to export it" in ran.stderr
+
+
+def test_curves_of_labels_that_the_model_lacks_leave_the_file_alone(exported, tmp_path):
+    strange = RecallCurves(10.0, (0.2, 0.8), {"Cow": (0.9, 0.5)}, {"Cow": 12})
+    with pytest.raises(ValueError, match="unknown label 'Cow'"):
+        add_recall_curves(exported, tmp_path / "new.pt", [strange])
+    assert list(tmp_path.iterdir()) == []
