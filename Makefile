@@ -7,7 +7,7 @@ SOURCES := CMakeLists.txt pyproject.toml constraints.txt $(wildcard csrc/* csrc/
 MICROPHONE := libportaudio2 pulseaudio pulseaudio-utils libasound2-plugins
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help check demo test soak corpus-kills microphone lint format bench card sanitize fuzz mutants wheel locked lock checksums clean
+.PHONY: help check demo test soak corpus-kills microphone lint format bench card sanitize fuzz mutants docs wheel locked lock checksums clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | sort | expand -t 14
@@ -67,6 +67,9 @@ fuzz: .venv/fuzz  ## search inputs that break the core or a reader: an hour, or 
 mutants: .venv/develop  ## change the code in small ways and see whether the tests notice: an hour
 	@mkdir -p build
 	OMP_NUM_THREADS=1 $(BIN)/python -m scripts.mutants --out build/mutants.jsonl
+
+docs: .venv/develop  ## build the documentation site, build/site, warnings being errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 wheel: .venv/develop  ## build the wheel and test it from another folder
 	tests/wheel.sh

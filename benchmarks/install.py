@@ -1,7 +1,7 @@
 """What each way to install takes, measured in fresh environments.
 
-``python -m benchmarks.install`` installs this copy in every way that the README names, with
-pip as it is configured here, and prints the table; ``--readme`` puts it into the README.
+``python -m benchmarks.install`` installs this copy with each extra that a user may take, with
+pip as it is configured here, and prints the table; ``--write`` puts it into docs/install.md.
 The light install must stay under `LIMIT` and run without torch; else the exit code is 1.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "install.md"
 SCENE = ROOT / "examples" / "scene.flac"
 LIGHT = "."
 WAYS = (LIGHT, ".[plot]", ".[torch]", ".[train]")
@@ -100,7 +100,7 @@ def main() -> int:
     """Measure the ways named, or all of them."""
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("ways", nargs="*", default=WAYS, metavar="WAY")
-    parser.add_argument("--readme", action="store_true", help="update the README")
+    parser.add_argument("--write", action="store_true", help=f"update {PAGE.name}")
     arguments = parser.parse_args()
     rows = []
     for way in arguments.ways:
@@ -108,11 +108,11 @@ def main() -> int:
             rows.append(measure(way, Path(folder) / "env"))
     text = table(rows)
     print(text, end="")
-    if arguments.readme:
-        page = README.read_text(encoding="utf-8")
+    if arguments.write:
+        page = PAGE.read_text(encoding="utf-8")
         head, _, rest = page.partition(BEGIN)
         _, _, tail = rest.partition(END)
-        README.write_text(f"{head}{BEGIN}\n{text}\n{END}{tail}", encoding="utf-8")
+        PAGE.write_text(f"{head}{BEGIN}\n{text}\n{END}{tail}", encoding="utf-8")
     too_much = [r for r in rows if r.way == LIGHT and r.megabytes > LIMIT]
     for row in too_much:
         print(f"{row.megabytes:.0f} MB must be at most {LIMIT:.0f}", file=sys.stderr)

@@ -1,0 +1,184 @@
+"""README and documentation keep their word: code runs, commands, options and links exist."""
+
+import functools
+import re
+import textwrap
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from scripts import architecture, site_pages
+from streamsed.audio.decode import file_chunks
+from streamsed.detector import Detector
+
+ROOT = Path(__file__).parents[2]
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+README = ROOT / "README.md"
+PAGES = [README, *(ROOT / name for name in ("CONTRIBUTING.md", "SECURITY.md")), *DOCS]
+IDS = [page.name for page in PAGES]
+
+
+def blocks(page, language):
+    text = page.read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
+
+
+def test_there_are_pages():
+    assert len(DOCS) >= 15
+
+
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if blocks(p, "python")], ids=lambda page: page.name
+)
+def test_the_python_of_a_page_runs_in_its_order(page, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    names = {"microphone": file_chunks("examples/scene.flac")}
+    for block in blocks(page, "python"):
+        exec(block, names)  # noqa: S102 - the page's own code
+    assert "Dog" in capsys.readouterr().out
+
+
+def test_the_events_of_the_readme_are_those_of_the_scene():
+    text = README.read_text(encoding="utf-8")
+    shown = re.search(r"\$ streamsed file (\S+)\n(.*?)```", text, flags=re.DOTALL)
+    assert shown is not None
+    rows = [line.split() for line in shown[2].splitlines()[2:]]
+    told = [(label, pytest.approx(float(onset), abs=0.2)) for onset, *_, label in rows]
+    detector = Detector.load("default", device="cpu")
+    events = sorted(detector.events(file_chunks(ROOT / shown[1])))
+    assert [(event.label, event.onset) for event in events] == told
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_the_make_targets_of_a_page_exist(page):
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"(?:`|^)make ([a-z-]+)", page.read_text(), re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+
+
+@functools.cache
+def app_of(program):
+    if program == "streamsed":
+        from streamsed.cli.app import app
+    else:
+        from train.cli.app import app
+    return app
+
+
+@functools.cache
+def help_of(program, *words):
+    done = CliRunner().invoke(app_of(program), [*words, "--help"])
+    assert done.exit_code == 0, (program, words)
+    return done.output
+
+
+def commands_of(page):
+    """Yield (program, its words and options) of each command in a page."""
+    lines = "\n".join(blocks(page, "sh")).replace("\\\n", " ")
+    pattern = r"(?:^|\| )(streamsed|python -m train) ([^#|\n]*)"
+    for program, arguments in re.findall(pattern, lines, flags=re.MULTILINE):
+        yield program, arguments.split()
+
+
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if [*commands_of(p)]], ids=lambda page: page.name
+)
+def test_the_commands_and_options_of_a_page_exist(page):
+    for program, words in commands_of(page):
+        command = [w for w in words if not w.startswith("-")][:1]
+        shown = help_of(program, *command)
+        for first in words[1:2]:
+            listed = shown.partition("Commands:")[2]
+            if re.search(rf"^  {re.escape(first)}  ", listed, re.MULTILINE):
+                shown = help_of(program, *command, first)
+        for option in (w for w in words if re.fullmatch(r"--?[a-z][a-z0-9-]*", w)):
+            assert re.search(rf"(?<![\w-]){option}\b", shown), (command, option)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_the_links_of_a_page_lead_somewhere(page):
+    elsewhere = site_pages.PAGES if page in DOCS else {}
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists() or target in elsewhere, target
+
+
+def sentences(page):
+    """The page's prose as sentences of eight words or more, without code and tables."""
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    lines = [line for line in text.splitlines() if not line.startswith(("|", "#"))]
+    prose = " ".join(" ".join(lines).split())
+    return {
+        sentence
+        for sentence in re.split(r"(?<=[.:;]) ", prose)
+        if len(sentence.split()) >= 8
+    }
+
+
+def test_no_page_repeats_the_readme_or_another():
+    homes = {}
+    for page in PAGES:
+        for sentence in sentences(page):
+            homes.setdefault(sentence, []).append(page.name)
+    assert len(homes) > 300
+    assert {s: where for s, where in homes.items() if len(where) > 1} == {}
+
+
+def test_every_page_is_in_the_sites_navigation():
+    listed = re.findall(
+        r"([\w-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE
+    )
+    assert len(set(listed)) == len(listed)
+    assert set(listed) == {page.name for page in DOCS} | set(site_pages.PAGES)
+
+
+def test_the_pages_from_elsewhere_link_within_the_site():
+    text = textwrap.dedent("""\
+        See [the model](docs/model-card.md), [rules](CONTRIBUTING.md), [why](https://x.y)
+        and [a file](Makefile).
+
+        [1.0.0]: ../../releases/tag/v1.0.0
+        """)
+    assert site_pages.as_page(text) == textwrap.dedent("""\
+        See [the model](model-card.md), [rules](contributing.md), [why](https://x.y)
+        and a file.
+
+        """)
+
+
+def test_the_pictures_of_the_folders_are_those_of_the_ladder():
+    page = architecture.PAGE.read_text(encoding="utf-8")
+    assert architecture.drawn(page) == page, "run python -m scripts.architecture"
+    assert 'step0["cli/"]' in page
+
+
+def test_the_picture_of_the_stages_is_how_a_detector_calls_them(monkeypatch):
+    from streamsed.detector import EventLifecycle, EventTracker, Model, Stitcher
+    from streamsed.pipeline.extractor import Frontend, Segmenter, SegmentExtractor
+
+    called = []
+
+    def note(stage, method):
+        real = getattr(stage, method)
+
+        @functools.wraps(real)
+        def noted(self, work, *arguments, **options):
+            if len(work) and stage.__name__ not in called:
+                called.append(stage.__name__)
+            return real(self, work, *arguments, **options)
+
+        monkeypatch.setattr(stage, method, noted)
+
+    stages = SegmentExtractor, Frontend, Segmenter, Stitcher, EventTracker
+    for stage in (*stages, EventLifecycle):
+        note(stage, "push")
+    detector = Detector.load()  # asks the model once, to see whether it is right
+    note(Model, "score")
+    list(detector.events(file_chunks(ROOT / "examples" / "scene.flac")))
+    (picture, *_) = blocks(architecture.PAGE, "mermaid")
+    names = re.findall(r"\b[A-Z]\w*[a-z]\w*\b", re.sub(r'"[^"]*"', "", picture))
+    drawn = list(dict.fromkeys(names))
+    assert sorted(drawn) == sorted(called)
+    inner = [name for name in drawn if name != "SegmentExtractor"]
+    assert inner == [name for name in called if name != "SegmentExtractor"]
