@@ -177,8 +177,8 @@ def at_any_pace(model: Model) -> Iterator[Row]:
         "the same",
     )
     expected = MINUTES * 60 * detector.sample_rate
-    exact = "exact" if listener.n_samples == expected else "not exact"
-    yield "samples at the end", f"{listener.n_samples}, {exact}", f"{expected}"
+    exact = "exact" if listener.stream.n_samples == expected else "not exact"
+    yield "samples at the end", f"{listener.stream.n_samples}, {exact}", f"{expected}"
     yield "lost", f"{summary.lost:.1f} s", "0 s"
     yield "pace", f"{60 * MINUTES / seconds:.0f} times real", ""
 

@@ -8,7 +8,9 @@ that times stay true, and say why they are missing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Protocol
 
 import numpy as np
@@ -63,3 +65,13 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Let go of the device or file."""
+
+
+def join_pieces(pieces: Sequence[Piece]) -> list[Piece]:
+    """Join neighbours that were heard, or are missing for the same reason."""
+    joined = []
+    for reason, alike in groupby(pieces, key=lambda piece: piece.missing):
+        same = list(alike)
+        samples = np.concatenate([piece.samples for piece in same])
+        joined.append(Piece(samples, reason, max(piece.peak for piece in same)))
+    return joined

@@ -37,7 +37,7 @@ def listen(detector, reads, *sinks, only=(), duration=None, **options):
     assert kept.records[0]["state"] == "started"
     last = kept.records[-1]
     expected = {
-        "at": round(listener.n_samples / RATE, 3),
+        "at": round(listener.stream.n_samples / RATE, 3),
         "run": listener.run_id,
         "time": kept.records[-1]["time"],
         "state": "stopped",
@@ -309,7 +309,7 @@ def test_load_is_the_share_of_time_that_detection_takes(model):
         slow, Given([[p] for p in heard(silence(4.0), [RATE // 2] * 7)]), []
     )
     listener.run()
-    assert 0.09 <= listener.load < 0.5
+    assert 0.09 <= listener.stream.load < 0.5
 
 
 def seconds_of(record):
@@ -329,7 +329,7 @@ def test_an_event_has_the_clock_time_of_its_onset(detector):
 
 
 def test_a_log_is_reminded_hourly_of_what_its_times_count_from(detector, monkeypatch):
-    monkeypatch.setattr("streamsed.live.listener.REMINDER", 2)
+    monkeypatch.setattr("streamsed.live.stream.REMINDER", 2)
     reads = [[piece] for piece in heard(silence(7.0), [RATE] * 7)]
     kept, _ = listen(detector, reads, lossless=True)
     reminders = kept.of("listening")

@@ -1,0 +1,297 @@
+"""A stream while it is live: pieces of sound in, records to the sinks out.
+
+Whoever reads a source pushes its pieces here: `Listener` from one source in a loop of its
+own, `streamsed serve` from many in turn. A gap is told when it is over, with its exact
+ends. The time line goes on through what is missing: short gaps are pushed as zeros, and
+what is long is skipped at the end, when nothing is open any more.
+
+Every record says `at` which second of the time line it was made, the id of the `run`, and
+a clock `time`: that of its onset where it has one, else that of its making.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from streamsed.audio.source import Piece
+from streamsed.detector import Detector
+from streamsed.live.mel_picture import FRAMES
+from streamsed.live.sinks.sink import Sink
+from streamsed.live.snapshot import History, Snapshot
+from streamsed.live.summary import Summary
+from streamsed.live.wall_clock import WallClock
+from streamsed.pipeline.lifecycle import EventUpdate
+from streamsed.pipeline.trace import Observers
+
+REMINDER = 3600
+"""Seconds of the time line after which a log is told again what its times count from."""
+
+
+class LiveStream:
+    """Detect in one stream and tell the sinks, from its beginning to its end.
+
+    Parameters
+    ----------
+    detector : Detector
+        Is reset by `begin`.
+    sinks : sequence of Sink
+        Who is told; closed at the end. One that fails is left out from then on.
+    name : str
+        Of the source, for people.
+    capture_rate : int
+        Hz of the source, for people.
+    lossless : bool
+        Whether the source waits when nobody reads: its sound does not come by the clock.
+    only : sequence of str
+        Labels to tell of; empty tells of all.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        sinks: Sequence[Sink],
+        *,
+        name: str,
+        capture_rate: int,
+        lossless: bool = False,
+        only: Sequence[str] = (),
+    ) -> None:
+        self.detector = detector
+        self.summary = Summary(detector.sample_rate)
+        self.n_samples = 0  # of the time line
+        self.peak = 0.0  # of the newest piece
+        self.run_id = secrets.token_hex(4)
+        self.reader_left = False
+        """Whether a pipe that records went to was closed at its other end."""
+        self._source = name
+        self._capture_rate = capture_rate
+        self._clock = WallClock(detector.sample_rate, follow=not lossless)
+        self._reminded = -1  # reminders given
+        self._sinks = list(sinks)
+        self._only = only
+        self._gap: tuple[int, str] | None = None  # where the current gap began, and why
+        self._recent: deque[tuple[float, float]] = deque(maxlen=256)
+        self._history: History | None = None
+        self._observer = detector.observer
+
+    @property
+    def load(self) -> float:
+        """Share of the time that detection took lately; above 1 it falls behind."""
+        sound = sum(seconds for seconds, _ in self._recent)
+        return sum(busy for _, busy in self._recent) / sound if sound else 0.0
+
+    def begin(self, *, watched: bool = False) -> None:
+        """Start the stream at its first sample.
+
+        Parameters
+        ----------
+        watched : bool
+            Whether there will be snapshots.
+        """
+        self.detector.reset()
+        self._observer = self.detector.observer
+        if watched:
+            self._history = self._keep_history()
+        self.report({"state": "started", **self._settings()})
+
+    def push(self, piece: Piece, *, hurry: bool) -> None:
+        """Take the next samples of the time line.
+
+        Parameters
+        ----------
+        piece : Piece
+            Heard or missing.
+        hurry : bool
+            Whether segments may be skipped if it is longer than a step.
+        """
+        samples = piece.samples
+        seconds = len(samples) / self.detector.sample_rate
+        self._clock.note(self.n_samples + len(samples), len(samples))
+        self._remind()
+        behind = seconds > 1.5 * self.detector.stream.step
+        self._mark_gap(piece.missing)
+        self.peak = piece.peak
+        for sink in self._sinks:
+            sink.on_samples(samples)
+        start = time.perf_counter()
+        updates = self.detector.push_updates(samples, hurry=behind and hurry)
+        busy = time.perf_counter() - start
+        self.n_samples += len(samples)
+        self._recent.append((seconds, busy))
+        self.summary.busy += busy
+        if piece.missing:
+            self.summary.n_lost += len(samples)
+        else:
+            self.summary.n_heard += len(samples)
+        self._report_updates(updates, delay=busy)
+
+    def report_notices(self, *tellers: Any) -> None:
+        """Tell what a source, and the sinks, say of themselves."""
+        for teller in (*tellers, *self._sinks):
+            for notice in teller.notices():
+                self.report({"state": "notice", "text": notice})
+
+    def settle(self) -> None:
+        """Close what is open: nothing can be pushed after that."""
+        self._report_updates(self.detector.flush_updates(), delay=0.0)
+        self.summary.n_skipped = self.detector.n_skipped
+        for sink in self._sinks:
+            sink.settle()
+            self._note_failures(sink)
+
+    def finish(self, *, settled: bool = False, n_missing: int = 0) -> None:
+        """End the stream and let go of the sinks.
+
+        Parameters
+        ----------
+        settled : bool
+            Whether `settle` was called.
+        n_missing : int
+            Samples by which the gap at the end is longer than what was pushed of it.
+        """
+        self.n_samples += n_missing
+        self.summary.n_lost += n_missing
+        self._mark_gap("")
+        if not settled:
+            self.settle()
+        self.report({"state": "stopped", **self.summary.to_dict()})
+        for sink in self._sinks:
+            sink.close()
+            self._note_failures(sink)
+        self.detector.observer = self._observer
+
+    def snapshot(self) -> Snapshot:
+        """Return what there is to show now; `begin` was told of it.
+
+        Raises
+        ------
+        RuntimeError
+            It was not.
+        """
+        history = self._history
+        if history is None:
+            raise RuntimeError("snapshot: begin(watched=True) keeps what it shows")
+        info, stream = self.detector.model.info, self.detector.stream
+        pending = self.detector.pending()
+        duration = info.frontend.score_frame_duration
+        picture, picture_end = history.picture.newest()
+        column_duration = FRAMES * info.frontend.hop_length / self.detector.sample_rate
+        thresholds = self.detector.post.per_label("onset_threshold", info.labels)
+        return Snapshot(
+            source=self._source,
+            capture_rate=self._capture_rate,
+            step=stream.step,
+            latency=stream.latency,
+            load=self.load,
+            lost=self.summary.lost,
+            now=self.n_samples / self.detector.sample_rate,
+            peak=self.peak,
+            labels=info.labels,
+            scores=history.scores(pending),
+            scores_end=(self.detector.n_final + len(pending)) * duration,
+            frame_duration=duration,
+            events=history.events,
+            notice=history.notice,
+            origin=self._clock.origin,
+            reported=tuple(self._only),
+            failures={**self.summary.failures, **self._failures()},
+            thresholds=tuple(thresholds),
+            picture=picture,
+            picture_end=picture_end,
+            column_duration=column_duration,
+        )
+
+    def report(
+        self, record: Mapping[str, Any], update: EventUpdate | None = None
+    ) -> None:
+        """Give a record to the sinks, with where and when it was made."""
+        now = round(self.n_samples / self.detector.sample_rate, 3)
+        about = {"at": now, "run": self.run_id, "time": self._clock.time_now()}
+        for sink in list(self._sinks):
+            if sink not in self._sinks:  # it failed at the notice of another's failure
+                continue
+            try:
+                sink.on_record({**about, **record}, update)
+            except BrokenPipeError:  # the reader left: nobody listens to us any more
+                self._sinks.remove(sink)
+                self.reader_left = True
+            except OSError as error:
+                self._sinks.remove(sink)
+                self.summary.failures[sink.name] = {"failed": 1, "reason": str(error)}
+                text = f"{sink.name} is told no more: {error}"
+                self.report({"state": "notice", "text": text})
+
+    def _remind(self) -> None:
+        """Say which clock time the time line began at: first, hourly, and if it moved."""
+        if jumped := self._clock.jumped:
+            text = f"the clock is {abs(jumped):.1f} s {'later' if jumped > 0 else 'earlier'}"
+            text += " than the sound; times follow it from now on"
+            self.report({"state": "notice", "text": text})
+        due = self.n_samples // (REMINDER * self.detector.sample_rate)
+        if due > self._reminded or jumped:
+            self._reminded = due
+            began = {
+                "time": self._clock.time_of(0),
+                "drift": round(self._clock.drift, 3),
+            }
+            self.report({"state": "listening", **began})
+
+    def _mark_gap(self, reason: str) -> None:
+        """Tell of a gap when it is over, with its exact ends."""
+        rate = self.detector.sample_rate
+        if self._gap is not None and self._gap[1] != reason:
+            start, why = self._gap
+            onset, offset = round(start / rate, 6), round(self.n_samples / rate, 6)
+            times = {
+                "time": self._clock.time_of(onset),
+                "onset": onset,
+                "offset": offset,
+            }
+            gap = {**times, "reason": why}
+            self.report({"state": "gap", **gap})
+            self._gap = None
+        if reason and self._gap is None:
+            self._gap = (self.n_samples, reason)
+
+    def _note_failures(self, sink: Sink) -> None:
+        if failures := sink.failures():
+            self.summary.failures[sink.name] = failures
+
+    def _report_updates(self, updates: Sequence[EventUpdate], *, delay: float) -> None:
+        now = self.n_samples / self.detector.sample_rate
+        wanted = [c for c in updates if not self._only or c.event.label in self._only]
+        for update in wanted:
+            if update.state == "closed":
+                self.summary.events[update.event.label] += 1
+            if update.state == "opened":
+                self.summary.latencies.append(now + delay - update.event.onset)
+            time_of_onset = self._clock.time_of(update.event.onset)
+            self.report({**update.to_dict(), "time": time_of_onset}, update)
+
+    def _keep_history(self) -> History:
+        history = History(len(self.detector.model.info.labels))
+        before = self.detector.observer
+        others = [] if before is None else [before]
+        self.detector.observer = Observers([history, *others])
+        self._sinks.append(history)
+        return history
+
+    def _failures(self) -> dict[str, dict[str, Any]]:
+        """Return what failed so far of those who are told."""
+        told = ((sink.name, sink.failures()) for sink in self._sinks)
+        return {name: failures for name, failures in told if failures}
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "source": self._source,
+            "rate": self._capture_rate,
+            "model": self.detector.model.info.name,
+            "model_sha256": self.detector.model.sha256,
+            "step": self.detector.stream.step,
+            "latency": self.detector.stream.latency,
+            "settle": self.detector.stream.settled,
+        }
