@@ -38,7 +38,16 @@ def test_the_version_names_the_engine_that_is_there(streamsed):
 
 
 def test_every_command_has_a_short_help_that_lists_the_exit_codes(streamsed):
-    commands = ("file", "listen", "report", "devices", "doctor", "info", "bench")
+    commands = (
+        "file",
+        "listen",
+        "report",
+        "events",
+        "devices",
+        "doctor",
+        "info",
+        "bench",
+    )
     for words in ([], *([command] for command in commands)):
         run = streamsed(*words, "-h")
         assert run.returncode == 0

@@ -1,0 +1,1 @@
+"""Commands for many sources, day and night: `streamsed serve`, `streamsed events`."""

@@ -1,0 +1,183 @@
+"""`streamsed events`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from streamsed.serve.store.reader import Choice, StoreReader
+
+FORMATS = ("table", "csv", "jsonl", "parquet")
+NEWEST = 1000
+"""Events that a table lists at most."""
+
+
+def events(
+    settings: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[HOME.TOML]",
+            help="Settings of `streamsed serve`, whose [store] is read.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    store: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Read this store instead.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHEN",
+            help="From then on: 24h, 7d, today, yesterday, 2026-11-26 or "
+            "2026-11-26T07:30.",
+        ),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="WHEN", help="Before then, given likewise.")
+    ] = None,
+    label: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this; repeatable.")
+    ] = None,
+    source: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this; repeatable.")
+    ] = None,
+    format_name: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="|".join(FORMATS),
+            help="[default: that of --output, or table]",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Write there instead of printing."
+        ),
+    ] = None,
+) -> None:
+    """List the events that `streamsed serve` stored, and their rates per hour listened."""
+    from streamsed.serve.store.reader import StoreReader
+
+    if (settings is None) == (store is None):
+        raise ValueError("--store: give a store, or the settings file of one")
+    form = _format(format_name, output)
+    path = store if store is not None else _store_of(settings or Path())
+    with StoreReader(path) as reader:
+        choice = _choice(reader, since, until, label or [], source or [])
+        if form == "table":
+            _show(reader, choice, output)
+        else:
+            _export(reader, choice, form, output)
+
+
+def _format(name: str | None, output: Path | None) -> str:
+    if name is None:
+        suffix = "" if output is None else output.suffix.lower().removeprefix(".")
+        return suffix if suffix in FORMATS else "table"
+    if name not in FORMATS:
+        raise ValueError(f"--format={name} must be {', '.join(FORMATS)}")
+    if name == "parquet" and output is None:
+        raise ValueError("--format=parquet needs --output FILE")
+    return name
+
+
+def _store_of(settings: Path) -> Path:
+    """Return the store that a settings file names, whatever else is in the file."""
+    from streamsed.serve.settings.outputs import read_store
+    from streamsed.serve.settings.toml_table import SettingsError, read_toml
+
+    top = read_toml(settings)
+    table = top.table("store")
+    found = None if table is None else read_store(table)
+    if top.mistakes:
+        raise SettingsError(top.mistakes)
+    if found is None:
+        raise ValueError(f"{settings}: has no [store]; give --store FILE")
+    return found.path
+
+
+def _choice(
+    reader: StoreReader,
+    since: str | None,
+    until: str | None,
+    labels: list[str],
+    sources: list[str],
+) -> Choice:
+    from dataclasses import replace
+    from datetime import datetime
+
+    from streamsed.label_names import match_label
+    from streamsed.serve.store.moments import read_moment
+    from streamsed.serve.store.reader import Choice
+
+    now = datetime.now().astimezone()
+    choice = Choice()
+    if since is not None:
+        choice = replace(choice, since=read_moment(since, option="--since", now=now))
+    if until is not None:
+        choice = replace(choice, until=read_moment(until, option="--until", now=now))
+    if choice.since >= choice.until:
+        raise ValueError(f"--until={until} must be later than --since={since}")
+    known = reader.labels()
+    if known:
+        labels = [match_label(name, known, option="--label") for name in labels]
+    names = reader.sources()
+    for name in sources:
+        if name not in names:
+            listed = ", ".join(names) or "none yet"
+            raise ValueError(
+                f"--source: unknown source {name[:60]!r}; sources: {listed}"
+            )
+    return replace(choice, labels=labels, sources=sources)
+
+
+def _export(
+    reader: StoreReader, choice: Choice, form: str, output: Path | None
+) -> None:
+    from streamsed.atomic_write import write
+    from streamsed.serve.store.export import csv_lines, json_lines, write_parquet
+
+    found = reader.events(choice)
+    if form == "parquet" and output is not None:
+        write_parquet(output, found)
+        return
+    lines = csv_lines(found) if form == "csv" else json_lines(found)
+    if output is not None:
+        write(output, lines)
+    else:
+        sys.stdout.writelines(lines)
+
+
+def _show(reader: StoreReader, choice: Choice, output: Path | None) -> None:
+    import io
+    from collections import Counter
+
+    from rich.console import Console
+
+    from streamsed.atomic_write import write
+    from streamsed.serve.store.table import events_table
+
+    counts: Counter[str] = Counter()
+    for each in reader.counts(choice):
+        counts[each.label] += each.n_events
+    hours = reader.listened(choice)
+    newest = list(reader.events(choice, newest=NEWEST))[::-1]
+    shown = events_table(
+        newest,
+        counts,
+        heard=sum(hour.heard for hour in hours),
+        lost=sum(hour.lost for hour in hours),
+    )
+    if output is None:
+        Console(highlight=False).print(shown)
+        return
+    wide = Console(width=160, record=True, file=io.StringIO())
+    wide.print(shown)
+    write(output, [wide.export_text()])
