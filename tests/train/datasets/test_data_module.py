@@ -10,6 +10,7 @@ from small_desed import SMALL, SYNTHETIC, UNLABELLED, WEAK, write_desed
 from torch.utils.data import DataLoader
 
 from train.annotations.desed import Desed
+from train.annotations.event_lists import write_strong
 from train.config.train import TrainConfig
 from train.datasets.clips import ClipDataset
 from train.datasets.data_module import ClipSet, needed_sets
@@ -182,11 +183,27 @@ def test_what_is_done_without_is_not_trained_on_even_where_it_is_there(
 ):
     batches = drawn(load(REPORT, without=["weak"]), 2, REPORT, monkeypatch)
     assert all(batch["strong"].all() for batch in batches)
-    assert load(REPORT, without=["weak"]).weak_counts == [0, 0]
+    clips = load(REPORT, without=["weak"])
+    assert clips.weak_counts == [0, 0]
+    ((_, n_strong),) = clips.training._parts
+    assert n_strong == REPORT.batch_size  # a round is a batch, all of it strong
     assert [each.name for each in load(REPORT, without=["weak"]).used] == [
         "synthetic",
         "validation",
     ]
+
+
+def test_public_clips_are_loaded_only_when_they_are_asked_for(load, root):
+    public = root / "audio" / "eval" / "public"
+    public.mkdir(parents=True)
+    (root / "metadata" / "eval").mkdir()
+    shutil.copy(root / "audio" / "validation" / "v0.wav", public / "p0.wav")
+    write_strong(
+        root / "metadata" / "eval" / "public.tsv", {"p0.wav": SYNTHETIC["s0.wav"]}
+    )
+    assert load(REPORT).public is None
+    assert "public" not in {each.name for each in load(REPORT).used}
+    assert load(REPORT, public=True).public.names == ("p0.wav",)
 
 
 def test_only_what_the_report_can_do_without_may_be_left_out():

@@ -13,6 +13,7 @@ from train.metrics.psds_points import operating_point_rocs
 FRONTEND = FrontendConfig()
 LABELS = ("Cat", "Dog")
 N_SAMPLES = 441_000
+LENGTH = FRONTEND.score_frame_length
 
 
 def scored(spans, *, level=0.9):
@@ -71,6 +72,19 @@ def test_false_alarms_cost_area():
 def test_overlapping_reference_events_are_joined():
     truth = [[("Cat", 10, 30), ("Cat", 20, 40)]]
     assert psds_of(truth, [scored([("Cat", 10, 40)])]) == pytest.approx((1, 1))
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "n_held"), [(441_000, 128), (2 * LENGTH + 1, 3), (2 * LENGTH, 2)]
+)
+def test_a_clip_has_a_score_frame_for_every_part_of_it_and_none_beyond(
+    n_samples, n_held
+):
+    scores = np.arange(256, dtype=np.float32).reshape(128, 2)
+    table = ScoreTable.on_grid(scores, n_samples, FRONTEND)
+    assert table.scores.tolist() == scores[:n_held].tolist()
+    starts = [frame * LENGTH / FRONTEND.sample_rate for frame in range(n_held)]
+    assert table.edges.tolist() == [*starts, n_samples / FRONTEND.sample_rate]
 
 
 def test_a_reference_that_names_no_label_is_refused():
