@@ -11,8 +11,13 @@ import numpy as np
 import pytest
 import soundfile
 from environment import ENVIRONMENT
-from listening import Listening, bursts
+from listening import Kept, Listening, bursts
 from sounds import RATE, scene
+
+from streamsed.audio.microphone import Microphone
+from streamsed.config import StreamConfig
+from streamsed.detector import Detector
+from streamsed.live.listener import Listener
 
 PLAYED = [
     ("Speech", 0.2, 0.8),
@@ -163,6 +168,31 @@ def test_a_program_that_was_stopped_loses_nothing(listen, mic):
     check_played(one.of("closed"))
     assert one.of("gap") == []
     assert one.said("lost") == []
+
+
+@pytest.mark.live
+def test_a_program_that_stood_still_skips_steps_and_no_sound(heard_here, model):
+    detector = Detector(model, stream=StreamConfig(step=0.25, latency=1.0, settle=1.0))
+    microphone = Microphone("pulse", sample_rate=RATE)
+    kept = Kept()
+    listener = Listener(detector, microphone, [kept])
+    deadline = time.monotonic() + 60.0
+    stood_still = False
+
+    def on_tick(_):
+        nonlocal stood_still
+        if not stood_still and listener.n_samples > RATE:
+            heard_here.play(bursts(PLAYED, 5.0))
+            time.sleep(3.2)  # the card fills the ring meanwhile
+            stood_still = True
+        if len(kept.of("closed")) == len(PLAYED) or time.monotonic() > deadline:
+            listener.stop()
+
+    summary = listener.run(on_tick=on_tick)
+    check_played(kept.of("closed"))
+    assert kept.of("gap") == []
+    assert summary.lost == 0
+    assert summary.n_skipped > 3  # of the 12 steps that came at once
 
 
 @pytest.mark.live
