@@ -7,7 +7,8 @@ SOURCES := CMakeLists.txt pyproject.toml constraints.txt $(wildcard csrc/* csrc/
 MICROPHONE := libportaudio2 pulseaudio pulseaudio-utils libasound2-plugins
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help check demo test soak corpus-kills microphone lint format bench card sanitize fuzz mutants docs wheel locked lock checksums clean
+.PHONY: help check demo test soak corpus-kills microphone lint format bench card sanitize fuzz \
+  altered mutants docs wheel locked lock checksums clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | sort | expand -t 14
@@ -63,6 +64,10 @@ sanitize: .venv/develop  ## the core under AddressSanitizer, UBSan and ThreadSan
 FUZZ_SECONDS ?= 3600
 fuzz: .venv/fuzz  ## search inputs that break the core or a reader: an hour, or FUZZ_SECONDS
 	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run.sh
+
+altered: .venv/develop  ## 1000 altered model files, each in a process of its own
+	STREAMSED_ALTERED=1000 $(BIN)/python -m pytest -q -s \
+	  tests/streamsed/inference/test_altered_files.py -k command
 
 mutants: .venv/develop  ## change the code in small ways and see whether the tests notice: an hour
 	@mkdir -p build
