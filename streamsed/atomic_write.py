@@ -1,16 +1,19 @@
 """Files that appear whole or not at all.
 
 What is written goes to a scratch file beside its place, which is renamed in the end: a
-reader never sees half of a file, and an interruption leaves what was there before.
+reader never sees half of a file, and an interruption leaves what was there before. A
+process that is killed leaves its scratch file, which the next one to write there uses.
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -60,18 +63,66 @@ def is_device(path: Path) -> bool:
 
 @contextmanager
 def _scratch(path: Path) -> Iterator[Path]:
+    descriptor, scratch = _open_scratch(path)
+    try:
+        yield scratch
+        scratch.chmod(0o666 & ~_umask())  # it was private so far
+        publish(scratch, path)
+    except BaseException:
+        if _is_ours(descriptor, scratch):
+            scratch.unlink()
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def _open_scratch(path: Path) -> tuple[int, Path]:
+    """Open an empty file beside a path and lock it.
+
+    It has a fixed name, so what a killed process left there is taken over by the next one.
+    Where another process writes to the same path, or the name is not ours to take, it is a
+    new one.
+    """
     start = path.name[
         :32
     ]  # a name has a longest length, and the scratch file's is longer
-    handle, name = tempfile.mkstemp(prefix=f".{start}.", dir=path.parent)
-    os.close(handle)
-    scratch = Path(name)
+    scratch = path.with_name(f".{start}.part")
+    descriptor = _claim(scratch)
+    if descriptor is not None:
+        return descriptor, scratch
+    descriptor, name = tempfile.mkstemp(prefix=f".{start}.", dir=path.parent)
+    return descriptor, Path(name)
+
+
+def _claim(scratch: Path) -> int | None:
+    """Open, lock and empty a file; return None where that cannot be done or is unsafe."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
-        yield scratch
-        scratch.chmod(0o666 & ~_umask())  # mkstemp makes it private
-        publish(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
+        descriptor = os.open(scratch, flags, 0o600)
+    except OSError:
+        return None
+    with suppress(OSError):  # of the lock: another process is writing it
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _is_ours(descriptor, scratch):
+            os.truncate(descriptor, 0)
+            return descriptor
+    os.close(descriptor)
+    return None
+
+
+def _is_ours(descriptor: int, path: Path) -> bool:
+    """Return whether an open file is this user's alone, and still the one at `path`."""
+    file = os.fstat(descriptor)
+    try:
+        there = path.lstat()
+    except FileNotFoundError:  # it has just got its name
+        return False
+    return (
+        os.path.samestat(file, there)
+        and stat.S_ISREG(file.st_mode)
+        and file.st_uid == os.geteuid()
+        and file.st_nlink == 1
+    )
 
 
 def publish(scratch: Path, path: Path) -> None:

@@ -2,6 +2,9 @@ import csv
 import io
 import json
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -183,6 +186,56 @@ def test_what_breaks_in_the_middle_leaves_the_old_file_and_nothing_else(
         write(path, content())
     assert list(tmp_path.iterdir()) == ([path] if existed else [])
     assert not existed or path.read_text() == "old"
+
+
+def test_what_a_killed_writer_left_is_used_by_the_next_and_is_gone_then(tmp_path):
+    path = tmp_path / "a.tsv"
+    code = (
+        "import os, signal; from pathlib import Path\n"
+        "from streamsed.atomic_write import replacing\n"
+        f"with replacing(Path({str(path)!r})) as scratch:\n"
+        "    scratch.write_text('half of a long line')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", code], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert [each.name for each in tmp_path.iterdir()] == [".a.tsv.part"]
+    write(path, ["new\n"])
+    assert path.read_text() == "new\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_two_who_write_the_same_file_at_once_both_write_it_whole(tmp_path):
+    path = tmp_path / "a.tsv"
+    with replacing(path) as first, replacing(path) as second:
+        assert first != second
+        first.write_text("first")
+        second.write_text("second")
+    assert path.read_text() == "first"  # whose name it got last
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "kind", ["link", "dangling link", "hard link", "folder", "pipe"]
+)
+def test_what_a_stranger_laid_in_the_place_of_a_scratch_file_is_left_alone(
+    tmp_path, kind
+):
+    path, trap, victim = (tmp_path / n for n in ("a.tsv", ".a.tsv.part", "victim"))
+    if kind == "dangling link":
+        trap.symlink_to(victim)
+    elif kind == "folder":
+        trap.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(trap)
+    else:
+        victim.write_text("precious")
+        (trap.symlink_to if kind == "link" else trap.hardlink_to)(victim)
+    write(path, ["new\n"])
+    assert path.read_text() == "new\n"
+    assert trap in tmp_path.iterdir()
+    assert not victim.exists() or victim.read_text() == "precious"
+    assert victim.exists() == (kind in ("link", "hard link"))
 
 
 def test_a_reader_never_sees_half_a_file(tmp_path):
