@@ -8,7 +8,7 @@ MICROPHONE := libportaudio2 pulseaudio pulseaudio-utils libasound2-plugins
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: help check demo test soak corpus-kills microphone lint format bench card sanitize fuzz \
-  altered mutants docs wheel locked lock checksums clean
+  altered kills mutants docs wheel locked lock checksums clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | sort | expand -t 14
@@ -64,6 +64,9 @@ sanitize: .venv/develop  ## the core under AddressSanitizer, UBSan and ThreadSan
 FUZZ_SECONDS ?= 3600
 fuzz: .venv/fuzz  ## search inputs that break the core or a reader: an hour, or FUZZ_SECONDS
 	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run.sh
+
+kills: .venv/develop  ## 1000 SIGKILLs at random moments of file, listen and fit
+	STREAMSED_KILL_ROUNDS=1000 $(BIN)/python -m pytest -q -s tests/streamsed/test_kills.py
 
 altered: .venv/develop  ## 1000 altered model files, each in a process of its own
 	STREAMSED_ALTERED=1000 $(BIN)/python -m pytest -q -s \

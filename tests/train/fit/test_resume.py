@@ -8,16 +8,12 @@ import time
 
 import pytest
 import torch
+from small_fit import fit_arguments
 
 from train.fit.checkpoint import LAST, best_checkpoints, read_checkpoint
 from train.mixing.toy_bank import write_bank
 
 N_STEPS = 60
-SETTINGS = [
-    "network.multiples=[1, 2]", "network.strides=[[1, 2], [2, 2]]", "batch_size=2",
-    "network.stem_pools=2", "frontend.segment_frames=128", "mixing.duration=1.25",
-    "mixing.n_variants=0", 'precision="bf16"',
-]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +23,9 @@ def bank(tmp_path_factory):
 
 def start(bank, run, *more):
     """Start `python -m train fit` in a process of its own."""
-    command = [sys.executable, "-m", "train", "fit", "--preset", "nec_alpha_0.01"]
-    command += ["--soundbank", bank, "--run", run, "--width", "8", "--threads", "1"]
-    command += ["--steps", N_STEPS, "--n-validation", "2", "--device", "cpu"]
-    command += [word for line in SETTINGS for word in ("--set", line)]
+    arguments = fit_arguments(bank, run, "--steps", N_STEPS, *more)
     return subprocess.Popen(
-        [str(word) for word in [*command, *more]],
+        [sys.executable, "-m", "train", *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
