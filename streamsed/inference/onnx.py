@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import os
+from typing import Any
+
 from streamsed.inference.model_file import ModelFile
 from streamsed.inference.onnx_weights import read_graph, whole_model
 from streamsed.samples import Float32
 
-_ERRORS_ONLY = 3
+_FATAL_ONLY = 4
+"""What is written past Python to standard error; errors come as exceptions too."""
+
+
+def import_onnxruntime() -> Any:
+    """Import ONNX Runtime without what reports its use to its makers.
+
+    Since 1.32 it would note an identifier and events in the user's cache folder and send
+    them to Microsoft; this must be said before it is loaded.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    return onnxruntime
 
 
 class Onnx:
@@ -30,10 +46,9 @@ class Onnx:
     place = "cpu"
 
     def __init__(self, file: ModelFile, *, precision: str, threads: int) -> None:
-        import onnxruntime
-
+        onnxruntime = import_onnxruntime()
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = _ERRORS_ONLY
+        options.log_severity_level = _FATAL_ONLY
         options.intra_op_num_threads = threads
         # Threads that spin while they wait stall others on a busy machine.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")

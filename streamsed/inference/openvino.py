@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from streamsed.inference.cpu import available_cores
 from streamsed.inference.model_file import ModelFile
@@ -23,9 +24,21 @@ def core() -> openvino.Core:
     stack for signal handlers, and frees it with the core while it is still in use: the
     next signal would end the program.
     """
+    made: openvino.Core = import_openvino().Core()
+    return made
+
+
+def import_openvino() -> Any:
+    """Import OpenVINO without what reports its use to its makers.
+
+    On being imported it would send an event to Google Analytics by `openvino_telemetry`,
+    from a process that it forks, and note an identifier in the user's home. Where that
+    package cannot be imported, it does without.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 
-    return openvino.Core()
+    return openvino
 
 
 class OpenVino:

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from streamsed.inference.model_file import INFO_NAME, ModelInfo
-from streamsed.inference.openvino import core
+from streamsed.inference.onnx import import_onnxruntime
+from streamsed.inference.openvino import core, import_openvino
 from streamsed.samples import Float32
 from train.export.onnx_graph import INPUT, to_onnx
 
@@ -50,9 +51,9 @@ def _write_onnx(
 
 
 def _load_onnx(path: Path) -> Loaded:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = import_onnxruntime().InferenceSession(
+        path, providers=["CPUExecutionProvider"]
+    )
     text = session.get_modelmeta().custom_metadata_map[KEY]
 
     def score(segment: Float32) -> Float32:
@@ -65,13 +66,11 @@ def _load_onnx(path: Path) -> Loaded:
 def _write_openvino(
     path: Path, network: nn.Module, info: ModelInfo, example: Tensor
 ) -> None:
-    import openvino
-
     graph = to_onnx(network, example).SerializeToString()
     model = core().read_model(graph)
     model.set_rt_info(json.dumps(info.to_dict()), KEY)
     # Its weights are 16-bit numbers already; what is rounded here would be the biases.
-    openvino.save_model(model, path, compress_to_fp16=False)
+    import_openvino().save_model(model, path, compress_to_fp16=False)
 
 
 def _load_openvino(path: Path) -> Loaded:

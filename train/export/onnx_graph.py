@@ -17,6 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from streamsed.inference.openvino import import_openvino
+
 if TYPE_CHECKING:
     import onnx
 
@@ -70,7 +72,8 @@ def quantize(model: onnx.ModelProto, segments: NDArray[np.float32]) -> onnx.Mode
     segments : float32 (n, T, n_mels)
         To learn the ranges of the activations from.
     """
-    os.environ.setdefault("NNCF_CI", "1")  # it would send statistics of its use home
+    os.environ.setdefault("NNCF_CI", "1")  # it would send statistics of its use home,
+    import_openvino()  # and so would OpenVINO, which it imports
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import nncf

@@ -230,7 +230,9 @@ class Walk:
             raise ValueError(
                 "axes, sizes and indices must be whole numbers of the file"
             )
-        return [int(value) for value in values.ravel()]
+        if values.ndim != 1:  # OpenVINO (2026.4) would crash
+            raise ValueError("axes, sizes and indices must be a list")
+        return [int(value) for value in values]
 
 
 def _last_use(message: GraphMessage) -> dict[int, tuple[str, ...]]:

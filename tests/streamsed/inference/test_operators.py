@@ -2,7 +2,6 @@
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
@@ -12,7 +11,9 @@ from streamsed.inference.graph.messages import read_model
 from streamsed.inference.graph.operators import OPERATORS
 from streamsed.inference.graph.torch_network import TorchNetwork
 from streamsed.inference.graph.torch_operators import TORCH_OPERATORS
+from streamsed.inference.onnx import import_onnxruntime
 
+onnxruntime = import_onnxruntime()
 RNG = np.random.default_rng(0)
 MAP = (1, 4, 9, 6)
 
