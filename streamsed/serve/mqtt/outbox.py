@@ -1,0 +1,102 @@
+"""Messages that wait for a broker: of every state the newest, of the others the last few.
+
+While there is no broker, what waits does not grow: a state that changes takes the place of
+the one before, and of messages that are no states the oldest go. While there is one, every
+change is sent, so that a short sound is seen to begin and to end.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import NamedTuple
+
+MAX_MESSAGES = 1000
+"""Messages that wait and are not states."""
+
+
+class Message(NamedTuple):
+    """What is published.
+
+    Parameters
+    ----------
+    topic : str
+        Where.
+    payload : str
+        What; empty deletes a state.
+    is_state : bool
+        Whether it stays at the broker for those who come later.
+    """
+
+    topic: str
+    payload: str
+    is_state: bool
+
+
+class Outbox:
+    """Messages in the order in which they are to be sent.
+
+    Parameters
+    ----------
+    max_messages : int
+        How many that are not states may wait.
+    """
+
+    def __init__(self, max_messages: int = MAX_MESSAGES) -> None:
+        self.n_dropped = 0
+        self.is_merging = True  # whether a state takes the place of the one before
+        self._max_messages = max_messages
+        self._states: dict[str, str] = {}  # the newest of each topic, sent or not
+        self._last: dict[str, int] = {}  # by topic, the number of its newest state
+        self._waiting: dict[int, Message] = {}  # by number, in order
+        self._n_put = self._n_messages = 0
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put_state(self, topic: str, payload: str) -> None:
+        """Let a topic say something from now on; if it says that already, do nothing."""
+        with self._lock:
+            if self._states.get(topic) == payload:
+                return
+            self._states[topic] = payload
+            if self.is_merging or len(self._waiting) > 2 * self._max_messages:
+                self._waiting.pop(self._last.get(topic, 0), None)
+            self._last[topic] = self._put(Message(topic, payload, is_state=True))
+
+    def put(self, topic: str, payload: str) -> None:
+        """Send something once; if too much waits, the oldest of its kind is dropped."""
+        with self._lock:
+            self._put(Message(topic, payload, is_state=False))
+            self._n_messages += 1
+            if self._n_messages > self._max_messages:
+                oldest = next(
+                    n for n, each in self._waiting.items() if not each.is_state
+                )
+                del self._waiting[oldest]
+                self._n_messages -= 1
+                self.n_dropped += 1
+
+    def repeat_states(self) -> None:
+        """Send all states again as they are now, before anything else that waits."""
+        with self._lock:
+            rest = [each for each in self._waiting.values() if not each.is_state]
+            self._waiting.clear()
+            for topic, payload in self._states.items():
+                self._last[topic] = self._put(Message(topic, payload, is_state=True))
+            for each in rest:
+                self._put(each)
+
+    def take(self) -> Message | None:
+        """Return what is to be sent next, or None."""
+        with self._lock:
+            if not self._waiting:
+                return None
+            message = self._waiting.pop(next(iter(self._waiting)))
+            self._n_messages -= not message.is_state
+            return message
+
+    def _put(self, message: Message) -> int:
+        self._n_put += 1
+        self._waiting[self._n_put] = message
+        return self._n_put

@@ -1,0 +1,148 @@
+"""Which events are worth a message: by times of the day, by number, not too often.
+
+A rule speaks of the events of a source, of a label, of both, or of all. It lets one through
+whose onset lies in its hours, if there were `times` of them within `minutes`, and if the
+last that it let through is `cooldown` seconds ago; each source and label is counted apart.
+Without any rule every event is let through, but those of a source that is not armed.
+
+What was decided when an event opened holds for all that becomes of it. An event that is
+withdrawn was none, and is no longer counted.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from streamsed.serve.records import clock_of, source_of
+from streamsed.serve.settings import RuleSettings
+
+MAX_KNOWN = 10_000
+"""Events that are remembered until they are settled."""
+
+_ENDS = ("closed", "withdrawn")
+
+EventKey = tuple[str, str, int]
+"""Source, run and id of an event."""
+
+
+class Rules:
+    """Decide for one event after another.
+
+    Parameters
+    ----------
+    rules : sequence of RuleSettings
+        Any of which lets an event through; none let all through.
+    disarmed : collection of str
+        Sources whose events are not let through, until they are armed.
+    """
+
+    def __init__(
+        self, rules: Sequence[RuleSettings] = (), *, disarmed: Collection[str] = ()
+    ) -> None:
+        self._counters = [_Counter(rule) for rule in rules]
+        self._disarmed = set(disarmed)
+        self._decisions: dict[EventKey, str | None] = {}
+
+    def is_armed(self, source: str) -> bool:
+        """Whether events of a source may be let through."""
+        return source not in self._disarmed
+
+    def note_status(self, record: Mapping[str, Any]) -> None:
+        """Take from a status record whether its source is armed."""
+        if record.get("armed", True):
+            self._disarmed.discard(source_of(record))
+        else:
+            self._disarmed.add(source_of(record))
+
+    def decide(self, record: Mapping[str, Any]) -> str | None:
+        """Say whether the record of an event is let through.
+
+        Parameters
+        ----------
+        record : mapping
+            Opened, updated, ended, closed or withdrawn.
+
+        Returns
+        -------
+        str or None
+            The name of the rule that let it through, "" if there are no rules; None if it
+            is not let through.
+        """
+        key = source_of(record), str(record.get("run", "")), int(record["id"])
+        if key not in self._decisions:
+            self._decisions[key] = self._first_decision(record, key)
+            if len(self._decisions) > MAX_KNOWN:
+                del self._decisions[next(iter(self._decisions))]
+        decision = self._decisions[key]
+        if record["state"] == "withdrawn":
+            for counter in self._counters:
+                counter.take_back(record, key)
+        if record["state"] in _ENDS:
+            del self._decisions[key]
+        return decision
+
+    def _first_decision(self, record: Mapping[str, Any], key: EventKey) -> str | None:
+        if record["state"] == "withdrawn":
+            return None
+        # Every rule counts, armed or not: what is not sent happened all the same.
+        passing = [c.rule.name for c in self._counters if c.is_due(record, key)]
+        if not self.is_armed(source_of(record)):
+            return None
+        if not self._counters:
+            return ""
+        if not passing:
+            return None
+        for counter in self._counters:
+            if counter.rule.name == passing[0]:
+                counter.note_sent(record)
+        return passing[0]
+
+
+class _Counter:
+    """What one rule remembers of each source and label."""
+
+    def __init__(self, rule: RuleSettings) -> None:
+        self.rule = rule
+        self._recent: dict[tuple[str, str], deque[tuple[float, EventKey]]] = {}
+        self._sent: dict[tuple[str, str], float] = {}
+
+    def is_due(self, record: Mapping[str, Any], key: EventKey) -> bool:
+        """Count an event, if the rule speaks of it; return whether it may be sent."""
+        if not self._speaks_of(record):
+            return False
+        kind, time = _kind(record), clock_of(record)
+        recent = self._recent.setdefault(kind, deque())
+        recent.append((time, key))
+        while recent[0][0] <= time - 60 * self.rule.minutes:
+            recent.popleft()
+        while len(recent) > self.rule.times:
+            recent.popleft()  # more than enough
+        sent = self._sent.get(kind)
+        is_cool = sent is None or not 0 <= time - sent < self.rule.cooldown
+        return len(recent) == self.rule.times and is_cool
+
+    def note_sent(self, record: Mapping[str, Any]) -> None:
+        """Begin the time in which nothing else is let through."""
+        self._sent[_kind(record)] = clock_of(record)
+
+    def take_back(self, record: Mapping[str, Any], key: EventKey) -> None:
+        """No longer count an event."""
+        recent = self._recent.get(_kind(record), deque())
+        for counted in [each for each in recent if each[1] == key]:
+            recent.remove(counted)
+
+    def _speaks_of(self, record: Mapping[str, Any]) -> bool:
+        rule = self.rule
+        if rule.source not in (None, source_of(record)):
+            return False
+        if rule.label not in (None, record["label"]):
+            return False
+        when = datetime.fromtimestamp(clock_of(record))
+        return not rule.between or any(span.contains(when) for span in rule.between)
+
+
+def _kind(record: Mapping[str, Any]) -> tuple[str, str]:
+    return source_of(record), str(record["label"])
