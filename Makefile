@@ -5,6 +5,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 BIN := .venv/bin
 SOURCES := CMakeLists.txt pyproject.toml constraints.txt $(wildcard csrc/* csrc/*/*)
 MICROPHONE := libportaudio2 pulseaudio pulseaudio-utils libasound2-plugins
+SERVERS := mosquitto
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: help check demo test soak corpus-kills microphone lint format bench card sanitize fuzz \
@@ -33,11 +34,12 @@ corpus-kills: .venv/develop  ## 50 kills of a corpus of 1000 files; a cluster wi
 	STREAMSED_KILLS=50 STREAMSED_KILLS_FILES=1000 STREAMSED_RAY_FILES=200 \
 	  $(BIN)/python -m pytest tests/streamsed/corpus -m slow
 
-# What the tests' virtual microphone is made of; where there is no apt, they skip and say so.
+# The tests' virtual microphone and the servers they start; without apt they skip and say so.
 microphone:
 	@command -v apt-get > /dev/null || exit 0; \
-	dpkg -s $(MICROPHONE) > /dev/null 2>&1 \
-	  || { $(SUDO) apt-get update && $(SUDO) apt-get install -y --no-install-recommends $(MICROPHONE); }
+	dpkg -s $(MICROPHONE) $(SERVERS) > /dev/null 2>&1 \
+	  || { $(SUDO) apt-get update \
+	    && $(SUDO) apt-get install -y --no-install-recommends $(MICROPHONE) $(SERVERS); }
 
 lint: .venv/develop  ## formats, types, import contracts
 	$(BIN)/ruff format --check .
@@ -116,14 +118,14 @@ clean:
 # sed_scores_eval comes as source and brings its own build's tools, if it may build apart.
 .venv/develop: .venv/runtime
 	$(PIP) sed_scores_eval
-	$(PIP) --no-build-isolation --editable '.[train,ray,dev]'
+	$(PIP) --no-build-isolation --editable '.[train,ray,serve,dev]'
 	touch $@
 
 .venv/bench: .venv/develop
-	$(PIP) --no-build-isolation --editable '.[train,ray,dev,bench]'
+	$(PIP) --no-build-isolation --editable '.[train,ray,serve,dev,bench]'
 	touch $@
 
 # Atheris has wheels for some platforms only; without it the fuzzer does what it can.
 .venv/fuzz: .venv/develop
-	$(PIP) --no-build-isolation --editable '.[train,ray,dev,fuzz]'
+	$(PIP) --no-build-isolation --editable '.[train,ray,serve,dev,fuzz]'
 	touch $@

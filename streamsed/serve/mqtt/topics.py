@@ -79,7 +79,7 @@ def ids_of(labels: Sequence[str]) -> dict[str, str]:
     >>> ids_of(["Dog", "Alarm / bell"])
     {'Dog': 'Dog', 'Alarm / bell': 'Alarm_bell'}
     >>> ids_of(["A b", "A_b"])
-    {'A b': 'A_b-2bbdfe', 'A_b': 'A_b'}
+    {'A b': 'A_b-a760b0', 'A_b': 'A_b'}
     """
     plain = {label: _OTHERS.sub("_", label).strip("_") for label in labels}
     taken = [plain[label].casefold() for label in labels]
