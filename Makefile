@@ -6,10 +6,12 @@ BIN := .venv/bin
 SOURCES := CMakeLists.txt pyproject.toml constraints.txt $(wildcard csrc/* csrc/*/*)
 MICROPHONE := libportaudio2 pulseaudio pulseaudio-utils libasound2-plugins
 SERVERS := mosquitto
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP := $(INSTALL) --constraint constraints.txt
+HASHED := $(INSTALL) --require-hashes --requirement
 
 .PHONY: help check demo test soak corpus-kills microphone lint format bench card sanitize fuzz \
-  altered kills mutants docs wheel locked lock checksums clean
+  altered kills mutants docs wheel lock checksums clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | sort | expand -t 14
@@ -84,16 +86,12 @@ docs: .venv/develop  ## build the documentation site, build/site, warnings being
 wheel: .venv/develop  ## build the wheel and test it from another folder
 	tests/wheel.sh
 
-# What `requirements/` pins: every package with its SHA-256, for Python 3.11 and later.
-locked: .venv/tools  ## the light install, every package checked by its SHA-256
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/runtime.txt
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-
+# `requirements/` pins every package with its SHA-256, for Python 3.11 and later.
+LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes -c constraints.txt -q
 lock:  ## resolve requirements/ anew from pyproject.toml and constraints.txt (by uv)
-	uv pip compile pyproject.toml --extra plot --universal --python-version 3.11 \
-	  --generate-hashes -c constraints.txt -q -o requirements/runtime.txt
-	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
-	  --generate-hashes -c constraints.txt -q -o requirements/develop.txt
+	$(LOCK) requirements/build.in -o requirements/build.txt
+	$(LOCK) pyproject.toml --extra plot -o requirements/runtime.txt
+	$(LOCK) pyproject.toml --all-extras -o requirements/develop.txt
 
 checksums:  ## list the SHA-256 of the shipped models, whose programs may be run
 	cd streamsed/models && sha256sum *.pt > SHA256SUMS
@@ -102,19 +100,21 @@ clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # A virtual environment with the build's tools; Debian keeps venv and the headers apart.
-.venv/tools: constraints.txt
+.venv/tools: requirements/build.txt
 	$(PYTHON) -c 'import ensurepip, os, sysconfig as s; os.stat(s.get_path("include") + "/Python.h")' \
 	  || { $(SUDO) apt-get update && $(SUDO) apt-get install -y python3-venv python3-dev; }
 	$(PYTHON) -m venv .venv
-	$(PIP) --upgrade pip
-	$(PIP) pybind11 scikit-build-core cmake ninja
+	$(HASHED) requirements/build.txt
 	touch $@
 
 # The light install, without torch, and what --plot needs: all that the demo takes.
-.venv/runtime: .venv/tools $(SOURCES)
-	$(PIP) --no-build-isolation --editable '.[plot]'
+.venv/runtime: .venv/tools requirements/runtime.txt $(SOURCES)
+	$(HASHED) requirements/runtime.txt
+	$(PIP) --no-deps --no-build-isolation --editable .
 	touch $@
 
+# Of the versions that are in constraints.txt, and not by their hashes: PyTorch has builds
+# without CUDA, of a tenth of the size, that are not on PyPI.
 # sed_scores_eval comes as source and brings its own build's tools, if it may build apart.
 .venv/develop: .venv/runtime
 	$(PIP) sed_scores_eval

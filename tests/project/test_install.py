@@ -58,6 +58,37 @@ def test_every_machine_gets_exactly_one_engine(system, machine, engine):
     assert engines == [engine]
 
 
+def locked(name):
+    """The requirements that a list pins, without their hashes."""
+    lines = (ROOT / "requirements" / f"{name}.txt").read_text().splitlines()
+    pinned = [line for line in lines if line[:1].isalnum()]
+    return [Requirement(line.rstrip(" \\")) for line in pinned]
+
+
+@pytest.mark.parametrize("name", ["build", "runtime"])
+def test_what_is_installed_by_hash_is_what_was_tested_and_suits_the_project(name):
+    """`make lock` mends it."""
+    build = (ROOT / "requirements" / "build.in").read_text().splitlines()
+    needed = {
+        "build": [line for line in build if not line.startswith("#")],
+        "runtime": PROJECT["dependencies"] + PROJECT["optional-dependencies"]["plot"],
+    }[name]
+    pinned = {each.name: each for each in locked(name) if is_for_this_machine(each)}
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    for tested in map(Requirement, [line for line in lines if line[0] != "#"]):
+        if tested.name in pinned and is_for_this_machine(tested):
+            assert pinned[tested.name].specifier == tested.specifier
+    for requirement in map(Requirement, needed):
+        if is_for_this_machine(requirement):
+            (version,) = pinned[requirement.name].specifier
+            assert version.operator == "=="
+            assert requirement.specifier.contains(version.version)
+
+
+def is_for_this_machine(requirement):
+    return requirement.marker is None or requirement.marker.evaluate()
+
+
 def test_torch_comes_with_two_extras_only():
     with_torch = {
         extra
