@@ -25,6 +25,8 @@ class ClockDrift:
     ----------
     rate : int
         Hz of the capture.
+    patience : float
+        Seconds for which samples must be too few before they count as lost.
 
     Examples
     --------
@@ -35,8 +37,9 @@ class ClockDrift:
     [0, 300, 300]
     """
 
-    def __init__(self, rate: int) -> None:
+    def __init__(self, rate: int, *, patience: float = PATIENCE) -> None:
         self._rate = rate
+        self._patience = patience
         self._usual: float | None = None  # by how much the samples are behind, at best
         self._last = 0.0
         self._late_since: float | None = None
@@ -54,7 +57,9 @@ class ClockDrift:
         behind = clock - n_samples / self._rate
         if self._usual is None:
             self._usual, self._last = behind, clock
-        elapsed = min(clock - self._last, PATIENCE)  # a hole says nothing of the drift
+        elapsed = min(
+            clock - self._last, self._patience
+        )  # a hole says nothing of the drift
         self._usual = min(behind, self._usual + DRIFT * elapsed)
         self._last = clock
         late = behind - self._usual
@@ -63,6 +68,6 @@ class ClockDrift:
             return 0
         if self._late_since is None:
             self._late_since = clock
-        if clock - self._late_since < PATIENCE:
+        if clock - self._late_since < self._patience:
             return 0
         return round(late * self._rate)

@@ -34,6 +34,81 @@ MAX_CHANNELS = 1024
 """As many as libsndfile reads."""
 
 
+class PcmDecoder:
+    r"""Turn raw little-endian PCM, as it comes, into pieces at the rate that goes on.
+
+    Parameters
+    ----------
+    capture_rate, n_channels : int
+        Hz and interleaved channels of what comes.
+    format_name : str
+        One of `PCM_FORMATS`.
+    sample_rate : int
+        Hz of what goes on.
+    channel : int or None
+        As for `ChannelResampler`.
+    name : str
+        Where it comes from, for the message of an error.
+
+    Examples
+    --------
+    >>> decoder = PcmDecoder(8000, 1, "s16", sample_rate=8000)
+    >>> decoder.push(b"\x00\x40\x00").samples  # one sample and half of another
+    array([0.5], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        capture_rate: int,
+        n_channels: int,
+        format_name: str,
+        *,
+        sample_rate: int,
+        channel: int | None = None,
+        name: str = "standard input",
+    ) -> None:
+        self._dtype, self._scale = PCM_FORMATS[format_name]
+        self._n_channels = n_channels
+        self._resampler = ChannelResampler(capture_rate, sample_rate, channel=channel)
+        self._name = name
+        self._rest = b""
+
+    @property
+    def width(self) -> int:
+        """Bytes of a sample of all channels."""
+        return self._dtype.itemsize * self._n_channels
+
+    @property
+    def n_held(self) -> int:
+        """Bytes of a sample that is not whole yet."""
+        return len(self._rest)
+
+    def push(self, data: bytes) -> Piece:
+        """Take the next bytes, cut anywhere.
+
+        Raises
+        ------
+        ValueError
+            They are no finite samples.
+        """
+        data = self._rest + data
+        whole = len(data) // self.width * self.width
+        self._rest = data[whole:]
+        values = np.frombuffer(data[:whole], self._dtype).astype(np.float32)
+        block = (values * np.float32(self._scale)).reshape(-1, self._n_channels)
+        peak = peak_of(block)
+        if not peak <= MAX_AMPLITUDE:  # true for NaN as well
+            raise ValueError(
+                f"{self._name} must be raw PCM of finite samples, and holds {peak:g}; "
+                "check --encoding, --rate and --channels against what is sent"
+            )
+        return Piece(self._resampler.push(block), peak=peak)
+
+    def flush(self) -> Piece:
+        """Return what the resampler still holds."""
+        return Piece(self._resampler.flush())
+
+
 class PcmSource:
     """Read raw little-endian PCM from a pipe, such as another program's output.
 
@@ -81,10 +156,13 @@ class PcmSource:
         self.capture_rate = capture_rate
         self._sample_rate = sample_rate
         self._descriptor = stream.fileno()
-        self._dtype, self._scale = PCM_FORMATS[format_name]
-        self._n_channels = n_channels
-        self._resampler = ChannelResampler(capture_rate, sample_rate, channel=channel)
-        self._rest = b""
+        self._decoder = PcmDecoder(
+            capture_rate,
+            n_channels,
+            format_name,
+            sample_rate=sample_rate,
+            channel=channel,
+        )
         self._ended = False
 
     @exclusive
@@ -97,20 +175,8 @@ class PcmSource:
         data = os.read(self._descriptor, READ_SIZE)
         if not data:
             self._ended = True
-            return [Piece(self._resampler.flush())]
-        data = self._rest + data
-        width = self._dtype.itemsize * self._n_channels
-        whole = len(data) // width * width
-        self._rest = data[whole:]
-        values = np.frombuffer(data[:whole], self._dtype).astype(np.float32)
-        block = (values * np.float32(self._scale)).reshape(-1, self._n_channels)
-        peak = peak_of(block)
-        if not peak <= MAX_AMPLITUDE:  # true for NaN as well
-            raise ValueError(
-                f"standard input must be raw PCM of finite samples, and holds {peak:g}; "
-                "check --encoding, --rate and --channels against what is sent"
-            )
-        return [Piece(self._resampler.push(block), peak=peak)]
+            return [self._decoder.flush()]
+        return [self._decoder.push(data)]
 
     @exclusive
     def wait(self, n_samples: int, timeout: float) -> None:
@@ -119,14 +185,14 @@ class PcmSource:
         Who writes every few milliseconds would else wake us as often.
         """
         end = time.monotonic() + timeout
-        second = self._dtype.itemsize * self._n_channels * self.capture_rate
+        second = self._decoder.width * self.capture_rate
         wanted = min(n_samples * second / self._sample_rate, READ_SIZE / 2)
         before = 0
         while (left := end - time.monotonic()) > 0:
             if not select.select([self._descriptor], [], [], left)[0]:
                 return
             n_bytes = _waiting(self._descriptor)
-            missing = (wanted - len(self._rest) - n_bytes) / second
+            missing = (wanted - self._decoder.n_held - n_bytes) / second
             if missing <= 0 or n_bytes == before:  # also a pipe that is full, or ended
                 return
             before = n_bytes

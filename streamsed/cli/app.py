@@ -21,6 +21,7 @@ from streamsed.cli.interruption import Interruptible, Interruption
 from streamsed.cli.listen import listen
 from streamsed.cli.report import report
 from streamsed.cli.serve.events import events
+from streamsed.cli.serve.serve import serve
 from streamsed.cli.settings import settings
 from streamsed.terminal import open_closed_streams, printable
 
@@ -41,7 +42,17 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for command in (file, listen, report, events, devices, doctor, info, bench):
+for command in (
+    file,
+    listen,
+    serve,
+    report,
+    events,
+    devices,
+    doctor,
+    info,
+    bench,
+):
     app.command(epilog=EXIT_CODES)(command)
 app.command(
     epilog=EXIT_CODES,

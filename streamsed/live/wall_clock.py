@@ -106,6 +106,11 @@ class WallClock:
         self._window_end = at + WINDOW
 
 
+def rfc_3339_now() -> str:
+    """Return the clock time now, in the zone of this machine."""
+    return rfc_3339(time.time())
+
+
 def rfc_3339(seconds: float) -> str:
     """Return a clock time in the zone of this machine.
 

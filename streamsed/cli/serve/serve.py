@@ -1,0 +1,31 @@
+"""`streamsed serve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def serve(
+    path: Annotated[
+        Path, typer.Argument(metavar="TOML", help="Sources, outputs and settings.")
+    ],
+    *,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Name every mistake in the file with its line."),
+    ] = False,
+) -> int:
+    """Listen to many sources day and night, as a settings file says.
+
+    Cameras and radios on the network (by ffmpeg), microphones, files and pipes; their
+    events go into a log and a store, to Home Assistant by MQTT, to other programs, and
+    onto a page. A source that is not there is sought until it is. SIGHUP reads the file
+    again, SIGTERM closes what is open; see docs/at-home.md.
+    """
+    from streamsed.serve.job import ServeJob
+
+    job = ServeJob(path)
+    return job.check() if check else job.run()

@@ -1,0 +1,245 @@
+"""One source with all that belongs to it: what reads it, its detector, its current stream.
+
+A *run* is a stream without a long hole. Missing sound of up to `BRIDGE` seconds is pushed
+as silence, so that a camera's hiccup ends nothing. After that every event is closed, and
+nothing is scored any more until sound comes again: then the gap is told with its exact
+length, and a new run begins with a detector that remembers nothing::
+
+    heard ~~~~~~~~~~~ missing 0 0 0 0 | not scored | heard ~~~~~~~~
+    run 1 [                           .        gap ][ run 2
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+
+import numpy as np
+
+from streamsed.audio.source import Piece, join_pieces
+from streamsed.detector import Detector
+from streamsed.live.sinks.sink import Sink
+from streamsed.live.snapshot import Snapshot
+from streamsed.live.stream import LiveStream
+from streamsed.serve.fan_out import FanOut, SourceSink
+from streamsed.serve.level import LevelMeter
+from streamsed.serve.records import STATUS_EVERY
+from streamsed.serve.settings import SourceSettings
+from streamsed.serve.sources.opening import address_of
+from streamsed.serve.sources.supervised import SupervisedSource
+from streamsed.serve.status import SourceStatus
+
+BRIDGE = 10.0
+"""Seconds of missing sound after which a run has ended: a segment."""
+
+QUIET = "quiet hours"
+"""Why sound is missing that came and was dropped."""
+
+
+class Channel:
+    """Detect in one source, visit by visit.
+
+    Parameters
+    ----------
+    settings : SourceSettings
+        Which source, and what is detected in it.
+    detector : Detector
+        Of this source alone.
+    source : SupervisedSource
+        What reads it.
+    outputs : FanOut
+        Who is told.
+    own_sinks : callable
+        Makes, for each run, the sinks that are this source's own, such as its clips; is
+        given the detector.
+    now : callable
+        Local time.
+    """
+
+    def __init__(
+        self,
+        settings: SourceSettings,
+        detector: Detector,
+        source: SupervisedSource,
+        outputs: FanOut,
+        *,
+        own_sinks: Callable[[Detector], list[Sink]] = lambda _: [],
+        now: Callable[[], datetime] = datetime.now,
+    ) -> None:
+        self.settings = settings
+        self.armed = settings.armed
+        self._detector = detector
+        self._source = source
+        self._outputs = outputs
+        self._own_sinks = own_sinks
+        self._now = now
+        self._lock = threading.RLock()
+        self._meter = LevelMeter(detector.sample_rate)
+        self._heard = self._lost = 0.0  # seconds of former runs
+        self._n_skipped = 0
+        self._n_gap = 0  # samples of the gap at the end, up to now
+        self._asleep = False  # whether the gap is so long that nothing is scored
+        self._n_unscored = 0  # samples of the gap since then
+        self._told: tuple[str, bool] = ("", settings.armed)  # status and armed
+        self._told_at = 0.0
+        self._ended = False
+        self._stream = self._begin()
+
+    @property
+    def name(self) -> str:
+        """The source's identity."""
+        return self.settings.name
+
+    def visit(self) -> None:
+        """Take what came since the last visit, and score it."""
+        with self._lock:
+            if self._ended:
+                return
+            pieces = self._source.read()
+            for notice in self._source.notices():
+                text = f"{self.name}: {notice}"
+                self._stream.report({"state": "notice", "text": text})
+            if pieces is None:
+                self.end()
+                return
+            quiet = self._is_quiet
+            for piece in join_pieces(pieces):
+                if quiet and not piece.missing:
+                    zeros = np.zeros(len(piece.samples), np.float32)
+                    self._take(Piece(zeros, missing=QUIET))
+                else:
+                    self._take(piece)
+            self._report_status()
+
+    def status(self) -> SourceStatus:
+        """Return how the source is doing."""
+        with self._lock:
+            summary = self._stream.summary
+            running = 0 if self._ended else self._detector.n_skipped
+            since = time.monotonic() - self._source.last_audio
+            return SourceStatus(
+                name=self.name,
+                state=self._state,
+                address=address_of(self.settings),
+                reason=self._source.reason,
+                level=self._meter.level,
+                listened=self._heard + (0.0 if self._ended else summary.heard),
+                lost=self._lost + (0.0 if self._ended else self._run_lost),
+                since_audio=since,
+                n_skipped=self._n_skipped + running,
+                n_reconnects=self._source.n_reconnects,
+                queued=self._source.waiting,
+                armed=self.armed,
+            )
+
+    def snapshot(self) -> Snapshot:
+        """Return what there is to show of the source now."""
+        with self._lock:
+            return self._stream.snapshot()
+
+    def arm(self, *, armed: bool) -> None:
+        """Let its events be sent as messages, or not."""
+        with self._lock:
+            self.armed = armed
+            self._report_status()
+
+    def recover(self, reason: str) -> None:
+        """Begin anew after a visit failed, which must not happen."""
+        with self._lock:
+            self._stream.report({"state": "notice", "text": f"{self.name}: {reason}"})
+            if not self._ended:
+                with suppress(Exception):  # it may fail for the same reason
+                    self._finish()
+                self._asleep, self._n_gap, self._n_unscored = False, 0, 0
+                self._stream = self._begin()
+
+    def stop(self) -> None:
+        """Begin to close, without waiting."""
+        self._source.stop()
+
+    def end(self) -> None:
+        """Close what is open and end the run; nothing comes after that."""
+        self._source.close()
+        with self._lock:
+            if not self._ended:
+                self._finish()
+                self._ended = True
+
+    @property
+    def _is_quiet(self) -> bool:
+        hours = self.settings.quiet_hours
+        return bool(hours) and any(span.contains(self._now()) for span in hours)
+
+    @property
+    def _state(self) -> str:
+        state = self._source.state
+        return "quiet" if state == "running" and self._is_quiet else state
+
+    @property
+    def _run_lost(self) -> float:
+        """Seconds of the run without sound."""
+        unscored = self._n_unscored / self._detector.sample_rate
+        return self._stream.summary.lost + unscored
+
+    def _begin(self) -> LiveStream:
+        """Begin a run."""
+        self._detector.observer = None
+        own = self._own_sinks(self._detector)
+        labels = self._detector.model.info.labels
+        stream = LiveStream(
+            self._detector,
+            [*own, SourceSink(self.name, self._outputs)],
+            name=address_of(self.settings),
+            capture_rate=self._source.capture_rate,
+            only=self.settings.detection.reported(labels),
+        )
+        stream.begin(watched=True)
+        return stream
+
+    def _take(self, piece: Piece) -> None:
+        self._meter.push(piece.samples)
+        n_samples = len(piece.samples)
+        if not piece.missing:
+            if self._asleep:
+                self._finish()
+                self._stream = self._begin()
+            self._n_gap = 0
+            self._stream.push(piece, hurry=True)
+        elif self._asleep:
+            self._n_unscored += n_samples
+        else:
+            self._stream.push(piece, hurry=True)
+            self._n_gap += n_samples
+            if self._n_gap >= BRIDGE * self._detector.sample_rate:
+                self._stream.settle()
+                self._asleep = True
+
+    def _finish(self) -> None:
+        """End the run with the gap at its end."""
+        self._report_status(last=True)
+        self._heard += self._stream.summary.heard
+        self._lost += self._run_lost
+        self._stream.finish(settled=self._asleep, n_missing=self._n_unscored)
+        self._n_skipped += self._detector.n_skipped
+        self._asleep, self._n_gap, self._n_unscored = False, 0, 0
+
+    def _report_status(self, *, last: bool = False) -> None:
+        """Tell how the source is doing: every few seconds, and when that changes."""
+        now, state = time.monotonic(), (self._state, self.armed)
+        due = now - self._told_at >= STATUS_EVERY
+        if not (due or last or state != self._told):
+            return
+        self._told, self._told_at = state, now
+        status = {
+            "status": state[0],
+            "reason": self._source.reason,
+            "level": round(self._meter.level, 1),
+            "heard": round(self._stream.summary.heard, 3),
+            "lost": round(self._run_lost, 3),
+            "skipped": self._detector.n_skipped,
+            "armed": self.armed,
+        }
+        self._stream.report({"state": "status", **status})

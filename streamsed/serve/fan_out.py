@@ -1,0 +1,139 @@
+"""Every record to every output, whichever thread made it.
+
+Several threads score sources and one serves the page. The outputs are given one record
+at a time, and in the order in which records of a source are made. None of them waits: they
+queue what they are given.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsed.live.sinks.sink import Sink
+from streamsed.live.wall_clock import rfc_3339_now
+from streamsed.pipeline.lifecycle import EventUpdate
+
+
+class FanOut:
+    """Pass records on to outputs, and leave out those that fail.
+
+    Parameters
+    ----------
+    sinks : sequence of Sink
+        The outputs; closed at the end.
+    """
+
+    def __init__(self, sinks: Sequence[Sink]) -> None:
+        self._sinks = list(sinks)
+        self._lock = threading.RLock()
+        self.lost: dict[str, str] = {}
+        """Outputs that failed for good, with the reason."""
+
+    def report(
+        self, record: Mapping[str, Any], update: EventUpdate | None = None
+    ) -> None:
+        """Give a record to all outputs."""
+        with self._lock:
+            for sink in list(self._sinks):
+                try:
+                    sink.on_record(record, update)
+                except OSError as error:
+                    self._sinks.remove(sink)
+                    self.lost[sink.name] = str(error)
+                    self.notice(f"{sink.name} is told no more: {error}")
+
+    def on_clip(self, record: Mapping[str, Any], update: EventUpdate) -> None:
+        """Give a closed event, with the path of its clip, to the outputs that want it."""
+        with self._lock:
+            for sink in self._sinks:
+                take = getattr(sink, "on_clip", None)
+                if take is not None:
+                    take(record, update)
+
+    def notice(self, text: str, *, source: str = "") -> None:
+        """Give a sentence for people to all outputs."""
+        record = {"time": rfc_3339_now(), "state": "notice", "text": text}
+        self.report({**record, "source": source})
+
+    def notices(self) -> list[str]:
+        """Return what the outputs say of themselves, each sentence once; pass it on too."""
+        with self._lock:
+            told = [notice for sink in self._sinks for notice in sink.notices()]
+            for notice in told:
+                self.notice(notice)
+        return told
+
+    def failures(self) -> dict[str, Any]:
+        """Return what failed so far, by the names of the outputs."""
+        with self._lock:
+            failing = {sink.name: sink.failures() for sink in self._sinks}
+        lost = {name: {"failed": 1, "reason": why} for name, why in self.lost.items()}
+        return {name: each for name, each in (failing | lost).items() if each}
+
+    def replace(self, old: Sequence[Sink], new: Sequence[Sink]) -> None:
+        """Put outputs in the place of others, which are closed."""
+        with self._lock:
+            self._sinks = [sink for sink in self._sinks if sink not in old] + list(new)
+        for sink in old:
+            sink.settle()
+            sink.close()
+
+    def close(self) -> None:
+        """Let all outputs finish at once, each within seconds."""
+        with self._lock:
+            sinks, self._sinks = self._sinks, []
+        threads = [threading.Thread(target=_finish, args=(sink,)) for sink in sinks]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+
+class SourceSink:
+    """What a stream is told to tell: all outputs, with the name of its source.
+
+    Parameters
+    ----------
+    name : str
+        Of the source.
+    outputs : FanOut
+        Who is told.
+    """
+
+    def __init__(self, name: str, outputs: FanOut) -> None:
+        self.name = name
+        self._outputs = outputs
+
+    def on_samples(self, samples: NDArray[np.float32]) -> None:
+        """Take no notice: no sound leaves the program."""
+
+    def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
+        """Pass a record on; what its stream calls the source is its address."""
+        named = {**record, "source": self.name}
+        if record["state"] == "started":
+            named["address"] = record["source"]
+        self._outputs.report(named, update)
+
+    def notices(self) -> list[str]:
+        """Return nothing: the outputs are asked themselves."""
+        return []
+
+    def settle(self) -> None:
+        """Do nothing: the outputs outlive a stream."""
+
+    def failures(self) -> dict[str, Any]:
+        """Return nothing: the outputs are asked themselves."""
+        return {}
+
+    def close(self) -> None:
+        """Do nothing: the outputs outlive a stream."""
+
+
+def _finish(sink: Sink) -> None:
+    sink.settle()
+    sink.close()

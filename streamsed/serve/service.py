@@ -1,0 +1,260 @@
+"""The service: one model, many sources, and the outputs that all of them share.
+
+It starts without any of its sources being there, and does not end because one is gone.
+Settings can be read again while it runs: sources and outputs that did not change go on
+without losing a sample or a record.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from streamsed.detector import Detector
+from streamsed.inference.cpu import available_cores
+from streamsed.inference.model import Model
+from streamsed.inference.model_file import ModelFile, find_model
+from streamsed.live.sinks.clips import ClipSink
+from streamsed.live.sinks.log_file import LogFile
+from streamsed.live.sinks.sink import Sink
+from streamsed.live.sinks.speech_guard import SpeechGuard
+from streamsed.live.snapshot import Snapshot
+from streamsed.serve.channel import Channel
+from streamsed.serve.fan_out import FanOut
+from streamsed.serve.outputs import OpenOutputs, open_output, wanted_outputs
+from streamsed.serve.scheduler import Scheduler, Visited
+from streamsed.serve.settings import ServeSettings, SourceSettings
+from streamsed.serve.sources.opening import open_source
+from streamsed.serve.status import SourceStatus
+
+HOUSEKEEPING = 1.0
+"""Seconds from one look at the outputs' notices to the next."""
+
+
+class Service:
+    """Listen to all sources of a settings file, and tell all of its outputs.
+
+    Parameters
+    ----------
+    settings : ServeSettings
+        The file.
+    say : callable
+        Is given sentences for people.
+    model : Model or None
+        A model that is loaded already.
+    """
+
+    def __init__(
+        self,
+        settings: ServeSettings,
+        *,
+        say: Callable[[str], None],
+        model: Model | None = None,
+    ) -> None:
+        self.settings = settings
+        self._say = say
+        self._model = model
+        self._channels: dict[str, Channel] = {}
+        self._changing = threading.RLock()  # of channels and outputs
+        self._outputs: OpenOutputs = {}
+        self.fan_out = FanOut([])
+        n_workers = min(available_cores(), max(1, len(settings.sources)))
+        self.scheduler = Scheduler(n_workers, on_error=self._on_error)
+        self._n_workers = n_workers
+        self._stopped = threading.Event()
+        self._housekeeper = threading.Thread(target=self._keep_house, daemon=True)
+
+    @property
+    def model(self) -> Model:
+        """The model of all sources.
+
+        Raises
+        ------
+        RuntimeError
+            `start` has not loaded it.
+        """
+        if self._model is None:
+            raise RuntimeError("model: start loads it")
+        return self._model
+
+    def start(self) -> None:
+        """Load the model, open the outputs and begin to listen.
+
+        Raises
+        ------
+        OSError, ValueError
+            The model does not load, or an output does not open.
+        """
+        self._open_outputs(self.settings)
+        if self._model is None:
+            wanted = self.settings.model
+            file = ModelFile.open(find_model(wanted.name), sha256=wanted.sha256)
+            self._model = Model.load(
+                file,
+                **{"threads": 1, **_given(wanted.engine)},
+                n_parallel=self._n_workers,
+            )
+        self.scheduler.start()
+        for source in self.settings.sources:
+            self._add(source)
+        self._housekeeper.start()
+
+    def stop(self) -> None:
+        """Close every event that is open, every source and every output."""
+        self._stopped.set()
+        with self._changing:
+            for channel in self._channels.values():
+                channel.stop()
+            self.scheduler.stop()
+            for channel in self._channels.values():
+                channel.end()
+        self._pass_on_notices()
+        self.fan_out.close()
+
+    def reload(self, settings: ServeSettings) -> None:
+        """Go on with other settings, without a break in what did not change.
+
+        Parameters
+        ----------
+        settings : ServeSettings
+            Of the same model, scored as often.
+
+        Raises
+        ------
+        OSError, ValueError
+            A new output does not open, or what changed needs a new start; nothing is
+            changed then.
+        """
+        before = self.settings
+        for name in ("model", "stream", "page"):
+            if getattr(before, name) != getattr(settings, name):
+                raise ValueError(
+                    f"{settings.path}: settings of the {name} changed, which takes a "
+                    "restart; the old settings stay in force"
+                )
+        with self._changing:
+            self._open_outputs(settings)
+            self.settings = settings
+            clips_changed = before.clips != settings.clips
+            old = {source.name: source for source in before.sources}
+            new = {source.name: source for source in settings.sources}
+            for name, source in old.items():
+                if clips_changed or new.get(name) != source:
+                    self._remove(name)
+            for name, source in new.items():
+                if name not in self._channels:
+                    self._add(source)
+
+    def reopen_logs(self) -> None:
+        """Open the logs anew, as programs that move them ask for."""
+        for _, sinks in self._outputs.values():
+            for sink in sinks:
+                if isinstance(sink, LogFile):
+                    sink.reopen()
+
+    def sources(self) -> list[SourceStatus]:
+        """Return how every source is doing, in the order of the file."""
+        return [channel.status() for channel in list(self._channels.values())]
+
+    def arm(self, name: str, *, armed: bool) -> None:
+        """Let a source's events be sent as messages, or not.
+
+        Raises
+        ------
+        KeyError
+            There is no source of this name.
+        """
+        self._channels[name].arm(armed=armed)
+
+    def snapshot(self, name: str) -> Snapshot:
+        """Return what there is to show of a source now.
+
+        Raises
+        ------
+        KeyError
+            There is no source of this name.
+        """
+        return self._channels[name].snapshot()
+
+    def _add(self, source: SourceSettings) -> None:
+        stream = self.settings.stream
+        post = source.detection.post_for(self.model.info, settle=stream.settled)
+        detector = Detector(self.model, stream=stream, post=post)
+        channel = Channel(
+            source,
+            detector,
+            open_source(source, sample_rate=detector.sample_rate),
+            self.fan_out,
+            own_sinks=self._own_sinks,
+        )
+        self._channels[source.name] = channel
+        self.scheduler.add(channel)
+
+    def _remove(self, name: str) -> None:
+        channel = self._channels.pop(name)
+        channel.stop()
+        self.scheduler.remove(channel)
+        channel.end()
+
+    def _own_sinks(self, detector: Detector) -> list[Sink]:
+        """Return what keeps the clips of a source's run."""
+        clips = self.settings.clips
+        if clips is None:
+            return []
+        guard = None
+        if not clips.save_speech:
+            guard = SpeechGuard(detector.model.info)
+            guard.watch(detector)
+        return [
+            ClipSink(
+                clips.path,
+                sample_rate=detector.sample_rate,
+                max_bytes=clips.max_bytes,
+                max_days=clips.days,
+                guard=guard,
+                on_saved=self.fan_out.on_clip,
+            )
+        ]
+
+    def _open_outputs(self, settings: ServeSettings) -> None:
+        """Open the outputs that are new or changed, then close those that they replace."""
+        wanted = wanted_outputs(settings)
+        kept = {k: v for k, v in self._outputs.items() if wanted.get(k) == v[0]}
+        opened: OpenOutputs = {}
+        try:
+            for kind, each in wanted.items():
+                if kind not in kept:
+                    opened[kind] = (each, open_output(kind, each))
+        except (OSError, ValueError):
+            for sink in _sinks(opened):
+                sink.close()
+            raise
+        gone = {k: v for k, v in self._outputs.items() if k not in kept}
+        self.fan_out.replace(_sinks(gone), _sinks(opened))
+        self._outputs = kept | opened
+
+    def _keep_house(self) -> None:
+        while not self._stopped.wait(HOUSEKEEPING):
+            self._pass_on_notices()
+
+    def _pass_on_notices(self) -> None:
+        for notice in self.fan_out.notices():
+            self._say(notice)
+
+    def _on_error(self, source: Visited, error: Exception) -> None:
+        """Go on after what must not happen: a defect of ours, or a model that fails."""
+        reason = f"{type(error).__name__}: {str(error)[:200]}; it begins anew"
+        self._say(f"{source.name}: {reason}")
+        channel = self._channels.get(source.name)
+        if channel is not None:
+            channel.recover(reason)
+
+
+def _given(engine: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of an engine that were given."""
+    return {name: value for name, value in engine.items() if value is not None}
+
+
+def _sinks(outputs: OpenOutputs) -> list[Sink]:
+    return [sink for _, sinks in outputs.values() for sink in sinks]

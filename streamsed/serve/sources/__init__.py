@@ -1,0 +1,1 @@
+"""Where the sound of many sources comes from: networks, microphones, files and pipes."""

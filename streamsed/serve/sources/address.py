@@ -1,0 +1,52 @@
+"""Addresses as people may see them: without user, password or key."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+HIDDEN = "…"
+"""What stands for a credential."""
+
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]*@")
+
+
+def redacted(url: str) -> str:
+    """Return an address without its user, password and query, which may hold a key.
+
+    Examples
+    --------
+    >>> redacted("rtsp://me:secret@camera:554/one?token=abc")
+    'rtsp://camera:554/one?…'
+    >>> redacted("file:///home/me/scene.flac")
+    'file:///home/me/scene.flac'
+    """
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    query = HIDDEN if parts.query else ""
+    return urlunsplit((parts.scheme, host, parts.path, query, "")) or url
+
+
+def scrubbed(text: str, url: str) -> str:
+    """Return another program's words without what only `url` should hold.
+
+    Parameters
+    ----------
+    text : str
+        Such as what ffmpeg writes of an error.
+    url : str
+        The address that it was given.
+
+    Examples
+    --------
+    >>> scrubbed("rtsp://me:s%20t@camera/: 401 for me:s t", "rtsp://me:s%20t@camera/")
+    'rtsp://camera/: 401 for …:…'
+    """
+    parts = urlsplit(url)
+    text = text.replace(url, redacted(url))
+    text = _CREDENTIALS.sub("", text)
+    secrets = [part for part in (parts.username, parts.password, parts.query) if part]
+    secrets += [unquote(secret) for secret in secrets]
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
+    return text

@@ -1,0 +1,140 @@
+"""A microphone in a process of its own.
+
+PortAudio finds a device that was plugged in again only by ending every stream of its
+process. So that no microphone falls silent for another, each has its own process, which
+runs `Microphone` and passes on what it gives, in blocks::
+
+    block   kind (1 byte)  n (4 bytes)  peak (4 bytes, float)  length of text (2 bytes)
+            text (UTF-8)   n samples, float32, if they were heard
+
+As everywhere, lost sound stands as missing samples of the exact number. While the device
+cannot be opened a block says so every second, and it is tried again.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from streamsed.audio.devices import quiet, rescan
+from streamsed.audio.microphone import Microphone
+from streamsed.audio.source import Piece
+
+HEADER = struct.Struct("<BIfH")
+HEARD, MISSING, TROUBLE, NOTICE = range(4)
+RETRY = 1.0
+"""Seconds between two attempts to open the device, and between two blocks at most."""
+
+READ_EVERY = 0.1
+"""Seconds from one block to the next."""
+
+MAX_SAMPLES = 1 << 24
+"""Samples in a block; what says more is no block."""
+
+
+def capture_command(device: str, channel: int | None, sample_rate: int) -> list[str]:
+    """Return the command line of the process that captures a device."""
+    words = [device, str(channel or 0), str(sample_rate)]
+    return [sys.executable, "-m", "streamsed.serve.sources.captured", *words]
+
+
+class BlockDecoder:
+    """Turn blocks into pieces: a `Decoder`."""
+
+    def __init__(self) -> None:
+        self.trouble = ""
+        self.notices: list[str] = []
+        self._rest = b""
+
+    def push(self, data: bytes) -> list[Piece]:
+        """Take the next bytes, cut anywhere.
+
+        Raises
+        ------
+        ValueError
+            They are no blocks.
+        """
+        held = self._rest + data
+        pieces = []
+        at = 0
+        while at + HEADER.size <= len(held):
+            kind, n_samples, peak, length = HEADER.unpack_from(held, at)
+            n_heard = n_samples if kind == HEARD else 0
+            text_at = at + HEADER.size
+            end = text_at + length + 4 * n_heard
+            if kind > NOTICE or n_samples > MAX_SAMPLES:
+                raise ValueError("the process that captures gave no block")
+            if end > len(held):
+                break
+            text = held[text_at : text_at + length].decode(errors="replace")
+            at = end
+            if kind in (HEARD, MISSING):
+                samples = np.zeros(n_samples, dtype=np.float32)
+                if kind == HEARD:
+                    samples[:] = np.frombuffer(held[text_at + length : end], "<f4")
+                pieces.append(Piece(samples, text, peak))
+                self.trouble = ""
+            elif kind == TROUBLE:
+                self.trouble = text
+            else:
+                self.notices.append(text)
+        self._rest = held[at:]
+        return pieces
+
+
+def encoded(kind: int, n_samples: int, peak: float, text: str, data: bytes) -> bytes:
+    """Return a block."""
+    words = text.encode()[:60_000]
+    return HEADER.pack(kind, n_samples, peak, len(words)) + words + data
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Capture a device until nobody reads, or the process is told to end."""
+    device, channel, sample_rate = arguments
+    out = sys.stdout.fileno()
+    while True:
+        try:
+            microphone = Microphone(
+                device, sample_rate=int(sample_rate), channel=int(channel) or None
+            )
+        except (OSError, ValueError) as error:
+            _write(out, encoded(TROUBLE, 0, 0.0, str(error), b""))
+            time.sleep(RETRY)
+            _rescan()
+        else:
+            break
+    while (pieces := microphone.read()) is not None:
+        for notice in microphone.notices():
+            _write(out, encoded(NOTICE, 0, 0.0, notice, b""))
+        for piece in pieces:
+            kind = MISSING if piece.missing else HEARD
+            data = b"" if piece.missing else piece.samples.astype("<f4").tobytes()
+            n_samples = len(piece.samples)
+            _write(out, encoded(kind, n_samples, piece.peak, piece.missing, data))
+        microphone.wait(int(READ_EVERY * int(sample_rate)), RETRY)
+
+
+def _rescan() -> None:
+    """Look for devices again, if there is anything to look with."""
+    try:
+        rescan()
+    except OSError:
+        return
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+if __name__ == "__main__":
+    try:
+        with quiet():
+            main(sys.argv[1:])
+    except (BrokenPipeError, KeyboardInterrupt):
+        os._exit(0)  # nobody listens any more

@@ -1,0 +1,125 @@
+"""A program whose output is sound, in a process group of its own.
+
+Whatever the program starts ends with it. What it writes to standard error is kept, the
+first and the last of it, so that it cannot fill memory or block on a full pipe.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+from streamsed.serve.sources.feed import READ_SIZE
+
+MAX_STDERR = 8192
+"""Bytes of standard error that are kept of its beginning, and of its end."""
+
+
+class Child:
+    """Run a program and read its standard output: a `Feed`.
+
+    Parameters
+    ----------
+    command : sequence of str
+        Program and arguments.
+    deadline : float
+        Seconds without a byte after which whoever reads should stop it.
+    burst : float
+        Seconds of sound that it may give ahead of the clock.
+
+    Raises
+    ------
+    OSError
+        It does not start.
+    """
+
+    idle_after = float("inf")
+    start_limit = 30.0
+    rest = 0.1  # a pipe holds three times as much
+    again = True
+
+    def __init__(
+        self, command: Sequence[str], *, deadline: float, burst: float
+    ) -> None:
+        self.deadline, self.burst = deadline, burst
+        self._out, out = os.pipe()
+        self._err, err = os.pipe()
+        os.set_blocking(self._err, False)
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,  # a Ctrl-C is meant for us
+            )
+        except OSError:
+            os.close(self._out)
+            os.close(self._err)
+            raise
+        finally:
+            os.close(out)
+            os.close(err)
+        self._ended = os.pidfd_open(self._process.pid)
+        self._first = self._last = b""
+        self._open = [self._out, self._err]
+
+    def read(self, timeout: float) -> bytes | None:
+        """Return what it wrote, b"" if that is nothing yet, or None once it ended."""
+        end = time.monotonic() + timeout
+        while self._out in self._open:
+            left = max(0.0, end - time.monotonic())
+            ready = select.select(self._open, [], [], left)[0]
+            if self._err in ready:
+                self._keep_stderr()
+            if self._out in ready:
+                if data := os.read(self._out, READ_SIZE):
+                    return data
+                self._open.remove(self._out)
+            elif not ready or not left:
+                return b""
+        return None
+
+    def stop(self, *, grace: float) -> str:
+        """End the program and all it started; return its last words.
+
+        Parameters
+        ----------
+        grace : float
+            Seconds from TERM to KILL; 0 kills at once.
+        """
+        if grace:
+            self._signal(signal.SIGTERM)
+            select.select([self._ended], [], [], grace)
+        # It is not reaped yet, so its group's number belongs to nobody else.
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+        if self._err in self._open:
+            self._keep_stderr()
+        for descriptor in (self._out, self._err, self._ended):
+            os.close(descriptor)
+        self._open = []
+        return (self._first + self._last).decode(errors="replace")
+
+    def _signal(self, number: int) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
+
+    def _keep_stderr(self) -> None:
+        """Take what standard error holds, without waiting."""
+        while True:
+            try:
+                data = os.read(self._err, READ_SIZE)
+            except BlockingIOError:
+                return
+            if not data:
+                self._open.remove(self._err)
+                return
+            room = MAX_STDERR - len(self._first)
+            self._first += data[:room]
+            self._last = (self._last + data[room:])[-MAX_STDERR:]

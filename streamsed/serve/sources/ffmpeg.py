@@ -1,0 +1,116 @@
+"""The command by which ffmpeg turns an address of the network into samples on a pipe.
+
+Only what a scheme needs is allowed: a playlist cannot make ffmpeg read a file, nor a
+stream of one kind open another. Arguments of the source's own come last before the input,
+so that they win.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import shutil
+import subprocess
+from urllib.parse import urlsplit
+
+from streamsed.serve.settings import SourceSettings
+
+TIMEOUT = 10.0
+"""Seconds without an answer from the network after which ffmpeg gives up."""
+
+PROTOCOLS = {
+    "rtsp": "rtsp,rtp,udp,tcp",
+    "rtsps": "rtsp,rtsps,rtp,srtp,udp,tcp,tls",
+    "http": "http,https,httpproxy,tcp,tls,crypto,hls",
+    "https": "http,https,httpproxy,tcp,tls,crypto,hls",
+}
+"""What ffmpeg may speak for an address of each scheme."""
+
+REMEDY = "install ffmpeg, such as by `apt install ffmpeg`"
+
+PERMANENT = (
+    (r"401 Unauthorized|403 Forbidden", "refuses user or password; correct its url"),
+    (r"404 Not Found|404 Stream Not Found", "has nothing at that path; correct its url"),
+    (
+        r"does not contain any stream|matches no streams|Stream map .* matches no",
+        "has no audio stream; choose one that has",
+    ),
+    (r"Protocol not found|not on whitelist", "asks for a protocol that is not allowed"),
+    (r"Unrecognized option|Option .* not found|Error splitting the argument list",
+     "is given ffmpeg_args that ffmpeg does not know"),
+)  # fmt: skip
+"""What ffmpeg writes when trying again will not help, and what people are told."""
+
+
+@functools.cache
+def ffmpeg_version(program: str) -> int:
+    """Return the major version of ffmpeg; of one built from a repository, a high one.
+
+    Raises
+    ------
+    OSError
+        It does not start.
+    """
+    run = subprocess.run(
+        [program, "-version"], capture_output=True, text=True, timeout=30, check=False
+    )
+    found = re.match(r"ffmpeg version n?(\d+)\.", run.stdout)
+    return int(found[1]) if found else 99
+
+
+def ffmpeg_command(
+    source: SourceSettings, *, sample_rate: int, audio_only: bool
+) -> list[str]:
+    """Return the command line for a source.
+
+    Parameters
+    ----------
+    source : SourceSettings
+        With an address of the network.
+    sample_rate : int
+        Hz of what comes out: float32, little-endian, mono.
+    audio_only : bool
+        Whether to ask an RTSP server for audio alone. Cameras have few video sessions to
+        give; some do not understand the wish.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no ffmpeg.
+    """
+    program = shutil.which("ffmpeg")
+    if program is None:
+        raise FileNotFoundError(f"ffmpeg is not found; {REMEDY}")
+    scheme = urlsplit(source.url).scheme
+    microseconds = str(round(TIMEOUT * 1e6))
+    command = [
+        program,
+        "-nostdin",
+        "-hide_banner",
+        "-loglevel",
+        "error",
+        "-threads",
+        "1",
+    ]
+    command += ["-protocol_whitelist", PROTOCOLS[scheme]]
+    if scheme.startswith("rtsp"):
+        named = "-timeout" if ffmpeg_version(program) >= 5 else "-stimeout"
+        command += ["-rtsp_transport", "tcp", named, microseconds]
+        command += ["-allowed_media_types", "audio"] if audio_only else []
+    else:
+        command += ["-rw_timeout", microseconds]
+    command += [*source.ffmpeg_args, "-i", source.url, "-vn", "-sn", "-dn"]
+    if source.channel is not None:
+        command += ["-af", f"pan=mono|c0=c{source.channel - 1}"]
+    output = ["-ac", "1", "-ar", str(sample_rate), "-f", "f32le"]
+    return [*command, *output, "-flush_packets", "1", "pipe:1"]
+
+
+def why_it_ended(stderr: str) -> tuple[str, bool]:
+    """Return what to tell people of ffmpeg's last words, and whether it is permanent."""
+    for pattern, meaning in PERMANENT:
+        if re.search(pattern, stderr):
+            return meaning, True
+    plain = re.sub(r"\[[^\]]* @ 0x[0-9a-f]+\] *", "", stderr)
+    lines = [line.strip() for line in plain.splitlines() if line.strip()]
+    return (f"ffmpeg: {lines[-1][:200]}" if lines else "the stream ended"), False

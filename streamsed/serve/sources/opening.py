@@ -1,0 +1,128 @@
+"""What each kind of source is read with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from streamsed.audio.pcm import PcmDecoder
+from streamsed.serve.settings import SourceSettings
+from streamsed.serve.sources.address import redacted, scrubbed
+from streamsed.serve.sources.captured import BlockDecoder, capture_command
+from streamsed.serve.sources.child import Child
+from streamsed.serve.sources.feed import Decoder, Feed, PipeFeed, RecordingFeed, is_fifo
+from streamsed.serve.sources.ffmpeg import TIMEOUT, ffmpeg_command, why_it_ended
+from streamsed.serve.sources.pcm_feed import PcmPieces
+from streamsed.serve.sources.supervised import SupervisedSource, Unavailable
+
+DEADLINE = TIMEOUT + 5.0
+"""Seconds without a byte after which ffmpeg is stopped; it should have given up itself."""
+
+CAPTURE_DEADLINE = 10.0
+"""Seconds without a block after which the process of a microphone is stopped."""
+
+RADIO_LEAD = 5.0
+"""Seconds of sound that a server may give at once, ahead of the clock."""
+
+ALL_MEDIA_AFTER = 2
+"""Failures in a row after which every other attempt asks an RTSP server for all media."""
+
+
+def open_source(settings: SourceSettings, *, sample_rate: int) -> SupervisedSource:
+    """Begin to read a source; whether it is there shows later.
+
+    Parameters
+    ----------
+    settings : SourceSettings
+        Which source.
+    sample_rate : int
+        Hz of the pieces.
+    """
+    scheme = urlsplit(settings.url).scheme
+
+    def feed(n_failures: int) -> tuple[Feed, Decoder]:
+        if settings.device:
+            return _microphone(settings, sample_rate)
+        if scheme == "stdin":
+            return PipeFeed(None), _pcm(settings, sample_rate)
+        if scheme == "file":
+            return _path(settings, sample_rate)
+        return _network(settings, sample_rate, n_failures)
+
+    def explain(words: str) -> tuple[str, bool]:
+        if settings.device:
+            last = words.strip().splitlines()[-1:] or ["its process ended"]
+            return last[0][:200], False
+        why, permanent = why_it_ended(scrubbed(words, settings.url))
+        return why, permanent
+
+    network = not settings.device and scheme not in ("file", "stdin")
+    return SupervisedSource(
+        settings.name,
+        feed,
+        explain=explain,
+        sample_rate=sample_rate,
+        live=not _is_recording(settings),
+        checked=network,
+    )
+
+
+def address_of(settings: SourceSettings) -> str:
+    """Return where a source's sound comes from, without credentials."""
+    return settings.device or redacted(settings.url)
+
+
+def _is_recording(settings: SourceSettings) -> bool:
+    """Whether a source is a recording, as far as can be known before it is there."""
+    if settings.device or urlsplit(settings.url).scheme != "file":
+        return False
+    try:
+        return not is_fifo(_path_of(settings))
+    except OSError:
+        return False
+
+
+def _path_of(settings: SourceSettings) -> Path:
+    return Path(settings.url.removeprefix("file://"))
+
+
+def _pcm(settings: SourceSettings, sample_rate: int) -> PcmPieces:
+    decoder = PcmDecoder(
+        settings.rate,
+        settings.channels,
+        settings.encoding,
+        sample_rate=sample_rate,
+        channel=settings.channel,
+        name=settings.name,
+    )
+    return PcmPieces(decoder)
+
+
+def _path(settings: SourceSettings, sample_rate: int) -> tuple[Feed, Decoder]:
+    path = _path_of(settings)
+    if is_fifo(path):
+        return PipeFeed(path), _pcm(settings, sample_rate)
+    feed = RecordingFeed(path, sample_rate=sample_rate, loop=settings.loop)
+    return feed, PcmPieces(PcmDecoder(sample_rate, 1, "f32", sample_rate=sample_rate))
+
+
+def _microphone(settings: SourceSettings, sample_rate: int) -> tuple[Feed, Decoder]:
+    command = capture_command(settings.device, settings.channel, sample_rate)
+    return Child(command, deadline=CAPTURE_DEADLINE, burst=RADIO_LEAD), BlockDecoder()
+
+
+def _network(
+    settings: SourceSettings, sample_rate: int, n_failures: int
+) -> tuple[Feed, Decoder]:
+    audio_only = n_failures < ALL_MEDIA_AFTER or n_failures % 2 == 1
+    try:
+        command = ffmpeg_command(
+            settings, sample_rate=sample_rate, audio_only=audio_only
+        )
+    except FileNotFoundError as error:
+        raise Unavailable(str(error), permanent=True) from None
+    feed = Child(command, deadline=DEADLINE, burst=RADIO_LEAD)
+    decoder = PcmDecoder(
+        sample_rate, 1, "f32", sample_rate=sample_rate, name=settings.name
+    )
+    return feed, PcmPieces(decoder)

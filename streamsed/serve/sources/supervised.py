@@ -1,0 +1,261 @@
+"""A source that is opened again whenever it is lost, by a thread of its own.
+
+The thread reads, and does nothing else: what it reads waits in a `TimeLine` for whoever
+scores it. It also watches. A feed from which no byte comes for too long is stopped, and
+opened again after a wait that grows; one that gives more than its clock allows is held
+back to real time; and what people should know is told once, when it begins and when it is
+over, and not again within minutes for a source that comes and goes.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from streamsed.audio.source import Piece
+from streamsed.serve.sources.backoff import Backoff
+from streamsed.serve.sources.feed import Decoder, Feed
+from streamsed.serve.sources.time_line import MARGIN, TimeLine
+from streamsed.serve.sources.troubles import Troubles
+
+READ_EVERY = 0.1
+"""Seconds for which a byte is waited for at once."""
+
+GRACE = 1.0
+"""Seconds that a feed may take to end when it is asked to."""
+
+JOIN = 2.0
+"""Seconds that a thread may take to end."""
+
+
+class Unavailable(Exception):  # noqa: N818 - a state of the world
+    """A feed that cannot be opened, with the reason for people.
+
+    Parameters
+    ----------
+    reason : str
+        What is wrong, and what to do.
+    permanent : bool
+        Whether trying again is of little use.
+    """
+
+    def __init__(self, reason: str, *, permanent: bool = False) -> None:
+        super().__init__(reason)
+        self.permanent = permanent
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an attempt to read a source ended.
+
+    Parameters
+    ----------
+    reason : str
+        For people.
+    permanent : bool
+        Whether trying again is of little use.
+    heard : float
+        Seconds from its first sound to its last.
+    over : bool
+        Whether that is the end of the source, as of a recording.
+    """
+
+    reason: str
+    permanent: bool = False
+    heard: float = 0.0
+    over: bool = False
+
+
+class SupervisedSource:
+    """Read from one feed after another, as one stream without a hole: a `Source`.
+
+    Parameters
+    ----------
+    name : str
+        Of the source.
+    open_feed : callable
+        Is given the number of failures in a row; returns a feed and what decodes it, or
+        raises `Unavailable`, OSError or ValueError.
+    explain : callable
+        Returns, of a feed's last words, the reason for people and whether it is permanent.
+    sample_rate : int
+        Hz.
+    live, checked
+        As for `TimeLine`.
+    """
+
+    lossless = False
+
+    def __init__(
+        self,
+        name: str,
+        open_feed: Callable[[int], tuple[Feed, Decoder]],
+        *,
+        explain: Callable[[str], tuple[str, bool]],
+        sample_rate: int,
+        live: bool = True,
+        checked: bool = False,
+    ) -> None:
+        self.name = name
+        self.capture_rate = sample_rate
+        self.state, self.reason = "starting", ""
+        self.n_reconnects = 0
+        self.last_audio = float("-inf")
+        """Monotonic clock at which sound last came."""
+        self._open_feed = open_feed
+        self._explain = explain
+        self._line = TimeLine(
+            sample_rate, began=time.monotonic(), live=live, checked=checked
+        )
+        self._backoff = Backoff()
+        self._n_failures = 0  # in a row
+        self._notices: list[str] = []
+        self._troubles = Troubles()
+        self._heard_since = 0.0  # monotonic clock, of this attempt; 0 before any sound
+        self._away = "no connection yet"  # why samples are missing
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"source {name}")
+        self._thread.daemon = True
+        self._thread.start()
+
+    @property
+    def waiting(self) -> float:
+        """Seconds of sound that wait to be read."""
+        return self._line.waiting
+
+    def read(self) -> list[Piece] | None:
+        """Return what came since the last call, or None after the end of a recording."""
+        ended = self.state == "ended"
+        pieces = self._line.take()
+        return None if ended and not pieces else pieces
+
+    def wait(self, n_samples: int, timeout: float) -> None:  # noqa: ARG002 - see read
+        """Let some time pass."""
+        self._stopped.wait(timeout)
+
+    def notices(self) -> list[str]:
+        """Return what people should know of the source, each sentence once."""
+        notices, self._notices = self._notices, []
+        return notices
+
+    def stop(self) -> None:
+        """Begin to close, without waiting."""
+        self._stopped.set()
+
+    def close(self) -> None:
+        """End the feed and the thread, within moments."""
+        self.stop()
+        self._thread.join(JOIN)
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            ending = self._attempt()
+            if ending.over or self._stopped.is_set():
+                self._become("ended" if ending.over else "stopped")
+                return
+            self._n_failures = 0 if ending.heard else self._n_failures + 1
+            wait = self._backoff.failed(lasted=ending.heard, permanent=ending.permanent)
+            self._become("broken" if self._backoff.broken else "waiting", ending.reason)
+            self._sit_out(wait)
+        self._become("stopped")
+
+    def _attempt(self) -> Ending:
+        """Open a feed and read it to its end."""
+        try:
+            feed, decoder = self._open_feed(self._n_failures)
+        except Unavailable as error:
+            return Ending(str(error), permanent=error.permanent)
+        except OSError as error:
+            told = (
+                f"{error.filename}: {error.strerror}" if error.filename else str(error)
+            )
+            return Ending(" ".join(told.split()))
+        except ValueError as error:
+            return Ending(" ".join(str(error).split()))
+        reason: str | None = None
+        self._heard_since = 0.0
+        try:
+            reason = self._pump(feed, decoder)
+        except ValueError as error:  # bytes that are no sound
+            reason = str(error)
+        finally:
+            words = feed.stop(grace=0.0 if self._stopped.is_set() else GRACE)
+            self._line.lose(self.last_audio)
+        heard = self.last_audio - self._heard_since if self._heard_since else 0.0
+        if reason is not None:
+            return Ending(reason, heard=heard)
+        if not feed.again:
+            return Ending("", heard=heard, over=True)
+        why, permanent = self._explain(words)
+        return Ending(why, permanent=permanent and not heard, heard=heard)
+
+    def _pump(self, feed: Feed, decoder: Decoder) -> str | None:
+        """Pass sound on until the feed ends (None), or fails (the reason)."""
+        flowing, last = False, time.monotonic()
+        while not self._stopped.is_set():
+            if (
+                flowing
+                and (early := self._line.ahead - feed.burst - time.monotonic()) > 0
+            ):
+                self._stopped.wait(min(early, 1.0))  # more than the clock allows
+                last = time.monotonic()
+                continue
+            data = feed.read(READ_EVERY)
+            now = time.monotonic()
+            if data is None:
+                return None
+            if data:
+                last = now
+                flowing = self._pass_on(decoder, data, flowing=flowing)
+                self._stopped.wait(feed.rest)
+            silent = now - last
+            if silent > (feed.deadline if self._heard_since else feed.start_limit):
+                return f"nothing came for {silent:.0f} s"
+            if silent > feed.idle_after and flowing:
+                flowing = False
+                self._line.lose(self.last_audio)
+                self._become("waiting", "nothing comes")
+            if not flowing:
+                self._line.put_missing(now - MARGIN, self._away)
+        return "stopped"
+
+    def _pass_on(self, decoder: Decoder, data: bytes, *, flowing: bool) -> bool:
+        """Put what was heard on the time line; return whether sound comes."""
+        pieces = decoder.push(data)
+        now = time.monotonic()
+        while decoder.notices:
+            self._notices.append(decoder.notices.pop(0))
+        for piece in pieces:
+            if not flowing:
+                self._line.connect(now, len(piece.samples), self._away)
+                self.n_reconnects += self.last_audio > 0
+                self._heard_since = self._heard_since or now
+                self._become("running")
+                flowing = True
+            self._line.put(piece, now)
+            if not piece.missing:
+                self.last_audio = now
+        if flowing and decoder.trouble:
+            self._line.lose(now)
+            flowing = False
+        if decoder.trouble:
+            self._become("waiting", decoder.trouble)
+        return flowing
+
+    def _sit_out(self, seconds: float) -> None:
+        """Wait until the next attempt, while the time line goes on."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and not self._stopped.is_set():
+            self._stopped.wait(min(left, MARGIN))
+            self._line.put_missing(time.monotonic() - MARGIN, self._away)
+
+    def _become(self, state: str, reason: str = "") -> None:
+        """Change the state; tell people if that is news."""
+        self.state, self.reason = state, reason
+        if state in ("waiting", "broken"):
+            self._away = "no connection" if self.last_audio > 0 else "no connection yet"
+            self._notices += self._troubles.lost(reason, time.monotonic())
+        elif state == "running":
+            self._notices += self._troubles.back()

@@ -1,0 +1,63 @@
+"""What people are told of a source that comes and goes: each trouble once, not each time.
+
+A camera with a loose cable is lost a thousand times a day. Whoever is told of each time
+reads none of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+NOTICE_EVERY = 600.0
+"""Seconds within which a source that was lost, and came back, is not said to be lost again
+for the same reason."""
+
+MAX_REASONS = 32
+"""Reasons that are remembered."""
+
+
+class Troubles:
+    """Remember what was told of one source.
+
+    Examples
+    --------
+    >>> troubles = Troubles()
+    >>> troubles.lost("no route", now=0.0), troubles.lost("no route", now=1.0)
+    (['no route; trying again'], [])
+    >>> troubles.back(), troubles.back()
+    (['is back'], [])
+    >>> troubles.lost("no route", now=60.0), troubles.back()
+    ([], [])
+    """
+
+    def __init__(self) -> None:
+        self._told: dict[str, float] = {}  # when each reason was told last
+        self._now = ""  # the trouble that lasts
+        self._is_known = False  # whether people were told of it
+
+    def lost(self, reason: str, now: float) -> Sequence[str]:
+        """Return what to tell of a source that is away, if anything.
+
+        Parameters
+        ----------
+        reason : str
+            Why it is away.
+        now : float
+            Seconds.
+        """
+        if reason == self._now:
+            return []
+        self._now = reason
+        if now - self._told.get(reason, float("-inf")) < NOTICE_EVERY:
+            return []
+        self._told.pop(reason, None)
+        self._told[reason] = now
+        while len(self._told) > MAX_REASONS:
+            del self._told[next(iter(self._told))]
+        self._is_known = True
+        return [f"{reason}; trying again"]
+
+    def back(self) -> Sequence[str]:
+        """Return what to tell of a source that is there, if anything."""
+        was_known, self._is_known, self._now = self._is_known, False, ""
+        return ["is back"] if was_known else []
