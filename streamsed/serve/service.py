@@ -22,7 +22,12 @@ from streamsed.live.sinks.speech_guard import SpeechGuard
 from streamsed.live.snapshot import Snapshot
 from streamsed.serve.channel import Channel
 from streamsed.serve.fan_out import FanOut
-from streamsed.serve.outputs import OpenOutputs, open_output, wanted_outputs
+from streamsed.serve.outputs import (
+    OpenOutputs,
+    Surroundings,
+    open_output,
+    wanted_outputs,
+)
 from streamsed.serve.scheduler import Scheduler, Visited
 from streamsed.serve.settings import ServeSettings, SourceSettings
 from streamsed.serve.sources.opening import open_source
@@ -148,10 +153,9 @@ class Service:
 
     def reopen_logs(self) -> None:
         """Open the logs anew, as programs that move them ask for."""
-        for _, sinks in self._outputs.values():
-            for sink in sinks:
-                if isinstance(sink, LogFile):
-                    sink.reopen()
+        for sink in _sinks(self._outputs):
+            if isinstance(sink, LogFile):
+                sink.reopen()
 
     def sources(self) -> list[SourceStatus]:
         """Return how every source is doing, in the order of the file."""
@@ -222,17 +226,34 @@ class Service:
         wanted = wanted_outputs(settings)
         kept = {k: v for k, v in self._outputs.items() if wanted.get(k) == v[0]}
         opened: OpenOutputs = {}
+        around = Surroundings(
+            model=settings.info.name,
+            disarmed=self._disarmed(settings),
+            on_arm=self._on_arm,
+        )
         try:
             for kind, each in wanted.items():
                 if kind not in kept:
-                    opened[kind] = (each, open_output(kind, each))
-        except (OSError, ValueError):
+                    opened[kind] = (each, open_output(kind, each, around))
+        except (OSError, ValueError, ModuleNotFoundError):
             for sink in _sinks(opened):
                 sink.close()
             raise
         gone = {k: v for k, v in self._outputs.items() if k not in kept}
         self.fan_out.replace(_sinks(gone), _sinks(opened))
         self._outputs = kept | opened
+
+    def _disarmed(self, settings: ServeSettings) -> set[str]:
+        """Return the names of sources that are not armed, or will not be."""
+        armed = {source.name: source.armed for source in settings.sources}
+        armed |= {name: c.armed for name, c in self._channels.items() if name in armed}
+        return {name for name, is_armed in armed.items() if not is_armed}
+
+    def _on_arm(self, name: str, armed: bool) -> None:  # noqa: FBT001 - a callback
+        """Do what a message asks for; it may come before the source, or after it."""
+        channel = self._channels.get(name)
+        if channel is not None:
+            channel.arm(armed=armed)
 
     def _keep_house(self) -> None:
         while not self._stopped.wait(HOUSEKEEPING):
@@ -257,4 +278,4 @@ def _given(engine: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _sinks(outputs: OpenOutputs) -> list[Sink]:
-    return [sink for _, sinks in outputs.values() for sink in sinks]
+    return [sink for _, sink in outputs.values()]
