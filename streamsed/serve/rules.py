@@ -16,6 +16,11 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsed.live.sinks.sink import Sink
+from streamsed.pipeline.lifecycle import EventUpdate
 from streamsed.serve.records import clock_of, source_of
 from streamsed.serve.settings import RuleSettings
 
@@ -71,7 +76,7 @@ class Rules:
             The name of the rule that let it through, "" if there are no rules; None if it
             is not let through.
         """
-        key = source_of(record), str(record.get("run", "")), int(record["id"])
+        key = _key(record)
         if key not in self._decisions:
             self._decisions[key] = self._first_decision(record, key)
             if len(self._decisions) > MAX_KNOWN:
@@ -99,6 +104,76 @@ class Rules:
             if counter.rule.name == passing[0]:
                 counter.note_sent(record)
         return passing[0]
+
+
+class RuledSink:
+    """Pass on to another sink the events that rules let through, and all other records.
+
+    Parameters
+    ----------
+    sink : Sink
+        Sends messages.
+    rules : Rules
+        Are this sink's own.
+    """
+
+    def __init__(self, sink: Sink, rules: Rules) -> None:
+        self.name = sink.name
+        self._sink = sink
+        self._rules = rules
+        self._closed: dict[
+            EventKey, str
+        ] = {}  # those let through, until their clips come
+
+    def on_samples(self, samples: NDArray[np.float32]) -> None:
+        """Pass samples on."""
+        self._sink.on_samples(samples)
+
+    def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
+        """Pass a record on; that of an event gets the name of its rule."""
+        if record["state"] == "status":
+            self._rules.note_status(record)
+        if update is None:
+            self._sink.on_record(record, None)
+            return
+        rule = self._rules.decide(record)
+        if rule is None:
+            return
+        if update.state == "closed" and hasattr(self._sink, "on_clip"):
+            self._closed[_key(record)] = rule
+            if len(self._closed) > MAX_KNOWN:
+                del self._closed[next(iter(self._closed))]
+        self._sink.on_record(_named(record, rule), update)
+
+    def on_clip(self, record: Mapping[str, Any], update: EventUpdate) -> None:
+        """Pass on a closed event with its clip, if the event was let through."""
+        rule = self._closed.pop(_key(record), None)
+        if rule is not None and hasattr(self._sink, "on_clip"):
+            self._sink.on_clip(_named(record, rule), update)
+
+    def notices(self) -> list[str]:
+        """Return what the sink says."""
+        return self._sink.notices()
+
+    def settle(self) -> None:
+        """Let the sink settle."""
+        self._sink.settle()
+
+    def failures(self) -> dict[str, Any]:
+        """Return what failed of the sink."""
+        return self._sink.failures()
+
+    def close(self) -> None:
+        """Close the sink."""
+        self._sink.close()
+
+
+def _named(record: Mapping[str, Any], rule: str) -> Mapping[str, Any]:
+    return {**record, "rule": rule} if rule else record
+
+
+def _key(record: Mapping[str, Any]) -> EventKey:
+    return source_of(record), str(record.get("run", "")), int(record["id"])
 
 
 class _Counter:

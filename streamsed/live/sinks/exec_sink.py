@@ -42,13 +42,14 @@ class ExecSink:
         The states, of `STATES`, for which it is run.
     cooldown : float
         Seconds of the time line after an event for which it was run, in which no other
-        event of the same label runs it.
+        event of the same label and source runs it.
     with_clips : bool
         Whether closed events come by `on_clip`, once their clip is saved.
+    called : str
+        What its runs are called in notices.
     """
 
     name = "exec"
-    _name_of_runs = "runs of --exec"
 
     def __init__(
         self,
@@ -58,13 +59,16 @@ class ExecSink:
         on: Collection[str] = ("closed",),
         cooldown: float = 0.0,
         with_clips: bool = False,
+        called: str = "runs of --exec",
     ) -> None:
+        self._name_of_runs = called
         self._command = list(command)
         self._timeout = timeout
         self._on = frozenset(on)
         self._cooldown = cooldown
         self._with_clips = with_clips
-        self._last: dict[str, tuple[int, float]] = {}  # by label: event, and when
+        # By source and label: the run and number of an event, and when it was.
+        self._last: dict[tuple[Any, str], tuple[tuple[Any, int], float]] = {}
         self._news: deque[str] = deque(maxlen=100)
         self._stopping, self._stop = os.pipe()  # readable once the listening has ended
         self.worker = Worker(self._name_of_runs)
@@ -86,15 +90,17 @@ class ExecSink:
         if update.state not in self._on:
             return
         label, at = update.event.label, float(record.get("at", 0.0))
-        number, since = self._last.get(label, (update.id, at))
-        if number != update.id and at - since < self._cooldown:
+        kind, event = (record.get("source"), label), (record.get("run"), update.id)
+        last, since = self._last.get(kind, (event, at))
+        same_run = last[0] == event[0]  # the time line of another begins anew
+        if last != event and same_run and at - since < self._cooldown:
             return
-        if number != update.id or label not in self._last:
-            self._last[label] = (update.id, at)
+        if last != event or kind not in self._last:
+            self._last[kind] = (event, at)
         text = json.dumps(record, ensure_ascii=False, allow_nan=False)
         line = text.encode(errors="replace") + b"\n"
-        event = f"{label} (event {update.id}, {update.state})"
-        self.worker.submit(lambda: self._run(line, event))
+        about = f"{label} (event {update.id}, {update.state})"
+        self.worker.submit(lambda: self._run(line, about))
 
     def notices(self) -> list[str]:
         """Tell of every run that failed or wrote to standard error, and of those left out."""

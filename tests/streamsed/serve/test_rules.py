@@ -6,9 +6,9 @@ from itertools import count
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from serve_records import Sounds
+from serve_records import Sounds, tell
 
-from streamsed.serve.rules import MAX_KNOWN, Rules
+from streamsed.serve.rules import MAX_KNOWN, RuledSink, Rules
 from streamsed.serve.settings import Hours, RuleSettings
 
 RUNS = count()
@@ -159,3 +159,32 @@ def test_an_event_that_began_before_the_program_knew_it_is_decided_when_it_comes
     rules = Rules([RuleSettings("all")])
     record = Sounds().event(state, 7, 1.0, 2.0)[0]
     assert rules.decide(record) == "all"
+
+
+class Remembers:
+    """A sink that remembers what it is given."""
+
+    name = "remembers"
+
+    def __init__(self):
+        self.records, self.clips = [], []
+
+    def on_record(self, record, update):
+        self.records.append((record["state"], update and update.id))
+
+    def on_clip(self, record, update):
+        self.clips.append((update.id, record["clip"], record.get("rule")))
+
+
+def test_a_clip_follows_the_event_that_was_let_through():
+    sink = Remembers()
+    ruled = RuledSink(sink, Rules([RuleSettings("seldom", cooldown=60)]))
+    sounds = Sounds()
+    tell(ruled, *sounds.life(1, 0.0, 1.0), *sounds.life(2, 5.0, 6.0))
+    tell(ruled, sounds.status(7.0))
+    for number in (1, 2, 1):
+        record, update = sounds.event("closed", number, 0.0, 1.0, clip="dog.flac")
+        ruled.on_clip(record, update)
+    assert sink.clips == [(1, "dog.flac", "seldom")]  # once
+    states = ["opened", "ended", "closed"]
+    assert sink.records == [(state, 1) for state in states] + [("status", None)]

@@ -54,6 +54,27 @@ def test_a_label_cools_down_and_an_event_is_followed_to_its_end(tmp_path):
     assert runs(tmp_path) == ran
 
 
+def test_sources_cool_down_apart_and_a_new_run_begins_anew(tmp_path):
+    sink = ExecSink(program(tmp_path, KEEP), on=["opened"], cooldown=60.0)
+    tell(sink, "opened", 1, at=10.0, source="kitchen", run="a")
+    tell(
+        sink, "opened", 1, at=12.0, source="garden", run="b"
+    )  # no longer the same event
+    tell(sink, "opened", 2, at=20.0, source="kitchen", run="a")
+    tell(sink, "opened", 1, at=3.0, source="kitchen", run="c")
+    tell(sink, "opened", 2, at=40.0, source="kitchen", run="c")
+    tell(sink, "opened", 2, at=72.0, source="garden", run="b")
+    sink.close()
+    lines = (tmp_path / "out.jsonl").read_text().splitlines()
+    found = [(r["source"], r["run"], r["id"]) for r in map(json.loads, lines)]
+    assert found == [
+        ("kitchen", "a", 1),
+        ("garden", "b", 1),
+        ("kitchen", "c", 1),
+        ("garden", "b", 2),
+    ]
+
+
 def test_with_clips_a_closed_event_comes_once_its_clip_is_there(tmp_path):
     sink = ExecSink(program(tmp_path, KEEP), on=["opened", "closed"], with_clips=True)
     tell(sink, "opened", 1)

@@ -10,6 +10,7 @@ from itertools import chain, groupby
 
 import pytest
 from broker import Broker, Relay, Subscriber, free_port
+from certificates import make_certificates
 from environment import ENVIRONMENT
 from serve_records import Sounds, tell
 
@@ -356,27 +357,6 @@ def test_a_source_that_stalls_is_offline_and_its_sensors_are_off(broker):
         home.wait("kitchen", "state", "waiting")
         home.wait("kitchen", "lost", "8.0")
         assert home.subscriber.states[home.topic("kitchen", "audio", "Dog")] == "OFF"
-
-
-def make_certificates(folder):
-    """A certificate authority, and a server certificate of 127.0.0.1 that it signed."""
-    if shutil.which("openssl") is None:
-        pytest.skip("needs openssl")
-
-    def openssl(*arguments):
-        subprocess.run(
-            ["openssl", *arguments], check=True, capture_output=True, cwd=folder
-        )
-
-    key = ("-newkey", "rsa:2048", "-nodes", "-days", "2")
-    openssl(
-        "req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=ca"
-    )
-    openssl("req", *key, "-keyout", "key.pem", "-out", "req.pem", "-subj", "/CN=broker")
-    (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
-    signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2")
-    names = ("-extfile", "names")
-    openssl("x509", "-req", "-in", "req.pem", *signing, "-out", "cert.pem", *names)
 
 
 @pytest.mark.filterwarnings("ignore:.*SSLSocket")  # paho leaves one to the collector

@@ -1,0 +1,109 @@
+"""One attempt to post a message, and what its answer means."""
+
+from __future__ import annotations
+
+import base64
+import ssl
+from collections.abc import Mapping
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import NamedTuple
+from urllib.parse import quote, unquote, urlsplit
+
+MAX_WAIT = 300.0
+"""Seconds that a receiver may ask us to wait."""
+
+TRY_AGAIN = (408, 425, 429)
+"""Refusals that are no fault of the message; as are all from 500 on."""
+
+
+class Answer(NamedTuple):
+    """What became of an attempt.
+
+    Parameters
+    ----------
+    is_taken : bool
+        Whether the receiver has the message.
+    try_again : bool
+        Whether another attempt may help, if it has not.
+    reason : str
+        Why it has not, for people; without anything that may be secret.
+    wait : float
+        Seconds that the receiver asked us to wait.
+    """
+
+    is_taken: bool
+    try_again: bool = False
+    reason: str = ""
+    wait: float = 0.0
+
+
+def post(
+    url: str, body: bytes, headers: Mapping[str, str], *, timeout: float
+) -> Answer:
+    """Post a message once; redirections are not followed.
+
+    Parameters
+    ----------
+    url : str
+        `http://` or `https://`, perhaps with a user and password.
+    body : bytes
+        JSON.
+    headers : mapping
+        Beside its type and length.
+    timeout : float
+        Seconds in which something must come.
+    """
+    parts = urlsplit(url)
+    connection = _connection(url, timeout)
+    path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
+    query = f"?{quote(parts.query, safe='/%:@!$&()*+,;=~?')}" if parts.query else ""
+    headers = {**headers, "Content-Type": "application/json", **_authorization(url)}
+    try:
+        connection.request("POST", path + query, body, headers)
+        response = connection.getresponse()
+        return _judge(response.status, response.getheader("Retry-After", ""))
+    except TimeoutError:
+        return Answer(is_taken=False, try_again=True, reason="no answer in time")
+    except OSError as error:
+        reason = error.strerror or getattr(error, "verify_message", "") or str(error)
+        return Answer(is_taken=False, try_again=True, reason=reason)
+    except HTTPException as error:
+        reason = f"no HTTP answer ({type(error).__name__})"
+        return Answer(is_taken=False, try_again=True, reason=reason)
+    except ValueError as error:  # a name that cannot be one
+        reason = f"the address cannot be used ({type(error).__name__})"
+        return Answer(is_taken=False, reason=reason)
+    finally:
+        connection.close()
+
+
+def _connection(url: str, timeout: float) -> HTTPConnection:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme == "https":
+        trust = ssl.create_default_context()
+        return HTTPSConnection(host, parts.port, timeout=timeout, context=trust)
+    return HTTPConnection(host, parts.port, timeout=timeout)
+
+
+def _authorization(url: str) -> dict[str, str]:
+    parts = urlsplit(url)
+    if parts.username is None:
+        return {}
+    login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
+
+
+def _judge(status: int, retry_after: str) -> Answer:
+    if 200 <= status < 300:
+        return Answer(is_taken=True)
+    reason = f"HTTP {status}"
+    if 300 <= status < 400:
+        reason += ", a redirection; give the address it leads to"
+    wait = (
+        float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0
+    )
+    again = status in TRY_AGAIN or status >= 500
+    return Answer(
+        is_taken=False, try_again=again, reason=reason, wait=min(wait, MAX_WAIT)
+    )

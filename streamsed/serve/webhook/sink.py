@@ -1,0 +1,219 @@
+"""Post the records of events, one after another, until each is taken or too old."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsed.pipeline.lifecycle import EventUpdate
+from streamsed.serve.records import source_of
+from streamsed.serve.settings import WebhookSettings
+from streamsed.serve.webhook.post import post
+from streamsed.serve.webhook.signature import read_secret, signature
+
+MAX_WAITING = 1000
+"""Messages that wait; when there are more, the oldest goes."""
+
+FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
+"""Seconds until the next attempt; doubled each time, and a little random."""
+
+GIVE_UP = 3600.0
+"""Seconds after which a message is too old to be of use."""
+
+LAST_TRIES = 1.5
+"""Seconds in which what waits is sent at the end."""
+
+
+class Waiting(NamedTuple):
+    """A message that is to be posted.
+
+    Parameters
+    ----------
+    id : str
+        The same for every attempt.
+    body : bytes
+        JSON.
+    since : float
+        When it came, by a clock that never goes back.
+    """
+
+    id: str
+    body: bytes
+    since: float
+
+
+class WebhookSink:
+    """Post events to an address.
+
+    Each is a JSON record as in a log. The header `webhook-id` is the same for every attempt
+    to deliver it, so a receiver knows what it has already; `webhook-timestamp` and
+    `webhook-signature` are those of `streamsed.serve.webhook.signature`.
+
+    Parameters
+    ----------
+    settings : WebhookSettings
+        Where, and which events.
+    version : str
+        Of the program, for the receiver.
+    first_wait : float
+        Seconds until a message is tried again for the first time.
+
+    Raises
+    ------
+    OSError, ValueError
+        The secret cannot be read.
+    """
+
+    def __init__(
+        self,
+        settings: WebhookSettings,
+        *,
+        version: str = "",
+        first_wait: float = FIRST_WAIT,
+    ) -> None:
+        self.name = f"webhook {_place(settings.url)}"
+        self._settings = settings
+        self._secret = (
+            None if settings.secret_file is None else read_secret(settings.secret_file)
+        )
+        self._agent = f"streamsed/{version}" if version else "streamsed"
+        self._first_wait = first_wait
+        self._waiting: deque[Waiting] = deque()
+        self._news = threading.Condition()
+        self._end: float | None = None
+        self._n_failed = self._n_lost = 0
+        self._reason = ""
+        self._is_failing = False
+        self._told: tuple[bool, int] = (False, 0)
+        self._thread = threading.Thread(target=self._work, name=self.name, daemon=True)
+        self._thread.start()
+
+    def on_samples(self, samples: NDArray[np.float32]) -> None:
+        """Take no notice: no sound leaves the machine."""
+
+    def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
+        """Queue the record of an event, if it is one of those asked for."""
+        settings = self._settings
+        if update is None or update.state not in settings.on:
+            return
+        if settings.sources and source_of(record) not in settings.sources:
+            return
+        if settings.labels and update.event.label not in settings.labels:
+            return
+        text = json.dumps(record, ensure_ascii=False, allow_nan=False)
+        number = f"{record.get('run', '')}-{update.id}-{update.state}"
+        message = Waiting(number, text.encode(errors="replace"), time.monotonic())
+        with self._news:
+            self._waiting.append(message)
+            if len(self._waiting) > MAX_WAITING:
+                self._waiting.popleft()
+                self._n_lost += 1
+            self._news.notify_all()
+
+    def notices(self) -> list[str]:
+        """Tell when posting begins to fail, when it works again, and what was lost."""
+        news, (was_failing, n_told) = [], self._told
+        failing, n_lost = self._is_failing, self._n_lost
+        if failing and not was_failing:
+            news.append(f"{self.name}: {self._reason}; trying again")
+        if was_failing and not failing:
+            news.append(f"{self.name}: works again")
+        if n_lost > 2 * n_told:
+            news.append(f"{self.name}: {n_lost} messages are lost ({self._reason})")
+            n_told = n_lost
+        self._told = failing, n_told
+        return news
+
+    def settle(self) -> None:
+        """Do nothing: what waits is sent by `close`."""
+
+    def failures(self) -> dict[str, Any]:
+        """Return how many attempts failed, how many messages are lost, and why."""
+        if not self._n_failed and not self._n_lost:
+            return {}
+        counts = {"failed": self._n_failed, "lost": self._n_lost}
+        return {**counts, "waiting": len(self._waiting), "reason": self._reason}
+
+    def close(self) -> None:
+        """Try for some seconds to send what waits."""
+        with self._news:
+            if self._end is not None:
+                return
+            self._end = time.monotonic() + LAST_TRIES
+            self._news.notify_all()
+        self._thread.join(LAST_TRIES)
+        with self._news:
+            self._n_lost += len(self._waiting)
+            self._waiting.clear()
+
+    def _work(self) -> None:
+        wait = self._first_wait
+        while (message := self._next()) is not None:
+            answer = post(
+                self._settings.url,
+                message.body,
+                self._headers(message),
+                timeout=self._settings.timeout,
+            )
+            if answer.is_taken:
+                self._is_failing = False
+                self._forget(message)
+                wait = self._first_wait
+                continue
+            self._n_failed += 1
+            self._reason = answer.reason
+            is_old = time.monotonic() - message.since > GIVE_UP
+            if not answer.try_again or is_old:
+                self._n_lost += self._forget(message)
+                continue
+            self._is_failing = True
+            self._pause(max(answer.wait, wait * random.uniform(0.75, 1.25)))
+            wait = min(2 * wait, LONGEST_WAIT)
+
+    def _next(self) -> Waiting | None:
+        """Return the message that waits longest; None ends the work."""
+        with self._news:
+            self._news.wait_for(lambda: self._waiting or self._end is not None)
+            if self._end is not None and time.monotonic() >= self._end:
+                return None
+            return self._waiting[0] if self._waiting else None
+
+    def _forget(self, message: Waiting) -> bool:
+        """Take a message off the queue; return whether it was still there."""
+        with self._news:
+            if self._waiting and self._waiting[0] is message:
+                self._waiting.popleft()
+                return True
+            return False
+
+    def _pause(self, seconds: float) -> None:
+        with self._news:
+            if self._end is not None:
+                self._news.wait(0.1)
+            else:
+                self._news.wait_for(lambda: self._end is not None, seconds)
+
+    def _headers(self, message: Waiting) -> dict[str, str]:
+        now = int(time.time())
+        headers = {"User-Agent": self._agent, "webhook-id": message.id}
+        headers["webhook-timestamp"] = str(now)
+        if self._secret is not None:
+            signed = signature(self._secret, message.id, now, message.body)
+            headers["webhook-signature"] = signed
+        return headers
+
+
+def _place(url: str) -> str:
+    """Return where an address leads, without what may be secret: path and login."""
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{host}:{parts.port}" if parts.port else f"{host}"
