@@ -1,8 +1,8 @@
-"""Files that appear whole or not at all.
+"""Write files atomically: a file appears complete or not at all.
 
-What is written goes to a scratch file beside its place, which is renamed in the end: a
-reader never sees half of a file, and an interruption leaves what was there before. A
-process that is killed leaves its scratch file, which the next one to write there uses.
+Output goes to a temporary file in the same folder, which is renamed at the end: a
+reader never sees half a file, and an interruption leaves the previous file intact. A
+process that is killed leaves its temporary file, which the next one to write there reuses.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a scratch file beside `path` that takes its name once all is written.
+    """Yield a temporary file beside `path` that is renamed to `path` once it is complete.
 
-    The folder that it is in is made if it is not there.
+    The folder of `path` is created if it does not exist.
 
-    An error or an interruption leaves what was at `path` before, and nothing else. A link
-    stays, and what it points to is replaced; a device or pipe is given as it is.
+    An error or an interruption leaves the previous file at `path`, and nothing else. For
+    a symbolic link, its target is replaced; a device or pipe is yielded itself.
 
     Raises
     ------
     OSError
-        The folder cannot be made, is not writable or full, or `path` is a folder.
+        The folder cannot be created or written to, the disk is full, or `path` is a folder.
     """
     if path.is_dir():
-        raise IsADirectoryError(f"{path} must be a file, and is a folder")
+        raise IsADirectoryError(f"{path}: is a folder, not a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise NotADirectoryError(
-            f"{path} must be in a folder, and {error.filename} is a file"
+            f"{path}: {error.filename} is a file, not a folder"
         ) from error
     try:
         if is_device(path):
@@ -51,13 +51,13 @@ def replacing(path: Path) -> Iterator[Path]:
         if error.filename is not None:
             raise
         raise OSError(
-            f"{path} must have room for all that is written to it ({error.strerror}); "
-            "make room or name another place"
+            f"{path}: no room for the output ({error.strerror}); "
+            "free some space or choose another folder"
         ) from error
 
 
 def is_device(path: Path) -> bool:
-    """Return whether `path` is a device or a pipe: written to, never replaced."""
+    """Return whether `path` is a device or a pipe, which is written to and never replaced."""
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
@@ -126,12 +126,12 @@ def _is_ours(descriptor: int, path: Path) -> bool:
 
 
 def publish(scratch: Path, path: Path) -> None:
-    """Give a file that is whole its name, such that a loss of power leaves one or none.
+    """Rename a complete file to `path`, durably: a power failure leaves all of it or none.
 
     Raises
     ------
     OSError
-        What is written does not reach the disk.
+        The data cannot be written to the disk.
     """
     _sync(scratch)
     scratch.replace(path)
@@ -143,16 +143,16 @@ def _sync(path: Path) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # a file system that knows no such thing
+        if error.errno != errno.EINVAL:  # some file systems have no fsync
             raise
     finally:
         os.close(descriptor)
 
 
 def write(path: Path, content: Iterable[str]) -> None:
-    """Write lines to a file that appears whole or not at all; see `replacing`.
+    """Write text to a file atomically; see `replacing`.
 
-    A file name that is not UTF-8 is written as the bytes that it is.
+    File names in it that are not UTF-8 are written as their original bytes.
     """
     with (
         replacing(path) as scratch,

@@ -1,7 +1,7 @@
-"""What a person may change of a detection: how easily it detects, and what it reports.
+"""The user's detection settings: thresholds, smoothing, and which labels are reported.
 
-The same settings serve recordings and live sound, so that `file` gives the events that
-`listen` closes. They are laid over those that a model file carries.
+Recordings and live sound use the same settings, so that `file` finds the events that
+`listen` closes. They override those in the model file.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ OPTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class DetectionSettings:
-    """Say how scores become events, and which labels are reported.
+    """How scores become events, and which labels are reported.
 
     Parameters
     ----------
     post : mapping
-        Settings of `PostConfig` that replace the model's own.
+        Settings of `PostConfig` that override the model's.
     sensitivity : str
-        "low", "normal" or "high": which of the model's thresholds are the model's own.
+        "low", "normal" or "high": which set of the model's thresholds to start from.
     confirm : float
-        Seconds that an event must last beyond its label's shortest duration.
+        Seconds that an event must last beyond the minimum duration of its label.
     only, ignore : sequence of str
-        Labels that alone are reported, if there are any, and labels that are not.
+        If `only` is not empty, only its labels are reported; those of `ignore` never are.
 
     Raises
     ------
     ValueError
-        `confirm` is negative or no number.
+        `confirm` is negative or not a number.
     """
 
     post: Mapping[str, PerLabel] = field(default_factory=dict)
@@ -54,11 +54,11 @@ class DetectionSettings:
         """Check what does not depend on the model."""
         if not 0 <= self.confirm < float("inf"):
             raise ValueError(
-                f"--confirm={self.confirm} must be at least 0 (in seconds)"
+                f"--confirm must be at least 0 (in seconds), not {self.confirm}"
             )
 
     def post_for(self, info: ModelInfo, *, settle: float) -> PostConfig:
-        """Return how the scores of a model become events.
+        """Return the settings that turn a model's scores into events.
 
         Parameters
         ----------
@@ -82,7 +82,7 @@ class DetectionSettings:
         return post.override(labels, {"min_duration": longer})
 
     def _by_label(self, labels: Sequence[str]) -> dict[str, PerLabel]:
-        """Return `post` with the model's own spelling of each label."""
+        """Return `post` with labels spelt as the model spells them."""
         return {
             name: {
                 match_label(label, labels, option=OPTIONS.get(name, name)): number
@@ -94,7 +94,7 @@ class DetectionSettings:
         }
 
     def reported(self, labels: Sequence[str]) -> tuple[str, ...]:
-        """Return those of the model's labels that are reported, in their order.
+        """Return the labels that are reported, in the model's order.
 
         Raises
         ------
@@ -111,26 +111,26 @@ class DetectionSettings:
             if (not only or label in only) and label not in left_out
         )
         if not kept:
-            raise ValueError("--ignore must leave a label to report, and leaves none")
+            raise ValueError("--ignore leaves no label to report")
         return kept
 
 
 def stream_for(
     info: ModelInfo, *, step: float | None, latency: float | None, settle: float | None
 ) -> StreamConfig:
-    """Return how often and how late a model is scored, where that is given or not.
+    """Return how often segments are scored and how long scores may wait.
 
     Parameters
     ----------
     info : ModelInfo
-        The model, whose own settings stand for what is not given.
+        The model; its settings are the defaults.
     step, latency, settle : float or None
-        Seconds; what is not given is never above the next, and gives way to it.
+        Seconds; a value left out is lowered to the next larger one if need be.
 
     Raises
     ------
     ValueError
-        What is given does not fit together, or not to the model.
+        The values contradict each other or the model.
     """
     own = info.stream
     settled = own.settled if settle is None else settle

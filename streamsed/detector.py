@@ -45,7 +45,7 @@ class Detector:
     Raises
     ------
     ValueError
-        The settings do not fit the model; the message names the value and the rule.
+        The settings do not fit the model.
 
     Examples
     --------

@@ -13,14 +13,14 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Name one sound and say when it was heard.
+    """One detected sound: its label, and when it started and ended.
 
     Events sort by onset, then offset, then label.
 
     Parameters
     ----------
     label : str
-        What was heard, one of the model's labels.
+        One of the model's labels.
     onset : float
         Seconds from the start of the recording to the start of the sound.
     offset : float
@@ -54,7 +54,7 @@ class Event:
         return self.offset - self.onset
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the four fields under their names."""
+        """Return the four fields as a dict."""
         return {
             "label": self.label,
             "onset": self.onset,

@@ -1,14 +1,14 @@
-"""One thread at a time for an object with state: a second one is refused, not let in.
+"""Let only one thread at a time use an object with state.
 
-A stage remembers what came before, so two threads that push into one would mix two
-recordings. Waiting for each other would not help: that is an error in the caller, and
-`RuntimeError` says so. The C++ core does the same for its own objects.
+A stage keeps the state of its recording, so two threads that push into it would mix two
+recordings. A lock would not help: this is an error in the caller, and raises
+`RuntimeError`. The C++ core does the same for its own objects.
 
     thread 1   |--- push ---|      |--- push ---|
     thread 2        push: RuntimeError   |             push after that: no error
 
-A thread may call again while it is inside (an observer that asks for `pending`), and
-objects may be handed from thread to thread between calls.
+A thread may call again from inside a call (an observer that calls `pending`), and
+objects may move from thread to thread between calls.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 
 class InUse:
-    """Who is inside an object; used by `exclusive`.
+    """Which call is inside an object; used by `exclusive`.
 
     Parameters
     ----------
     name : str
-        What the error calls the object.
+        Name of the object in the error message.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._lock = threading.RLock()
         self.caller: object = None
-        """The newest call, to which the state belongs."""
+        """The latest call, which owns the state."""
 
     def __enter__(self) -> None:
         if not self._lock.acquire(blocking=False):
@@ -64,8 +64,8 @@ def exclusive(
 ) -> Method[Stage, Given, Result]:
     """Let only one thread at a time into the marked methods of an object.
 
-    The object keeps an `InUse` as `_in_use`. Of a generator each step counts as a call;
-    a step after another call has begun is refused too, as the state has moved on.
+    The object needs an `InUse` as `_in_use`. Each step of a generator counts as a call;
+    a step after another call has begun is refused too, because the state has changed.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def exclusive(
 
 
 def _steps(in_use: InUse, steps: Iterator[Any]) -> Iterator[Any]:
-    """Take each step of a generator as a call of its own."""
+    """Treat each step of a generator as a call of its own."""
     turn = object()
     with in_use:
         in_use.caller = turn

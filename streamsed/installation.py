@@ -1,4 +1,4 @@
-"""How this copy of the program was installed, so that advice can be pasted into a shell."""
+"""How this copy was installed, so that hints give a command that works here."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ NAME = "streamsed"
 
 
 def install_command(extra: str) -> str:
-    """Return the command that adds an extra to this copy.
+    """Return the command that installs an optional dependency of this copy.
 
     Parameters
     ----------
     extra : str
-        One of the optional dependencies in `pyproject.toml`, such as "torch".
+        A group of optional dependencies in `pyproject.toml`, such as "torch".
 
     Returns
     -------
     str
-        A line for a shell: `pip install '.[torch]'` in the clone that this copy was
-        installed from, the clone's path elsewhere, its address if it came from one.
+        A shell command: `pip install '.[torch]'` in the clone that this copy was installed
+        from, with the clone's path in another folder, or with the URL it came from.
     """
     origin = _origin()
     address = str(origin.get("url", ""))
@@ -43,7 +43,7 @@ def install_command(extra: str) -> str:
 
 
 def _origin() -> dict[str, Any]:
-    """Return what the installer noted of where this copy came from (PEP 610)."""
+    """Return the installer's record of where this copy came from (PEP 610)."""
     try:
         noted = distribution(NAME).read_text("direct_url.json")
     except PackageNotFoundError:

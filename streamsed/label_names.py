@@ -1,4 +1,4 @@
-"""Labels as people type them: without regard to case, and with a hint for a near miss."""
+"""Match labels as typed: regardless of case, with a suggestion for a misspelt one."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import difflib
 from collections.abc import Sequence
 
 SHOWN = 60
-"""Characters of a name that a message repeats."""
+"""Characters of a name that an error message repeats at most."""
 
 
 def match_label(name: str, labels: Sequence[str], *, option: str) -> str:
-    """Return the label that a name means.
+    """Return the label that matches a name.
 
     Parameters
     ----------
     name : str
-        As it was typed.
+        The label as typed.
     labels : sequence of str
-        The model's.
+        The model's labels.
     option : str
-        Where it was typed, for the message.
+        Option that it was given to, for the error message.
 
     Raises
     ------
     ValueError
-        There is no such label; the message suggests the nearest.
+        There is no such label; the message suggests the closest one.
 
     Examples
     --------

@@ -1,17 +1,17 @@
-"""What long work reports while it goes: bars for people, JSON lines for programs.
+"""Progress of long tasks: bars on a terminal, JSON lines for programs.
 
-Whoever works says what there is to do and how far it is::
+Code that takes long reports what there is to do and how much is done::
 
     with task("mixing", len(names), "soundscapes") as mixing:
         for name in names:
             mix(name)
             mixing.advance(1, name)
 
-and knows nothing of who looks on. On a terminal that is a bar on stderr with the time left,
-once the work has taken `PATIENCE` seconds; tasks inside tasks get bars below each other.
-Into a pipe or a file nothing is written. A command that is given ``--json-log`` enters
-`json_log`, and every task then writes a line when it begins, about once a second, and when
-it ends. It is kept in one place for the whole process, as logging is.
+and needs no knowledge of how it is shown. On a terminal, a bar with the time left appears
+on stderr once the task has taken `PATIENCE` seconds; nested tasks get a bar each. Nothing
+is written to a pipe or a file. With ``--json-log`` a command enters `json_log`, and every
+task then writes a line when it begins, about once a second, and when it ends. The state is
+global to the process, as that of the logging module.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from streamsed.terminal import printable
+from streamsed.terminal import printable, reason_of
 
 PATIENCE = 2.0
-"""Seconds that a person waits without a bar."""
+"""Seconds before a task gets a bar."""
 LOG_EVERY = 1.0
-"""Seconds between two lines of one task in the log."""
+"""Seconds between two lines of a task in the log."""
 
 
 T = TypeVar("T")
@@ -52,11 +52,11 @@ class Task:
     Parameters
     ----------
     name : str
-        What is done, in a word or two.
+        What is being done, in a word or two.
     total : float
         How much there is to do.
     unit : str
-        Of what, for people: "soundscapes", "s of audio".
+        Unit of `total`: "soundscapes", "s of audio".
     """
 
     def __init__(self, name: str, total: float, unit: str) -> None:
@@ -65,7 +65,7 @@ class Task:
         self.detail = ""
         self._started = time.monotonic()
         self._logged = 0.0
-        self._first = 0.0  # done when it began, of work that goes on from before
+        self._first = 0.0  # already done at the start of a continued task
 
     def __enter__(self) -> Self:
         self._log("began")
@@ -77,15 +77,15 @@ class Task:
         self._log("ended" if kind is None else "failed")
 
     def advance(self, amount: float = 1.0, detail: str = "") -> None:
-        """Count `amount` as done; `detail` is what is at work now."""
+        """Add `amount` to what is done; `detail` is the current item."""
         self.update(self.done + amount, detail)
 
     def resume(self, done: float) -> None:
-        """Count what was done before this process began."""
+        """Set what was done before this process began."""
         self._first = self.done = done
 
     def update(self, done: float, detail: str = "") -> None:
-        """Say how much is done altogether."""
+        """Set how much is done in total."""
         self.done, self.detail = done, detail
         _screen.show(self)
         if time.monotonic() - self._logged >= LOG_EVERY:
@@ -98,7 +98,7 @@ class Task:
 
     @property
     def left(self) -> float | None:
-        """Seconds until it is done at the pace so far; None before anything is."""
+        """Estimated seconds until the end; None if nothing is done yet."""
         done = self.done - self._first
         return (self.total - self.done) * self.waited / done if done > 0 else None
 
@@ -118,12 +118,12 @@ class Task:
 
 
 def task(name: str, total: float, unit: str) -> Task:
-    """Begin a task; use it in a `with` statement. See `Task` for the parameters."""
+    """Create a task for a `with` statement. See `Task` for the parameters."""
     return Task(name, total, unit)
 
 
 def track(items: Iterable[T], name: str, *, total: int, unit: str) -> Iterator[T]:
-    """Give the items, one after the other, as a task of `total`."""
+    """Yield the items one by one, as a task of `total`."""
     with task(name, total, unit) as current:
         for item in items:
             yield item
@@ -131,16 +131,16 @@ def track(items: Iterable[T], name: str, *, total: int, unit: str) -> Iterator[T
 
 
 def report(state: str, text: str = "", /, **values: Any) -> None:
-    """Report what came out on the way: a line above the bars, and one in the log.
+    """Report an intermediate result: a line above the bars, and one in the log.
 
     Parameters
     ----------
     state : str
-        What kind of line it is, such as "validation".
+        Kind of line, such as "validation".
     text : str
-        For people on a terminal; "" shows them nothing.
+        Text for the terminal; "" prints nothing.
     **values
-        For the log; numbers and texts.
+        Values for the log: numbers and strings.
     """
     if text and sys.stderr.isatty():
         _screen.write(printable(text))
@@ -153,7 +153,7 @@ def report(state: str, text: str = "", /, **values: Any) -> None:
 
 @contextmanager
 def json_log(path: Path | None) -> Iterator[None]:
-    """Append what is reported to a file, one JSON object a line; "-" is stderr.
+    """Append progress to a file, one JSON object per line; "-" is stderr.
 
     Raises
     ------
@@ -166,8 +166,12 @@ def json_log(path: Path | None) -> Iterator[None]:
         if path is not None and str(path) == "-":
             _log = sys.stderr
         elif path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _log = stack.enter_context(path.open("a", encoding="utf-8"))
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _log = stack.enter_context(path.open("a", encoding="utf-8"))
+            except OSError as error:
+                reason = f"{error.filename}: {reason_of(error)}"
+                raise OSError(f"--json-log: cannot open {path} ({reason})") from error
         try:
             yield
         finally:
@@ -181,13 +185,13 @@ class _Screen:
         self._bars: Progress | None = None
         self._shown: dict[Task, TaskID] = {}
         self._open: list[Task] = []
-        self._owner = os.getpid()  # a worker process must not draw on our terminal
+        self._owner = os.getpid()  # worker processes must not draw on the terminal
 
     def open(self, task: Task) -> None:
         self._open.append(task)
 
     def show(self, task: Task) -> None:
-        """Draw a task if one waits for it, and those that it is a part of."""
+        """Draw a task that takes long, and the tasks that contain it."""
         patient = task.waited < PATIENCE and task not in self._shown
         if patient or os.getpid() != self._owner or not sys.stderr.isatty():
             return
@@ -233,7 +237,7 @@ def _new_bars() -> Progress:
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
-        # The results go where they are meant to go; only a terminal is shared.
+        # Results may be redirected; only a terminal is shared with the bars.
         redirect_stdout=sys.stdout.isatty(),
     )
 

@@ -1,4 +1,4 @@
-"""JSON from strangers: bounded in size and depth, every number finite, every key once."""
+"""Parse untrusted JSON: bounded in size and depth, finite numbers, unique keys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 32
 MAX_INTEGER = 2**53
-"""Whole numbers up to here are exact in every reader of JSON."""
+"""Integers up to this are exact in every JSON parser."""
 
 
 def read_json(text: bytes) -> Any:
@@ -24,7 +24,7 @@ def read_json(text: bytes) -> Any:
     Raises
     ------
     ValueError
-        It is no JSON, or breaks a rule of this module; the message says which.
+        It is not JSON, or breaks one of the restrictions above.
 
     Examples
     --------
@@ -33,10 +33,12 @@ def read_json(text: bytes) -> Any:
     >>> read_json(b"[NaN]")
     Traceback (most recent call last):
         ...
-    ValueError: NaN is not a number that JSON may hold
+    ValueError: NaN is not a valid JSON number
     """
     if len(text) > MAX_BYTES:
-        raise ValueError(f"{len(text)} bytes of JSON are more than {MAX_BYTES}")
+        raise ValueError(
+            f"its JSON has {len(text)} bytes; at most {MAX_BYTES} are allowed"
+        )
     try:
         value = json.loads(
             text.decode(),
@@ -46,37 +48,39 @@ def read_json(text: bytes) -> Any:
             object_pairs_hook=_distinct,
         )
     except RecursionError:
-        raise ValueError(f"its JSON must be nested {MAX_DEPTH} deep at most") from None
+        raise ValueError(
+            f"its JSON is nested more than {MAX_DEPTH} levels deep"
+        ) from None
     _check_depth(value)
     return value
 
 
 def _refuse(name: str) -> None:
-    raise ValueError(f"{name} is not a number that JSON may hold")
+    raise ValueError(f"{name} is not a valid JSON number")
 
 
 def _finite(digits: str) -> float:
     number = float(digits)
     if not math.isfinite(number):
-        raise ValueError(f"{digits[:20]} is too large a number")
+        raise ValueError(f"the number {digits[:20]} is too large")
     return number
 
 
 def _bounded(digits: str) -> int:
     if len(digits) > 17 or abs(int(digits)) > MAX_INTEGER:
-        raise ValueError(f"{digits[:20]} is too large a number")
+        raise ValueError(f"the number {digits[:20]} is too large")
     return int(digits)
 
 
 def _distinct(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) < len(pairs):
-        raise ValueError("its JSON has a key twice")
+        raise ValueError("its JSON has a duplicate key")
     return made
 
 
 def _check_depth(value: Any) -> None:
-    """Raise ValueError if lists and objects are nested too deep; needs no recursion."""
+    """Raise ValueError if lists and objects are nested too deep, without recursion."""
     layer = [value]
     for _ in range(MAX_DEPTH + 1):
         layer = [
@@ -87,4 +91,4 @@ def _check_depth(value: Any) -> None:
         ]
         if not layer:
             return
-    raise ValueError(f"its JSON must be nested {MAX_DEPTH} deep at most")
+    raise ValueError(f"its JSON is nested more than {MAX_DEPTH} levels deep")

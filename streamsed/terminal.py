@@ -1,4 +1,4 @@
-"""What a person sees on the terminal: a line on stderr, with nothing that steers it."""
+"""Text for the terminal: messages, numbers in words, and no control characters."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import sys
 
 
 def printable(text: str) -> str:
-    r"""Return text in which what would steer a terminal is spelt out.
+    r"""Return text with control and other unprintable characters escaped.
 
-    File names, labels and other programs' words may hold escape sequences, line ends,
-    letters that change the direction of writing, and bytes that are not UTF-8.
+    File names, labels and the output of other programs may contain escape sequences, line
+    breaks, characters that change the direction of text, and bytes that are not UTF-8.
 
     Examples
     --------
@@ -25,14 +25,48 @@ def printable(text: str) -> str:
     )
 
 
+def counted(n: int, noun: str) -> str:
+    """Return a number with its noun, in the plural unless it is one.
+
+    Examples
+    --------
+    >>> counted(1, "event"), counted(2, "event")
+    ('1 event', '2 events')
+    """
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """Return a share of 1 as a percentage.
+
+    Examples
+    --------
+    >>> percent(0.011)
+    '1.1 %'
+    """
+    return f"{100 * share:.{digits}f} %"
+
+
+def reason_of(error: OSError) -> str:
+    """Return the system's reason for an error, as the end of a message.
+
+    Examples
+    --------
+    >>> reason_of(FileNotFoundError(2, "No such file or directory"))
+    'no such file or directory'
+    """
+    reason = error.strerror or str(error)
+    return reason[:1].lower() + reason[1:]
+
+
 _closed: set[int] = set()
 
 
 def open_closed_streams() -> None:
-    """Put the null device where standard input, output or error was closed.
+    """Open the null device in place of closed standard streams.
 
-    Otherwise the next file that is opened, such as a log, would take its number, and
-    what is printed would be written into that file.
+    Otherwise the next file that is opened, such as a log, would get the descriptor of the
+    closed stream, and everything printed would be written into it.
     """
     for descriptor, name, mode in (
         (0, "stdin", "r"),
@@ -43,7 +77,7 @@ def open_closed_streams() -> None:
             os.fstat(descriptor)
         except OSError:
             _closed.add(descriptor)
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free descriptor
             setattr(sys, name, os.fdopen(descriptor, mode, closefd=False))
 
 
@@ -58,12 +92,12 @@ def check_stdout(remedy: str) -> None:
     Raises
     ------
     OSError
-        The message names the option that helps.
+        Standard output is closed.
     """
     if stdout_is_closed():
-        raise OSError(f"the standard output is closed; give {remedy}")
+        raise OSError(f"standard output is closed; use {remedy}")
 
 
 def say(message: str) -> None:
-    """Tell the person something on one line of stderr, apart from the results."""
+    """Print a message on one line of stderr."""
     sys.stderr.write(f"streamsed: {printable(' '.join(message.split()))}\n")

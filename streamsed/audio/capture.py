@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from streamsed.audio.devices import Device, capture_rate, portaudio, quiet
 from streamsed.audio.ring_buffer import Ring
 from streamsed.audio.sound_server import CHOICE
+from streamsed.terminal import counted
 
 SILENCE_LIMIT = 2.0
 """Seconds without a callback after which the device counts as lost."""
@@ -75,8 +76,8 @@ class Capture:
                 self._stream.start()
         except sounddevice.PortAudioError as error:
             raise OSError(
-                f"--device={device.index} ({device.name}) must open at {self.rate} Hz with "
-                f"{n_channels} channels, and does not ({error}); see `streamsed devices`"
+                f"--device {device.index} ({device.name}) does not open at {self.rate} Hz "
+                f"with {counted(n_channels, 'channel')} ({error}); see `streamsed devices`"
             ) from error
 
     @property

@@ -75,11 +75,9 @@ def audio_files(folder: Path, *, recursive: bool = False) -> list[Path]:
     found = folder.rglob("*") if recursive else folder.iterdir()
     files = sorted(p for p in found if p.suffix.lower() in SUFFIXES and p.is_file())
     if not files:
-        remedy = (
-            "name another folder" if recursive else "add --recursive to look deeper"
-        )
+        remedy = "" if recursive else "; use --recursive to include subfolders"
         raise ValueError(
-            f"{folder} must hold audio files ({', '.join(sorted(SUFFIXES))}); {remedy}"
+            f"{folder}: no audio files ({', '.join(sorted(SUFFIXES))}){remedy}"
         )
     return files
 
@@ -146,8 +144,8 @@ def _pass_over(
     """Go to a sample."""
     if not _info(sound, path).starts_anywhere(sample_rate):
         raise ValueError(
-            f"start={start} must be 0 for {path}: only wav, aiff and flac of "
-            f"{sample_rate} Hz can be begun anywhere"
+            f"start={start} must be 0 for {path}: only wav, aiff and flac files of "
+            f"{sample_rate} Hz can be read from any sample"
         )
     try:
         sound.seek(start)
@@ -171,17 +169,17 @@ def _blocks(
         if not max(block.max(), -block.min()) <= MAX_AMPLITUDE:  # true for NaN as well
             row, channel = np.argwhere(~(np.abs(block) <= MAX_AMPLITUDE))[0]
             raise ValueError(
-                f"{path} must hold finite samples of at most {MAX_AMPLITUDE:g} in size "
-                f"(full scale is 1), and holds {block[row, channel]:g} at "
-                f"{(n_read + row) / sound.samplerate:.3f} s; repair it, e.g. with "
-                "numpy.nan_to_num"
+                f"{path}: the sample at {(n_read + row) / sound.samplerate:.3f} s is "
+                f"{block[row, channel]:g}; samples must be finite and at most "
+                f"{MAX_AMPLITUDE:g} in absolute value (full scale is 1); repair the "
+                "file, e.g. with numpy.nan_to_num"
             )
         n_read += len(block)
         yield block[:, 0].copy() if block.shape[1] == 1 else block.mean(axis=1)
     if n_read < n_stated or lacks_end(sound, path):
         raise ValueError(_truncated(path, n_read, sound))
     if n_read == 0:
-        raise ValueError(f"{path} must hold at least one sample, and holds none")
+        raise ValueError(f"{path}: contains no samples")
 
 
 def _info(sound: soundfile.SoundFile, path: Path) -> AudioInfo:
@@ -195,9 +193,8 @@ def _truncated(path: Path, n_read: int, sound: soundfile.SoundFile) -> str:
     n_stated = stated_frames(sound, path)
     whole = f" of {n_stated / sound.samplerate:.3f} s" if n_stated > n_read else ""
     return (
-        f"{path} must be whole, and is damaged or cut off past "
-        f"{n_read / sound.samplerate:.3f} s{whole}; "
-        "copy it again, or keep what is there with `ffmpeg -i IN OUT.wav`"
+        f"{path}: damaged or truncated after {n_read / sound.samplerate:.3f} s{whole}; "
+        "copy it again, or convert what is left with `ffmpeg -i IN OUT.wav`"
     )
 
 
@@ -229,7 +226,7 @@ def _open(path: Path) -> soundfile.SoundFile:
     if not MIN_RATE <= sound.samplerate <= MAX_RATE:
         sound.close()
         raise ValueError(
-            f"{path} must have a sampling frequency from {MIN_RATE} to {MAX_RATE} Hz, and "
-            f"states {sound.samplerate}; is its header damaged?"
+            f"{path}: the sampling rate of {sound.samplerate} Hz is not between "
+            f"{MIN_RATE} and {MAX_RATE} Hz; is the header damaged?"
         )
     return sound

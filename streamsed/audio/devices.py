@@ -19,8 +19,8 @@ SERVER_DEVICES = ("pulse", "pipewire", "default")
 """Names of the device through which PulseAudio and PipeWire are reached."""
 
 NO_PORTAUDIO = (
-    "listening must have PortAudio, and it is not found; install it with "
-    "`apt install libportaudio2` (Debian, Ubuntu) or `brew install portaudio` (macOS)"
+    "PortAudio is not installed: `apt install libportaudio2` (Debian, Ubuntu) or "
+    "`brew install portaudio` (macOS)"
 )
 
 
@@ -148,10 +148,10 @@ def find_device(wanted: str | None) -> Device:
         if source is not None:
             return replace(through, name=source.description, source=source.name)
     if not matches:
-        raise ValueError(f"--device={wanted} must be an input device: {listed}")
+        raise ValueError(f"--device: no input device {wanted!r}; devices: {listed}")
     if len(matches) > 1:
         found = "; ".join(f"{d.index} {d.name}" for d in matches)
-        raise ValueError(f"--device={wanted} must mean one device, and fits {found}")
+        raise ValueError(f"--device: {wanted!r} matches several devices: {found}")
     return matches[0]
 
 
@@ -176,7 +176,7 @@ def find_again(lost: Device) -> Device:
         return find_device(lost.source)
     found = [device for device in input_devices() if same_device(device, lost)]
     if not found:
-        raise ValueError(f"--device={lost.name} must be there, and is not; plug it in")
+        raise ValueError(f"--device: {lost.name} is not connected; plug it in")
     return min(found, key=lambda device: abs(device.index - lost.index))
 
 

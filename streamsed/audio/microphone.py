@@ -81,8 +81,8 @@ class Microphone:
         device = find_device(wanted)
         if channel is not None and not 1 <= channel <= device.n_channels:
             raise ValueError(
-                f"--channel={channel} must be from 1 to {device.n_channels} for "
-                f"{device.name}"
+                f"--channel must be from 1 to {device.n_channels} for {device.name}, "
+                f"not {channel}"
             )
         self.name = device.name
         self._device = device

@@ -140,16 +140,16 @@ class PcmSource:
     ) -> None:
         if format_name not in PCM_FORMATS:
             raise ValueError(
-                f"--encoding={format_name} must be one of {', '.join(PCM_FORMATS)}"
+                f"--encoding must be {' or '.join(PCM_FORMATS)}, not {format_name!r}"
             )
         if not MIN_RATE <= capture_rate <= MAX_RATE:
             raise ValueError(
-                f"--rate={capture_rate} must be from {MIN_RATE} to {MAX_RATE} Hz"
+                f"--rate must be from {MIN_RATE} to {MAX_RATE} (in Hz), not {capture_rate}"
             )
         if not max(1, channel or 0) <= n_channels <= MAX_CHANNELS or (channel or 1) < 1:
             raise ValueError(
-                f"--channels={n_channels} must be from 1 to {MAX_CHANNELS}, and at least "
-                "--channel"
+                f"--channels must be from 1 to {MAX_CHANNELS} and at least --channel, "
+                f"not {n_channels}"
             )
         self._in_use = InUse("PcmSource")
         self.name = "standard input"

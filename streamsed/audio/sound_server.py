@@ -62,7 +62,7 @@ def find_source(wanted: str) -> ServerSource | None:
     ]
     if len(found) > 1:
         listed = "; ".join(source.name for source in found)
-        raise ValueError(f"--device={wanted} must mean one source, and fits {listed}")
+        raise ValueError(f"--device: {wanted!r} matches several sources: {listed}")
     return found[0] if found else None
 
 

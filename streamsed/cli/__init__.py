@@ -1,1 +1,1 @@
-"""The command line, a file for each command: options to settings, tables to the screen."""
+"""The command line, one module per command: parse options, print tables."""

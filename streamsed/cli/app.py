@@ -1,4 +1,4 @@
-"""The command line: which commands there are, and what an error looks like."""
+"""The command line: its commands, and how errors are printed."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from streamsed.cli.bench import bench
 from streamsed.cli.corpus.app import corpus
 from streamsed.cli.devices import devices
 from streamsed.cli.doctor import doctor
+from streamsed.cli.errors import Interruptible, Interruption, error_message
 from streamsed.cli.file import file
 from streamsed.cli.info import info
-from streamsed.cli.interruption import Interruptible, Interruption
 from streamsed.cli.listen import listen
 from streamsed.cli.report import report
 from streamsed.cli.serve.events import events
@@ -28,8 +28,8 @@ from streamsed.terminal import open_closed_streams, printable
 UsageError: Any = typer.BadParameter.__mro__[1]  # typer brings its own or click's
 
 EXIT_CODES = (
-    "Exit codes: 0 all was done; 1 part of it failed, or a check found a fault; 2 nothing "
-    "was done, or an option or a file is wrong; 130 interrupted."
+    "Exit codes: 0 all done; 1 part of the work failed, or a check found a fault; 2 nothing "
+    "was done, or an option or a file is invalid; 130 interrupted."
 )
 
 app = typer.Typer(
@@ -62,7 +62,7 @@ app.add_typer(corpus, name="corpus", epilog=EXIT_CODES)
 
 
 def main() -> NoReturn:
-    """Run the command line; what a user did wrong becomes one line and exit code 2."""
+    """Run the command line; a user's error becomes one line and exit code 2."""
     open_closed_streams()
     signal.signal(signal.SIGTERM, _interrupt)
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file name need not be UTF-8
@@ -77,15 +77,12 @@ def main() -> NoReturn:
         code = 130
         print("streamsed: interrupted", file=sys.stderr)
     except BrokenPipeError:
-        # The reader of our output left; there is nobody to tell.
+        # The reader of our output has exited, so there is nobody to report it to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except (OSError, ValueError, ModuleNotFoundError) as error:
-        message = str(error)
-        if isinstance(error, OSError) and error.errno and error.filename is None:
-            message = f"the output must be writable to its end ({error.strerror})"
-        code = _fail(message)
-    except Exception as error:  # a defect of ours; nobody should have to read its trace
+        code = _fail(error_message(error))
+    except Exception as error:  # a bug; users should not have to read a traceback
         if os.environ.get("STREAMSED_TRACEBACK"):
             raise
         code = _fail(
@@ -104,7 +101,7 @@ def _interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback form
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - a typer callback
     if wanted:
         from streamsed.diagnostics.version import version_lines
 
@@ -117,7 +114,7 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback for
 def _options(
     context: typer.Context,
     *,
-    version: Annotated[  # noqa: ARG001 - the callback has done it
+    version: Annotated[  # noqa: ARG001 - used by its callback
         bool,
         typer.Option(
             "--version",

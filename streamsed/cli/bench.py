@@ -29,12 +29,12 @@ def bench(
     precision: PrecisionOption = "auto",
     threads: ThreadsOption = None,
     rounds: Annotated[
-        int, typer.Option(metavar="N", help="Segments that each of them scores.")
+        int, typer.Option(metavar="N", help="Segments that each engine scores.")
     ] = 20,
     model_sha256: Sha256Option = None,
     trust_model: TrustOption = False,
 ) -> None:
-    """Measure what this machine takes for a segment, by every engine and precision."""
+    """Measure the time per segment of each engine and precision on this machine."""
     from rich.console import Console
 
     from streamsed.diagnostics.bench import measure
@@ -50,14 +50,14 @@ def bench(
 
 
 def bench_table(rows: Sequence[BenchResult]) -> RenderableType:
-    """Show what each engine takes for a segment, the fastest first."""
+    """Return a table of each engine's time per segment, fastest first."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
     for column in ("engine", "precision"):
         table.add_column(column, no_wrap=True)
     for column in (
-        *("threads", "start (s)", "ms a segment", "real-time factor"),
+        *("threads", "start (s)", "ms per segment", "real-time factor"),
         *("step (s)", "memory (MB)"),
     ):
         table.add_column(column, justify="right")

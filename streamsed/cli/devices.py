@@ -22,10 +22,10 @@ def devices(
         typer.Option("--sources", help="List the sound server's sources instead."),
     ] = False,
 ) -> None:
-    """List the microphones, with the rates at which they really open.
+    """List the microphones and the sampling rates at which they open.
 
-    With --sources: what PulseAudio or PipeWire can record, by the names that --device of
-    `listen` takes too.
+    With --sources: the sources of PulseAudio or PipeWire, by names that `listen --device`
+    accepts too.
     """
     from rich.console import Console
     from rich.text import Text
@@ -43,12 +43,12 @@ def devices(
 
 
 def devices_table(found: Sequence[tuple[Device, Sequence[int]]]) -> RenderableType:
-    """Show input devices with the rates at which they open; the default has a star."""
+    """Return a table of input devices and their rates; a star marks the default."""
     from rich.table import Table
     from rich.text import Text
 
     if not found:
-        return Text("no input devices; plug a microphone in")
+        return Text("no input devices; plug in a microphone")
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     for column in (

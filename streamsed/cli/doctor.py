@@ -20,7 +20,7 @@ def doctor(
     model: ModelOption = "default",
     latency: Annotated[float, typer.Option(metavar="S")] = 1.0,
 ) -> int:
-    """Check what is needed to listen; every failure ends with its remedy."""
+    """Check what `listen` needs; each failure comes with its remedy."""
     from streamsed.diagnostics.doctor import examine
 
     ill = 0

@@ -46,7 +46,7 @@ def file(
             "--format",
             "-f",
             metavar="FORMAT",
-            help="table, tsv (the challenge's), csv, jsonl, audacity or raven. "
+            help="table, tsv (the format of the DCASE challenge), csv, jsonl, audacity or raven. "
             "[default: table on a terminal, tsv into a pipe or file]",
         ),
     ] = None,
@@ -56,16 +56,17 @@ def file(
             "--output",
             "-o",
             metavar="FILE|DIR",
-            help="Write there instead of printing; in a folder (a name that ends with /), "
-            "a file per recording.",
+            help="Write to a file instead of printing; for a folder (a name that ends with "
+            "/), one file per recording.",
         ),
     ] = None,
-    settings: SettingsOption = None,  # noqa: ARG001 - its callback has done it
+    settings: SettingsOption = None,  # noqa: ARG001 - used by its callback
     model: ModelOption = "default",
     model_sha256: Sha256Option = None,
     trust_model: TrustOption = False,
     device: Annotated[
-        str, typer.Option(metavar="auto|cpu|cuda", help="Where the model runs.")
+        str,
+        typer.Option(metavar="auto|cpu|cuda", help="Device that the model runs on."),
     ] = "auto",
     engine: EngineOption = "auto",
     precision: PrecisionOption = "auto",
@@ -86,45 +87,45 @@ def file(
         str | None,
         typer.Option(
             metavar="FILE|DIR",
-            help="Write the frame scores too (sed_scores_eval's TSV).",
+            help="Also write frame scores (TSV of sed_scores_eval).",
         ),
     ] = None,
     plot: Annotated[
         str | None,
-        typer.Option(metavar="FILE|DIR", help="Draw the detection too (PNG)."),
+        typer.Option(metavar="FILE|DIR", help="Also plot the detection (PNG)."),
     ] = None,
     start: Annotated[
         str | None,
         typer.Option(
-            "--from", metavar="S|H:MM:SS", help="Draw from this moment. [default: 0]"
+            "--from", metavar="S|H:MM:SS", help="Start of the plot. [default: 0]"
         ),
     ] = None,
     stop: Annotated[
         str | None,
         typer.Option(
-            "--to", metavar="S|H:MM:SS", help="Draw to this moment. [default: the end]"
+            "--to", metavar="S|H:MM:SS", help="End of the plot. [default: the end]"
         ),
     ] = None,
     theme: Annotated[
-        str, typer.Option(metavar="light|dark", help="Colours of the picture.")
+        str, typer.Option(metavar="light|dark", help="Colours of the plot.")
     ] = "light",
     check_stream: Annotated[
         bool,
         typer.Option(
             "--check-stream",
-            help="Push each recording again in random chunks; compare.",
+            help="Also push each recording in random chunks, and compare the events.",
         ),
     ] = False,
     recursive: Annotated[
-        bool, typer.Option("--recursive", "-r", help="Look in folders inside folders.")
+        bool, typer.Option("--recursive", "-r", help="Include subfolders.")
     ] = False,
     json_log: JsonLogOption = None,
 ) -> int:
-    """Detect the events of recordings and print or write them.
+    """Detect events in recordings and print or write them.
 
-    Exit code 0: all recordings done. 1: some failed, or a stream check found a
-    difference. 2: none done, or an option is wrong. 130: interrupted; what was done by
-    then is written.
+    Exit code 0: all recordings done. 1: some failed, or --check-stream found a
+    difference. 2: none done, or an option is invalid. 130: interrupted; results so far
+    are written.
     """
     from streamsed import progress
     from streamsed.recordings.job import FileJob

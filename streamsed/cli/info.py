@@ -1,4 +1,4 @@
-"""`streamsed info`: a page for people, or everything for programs."""
+"""`streamsed info`: a summary for people, or everything as JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from streamsed.cli.options import (
     TrustOption,
     engine_settings,
 )
-from streamsed.terminal import printable
+from streamsed.terminal import percent, printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -38,7 +38,7 @@ def info(
         bool, typer.Option("--json", help="Print everything, as one JSON object.")
     ] = False,
 ) -> None:
-    """Say what a model detects, how well, how it is set and trained, and what runs it."""
+    """Show a model's labels, scores, settings, training data and inference engine."""
     from rich.console import Console
 
     from streamsed.inference.model import Model
@@ -57,12 +57,12 @@ def info(
 ORIGINS = {
     "shipped": "shipped with this package",
     "exported": "exported by you",
-    "": "not known here; only its data are used",
+    "": "unknown; only its data are used, no code in it is run",
 }
 
 
 def info_dict(file: ModelFile, model: Model) -> dict[str, Any]:
-    """Return what the file says of itself, where it is, and what runs it here."""
+    """Return the file's description, its path, and the engine that runs it here."""
     return {
         "path": str(file.path),
         "sha256": file.sha256,
@@ -79,7 +79,7 @@ def info_dict(file: ModelFile, model: Model) -> dict[str, Any]:
 
 
 def info_page(file: ModelFile, model: Model) -> RenderableType:
-    """Lay out a page: what the model is, its labels, and what speaks for it."""
+    """Lay out a page: what the model is, its labels, and how well it detects them."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
@@ -96,7 +96,7 @@ def info_page(file: ModelFile, model: Model) -> RenderableType:
 
 
 def labels_table(info: ModelInfo) -> RenderableType:
-    """Show each label with its settings, and its F1 where the file gives it."""
+    """Return a table of each label's settings, and its F1 if the file has it."""
     from rich.table import Table
     from rich.text import Text
 
@@ -125,13 +125,13 @@ def labels_table(info: ModelInfo) -> RenderableType:
 
 
 def sensitivities_table(info: ModelInfo) -> RenderableType:
-    """Show what each sensitivity costs, and where its thresholds come from."""
+    """Return a table of the false alarms at each sensitivity, and its thresholds."""
     from rich.table import Table
 
     from streamsed.inference.thresholds.operating_points import SENSITIVITIES
 
     table = Table(box=None, pad_edge=False)
-    for head in ("sensitivity", "settles after", "false alarms an hour"):
+    for head in ("sensitivity", "settles after", "false alarms per hour"):
         table.add_column(head, justify="right" if head != "sensitivity" else "left")
     points = list(info.operating_points)
     for name in SENSITIVITIES:
@@ -160,11 +160,11 @@ def _about(file: ModelFile) -> Rows:
     bands = (
         f"{frontend.n_mels} mel bands, {frontend.fmin:.0f} to {frontend.fmax:.0f} Hz"
     )
-    every = f"a score every {1000 * frontend.score_frame_duration:.0f} ms"
+    every = f"one score every {1000 * frontend.score_frame_duration:.0f} ms"
     yield "input", f"{frontend.sample_rate} Hz, {bands}; {every}"
     yield (
-        "files are done",
-        f"in steps of {info.stream.step:g} s, with a latency of {info.stream.latency:g} s",
+        "streaming",
+        f"steps of {info.stream.step:g} s, latency {info.stream.latency:g} s",
     )
 
 
@@ -190,7 +190,7 @@ def _trained(info: ModelInfo) -> Rows:
         yield "trained with", f"{clips} clips in {steps} steps"
     for name, says in (
         ("data", "trained on"),
-        ("fit_command", "by"),
+        ("fit_command", "trained by"),
         ("command", "exported by"),
         ("commit", "at commit"),
     ):
@@ -202,20 +202,18 @@ def _run(model: Model) -> Rows:
     record = model.info.engines.get(model.chosen.name, {})
     says = model.place
     if "events_changed" in record:
-        says += (
-            f"; when it was exported, {record['events_changed']:.1%} of the events were "
-            "others than the network's"
-        )
-    yield "runs here by", says
+        changed = percent(record["events_changed"])
+        says += f"; at export, {changed} of events differed from the network's in fp32"
+    yield "runs here on", says
     reasons: dict[str, list[str]] = {}
     for other in model.rejected:
         reasons.setdefault(other.rejected_because, []).append(other.name)
     for reason, names in reasons.items():
-        yield "and not by", f"{', '.join(names)}: {reason}"
+        yield "not on", f"{', '.join(names)}: {reason}"
 
 
 def _plain(value: object) -> str:
-    """Write a value without Python's brackets and quotes."""
+    """Format a value without Python's brackets and quotes."""
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_plain(each)}" for name, each in value.items())
     if isinstance(value, list | tuple):
@@ -224,4 +222,4 @@ def _plain(value: object) -> str:
 
 
 def _percent(share: object) -> str:
-    return f"{100 * share:.1f}" if isinstance(share, int | float) else "–"
+    return percent(share) if isinstance(share, int | float) else "–"

@@ -40,7 +40,7 @@ def listen(
             "-d",
             metavar="INDEX|NAME",
             help="Microphone or source of the sound server, by index or part of its name. "
-            "[default: the system's]",
+            "[default: the system's default]",
         ),
     ] = None,
     channel: Annotated[
@@ -51,29 +51,30 @@ def listen(
         bool, typer.Option("--stdin", help="Read raw PCM from standard input instead.")
     ] = False,
     rate: Annotated[
-        int, typer.Option(metavar="HZ", help="Sampling frequency of --stdin.")
+        int, typer.Option(metavar="HZ", help="Sampling rate of --stdin.")
     ] = 44100,
     channels: Annotated[
-        int, typer.Option(metavar="N", help="Interleaved channels of --stdin.")
+        int,
+        typer.Option(metavar="N", help="Number of interleaved channels of --stdin."),
     ] = 1,
     encoding: Annotated[
-        str, typer.Option(metavar="s16|f32", help="Samples of --stdin.")
+        str, typer.Option(metavar="s16|f32", help="Sample format of --stdin.")
     ] = "s16",
     file: Annotated[
         Path | None,
-        typer.Option(metavar="PATH", help="Play a recording at its pace instead."),
+        typer.Option(metavar="PATH", help="Play a recording in real time instead."),
     ] = None,
-    settings: SettingsOption = None,  # noqa: ARG001 - its callback has done it
+    settings: SettingsOption = None,  # noqa: ARG001 - used by its callback
     pace: Annotated[
         float,
         typer.Option(
             metavar="FACTOR",
-            help="Play --file this many times faster; 0 as fast as it is detected.",
+            help="Play --file this many times faster; 0 is as fast as possible.",
         ),
     ] = 1.0,
     wait: Annotated[
         bool,
-        typer.Option("--wait", help="Wait for a microphone that is not there yet."),
+        typer.Option("--wait", help="Wait until the microphone is plugged in."),
     ] = False,
     model: ModelOption = "default",
     model_sha256: Sha256Option = None,
@@ -88,7 +89,7 @@ def listen(
         float,
         typer.Option(
             metavar="SHARE",
-            help="Share of the time that detection may take with --step auto.",
+            help="Highest load of one core that --step auto may choose.",
         ),
     ] = 0.6,
     latency: LatencyOption = None,
@@ -115,68 +116,73 @@ def listen(
         ),
     ] = None,
     log: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Append JSON lines there too.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Also append JSON lines to a file."),
     ] = None,
     log_rotate: Annotated[
         str | None,
         typer.Option(
             metavar="SIZE|AGE",
-            help="Begin a new log at this size or age, such as 10MB, 1d or 10MB,1d.",
+            help="Start a new log at this size or age, such as 10MB, 1d or 10MB,1d.",
         ),
     ] = None,
     command: Annotated[
         str | None,
         typer.Option(
-            "--exec", metavar="CMD", help="Run CMD for events, their JSON on stdin."
+            "--exec",
+            metavar="CMD",
+            help="Run CMD for events, with their JSON on stdin.",
         ),
     ] = None,
     exec_on: Annotated[
         str,
         typer.Option(
             metavar="STATES",
-            help="Run it for events that are opened, ended, closed or withdrawn; several "
-            "with commas.",
+            help="When to run --exec: opened, ended, closed or withdrawn; separate several "
+            "by commas.",
         ),
     ] = "opened",
     cooldown: Annotated[
         float,
         typer.Option(
-            metavar="S", help="Do not run it again for a label within S seconds."
+            metavar="S", help="Run --exec for a label at most once in S seconds."
         ),
     ] = 0.0,
     exec_timeout: Annotated[
-        float, typer.Option(metavar="S", help="Kill a run that takes longer.")
+        float,
+        typer.Option(metavar="S", help="Stop a command of --exec that takes longer."),
     ] = 10.0,
     save_clips: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Save each event's sound there as FLAC, unless it holds speech.",
+            help="Save the sound of each event as FLAC, unless it contains speech.",
         ),
     ] = None,
     clips_limit: Annotated[
-        float, typer.Option(metavar="MB", help="Delete the oldest clips above this.")
+        float,
+        typer.Option(
+            metavar="MB", help="Delete the oldest clips when they exceed this size."
+        ),
     ] = 1000.0,
     clips_days: Annotated[
         float | None,
-        typer.Option(metavar="DAYS", help="Delete clips that are older than this."),
+        typer.Option(metavar="DAYS", help="Delete clips older than this."),
     ] = None,
     save_speech: Annotated[
-        bool, typer.Option("--save-speech", help="Save clips that hold speech too.")
+        bool, typer.Option("--save-speech", help="Also save clips that contain speech.")
     ] = False,
 ) -> int:
-    """Show the events of the room as they happen.
+    """Detect events live from a microphone and report them as they happen.
 
-    Ctrl-C, SIGTERM, --duration or the end of input closes what is open and prints a
-    summary. Sound is never stored unless --save-clips asks for it.
+    Ctrl-C, SIGTERM, --duration or the end of input closes open events and prints a
+    summary. No sound is stored without --save-clips.
     """
     from streamsed.live.job import ListenJob
     from streamsed.live.outputs import LiveOutputs
 
     if not stdin and (rate, channels, encoding) != (44100, 1, "s16"):
-        raise ValueError(
-            "--rate, --channels and --encoding describe --stdin, which is not given"
-        )
+        raise ValueError("--rate, --channels and --encoding need --stdin")
     job = ListenJob(
         device=device,
         channel=channel,

@@ -1,4 +1,4 @@
-"""The options that several commands share, and how their values are read."""
+"""The options that several commands share, and how their values are parsed."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ if TYPE_CHECKING:
     from streamsed.detection_settings import DetectionSettings
 
 ModelOption = Annotated[
-    str, typer.Option("--model", "-m", metavar="NAME|PATH", help="Which model to use.")
+    str, typer.Option("--model", "-m", metavar="NAME|PATH", help="Model to use.")
 ]
 ModelArgument = Annotated[
-    str, typer.Argument(metavar="[NAME|PATH]", help="A shipped model or a file.")
+    str, typer.Argument(metavar="[NAME|PATH]", help="A shipped model or a model file.")
 ]
 EngineOption = Annotated[
     str,
-    typer.Option(
-        metavar="auto|openvino|onnx|torchscript", help="What runs the model's network."
-    ),
+    typer.Option(metavar="auto|openvino|onnx|torchscript", help="Inference engine."),
 ]
 PrecisionOption = Annotated[
     str,
     typer.Option(
         metavar="auto|fp32|bf16|int8",
-        help="Its arithmetic; auto is the fastest that gives the same events.",
+        help="Arithmetic of the engine; auto is the fastest that keeps the events the same.",
     ),
 ]
 ThreadsOption = Annotated[
-    int | None, typer.Option(metavar="N", help="Threads for one segment.")
+    int | None, typer.Option(metavar="N", help="Threads per segment.")
 ]
 TrustOption = Annotated[
     bool,
     typer.Option(
         "--trust-model",
-        help="Run the program in a model file of an older kind; it may do anything.",
+        help="Run the code in a model file of the older format; only if you know its author.",
     ),
 ]
 Sha256Option = Annotated[
     str | None,
     typer.Option(
-        "--model-sha256", metavar="HEX", help="Refuse any other model file than this."
+        "--model-sha256",
+        metavar="HEX",
+        help="Refuse the model file unless its SHA-256 is HEX.",
     ),
 ]
 JsonLogOption = Annotated[
@@ -51,7 +51,7 @@ JsonLogOption = Annotated[
     typer.Option(
         "--json-log",
         metavar="FILE",
-        help="Append how far it is, as JSON lines; - is stderr.",
+        help="Append progress as JSON lines; - is stderr.",
     ),
 ]
 StepOption = Annotated[
@@ -59,47 +59,47 @@ StepOption = Annotated[
 ]
 LatencyOption = Annotated[
     float | None,
-    typer.Option(metavar="S", help="Report an event as ended S seconds after its end."),
+    typer.Option(metavar="S", help="Report the end of an event after S seconds."),
 ]
 SettleOption = Annotated[
     float | None,
     typer.Option(
         metavar="S",
-        help="An event is final S seconds after its end; at most one segment, the default.",
+        help="Make an event final after S seconds; at most one segment, the default.",
     ),
 ]
 ThresholdOption = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="T|LABEL=T", help="Scores from which a label is on, 0 to 1; repeatable."
+        metavar="T|LABEL=T", help="Score at which an event starts, 0 to 1; repeatable."
     ),
 ]
 OffsetThresholdOption = Annotated[
     list[str] | None,
     typer.Option(
         metavar="T|LABEL=T",
-        help="Scores down to which a label stays on, at most --threshold; repeatable.",
+        help="Score below which an event ends, at most --threshold; repeatable.",
     ),
 ]
 SensitivityOption = Annotated[
     str,
     typer.Option(
         metavar="low|normal|high",
-        help="Which of the model's thresholds to take; see `streamsed info`.",
+        help="Set of the model's thresholds; see `streamsed info`.",
     ),
 ]
 SmoothingOption = Annotated[
     list[str] | None,
     typer.Option(
         metavar="S|LABEL=S",
-        help="Smooth scores over S seconds, for sounds that last; repeatable.",
+        help="Smooth scores by a median over S seconds, for long sounds; repeatable.",
     ),
 ]
 ConfirmOption = Annotated[
     float,
     typer.Option(
         metavar="S",
-        help="Report only what lasts S seconds longer than its label's shortest event.",
+        help="Report only events at least S seconds longer than --min-duration.",
     ),
 ]
 IgnoreOption = Annotated[
@@ -133,7 +133,7 @@ def engine_settings(
     Raises
     ------
     ValueError
-        There would be no thread.
+        `threads` is less than 1.
     """
     if threads is not None and threads < 1:
         raise ValueError("--threads must be 1 or more")
@@ -158,7 +158,7 @@ def detection_settings(
     label: list[str] | None,
     ignore: list[str] | None,
 ) -> DetectionSettings:
-    """Return what was given of how scores become events, and of what is reported."""
+    """Return the detection settings that were given."""
     from streamsed.detection_settings import DetectionSettings
 
     given = {
@@ -178,7 +178,7 @@ def detection_settings(
 
 
 def _per_label(name: str, entries: list[str]) -> PerLabel | None:
-    """Read `0.4` or `Dog=0.6 Cat=0.3`: a number for all labels, or numbers by label."""
+    """Parse `0.4` or `Dog=0.6 Cat=0.3`: one number for all labels, or one per label."""
     numbers: dict[str, float] = {}
     for entry in entries:
         label, equals, number = entry.rpartition("=")
@@ -186,13 +186,13 @@ def _per_label(name: str, entries: list[str]) -> PerLabel | None:
             numbers[label if equals else ""] = float(number)
         except ValueError:
             raise ValueError(
-                f"{name}={entry} must be a number or Label=number, "
-                f"such as {name} 0.4 or {name} Dog=0.4"
+                f"{name} must be a number or LABEL=NUMBER, not {entry!r}; "
+                f"for example {name} 0.4 or {name} Dog=0.4"
             ) from None
     if "" in numbers:
         if len(numbers) > 1:
             raise ValueError(
-                f"{name} must be given once for all labels or by label, not both"
+                f"{name}: give one number for all labels or one per label, not both"
             )
         return numbers[""]
     return numbers or None

@@ -16,7 +16,7 @@ def report(
     logs: Annotated[
         list[Path],
         typer.Argument(
-            help="Logs that `streamsed listen --log` wrote, the oldest first.",
+            help="Logs of `streamsed listen --log`, oldest first.",
             show_default=False,
         ),
     ],
@@ -27,25 +27,28 @@ def report(
             "--format",
             "-f",
             metavar="table|csv",
-            help="csv has a row for each label in each hour.",
+            help="csv has one row per label and hour.",
         ),
     ] = "table",
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="FILE", help="Write there instead of printing."
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write to a file instead of printing.",
         ),
     ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Draw when each label sounded too (PNG)."),
+        typer.Option(metavar="FILE", help="Also plot when each label occurred (PNG)."),
     ] = None,
     label: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="Report this label only; repeatable."),
     ] = None,
 ) -> None:
-    """Report what sounded when, how often and how long, per hour listened."""
+    """Summarize logs: which events occurred when, how often and how long, per hour."""
     from rich.console import Console
 
     from streamsed.atomic_write import write
@@ -53,14 +56,16 @@ def report(
     from streamsed.report.tally import csv_lines
 
     if format_name not in FORMATS:
-        raise ValueError(f"--format={format_name} must be {' or '.join(FORMATS)}")
+        raise ValueError(
+            f"--format must be {' or '.join(FORMATS)}, not {format_name!r}"
+        )
     log = read_logs(logs)
     if label:
         known = {event.label for event in log.events}
         if unknown := [name for name in label if name not in known]:
             names = ", ".join(sorted(known)) or "no label"
             raise ValueError(
-                f"--label={unknown[0]} must be in the log, which has {names}"
+                f"--label: {unknown[0]!r} does not occur in the log; it has {names}"
             )
         log.events = [event for event in log.events if event.label in label]
     if plot is not None:

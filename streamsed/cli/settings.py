@@ -20,26 +20,26 @@ def settings(
     print_them: Annotated[
         bool,
         typer.Option(
-            "--print", help="Write the settings in force, explained, as TOML."
+            "--print", help="Print the current settings as TOML, with comments."
         ),
     ] = False,
 ) -> None:
     """Check a settings file, or write one.
 
     `streamsed settings --print > home.toml` writes all settings with their defaults;
-    options of `listen`, given too, are written as well. A file is used with
-    `streamsed listen --settings home.toml`, and by `file` too. An option on the command
-    line goes before the file's.
+    options of `listen` on the same command line are included. Use the file with
+    `streamsed listen --settings home.toml` or `streamsed file --settings home.toml`.
+    Options on the command line take precedence over the file.
     """
     commands = context.find_root().command.commands  # type: ignore[attr-defined]
     if path is not None:
         read_settings(path, commands)
     if not print_them:
         if path is None:
-            raise ValueError("--print or --settings must be given; see --help")
+            raise ValueError("give --print or --settings; see --help")
         if context.args:
-            raise ValueError(f"{context.args[0]} must be given with --print only")
-        print(f"{path}: all settings are known and of their kinds")
+            raise ValueError(f"{context.args[0]} can only be given with --print")
+        print(f"{path}: all settings are valid")
         return
     given = [] if path is None else ["--settings", str(path)]
     values = {}

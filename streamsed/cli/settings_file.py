@@ -1,7 +1,7 @@
-"""Settings in a TOML file: the options of the commands under their own names.
+"""Settings in a TOML file: the options of the commands, by name.
 
-There is one schema. What a file may say is read off the commands themselves, so an option
-and its setting have one name, one type and one explanation::
+The schema is derived from the commands themselves, so an option and its setting have the
+same name, type and help text::
 
     sensitivity = "low"              # for every command that has --sensitivity
     ignore = ["Speech"]
@@ -12,7 +12,7 @@ and its setting have one name, one type and one explanation::
     [listen]                         # for this command only
     log = "/var/log/streamsed/night.jsonl"
 
-An option on the command line goes before the file's.
+Options on the command line take precedence over the file.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SECTIONS = ("listen", "file")
 """Commands that take settings from a file."""
 
 APART = frozenset({"device", "format", "step", "file"})
-"""Options that mean something else in each command, and stand in its section."""
+"""Options that have another meaning in each command, and belong in its section."""
 
 MAX_BYTES = 1_000_000
 
@@ -55,7 +55,7 @@ class Option(NamedTuple):
 
 
 def options_of(command: Any) -> dict[str, Option]:
-    """Return the options of a command by the names that a file knows them by."""
+    """Return the options of a command by their names in a settings file."""
     hints = get_type_hints(inspect.unwrap(command.callback))
     options = {}
     for param in command.params:
@@ -71,7 +71,7 @@ def options_of(command: Any) -> dict[str, Option]:
 
 
 def apply_settings(context: typer.Context, path: Path | None) -> Path | None:
-    """Let a settings file give the defaults of a command's options."""
+    """Make the values in a settings file the defaults of a command's options."""
     if path is not None and not context.resilient_parsing:
         commands = context.find_root().command.commands  # type: ignore[attr-defined]
         name = str(context.command.name)
@@ -86,7 +86,7 @@ SettingsOption = Annotated[
         metavar="TOML",
         is_eager=True,
         callback=apply_settings,
-        help="Take settings from a file; see `streamsed settings`.",
+        help="Read settings from a file; see `streamsed settings`.",
     ),
 ]
 
@@ -111,25 +111,27 @@ def read_settings(path: Path, commands: Mapping[str, Any]) -> dict[str, dict[str
     OSError
         The file cannot be read.
     ValueError
-        It is not TOML, or a name or value in it is wrong.
+        It is not TOML, or a name or value in it is invalid.
     """
     with path.open("rb") as stream:
         text = stream.read(MAX_BYTES + 1)
     if len(text) > MAX_BYTES:
-        raise ValueError(f"--settings={path} must have {MAX_BYTES} bytes at most")
+        raise ValueError(
+            f"{path}: larger than {MAX_BYTES} bytes, the limit for settings"
+        )
     try:
         settings = tomllib.loads(text.decode())
     except ValueError as error:
-        raise ValueError(f"--settings={path} must be TOML ({error})") from None
+        raise ValueError(f"{path}: not valid TOML ({error})") from None
     except RecursionError:
-        raise ValueError(f"--settings={path} must not be nested so deeply") from None
+        raise ValueError(f"{path}: nested too deeply") from None
     schema = {section: options_of(commands[section]) for section in SECTIONS}
     values: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
     shared = {k: v for k, v in settings.items() if not _is_section(k, v)}
     for key, value in shared.items():
         name = _known(path, key, set().union(*schema.values()))
         if name in APART:
-            raise ValueError(f"{path}: {key} must stand under [listen] or [file]")
+            raise ValueError(f"{path}: {key} belongs under [listen] or [file]")
         for section, options in schema.items():
             if name in options:
                 option = options[name]
@@ -155,7 +157,7 @@ def write_settings(values: Mapping[str, Mapping[str, Any]], commands: Any) -> st
     Raises
     ------
     ValueError
-        A value is a name that no text can hold.
+        A value is a file name that is not valid text.
     """
     schema = {section: options_of(commands[section]) for section in SECTIONS}
     first, second = (schema[section] for section in SECTIONS)
@@ -194,7 +196,7 @@ def _toml(name: str, value: Any) -> str:
         text.encode()
     except UnicodeEncodeError:
         raise ValueError(
-            f"--{name}={text!r} must be text, as a settings file is"
+            f"--{name}: {text!r} is not valid UTF-8, so a settings file cannot contain it"
         ) from None
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
@@ -204,7 +206,7 @@ def _is_section(key: str, value: Any) -> bool:
 
 
 def _known(path: Path, key: str, names: set[str]) -> str:
-    """Return a key as an option's name, whichever way it is spelt."""
+    """Return the option's name for a key, spelt with hyphens or underscores."""
     name = key.replace("_", "-")
     if name not in names:
         near = difflib.get_close_matches(name, sorted(names), n=1)
@@ -214,11 +216,11 @@ def _known(path: Path, key: str, names: set[str]) -> str:
 
 
 def _value(path: Path, key: str, value: Any, option: Option) -> Any:
-    """Return a value as the option takes it, or say which kind it must be."""
+    """Return a value as the option's type, or raise ValueError naming that type."""
 
     def require(holds: object, kind: str) -> None:
         if not holds:
-            raise ValueError(f"{path}: {key}={value!r} must be {kind}")
+            raise ValueError(f"{path}: {key} must be {kind}, not {value!r}")
 
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if option.kind is bool:

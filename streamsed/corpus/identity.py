@@ -117,9 +117,9 @@ class Identity:
         there = read_identity(folder)
         if differences := _differences(there, self.to_dict()):
             raise ValueError(
-                f"{folder} holds results of other settings, which must not be mixed "
-                f"({'; '.join(differences)}); give the settings that are there, or "
-                "another folder with -o"
+                f"{folder} contains results with other settings "
+                f"({'; '.join(differences)}); use the same settings, or another folder "
+                "with --output"
             )
 
 
@@ -138,11 +138,11 @@ def read_identity(folder: Path) -> dict[str, Any]:
             raise ValueError("something is missing")
     except FileNotFoundError:
         raise ValueError(
-            f"{folder} must be a folder that `streamsed corpus` wrote, and has no {FILE}"
+            f"{folder}: not a folder of `streamsed corpus` (it has no {FILE})"
         ) from None
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            f"{path} must be as `streamsed corpus` wrote it, and is not ({error})"
+            f"{path}: damaged, or not written by `streamsed corpus` ({error})"
         ) from error
     return dict(found)
 
@@ -150,7 +150,7 @@ def read_identity(folder: Path) -> dict[str, Any]:
 def _differences(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
     """Name what differs, with both values."""
     found = [
-        f"{name} is {there.get(name)} there and {here[name]} here"
+        f"{name} was {there.get(name)} and is now {here[name]}"
         for name in ("model", "engine")
         if there.get(name) != here[name]
     ]

@@ -176,7 +176,7 @@ class LocalEngine:
         """Try what a dead worker had in hand once more, alone; then record it."""
         for task in death.tasks:
             if task.alone:
-                error = f"{task.listed.uri} cannot be done: {death.reason}, twice"
+                error = f"{task.listed.uri}: failed twice: {death.reason}"
                 self._take(Outcome(task, error=error))
             else:
                 self._tasks.appendleft(replace(task, alone=True))
@@ -253,8 +253,8 @@ class LocalEngine:
         if self._n_unreachable >= MAX_UNREACHABLE:
             self._writer.flush()
             raise OSError(
-                f"{MAX_UNREACHABLE} files in a row could not be reached, the last because "
-                f"{outcome.error}; see to the network and run the same command again"
+                f"{MAX_UNREACHABLE} files in a row could not be reached (the last: "
+                f"{outcome.error}); check the network and run the same command again"
             )
 
     @contextmanager

@@ -206,15 +206,15 @@ class Pool:
         process.pipe.close()
         self._processes.remove(process)
         code = process.process.exitcode
-        reason = process.killed or f"the worker ended with code {code}"
+        reason = process.killed or f"the worker exited with code {code}"
         if not process.killed and code < 0:
-            reason = f"the worker was ended by {signal.Signals(-code).name}"
+            reason = f"the worker was killed by {signal.Signals(-code).name}"
         if not process.ready:
             self._n_failed_starts += 1
             if self._n_failed_starts >= _MAX_FAILED_STARTS:
                 raise ValueError(
-                    f"workers must start, and do not ({reason}); try fewer --workers, or "
-                    "see `streamsed doctor`"
+                    f"the workers do not start ({reason}); try fewer --workers, or run "
+                    "`streamsed doctor`"
                 )
         self._start()
         return Death(tuple(process.in_hand), reason)

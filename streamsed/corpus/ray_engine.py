@@ -30,6 +30,7 @@ from streamsed.corpus.status import Status
 from streamsed.corpus.tables.parts import PartWriter
 from streamsed.corpus.worker import WorkSettings
 from streamsed.inference.model_file import ModelInfo
+from streamsed.installation import install_command
 
 BATCH_BYTES = 512_000_000
 """Of the files of a batch: some 20 s of work for a core."""
@@ -127,8 +128,8 @@ class RayEngine:
             n_cores = int(ray.cluster_resources().get("CPU", 0))
             if not n_cores:
                 raise ConnectionError(
-                    f"--ray-address={self.address} must be a cluster with cores to work "
-                    "on, and has none; see `ray status`"
+                    f"--ray-address {self.address}: the cluster has no free cores; see "
+                    "`ray status`"
                 )
             n_actors = min(n_cores, self.n_workers or n_cores)
             self._work(ray, list(files), n_actors, writer, status)
@@ -152,8 +153,7 @@ class RayEngine:
             )
         except (OSError, RuntimeError, ValueError) as error:
             raise ConnectionError(
-                f"--ray-address={self.address} must be a Ray cluster, and none answers "
-                f"({error})"
+                f"--ray-address {self.address}: no Ray cluster answers ({error})"
             ) from error
 
     def _work(
@@ -247,6 +247,6 @@ def _ray() -> Any:
         import ray.data
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "--engine ray needs Ray: pip install 'streamsed[ray]'"
+            f"--engine ray needs Ray: {install_command('ray')}"
         ) from error
     return ray

@@ -148,7 +148,7 @@ class CorpusRun:
     def _load(self) -> tuple[ModelInfo, WorkSettings, Identity]:
         """Check the settings, and choose the engine that all workers load."""
         if self.n_workers < 1:
-            raise ValueError(f"--workers={self.workers} must be at least 1")
+            raise ValueError("--workers must be 1 or more")
         engine = dict(self.engine) | {"threads": 1, "sha256": self.sha256}
         model = Model.load(self.model, **engine, n_parallel=1)
         info = model.info
@@ -158,8 +158,8 @@ class CorpusRun:
         labels = self.detection.reported(info.labels)
         if not self.piece >= info.frontend.segment_duration:
             raise ValueError(
-                f"--piece={self.piece:g} must be at least one segment "
-                f"({info.frontend.segment_duration:.3g} s)"
+                f"--piece must be at least one segment "
+                f"({info.frontend.segment_duration:.3g} s), not {self.piece:g}"
             )
         identity = Identity.of(model, stream, post, labels=labels, scores=self.scores)
         chosen = {"engine": model.chosen.engine, "precision": model.chosen.precision}
@@ -179,7 +179,7 @@ class CorpusRun:
 
     def _make_folder(self) -> None:
         if self.out.exists() and not self.out.is_dir():
-            raise NotADirectoryError(f"--output={self.out} must be a folder")
+            raise NotADirectoryError(f"--output {self.out}: is a file, not a folder")
         self.out.mkdir(parents=True, exist_ok=True)
 
     @contextmanager

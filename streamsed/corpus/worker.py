@@ -196,7 +196,7 @@ class CorpusWorker:
         except UnreachableError as error:
             outcome = Outcome(task, error=str(error), unreachable=True)
         except MemoryError:
-            outcome.error = f"{task.listed.uri} needs more memory than there is"
+            outcome.error = f"{task.listed.uri}: not enough memory"
         except (OSError, ValueError) as error:
             outcome.error = self._plain(error, task.listed)
         except Exception as error:  # noqa: BLE001 - a bad file costs one row

@@ -106,7 +106,7 @@ class Contender:
         out = self._process.stdout
         line = "" if out is None or out.closed else out.readline()
         if not line:
-            raise ValueError(f"{self.request} must stay alive, and its process ended")
+            raise ValueError(f"the process of {self.request} ended unexpectedly")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -182,8 +182,8 @@ def measure(
     found = requests(file, request)
     if not found:
         raise ValueError(
-            f"engine={request.engine} with precision={request.precision} must run here; "
-            "`streamsed info` says what does"
+            f"engine={request.engine} with precision={request.precision} does not run here; "
+            "see `streamsed info`"
         )
     with ExitStack() as stack:
         contenders = []

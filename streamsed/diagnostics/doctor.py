@@ -17,6 +17,7 @@ from streamsed.audio.devices import (
 from streamsed.audio.microphone import Microphone
 from streamsed.inference.model import Model
 from streamsed.live.auto_step import MAX_LOAD, segment_cost, shortest_step
+from streamsed.terminal import percent
 
 LISTENING = 2.0
 """Seconds of sound that the microphone is asked for."""
@@ -68,7 +69,7 @@ def _examine_devices(wanted: str | None) -> Iterator[Finding]:
         found = input_devices()
         names = "; ".join(f"{d.index} {d.name}" for d in found)
         yield Finding(
-            "devices", well=bool(found), says=names or "none; plug a microphone in"
+            "devices", well=bool(found), says=names or "none; plug in a microphone"
         )
         if not found:
             return
@@ -102,14 +103,18 @@ def _listen(device: Device) -> Finding:
         source.close()
     if not n_samples:
         return Finding(
-            "sound", well=False, says="nothing came; unplug it and plug it in again"
+            "sound",
+            well=False,
+            says="no sound arrived; unplug the microphone and plug it in again",
         )
     if peak == 0:
         return Finding(
-            "sound", well=False, says="only zeros came; is it muted or forbidden?"
+            "sound",
+            well=False,
+            says="only zeros arrived; is the microphone muted, or access not allowed?",
         )
     if peak >= 1:
-        return Finding("sound", well=False, says="it clips; turn its gain down")
+        return Finding("sound", well=False, says="it clips; reduce the gain")
     return Finding("sound", well=True, says=f"peak {peak:.4f} of full scale")
 
 
@@ -128,7 +133,7 @@ def _examine_model(name: str, latency: float) -> Iterator[Finding]:
     cost = segment_cost(model)
     step = shortest_step(cost, model.info.frontend, latency=latency)
     load = cost / step
-    says = f"step {step:.2f} s at {load:.0%} load"
+    says = f"step {step:.2f} s at {percent(load, 0)} load"
     remedy = "; raise --latency, close other programs, or use a smaller model"
     well = load <= MAX_LOAD
     yield Finding("speed", well=well, says=says if well else says + remedy)

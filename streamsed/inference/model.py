@@ -22,6 +22,7 @@ from streamsed.inference.onnx_weights import Probe, has_graph, has_probe, read_p
 from streamsed.inference.openvino import OpenVino
 from streamsed.inference.selection import Candidate, EngineRequest, candidates
 from streamsed.inference.torchscript import TorchScript
+from streamsed.terminal import counted
 
 SHARED_GMAC = 10.0
 """Cost of a segment from which threads share it; a smaller one gains little by that."""
@@ -141,9 +142,9 @@ class Model:
             file = ModelFile.open(find_model(file), sha256=sha256)
         if not (has_graph(file, "fp32") or trust or file.origin):
             raise ValueError(
-                f"model={file.path} must be an export with graphs, and is of an older "
-                "kind: a program, which may do anything; export it again, or give "
-                "--trust-model if you know who made it"
+                f"{file.path}: an older kind of model file, which contains code that "
+                "could do anything; export it again, or use --trust-model if you know "
+                "who made it"
             )
         known = list(candidates(file, request))
         usable = [each for each in known if not each.rejected_because]
@@ -153,8 +154,10 @@ class Model:
             for each in rejected:
                 names.setdefault(each.rejected_because, []).append(each.name)
             reasons = "; ".join(f"{', '.join(n)}: {why}" for why, n in names.items())
+            if len(names) == 1 and " is not installed: " in next(iter(names)):
+                raise ValueError(next(iter(names)))
             raise ValueError(
-                f"engine={engine} with precision={precision} must be there "
+                f"engine={engine} with precision={precision} is not available "
                 f"({reasons or 'no engine has both'}); try --engine auto"
             )
         probe = _read_probe(file)
@@ -182,15 +185,17 @@ class Model:
                 return loaded
         reasons = "; ".join(f"{each.name}: {each.rejected_because}" for each in failed)
         raise ValueError(
-            f"model={file.path} must answer as it did when it was exported ({reasons}); "
-            "export it again, or try another engine"
+            f"{file.path}: its scores differ from those at export ({reasons}); export it "
+            "again, or try another engine"
         )
 
     @property
     def place(self) -> str:
         """Where the network runs and by what, for people."""
         threads = self._engine.threads
-        shared = "" if self._engine.place == "cuda" else f", {threads} threads"
+        shared = (
+            "" if self._engine.place == "cuda" else f", {counted(threads, 'thread')}"
+        )
         return f"{self._engine.place} ({self.chosen.name}{shared})"
 
     @property
@@ -222,21 +227,20 @@ class Model:
         frontend = self.info.frontend
         shape = frontend.segment_frames, frontend.n_mels
         if features.shape != shape:
-            raise ValueError(f"a segment of {features.shape} must be of {shape}")
+            raise ValueError(f"features must have shape {shape}, not {features.shape}")
         try:
             result = SegmentScores(*self._engine.run(features))
         except ValueError as error:
             reason = str(error).strip().splitlines()[-1]
             raise ValueError(
-                f"model={self.info.name} must run on a segment of {features.shape} "
-                f"and give scores and region ({reason}); export it again, or try "
-                "another device"
+                f"the model {self.info.name} failed on a segment ({reason}); export it "
+                "again, or try another device"
             ) from error
         expected = frontend.segment_score_frames, len(self.info.labels)
         if result.scores.shape != expected or result.region.shape != expected[:1]:
             raise ValueError(
-                f"model={self.info.name} must give scores of shape {expected} (one for "
-                f"each of its labels), and gives {result.scores.shape}; export it again"
+                f"the model {self.info.name} gave scores of shape {result.scores.shape} "
+                f"instead of {expected} (score frames, labels); export it again"
             )
         return SegmentScores(*(self._in_range(values) for values in result))
 
@@ -248,8 +252,8 @@ class Model:
         if not (least >= 0 and most <= 1 + ROUNDING):  # true for NaN as well
             wrong = least if not least >= 0 else most
             raise ValueError(
-                f"model={self.info.name} must give scores from 0 to 1, and gives "
-                f"{wrong:g} by {self.chosen.name}; export it again, or try another engine"
+                f"the model {self.info.name} gave a score of {wrong:g}, outside 0 to 1, "
+                f"on {self.chosen.name}; export it again, or try another engine"
             )
         return np.minimum(values, np.float32(1))
 
@@ -275,8 +279,8 @@ class Model:
         difference = self.probe_difference(probe)
         if not difference <= limit:
             raise ValueError(
-                f"its scores must be within {limit:.2g} of the network's here, and are "
-                f"{difference:.2g} away"
+                f"scores differ by {difference:.2g} from the network's, more than the "
+                f"{limit:.2g} allowed"
             )
 
 
@@ -287,8 +291,7 @@ def _read_probe(file: ModelFile) -> Probe | None:
         return read_probe(file)
     except ValueError as error:
         raise ValueError(
-            f"model={file.path} must be an undamaged model file ({error}); copy or export "
-            "it again"
+            f"{file.path}: damaged model file ({error}); copy or export it again"
         ) from error
 
 

@@ -86,13 +86,15 @@ class ModelInfo:
         labels = self.labels
         for name in (self.name, *labels):
             if not name.isprintable() or not name:
-                raise ValueError(f"{name!r} must be a name that can be printed")
+                raise ValueError(f"the label {name!r} is not printable")
             if len(name) > MAX_NAME:
                 raise ValueError(
-                    f"{name[:20]!r}... must have {MAX_NAME} characters at most"
+                    f"the label {name[:20]!r}... is longer than {MAX_NAME} characters"
                 )
         if not labels or len(set(labels)) < len(labels):
-            raise ValueError(f"labels={labels[:20]} must be at least one, each once")
+            raise ValueError(
+                f"labels={labels[:20]} must be one or more, without duplicates"
+            )
         self.stream.check(self.frontend)
         for post in (self.post, *(point.post for point in self.operating_points)):
             for setting in fields(post):
@@ -160,9 +162,11 @@ class ModelInfo:
             raise ValueError(f"format_version={version!r} must be {FORMAT_VERSION}")
         labels = _of_kind(info, "labels", list)
         if len(labels) > MAX_LABELS:
-            raise ValueError(f"{len(labels)} labels must be {MAX_LABELS} at most")
+            raise ValueError(
+                f"it has {len(labels)} labels; at most {MAX_LABELS} are allowed"
+            )
         if not all(isinstance(label, str) for label in labels):
-            raise ValueError("its labels must be text")
+            raise ValueError("its labels must be strings")
         engines = _of_kind({"engines": {}, **info}, "engines", dict)
         for name, record in engines.items():
             _check_record(name, record)
@@ -235,12 +239,12 @@ class ModelFile:
             info = ModelInfo.from_dict(description)
             seal = description.get(SEAL)
             if seal is not None and seal != seal_of(archive, description):
-                raise ValueError("it is not as it was exported")
+                raise ValueError("it was altered after export")
             return cls(path, archive, info)
         except ValueError as error:
             raise ValueError(
-                f"model={path} must be an archive written by `python -m train export` "
-                f"({error}); shipped models: {', '.join(shipped_models())}"
+                f"{path}: not a model file of `python -m train export` ({error}); "
+                f"shipped models: {', '.join(shipped_models())}"
             ) from error
 
     @property
@@ -273,7 +277,7 @@ def _of_kind(info: Mapping[str, Any], name: str, *kinds: type) -> Any:
     """Return an entry that must be there and of a kind; True is no number."""
     value = info.get(name)
     if not isinstance(value, kinds) or isinstance(value, bool):
-        expected: dict[type, str] = {dict: "an object", list: "a list", str: "text"}
+        expected: dict[type, str] = {dict: "an object", list: "a list", str: "a string"}
         rule = f"its {name} must be {expected.get(kinds[0], 'a number')}"
         raise ValueError(rule)  # noqa: TRY004 - of a file, not of the caller
     return value
@@ -283,7 +287,7 @@ def _check_record(engine: str, record: Any) -> None:
     """Raise ValueError if what was found of an engine at export is not of its kind."""
     numbers = {"max_difference", "events_changed", "probe_difference", "event_f1_macro"}
     if not isinstance(record, dict) or not isinstance(record.get("accepted"), bool):
-        rule = f"what it says of the engine {engine!r} must have `accepted`"
+        rule = f"its record of the engine {engine!r} has no `accepted`"
         raise ValueError(rule)  # noqa: TRY004 - of a file, not of the caller
     for name in numbers & record.keys():
         _of_kind(record, name, int, float)
@@ -307,7 +311,7 @@ def find_model(name_or_path: str | os.PathLike[str]) -> Path:
     path = Path(name_or_path)
     if not path.is_file():
         raise FileNotFoundError(
-            f"model={name_or_path} must be a shipped name "
-            f"({', '.join(shipped_models())}) or the path of a model file"
+            f"model={name_or_path} is neither a shipped model "
+            f"({', '.join(shipped_models())}) nor a model file"
         )
     return path

@@ -17,8 +17,10 @@ from streamsed.inference.engine import NAMES, PRECISIONS
 from streamsed.inference.model_file import ModelFile, ModelInfo
 from streamsed.inference.onnx_weights import has_graph
 from streamsed.installation import install_command
+from streamsed.terminal import percent
 
 _PACKAGES = {"openvino": "openvino", "onnx": "onnxruntime", "torchscript": "torch"}
+_PROJECTS = {"openvino": "OpenVINO", "onnx": "ONNX Runtime", "torchscript": "PyTorch"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +60,13 @@ class EngineRequest:
             if value not in ("auto", *known):
                 choices = ", ".join(known[:-1])
                 raise ValueError(
-                    f"{name}={value} must be auto, {choices} or {known[-1]}"
+                    f"{name}={value!r} must be auto, {choices} or {known[-1]}"
                 )
         if self.threads is not None and self.threads < 1:
-            raise ValueError(f"threads={self.threads} must be at least 1")
+            raise ValueError(f"threads={self.threads} must be 1 or more")
         if self.device == "cuda" and self.engine not in ("auto", "torchscript"):
             raise ValueError(
-                f"engine={self.engine} must be torchscript on --device cuda"
+                f"engine={self.engine!r} must be torchscript with device=cuda"
             )
 
 
@@ -146,14 +148,14 @@ def _missing(
 
 
 def _not_installed(engine: str) -> str:
-    """Say how to install an engine whose package is not there, "" if it is."""
+    """Return how to install an engine that is missing, "" if it is installed."""
     package = _PACKAGES[engine]
     if find_spec(package) is not None:
         return ""
-    # Torch is an extra; the others came with the program, where they have wheels.
+    # Torch is an extra; the others are dependencies wherever they have wheels.
     is_extra = package == "torch"
     command = install_command(package) if is_extra else f"pip install {package}"
-    return f"not installed ({command})"
+    return f"{_PROJECTS[engine]} is not installed: {command}"
 
 
 def _unproven(info: ModelInfo, name: str, request: EngineRequest) -> str:
@@ -164,7 +166,8 @@ def _unproven(info: ModelInfo, name: str, request: EngineRequest) -> str:
     if record is None:
         return "not measured when the model was exported"
     if not record["accepted"]:
-        says = f"not accepted at export: {record['events_changed']:.1%} of the events"
+        changed = percent(record["events_changed"])
+        reason = f"not accepted at export: {changed} of events differed"
         f1 = record.get("event_f1_macro")
-        return f"{says} changed" + (f", event F1 {f1:.1%}" if f1 is not None else "")
+        return reason + (f", event F1 {percent(f1)}" if f1 is not None else "")
     return ""

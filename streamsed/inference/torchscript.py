@@ -49,15 +49,15 @@ class TorchScript:
     def __init__(
         self, file: ModelFile, *, precision: str, threads: int | None, device: str
     ) -> None:
-        # Threads that spin at barriers stall each other on a busy machine; they must be
-        # told before torch starts them.
+        # Threads that spin at barriers stall each other on a busy machine; this must
+        # be set before torch starts them.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         import torch
 
         if device == "cuda" and not torch.cuda.is_available():
             raise ValueError(
-                "device=cuda must have a CUDA device, and torch finds none; "
-                "use --device cpu, or install a CUDA build of torch"
+                "device=cuda: torch finds no CUDA device; use --device cpu, or install a "
+                "CUDA build of torch"
             )
         if threads is not None:
             torch.set_num_threads(threads)
@@ -177,7 +177,6 @@ def _load_program(
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[0]
         raise ValueError(
-            f"model={file.path} must be an undamaged model file ({reason}); "
-            "copy or export it again"
+            f"{file.path}: damaged model file ({reason}); copy or export it again"
         ) from error
     return network  # type: ignore[no-any-return]

@@ -37,7 +37,7 @@ from streamsed.live.sinks.sink import QueuedSink, Sink
 from streamsed.live.summary import describe_failure, summary_table
 from streamsed.live.view import LiveView
 from streamsed.live.waiting import wait_for
-from streamsed.terminal import check_stdout, say, stdout_is_closed
+from streamsed.terminal import check_stdout, percent, say, stdout_is_closed
 
 LATENCY = 1.0
 """Seconds after its end at which an event is reported as ended, if nothing is said."""
@@ -166,22 +166,22 @@ class ListenJob:
 
     def _check(self) -> None:
         if self.format_name not in (None, "view", "jsonl"):
-            raise ValueError(f"--format={self.format_name} must be view or jsonl")
-        if self.pcm is not None and self.file is not None:
             raise ValueError(
-                "--stdin and --file must not be given together; choose one"
+                f"--format must be view or jsonl, not {self.format_name!r}"
             )
+        if self.pcm is not None and self.file is not None:
+            raise ValueError("--stdin and --file cannot be combined; choose one")
         self.outputs.check()
         if self.duration is not None and not 0 < self.duration <= MOST:
             raise ValueError(
-                f"--duration={self.duration} must be positive, and at most {MOST:.0e} (in "
-                "seconds)"
+                f"--duration must be positive, and at most {MOST:.0e} (in seconds), not "
+                f"{self.duration}"
             )
         if not 0 <= self.pace <= MOST:
-            raise ValueError(f"--pace={self.pace} must be from 0 to {MOST:.0e}")
+            raise ValueError(f"--pace must be from 0 to {MOST:.0e}, not {self.pace}")
         if not 0 < self.max_load <= 1:
             raise ValueError(
-                f"--max-load={self.max_load} must be above 0 and at most 1"
+                f"--max-load must be above 0 and at most 1, not {self.max_load}"
             )
 
     def _fixed_step(self) -> float | None:
@@ -190,7 +190,9 @@ class ListenJob:
         try:
             return float(self.step)
         except ValueError:
-            raise ValueError(f"--step={self.step} must be seconds or auto") from None
+            raise ValueError(
+                f"--step must be a number of seconds or auto, not {self.step!r}"
+            ) from None
 
     def _stream(self, info: ModelInfo, step: float | None) -> StreamConfig:
         """Return the stream's settings; a step of None is as long as may be."""
@@ -212,9 +214,9 @@ class ListenJob:
             )
         if cost / step > self.max_load:
             say(
-                f"this machine is slow for this model: a step of {step:.2f} s takes "
-                f"{cost / step:.0%} of the time; raise --latency and --step, or use a "
-                "smaller model"
+                f"this machine is slow for this model: with a step of {step:.2f} s the "
+                f"load is {percent(cost / step, 0)}; raise --latency and --step, or use "
+                "a smaller model"
             )
         return step
 
@@ -226,7 +228,7 @@ class ListenJob:
             rate, channels, encoding = self.pcm
             if sys.stdin is None or sys.stdin.isatty():
                 raise ValueError(
-                    "--stdin must be fed by a pipe, such as `arecord -f S16_LE -r 44100 "
+                    "--stdin needs a pipe, such as `arecord -f S16_LE -r 44100 "
                     "-t raw | streamsed listen --stdin`"
                 )
             return PcmSource(

@@ -13,6 +13,7 @@ from streamsed.live.sinks.exec_sink import STATES, ExecSink
 from streamsed.live.sinks.log_file import LogFile, Rotation
 from streamsed.live.sinks.sink import Sink
 from streamsed.live.sinks.speech_guard import SpeechGuard
+from streamsed.terminal import reason_of
 
 MOST = 1e9
 """Largest number of seconds, days or MB: thirty years of seconds."""
@@ -67,11 +68,11 @@ class LiveOutputs:
         ):
             if value is not None and not 0 < value <= MOST:
                 raise ValueError(
-                    f"{name}={value} must be positive, and at most {MOST:.0e} (in {unit})"
+                    f"{name} must be positive, and at most {MOST:.0e} (in {unit}), not {value}"
                 )
         if not 0 <= self.cooldown <= MOST:
             raise ValueError(
-                f"--cooldown={self.cooldown} must be from 0 to {MOST:.0e} (in seconds)"
+                f"--cooldown must be from 0 to {MOST:.0e} (in seconds), not {self.cooldown}"
             )
 
     def guard(self, info: ModelInfo) -> SpeechGuard | None:
@@ -111,8 +112,7 @@ class LiveOutputs:
         if command is not None:
             sinks.append(command)
         if self.log is not None:
-            self.log.parent.mkdir(parents=True, exist_ok=True)
-            sinks.append(LogFile(self.log, rotation=self._rotation()))
+            sinks.append(_open_log(self.log, self._rotation()))
         return sinks
 
     def _words(self) -> list[str]:
@@ -121,13 +121,10 @@ class LiveOutputs:
             words = shlex.split(self.command or "")
         except ValueError as error:
             raise ValueError(
-                f"--exec={self.command} must be quoted as for a shell ({error})"
+                f"--exec: {self.command!r} is not quoted as a shell needs it ({error})"
             ) from None
         if words and shutil.which(words[0]) is None:
-            raise ValueError(
-                f"--exec={self.command} must start with a program, and {words[0]} is "
-                "not found"
-            )
+            raise ValueError(f"--exec: {words[0]}: no such program")
         return words
 
     def _states(self) -> list[str]:
@@ -135,7 +132,7 @@ class LiveOutputs:
         for state in states:
             if state not in STATES:
                 raise ValueError(
-                    f"--exec-on={self.exec_on} must name some of {', '.join(STATES)}"
+                    f"--exec-on must be one or more of {', '.join(STATES)}, not {self.exec_on!r}"
                 )
         return states
 
@@ -143,5 +140,18 @@ class LiveOutputs:
         if self.log_rotate is None:
             return None
         if self.log is None:
-            raise ValueError(f"--log-rotate={self.log_rotate} must be given with --log")
+            raise ValueError("--log-rotate needs --log")
         return Rotation.parse(self.log_rotate)
+
+
+def _open_log(path: Path, rotation: Rotation | None) -> LogFile:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            f"--log: cannot create the folder {path.parent} ({reason_of(error)})"
+        ) from error
+    try:
+        return LogFile(path, rotation=rotation)
+    except OSError as error:
+        raise OSError(f"--log: cannot open {path} ({reason_of(error)})") from error

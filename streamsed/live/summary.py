@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from streamsed.terminal import printable
+from streamsed.terminal import counted, printable
 
 
 @dataclass
@@ -111,7 +111,7 @@ def summary_table(summary: Summary) -> RenderableType:
     table.add_row("heard", f"{summary.heard:.2f} s")
     table.add_row("lost", f"{summary.lost:.2f} s")
     for label, count in told["events"].items():
-        table.add_row(Text(label), f"{count} events")
+        table.add_row(Text(label), counted(count, "event"))
     table.add_row("real-time factor", f"{told['real_time_factor']:.3f}")
     table.add_row("skipped segments", str(summary.n_skipped))
     for percentile, delay in told["opened_after"].items():

@@ -33,7 +33,7 @@ from streamsed.events import Event
 from streamsed.live.snapshot import Snapshot
 from streamsed.live.summary import describe_failure
 from streamsed.samples import Float32
-from streamsed.terminal import printable
+from streamsed.terminal import percent, printable
 
 SPAN = 30.0
 """Seconds that the lanes show."""
@@ -109,7 +109,7 @@ def _status(snapshot: Snapshot, width: int) -> Text:
         (7, f"{snapshot.capture_rate} Hz", ""),
         (5, f"step {snapshot.step:.2f} s", ""),
         (6, f"latency {snapshot.latency:.1f} s", ""),
-        (3, f"load {load:.0%}", "red" if load > 1 else ""),
+        (3, f"load {percent(load, 0)}", "red" if load > 1 else ""),
         (1, f"lost {lost:.1f} s", "bold red" if lost else ""),
         (4, _clock(snapshot.origin + snapshot.now, "%H:%M:%S"), ""),
     ]

@@ -35,7 +35,7 @@ from streamsed.recordings.detection import (
 )
 from streamsed.recordings.outputs import Outputs
 from streamsed.recordings.prefetch import prefetch_each
-from streamsed.terminal import say
+from streamsed.terminal import counted, say
 
 AHEAD = 32
 """Pieces of each recording that may wait; a segment is half a megabyte."""
@@ -192,10 +192,12 @@ class FileJob:
         name, n_events = found.recording.name, len(found.events)
         if different:
             raise ValueError(
-                f"{name} gives other events in {n_chunks} random chunks (seed "
-                f"{CHECK_SEED}), the first {different[0]}; please report this"
+                f"{name}: events differ in {n_chunks} random chunks (seed {CHECK_SEED}); "
+                f"the first is {different[0]}; please report this"
             )
-        say(f"{name}: the same {n_events} events in {n_chunks} random chunks")
+        say(
+            f"{name}: the same {counted(n_events, 'event')} in {n_chunks} random chunks"
+        )
 
     def _failed(self, message: str) -> None:
         say(f"error: {message}")

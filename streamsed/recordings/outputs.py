@@ -74,12 +74,13 @@ class Outputs:
         """
         if self.format_name not in (None, "table", *FORMATS):
             raise ValueError(
-                f"--format={self.format_name} must be table, {', '.join(FORMATS)}"
+                f"--format must be table, {', '.join(list(FORMATS)[:-1])} or "
+                f"{list(FORMATS)[-1]}, not {self.format_name!r}"
             )
         form = self.format
         if form is None and self.events is not None:
             raise ValueError(
-                "--format=table must go to the terminal; for a file use --format tsv"
+                "--format table is for the terminal; for a file use --format tsv"
             )
         places = (
             ("--output", self.events, form.suffix if form else "", form and form.many),
@@ -95,8 +96,8 @@ class Outputs:
             is_folder = self._is_folder(place, needs_folder=needs_folder)
             if needs_folder and not is_folder:
                 raise ValueError(
-                    f"{option}={place} must be a folder, to hold a file for each of the "
-                    f"{len(recordings)} recordings; end its name with /"
+                    f"{option} {place}: {len(recordings)} recordings need a folder, with "
+                    "a file for each; end its name with /"
                 )
             _check_writable(option, place)
             targets = [_target_in(place, r, suffix) for r in recordings]
@@ -213,12 +214,10 @@ def _check_writable(option: str, place: Path) -> None:
     while not written.exists():
         written = written.parent
     if not (written.is_dir() or is_device(written)):
-        raise NotADirectoryError(
-            f"{option}={place} must be in a folder, and {written} is a file"
-        )
+        raise NotADirectoryError(f"{option} {place}: {written} is a file, not a folder")
     if not os.access(written, os.W_OK):
         raise PermissionError(
-            f"{option}={place} must be writable, and {written} is not; name another place"
+            f"{option} {place}: cannot write to {written}; choose another folder"
         )
 
 
@@ -230,13 +229,12 @@ def _check_distinct(written: Sequence[Path], recordings: Sequence[Recording]) ->
         target = path.resolve()
         if target in heard:
             raise ValueError(
-                f"the output {path} must not be a recording; name another file"
+                f"the output {path} is one of the recordings; choose another file"
             )
         if target in seen and not is_device(path):
             raise ValueError(
-                f"the output {path} must be written once, and would be twice; name "
-                "different files, give the recordings different names, or do them one "
-                "by one"
+                f"the output {path} would be written twice; choose different files, "
+                "rename the recordings, or process them one by one"
             )
         seen.add(target)
 

@@ -52,12 +52,14 @@ class Picture:
     def __post_init__(self) -> None:
         """Check the settings, each and together."""
         if self.theme not in THEMES:
-            raise ValueError(f"--theme={self.theme} must be {' or '.join(THEMES)}")
+            raise ValueError(
+                f"--theme must be {' or '.join(THEMES)}, not {self.theme!r}"
+            )
         if not 0 <= self.start < math.inf:
-            raise ValueError(f"--from={self.start:g} must be at least 0")
+            raise ValueError(f"--from must be at least 0, not {self.start:g}")
         if self.stop is not None and not self.start < self.stop < math.inf:
             raise ValueError(
-                f"--to={self.stop:g} must be later than --from={self.start:g}"
+                f"--to must be later than --from ({self.start:g} s), not {self.stop:g} s"
             )
         if self.stop is not None:
             self.check(self.stop)
@@ -67,8 +69,8 @@ class Picture:
         seconds = min(duration, self.stop or duration) - self.start
         if seconds > MAX_DURATION:
             raise ValueError(
-                f"--plot must draw at most {MAX_DURATION:.0f} s, and would draw "
-                f"{seconds:.0f} s or more; choose a part with --from and --to"
+                f"--plot draws at most {MAX_DURATION:.0f} s, and this part has "
+                f"{seconds:.0f} s or more; choose a shorter one with --from and --to"
             )
 
 
@@ -87,7 +89,7 @@ def seconds_of(text: str, option: str) -> float:
         numbers = []
     if not 1 <= len(numbers) <= 3 or not all(0 <= n < math.inf for n in numbers):
         raise ValueError(
-            f"{option}={text} must be a moment such as 90.5, 1:30 or 2:03:04"
+            f"{option} must be a time such as 90.5, 1:30 or 2:03:04, not {text!r}"
         )
     total = 0.0
     for number in numbers:

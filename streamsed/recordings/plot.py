@@ -80,7 +80,7 @@ def plot_detection(
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f"--plot must have matplotlib; install it with `{install_command('plot')}`"
+            f"--plot needs Matplotlib: {install_command('plot')}"
         ) from error
 
     picture = picture or Picture()
@@ -97,7 +97,7 @@ def plot_detection(
     _draw_lanes(figure, lanes, part, info.labels, theme)
     _colour(figure, theme)
     with replacing(path) as scratch, warnings.catch_warnings():
-        # A character that the font lacks is drawn as a box; that is no news.
+        # A character missing from the font is drawn as a box; no need to warn.
         warnings.filterwarnings("ignore", message="Glyph")
         about = {"Description": f"model {info.name}, sha256 {sha256}"}
         figure.savefig(
@@ -109,15 +109,13 @@ def _part(found: Detection, frontend: FrontendConfig, picture: Picture) -> Part:
     """Cut out what is drawn; the trace may have kept no other frames than these."""
     trace, path = found.trace, found.recording.path
     if trace is None:
-        raise ValueError("found must have a trace; detect with one")
+        raise ValueError("found must have a trace: detect with a Trace")
     scores, duration = trace.scores, frontend.score_frame_duration
     end = len(scores) * duration
     if not end:
-        raise ValueError(f"{path} must be longer for --plot; it is empty")
+        raise ValueError(f"{path}: too short for --plot")
     if picture.start >= end:
-        raise ValueError(
-            f"--from={picture.start:g} must be before the end of {path} ({end:.1f} s)"
-        )
+        raise ValueError(f"--from must be before the end of {path} ({end:.1f} s)")
     stop = min(end, picture.stop or end)
     first, last = int(picture.start / duration), int(np.ceil(stop / duration))
     events = [e for e in found.events if e.onset < stop and picture.start < e.offset]

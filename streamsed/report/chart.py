@@ -41,11 +41,11 @@ def plot_report(path: Path, log: ListeningLog) -> None:
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f"--plot must have matplotlib; install it with `{install_command('plot')}`"
+            f"--plot needs Matplotlib: {install_command('plot')}"
         ) from error
 
     if not log.heard:
-        raise ValueError("--plot must have something to draw; nothing was heard")
+        raise ValueError("--plot: the log has no time of listening to draw")
     n_labels = max(1, len(tallies(log)))
     figure = Figure(figsize=(WIDTH, 1.3 + 0.38 * n_labels), layout="constrained")
     axes = figure.subplots()

@@ -118,7 +118,7 @@ def read_logs(paths: Iterable[Path]) -> ListeningLog:
     known = [run for run in runs.values() if run.origin is not None]
     if not known:
         names = ", ".join(map(str, paths))
-        raise ValueError(f"{names} must be written by `streamsed listen --log`")
+        raise ValueError(f"{names}: not a log of `streamsed listen --log`")
     spans = [span for run in known for span in _heard(run)]
     return ListeningLog(sorted(events), _union(spans), len(known), n_left_out)
 

@@ -146,7 +146,7 @@ def test_an_engine_that_needs_torch_names_the_extra(
     assert run.returncode == 2
     assert "Traceback" not in run.stderr
     assert len(run.stderr.splitlines()) == 1
-    assert f"not installed ({install_command('torch')})" in run.stderr
+    assert f"PyTorch is not installed: {install_command('torch')}" in run.stderr
 
 
 def test_training_without_torch_names_the_extra(streamsed):

@@ -53,7 +53,7 @@ def test_labels_are_chosen_and_left_out():
             r"--label: unknown label 'Dgo'; did you mean 'Dog'\? Labels: Cat, Dog, Speech",
         ),
         ({"ignore": ["Dgo"]}, "--ignore: unknown label 'Dgo'; did you mean 'Dog'"),
-        ({"ignore": LABELS}, "--ignore must leave a label"),
+        ({"ignore": LABELS}, "--ignore leaves no label"),
     ],
 )
 def test_a_wrong_label_names_the_option(settings, words):
@@ -68,5 +68,5 @@ def test_labels_are_matched_without_regard_to_case():
 
 @pytest.mark.parametrize("seconds", [-1.0, float("nan"), float("inf")])
 def test_a_confirmation_of_no_length_is_refused(seconds):
-    with pytest.raises(ValueError, match=r"--confirm=.* must be at least 0"):
+    with pytest.raises(ValueError, match=r"--confirm must be at least 0"):
         DetectionSettings(confirm=seconds)

@@ -1,4 +1,4 @@
-"""The command line of training: which commands there are, and what an error looks like."""
+"""The command line of training: its commands, and how errors are printed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from streamsed.cli.interruption import Interruptible, Interruption
+from streamsed.cli.errors import Interruptible, Interruption, error_message
 from streamsed.terminal import printable
 from train.annotations.desed import NoDesedError
 from train.cli import data
@@ -24,7 +24,7 @@ from train.cli.tune import tune
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # typer brings its own or click's
 
-EXIT_CODES = "Exit codes: 0 all was done; 2 an option, a file or the data is wrong; 130 interrupted."
+EXIT_CODES = "Exit codes: 0 all done; 2 an option, a file or the data is invalid; 130 interrupted."
 
 app = typer.Typer(
     name="python -m train",
@@ -58,15 +58,15 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, Interruption):
         code = 130
         print(
-            "train: interrupted; to go on, give the same command (`fit` with --resume)",
+            "train: interrupted; to continue, repeat the command (`fit` with --resume)",
             file=sys.stderr,
         )
     except NoDesedError as error:
         code = 2
-        print(error, end="", file=sys.stderr)  # how to get it takes many lines
+        print(error, end="", file=sys.stderr)  # instructions of several lines
     except (OSError, ValueError, FloatingPointError) as error:
-        code = _fail(str(error))
-    except Exception as error:  # a defect of ours; nobody should have to read its trace
+        code = _fail(error_message(error, _option_names()))
+    except Exception as error:  # a bug; users should not have to read a traceback
         if os.environ.get("STREAMSED_TRACEBACK"):
             raise
         code = _fail(
@@ -74,6 +74,17 @@ def main() -> NoReturn:
             "with what STREAMSED_TRACEBACK=1 shows"
         )
     sys.exit(code)
+
+
+def _option_names() -> dict[str, str]:
+    """Return the option that sets each parameter of the commands."""
+    commands: Any = typer.main.get_command(app)
+    return {
+        parameter.name: max(parameter.opts, key=len)
+        for command in commands.commands.values()
+        for parameter in command.params
+        if parameter.opts[0].startswith("-")
+    }
 
 
 def _fail(message: str) -> int:

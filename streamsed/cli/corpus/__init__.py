@@ -1,1 +1,1 @@
-"""`streamsed corpus`, with `export` and `search` under it."""
+"""`streamsed corpus` and its subcommands `export` and `search`."""

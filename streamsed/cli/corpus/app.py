@@ -1,4 +1,4 @@
-"""The group of commands: `run` is meant where none is named."""
+"""The group of commands; `run` is the default."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from streamsed.cli.corpus.search import search
 
 
 class _RunByDefault(TyperGroup):
-    """Commands of which `run` is meant where none is named: its inputs come first."""
+    """A group whose default command is `run`: `corpus INPUT...` is `corpus run INPUT...`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Name the command where an input stands."""
+        """Insert `run` where the first argument is not a command."""
         if args and args[0] not in (*self.commands, "--help", "-h"):
             args = ["run", *args]
         return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Show the options of `run` too."""
+        """Print the options of `run` as well."""
         super().format_help(ctx, formatter)
         run = self.commands["run"]
         run.format_options(type(ctx)(run, info_name="run", parent=ctx), formatter)
@@ -32,8 +32,8 @@ corpus = typer.Typer(
     cls=_RunByDefault,
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Detect in any number of recordings and write tables (Parquet). "
-    "`streamsed corpus INPUT... -o OUT` runs, with the options below.",
+    help="Detect events in any number of recordings and write tables (Parquet). "
+    "`streamsed corpus INPUT... -o OUT` starts, or continues, a run with the options below.",
 )
 
 for command in (run, export, search):

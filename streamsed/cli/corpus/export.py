@@ -9,6 +9,7 @@ import typer
 
 from streamsed.cli.corpus.extra import MinScoreOption, OutArgument, need_extra
 from streamsed.cli.options import LabelOption
+from streamsed.terminal import counted
 
 
 def export(
@@ -26,10 +27,10 @@ def export(
     label: LabelOption = None,
     min_score: MinScoreOption = 0.0,
 ) -> int:
-    """Join the parts of a corpus, events with their files, to one file."""
+    """Combine all events of a corpus, with the files they are from, into one file."""
     need_extra()
     from streamsed.corpus.tables.export import export_events
 
     n_events, n_files = export_events(out, output, labels=label, min_score=min_score)
-    print(f"{n_events} events of {n_files} files")
+    print(f"{counted(n_events, 'event')} of {counted(n_files, 'file')}")
     return 0

@@ -1,4 +1,4 @@
-"""What corpora need beside the rest, and the options that reading them shares."""
+"""The packages that `corpus` needs, and the options that its subcommands share."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from typing import Annotated
 import typer
 
 OutArgument = Annotated[
-    Path, typer.Argument(metavar="OUT", help="What `streamsed corpus -o` wrote.")
+    Path, typer.Argument(metavar="OUT", help="Folder that `streamsed corpus -o` wrote.")
 ]
 MinScoreOption = Annotated[
-    float, typer.Option(metavar="S", help="Only events of at least this score.")
+    float, typer.Option(metavar="S", help="Only events with at least this score.")
 ]
 
 
 def need_extra() -> None:
-    """Say what to install before an import says less."""
+    """Raise an error that gives the command to install what is missing."""
     from importlib.util import find_spec
+
+    from streamsed.installation import install_command
 
     if find_spec("pyarrow") is None or find_spec("fsspec") is None:
         raise ModuleNotFoundError(
-            "corpora need pyarrow and fsspec: pip install 'streamsed[corpus]'"
+            f"corpus needs pyarrow and fsspec: {install_command('corpus')}"
         )

@@ -44,16 +44,26 @@ def run(
         typer.Option("--output", "-o", metavar="OUT", help="Folder for the tables."),
     ],
     shard: Annotated[
-        str, typer.Option(metavar="I/N", help="Do the I-th of N parts of the files.")
+        str,
+        typer.Option(
+            metavar="I/N", help="Process only the I-th of N parts of the files."
+        ),
     ] = "1/1",
     engine: Annotated[
-        str, typer.Option(metavar="local|ray", help="Processes here, or a Ray cluster.")
+        str,
+        typer.Option(
+            metavar="local|ray", help="Run on this machine or on a Ray cluster."
+        ),
     ] = "local",
     ray_address: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Of the cluster; local starts one.")
+        str,
+        typer.Option(
+            metavar="ADDRESS", help="Address of the cluster; local starts one."
+        ),
     ] = "local",
     workers: Annotated[
-        int | None, typer.Option(metavar="N", help="Processes. [default: one per core]")
+        int | None,
+        typer.Option(metavar="N", help="Worker processes. [default: one per core]"),
     ] = None,
     model: ModelOption = "default",
     model_sha256: Sha256Option = None,
@@ -61,12 +71,12 @@ def run(
     inference: Annotated[
         str,
         typer.Option(
-            metavar="auto|openvino|onnx|torchscript", help="What runs the network."
+            metavar="auto|openvino|onnx|torchscript", help="Inference engine."
         ),
     ] = "auto",
     precision: PrecisionOption = "auto",
     device: Annotated[
-        str, typer.Option(metavar="cpu|cuda", help="Where the network runs.")
+        str, typer.Option(metavar="cpu|cuda", help="Device that the network runs on.")
     ] = "cpu",
     step: StepOption = None,
     settle: SettleOption = None,
@@ -80,40 +90,48 @@ def run(
     label: LabelOption = None,
     ignore: IgnoreOption = None,
     scores: Annotated[
-        bool, typer.Option("--scores", help="Write frame scores too, in 16 bits.")
+        bool,
+        typer.Option("--scores", help="Also write frame scores, as 16-bit numbers."),
     ] = False,
     timeout: Annotated[
-        float, typer.Option(metavar="S", help="Give up on a file after this long.")
+        float, typer.Option(metavar="S", help="Give up on a file after S seconds.")
     ] = 300.0,
     memory: Annotated[
-        int, typer.Option(metavar="MB", help="End a worker that takes more.")
+        int, typer.Option(metavar="MB", help="Stop a worker that uses more memory.")
     ] = 4096,
     piece: Annotated[
-        float, typer.Option(metavar="S", help="Cut longer recordings into pieces of S.")
+        float,
+        typer.Option(
+            metavar="S", help="Split longer recordings into pieces of S seconds."
+        ),
     ] = 1200.0,
     part_every: Annotated[
-        float, typer.Option(metavar="S", help="Write what is done every S seconds.")
+        float, typer.Option(metavar="S", help="Write results every S seconds.")
     ] = 60.0,
     staging: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="For copies of remote files. [default: in OUT]"
+            metavar="DIR", help="Folder for copies of remote files. [default: in OUT]"
         ),
     ] = None,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Do files again that failed before.")
+        bool, typer.Option("--retry-failed", help="Retry files that failed before.")
     ] = False,
     relist: Annotated[
-        bool, typer.Option("--relist", help="List the inputs again; do what is new.")
+        bool,
+        typer.Option("--relist", help="List the inputs again and process new files."),
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Do 1 % and say what all of it takes.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Process 1 % and estimate the cost of the rest."
+        ),
     ] = False,
 ) -> int:
-    """Detect in any number of recordings; the same command goes on after any end.
+    """Detect events in any number of recordings; repeat the command to continue a run.
 
-    Exit code 0: all files done. 1: some failed (see OUT/files). 2: none done, or it cannot
-    go on. 130: interrupted; what was done by then is written.
+    Exit code 0: all files done. 1: some failed (see OUT/files). 2: none done, or the run
+    cannot continue. 130: interrupted; results so far are written.
     """
     need_extra()
     from streamsed.corpus.files.shards import Shard
@@ -121,14 +139,14 @@ def run(
     from streamsed.corpus.run import CorpusRun
 
     if engine not in ("local", "ray"):
-        raise ValueError(f"--engine={engine} must be local or ray")
+        raise ValueError(f"--engine must be local or ray, not {engine!r}")
     for name, value in (
         ("--timeout", timeout),
         ("--memory", memory),
         ("--part-every", part_every),
     ):
         if not value > 0:
-            raise ValueError(f"{name}={value} must be positive")
+            raise ValueError(f"{name} must be positive, not {value}")
     job = CorpusRun(
         out=output,
         shard=Shard.parse(shard),

@@ -21,17 +21,22 @@ def search(
     label: LabelOption = None,
     min_score: MinScoreOption = 0.0,
     context: Annotated[
-        float, typer.Option(metavar="S", help="Seconds before and after each event.")
+        float,
+        typer.Option(
+            metavar="S", help="Context before and after each event, in seconds."
+        ),
     ] = 1.0,
     limit: Annotated[
         int,
-        typer.Option(metavar="N", help="At most so many, the highest scores first."),
+        typer.Option(
+            metavar="N", help="Maximum number of clips; the highest scores come first."
+        ),
     ] = 100,
 ) -> int:
     """Cut events out of their recordings, to listen to them.
 
-    Writes a FLAC file for each, Audacity labels beside it, and one Raven table.
-    Exit code 0: all cut. 1: some recordings could not be read. 2: none.
+    Writes a FLAC file and Audacity labels for each event, and one Raven selection table.
+    Exit code 0: all written. 1: some recordings could not be read. 2: none was written.
     """
     need_extra()
     from streamsed.corpus.tables.search import search_events

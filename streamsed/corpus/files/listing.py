@@ -83,10 +83,7 @@ def list_inputs(
                 seen.add(listed.uri)
                 yield listed
         if not n_found:
-            raise ValueError(
-                f"{text} must hold audio files ({', '.join(sorted(SUFFIXES))}), and holds "
-                "none"
-            )
+            raise ValueError(f"{text}: no audio files ({', '.join(sorted(SUFFIXES))})")
 
 
 def write_manifest(folder: Path, inputs: Sequence[str], files: list[Listed]) -> None:
@@ -140,8 +137,7 @@ def _of(text: str, on_error: Callable[[str], None]) -> Iterator[Listed]:
                 yield from _with_states(iter([{"uri": found}]))
     else:
         raise FileNotFoundError(
-            f"{text} must be a file, folder, pattern, list (.txt, .csv, .parquet) or URL, "
-            "and does not exist"
+            f"{text}: no such file, folder, pattern, list (.txt, .csv, .parquet) or URL"
         )
 
 
@@ -153,7 +149,7 @@ def _folder(folder: Path, on_error: Callable[[str], None]) -> Iterator[Listed]:
             with os.scandir(waiting.pop()) as entries:
                 found = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
-            on_error(f"{error.filename} cannot be listed ({error.strerror})")
+            on_error(f"{error.filename}: cannot be listed ({error.strerror})")
             continue
         for entry in found:
             if entry.name.startswith("."):
@@ -182,9 +178,9 @@ def _remote(url: str) -> Iterator[Listed]:
                 )
     except Exception as error:
         if isinstance(error, FileNotFoundError):
-            raise FileNotFoundError(f"{url} does not exist") from error
+            raise FileNotFoundError(f"{url}: no such file or folder") from error
         raise ValueError(
-            f"{url} must be reachable, and is not ({str(error) or type(error).__name__})"
+            f"{url}: cannot be reached ({str(error) or type(error).__name__})"
         ) from error
 
 
@@ -228,7 +224,7 @@ def _uri_column(path: Path, names: Sequence[str]) -> str:
         if name in names:
             return name
     raise ValueError(
-        f"{path} must have a column uri (or {', '.join(_URI_COLUMNS[1:])}), and has "
+        f"{path}: no column uri (or {', '.join(_URI_COLUMNS[1:])}); its columns are "
         f"{', '.join(names) or 'none'}"
     )
 

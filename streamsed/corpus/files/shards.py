@@ -43,8 +43,8 @@ class Shard:
         """Check the range."""
         if not 1 <= self.number <= self.count:
             raise ValueError(
-                f"--shard={self.number}/{self.count} must be from 1/{self.count} to "
-                f"{self.count}/{self.count}"
+                f"--shard must be from 1/{self.count} to {self.count}/{self.count}, "
+                f"not {self.number}/{self.count}"
             )
 
     @classmethod
@@ -52,7 +52,7 @@ class Shard:
         """Read `3/8`."""
         number, slash, count = text.partition("/")
         if not (slash and number.isdecimal() and count.isdecimal() and int(count)):
-            raise ValueError(f"--shard={text} must be number/count, such as 3/8")
+            raise ValueError(f"--shard must be NUMBER/COUNT, such as 3/8, not {text!r}")
         return cls(int(number), int(count))
 
     @property

@@ -25,9 +25,11 @@ def check_choice(folder: Path, labels: Sequence[str], min_score: float) -> None:
     known = read_identity(folder)["labels"]
     for label in labels:
         if label not in known:
-            raise ValueError(f"--label={label} must be one of {', '.join(known)}")
+            raise ValueError(
+                f"--label: unknown label {label!r}; labels: {', '.join(known)}"
+            )
     if not 0 <= min_score <= 1:
-        raise ValueError(f"--min-score={min_score} must be from 0 to 1")
+        raise ValueError(f"--min-score must be from 0 to 1, not {min_score}")
 
 
 def read_parts(

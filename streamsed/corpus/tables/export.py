@@ -52,7 +52,7 @@ def export_events(
     suffix = output.suffix.lower()
     if suffix not in (".parquet", *TEXT):
         raise ValueError(
-            f"--output={output} must end with .parquet, {', '.join(sorted(TEXT))}"
+            f"--output must end with .parquet, {', '.join(sorted(TEXT))}, not {suffix!r}"
         )
     check_choice(folder, labels, min_score)
     counts = {"events": 0, "files": 0}

@@ -27,7 +27,7 @@ from streamsed.corpus.files.storage import Staging, stat
 from streamsed.corpus.tables.events import check_choice, read_parts
 from streamsed.events import Event
 from streamsed.recordings.formats import FORMATS, lines
-from streamsed.terminal import say
+from streamsed.terminal import counted, say
 
 TABLE = "clips" + FORMATS["raven"].suffix
 
@@ -118,12 +118,12 @@ def search_events(
     """
     check_choice(folder, labels or (), min_score)
     if not 0 <= context <= 3600:
-        raise ValueError(f"--context={context} must be from 0 to 3600 (in s)")
+        raise ValueError(f"--context must be from 0 to 3600 (in s), not {context}")
     if limit < 1:
-        raise ValueError(f"--limit={limit} must be at least 1")
+        raise ValueError("--limit must be 1 or more")
     found = find_events(folder, labels=labels or (), min_score=min_score, limit=limit)
     if not found:
-        say("no events were found; try a lower --min-score")
+        say("no events found; try a lower --min-score")
         return 0
     output.mkdir(exist_ok=True)
     cut, n_failed = _cut_all(found, output, context)
@@ -132,7 +132,10 @@ def search_events(
         rows.append(FORMATS["raven"].row(each.uri, number, each.event) + "\n")
     if rows:
         write(output / TABLE, [header + "\n", *rows])
-    say(f"{len(cut)} clips in {output}" + (f", {n_failed} failed" if n_failed else ""))
+    say(
+        f"{counted(len(cut), 'clip')} in {output}"
+        + (f", {n_failed} failed" if n_failed else "")
+    )
     return min(1, n_failed) if cut else 2
 
 

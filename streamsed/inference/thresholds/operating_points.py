@@ -110,10 +110,10 @@ def read_points(records: Any) -> tuple[OperatingPoint, ...]:
         raise ValueError("its operating_points must be a list")  # noqa: TRY004 - of a file
     if len(records) > MAX_POINTS:
         raise ValueError(
-            f"{len(records)} operating points must be {MAX_POINTS} at most"
+            f"it has {len(records)} operating points; at most {MAX_POINTS} are allowed"
         )
     if not all(isinstance(point, dict) for point in records):
-        raise ValueError("its operating points must be tables")
+        raise ValueError("its operating points must be objects")
     return tuple(OperatingPoint.from_dict(point) for point in records)
 
 
@@ -151,7 +151,7 @@ def choose_point(
     """
     if sensitivity not in SENSITIVITIES:
         raise ValueError(
-            f"--sensitivity={sensitivity} must be one of {', '.join(SENSITIVITIES)}"
+            f"--sensitivity must be one of {', '.join(SENSITIVITIES)}, not {sensitivity!r}"
         )
     tuned = [point for point in points if point.sensitivity == sensitivity]
     if tuned:

@@ -87,7 +87,7 @@ class ClipSink:
         on_saved: Callable[[Mapping[str, Any], EventUpdate], None] | None = None,
     ) -> None:
         if folder.exists() and not folder.is_dir():
-            raise NotADirectoryError(f"--save-clips={folder} must be a folder")
+            raise NotADirectoryError(f"--save-clips {folder}: is a file, not a folder")
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._rate = sample_rate

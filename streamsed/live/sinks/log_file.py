@@ -70,8 +70,8 @@ class Rotation:
                 limits["max_age"] = number * AGES[unit]
             else:
                 raise ValueError(
-                    f"--log-rotate={text} must be a size or an age, such as 10MB, 1d or "
-                    "10MB,1d"
+                    f"--log-rotate must be a size or an age, such as 10MB, 1d or 10MB,1d, "
+                    f"not {text!r}"
                 )
         return cls(**limits)
 

@@ -48,8 +48,8 @@ class SpeechGuard:
     def __init__(self, info: ModelInfo) -> None:
         if SPEECH not in info.labels:
             raise ValueError(
-                f"--save-clips must not save speech, and model={info.name} has no label "
-                f"{SPEECH} to know it by; --save-speech saves all clips"
+                f"--save-clips leaves out clips with speech, but the model {info.name} has "
+                f"no label {SPEECH} to recognize it; use --save-speech to save all clips"
             )
         self._column = info.labels.index(SPEECH)
         self._pending: Callable[[], ScoreFrames] | None = None

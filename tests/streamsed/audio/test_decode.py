@@ -131,7 +131,7 @@ def refused(path, *words):
     with pytest.raises((ValueError, OSError)) as error:
         list(file_chunks(path))
     message = str(error.value)
-    assert message.startswith((f"{path} must ", f"{path}: "))
+    assert message.startswith(f"{path}: ")
     for word in words:
         assert word in message
 
@@ -152,7 +152,7 @@ def test_an_empty_file_is_refused(tmp_path):
 
 
 def test_a_file_without_samples_is_refused(tmp_path):
-    refused(save(tmp_path / "a.wav", np.zeros(0)), "at least one sample", "holds none")
+    refused(save(tmp_path / "a.wav", np.zeros(0)), "contains no samples")
 
 
 @pytest.mark.parametrize("name", ["text.wav", "text.mp3", "text.txt", "text.raw"])
@@ -172,7 +172,7 @@ def cut_off(path, share=0.5):
 def test_a_file_that_is_cut_off_is_refused(tmp_path, name):
     noise = np.random.default_rng(0).uniform(-1, 1, 10 * RATE)
     path = cut_off(save(tmp_path / name, noise), 0.7)
-    refused(path, "damaged or cut off past", "of 10.000 s", "ffmpeg")
+    refused(path, "damaged or truncated after", "of 10.000 s", "ffmpeg")
 
 
 def test_a_flac_with_damage_inside_is_refused(tmp_path):
@@ -181,7 +181,7 @@ def test_a_flac_with_damage_inside_is_refused(tmp_path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2 : len(content) // 2 + 2000] = bytes(2000)
     path.write_bytes(content)
-    refused(path, "damaged or cut off")
+    refused(path, "damaged or truncated")
 
 
 @pytest.mark.parametrize("n_bytes", [0xFFFFFFFF, 0x7FFFFFFF])
@@ -208,7 +208,7 @@ def test_a_sample_that_is_no_audio_is_refused_with_its_time(tmp_path, bad):
     samples = np.zeros((5 * RATE, 2), np.float32)
     samples[round(4.25 * RATE), 1] = bad
     path = save(tmp_path / "a.wav", samples, subtype="FLOAT")
-    refused(path, f"holds {bad:g} at 4.250 s", "numpy.nan_to_num")
+    refused(path, f"at 4.250 s is {bad:g};", "numpy.nan_to_num")
 
 
 def test_the_samples_before_a_bad_block_are_given(tmp_path):
@@ -216,7 +216,7 @@ def test_the_samples_before_a_bad_block_are_given(tmp_path):
     samples[-1] = math.nan
     chunks = file_chunks(save(tmp_path / "a.wav", samples, subtype="FLOAT"))
     assert len(next(chunks)) == BLOCK
-    with pytest.raises(ValueError, match="holds nan"):
+    with pytest.raises(ValueError, match="is nan"):
         next(chunks)
 
 
@@ -256,7 +256,7 @@ def test_a_folder_gives_its_audio_files_in_order(tmp_path):
 def test_a_folder_without_audio_is_refused_with_the_remedy(tmp_path):
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "a.wav").touch()
-    message = rf"{re.escape(str(tmp_path))} must hold audio files .* add --recursive"
+    message = rf"{re.escape(str(tmp_path))}: no audio files .* use --recursive"
     with pytest.raises(ValueError, match=message):
         audio_files(tmp_path)
     (tmp_path / "sub" / "a.wav").unlink()
@@ -270,5 +270,5 @@ def test_silence_in_ogg_is_whole_though_its_last_page_is_short(tmp_path, n_sampl
     soundfile.write(path, np.zeros(n_samples, np.float32), 44100)
     assert sum(map(len, file_chunks(path))) == n_samples
     path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(ValueError, match="cut off"):
+    with pytest.raises(ValueError, match="truncated"):
         list(file_chunks(path))

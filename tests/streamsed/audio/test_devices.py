@@ -48,11 +48,11 @@ def test_a_device_is_found_by_index_name_or_part_of_it(heard_here, wanted, name)
 @pytest.mark.parametrize(
     ("wanted", "says"),
     [
-        ("7", "--device=7 must be an input device: 0 pulse; 1 default"),
-        ("-1", "--device=-1 must be an input device: 0 pulse; 1 default"),
-        ("²", "--device=² must be an input device"),
-        ("usb", "--device=usb must be an input device: 0 pulse; 1 default"),
-        ("u", "--device=u must mean one device, and fits 0 pulse; 1 default"),
+        ("7", "--device: no input device '7'; devices: 0 pulse; 1 default"),
+        ("-1", "--device: no input device '-1'; devices: 0 pulse; 1 default"),
+        ("²", "--device: no input device '²'"),
+        ("usb", "--device: no input device 'usb'; devices: 0 pulse; 1 default"),
+        ("u", "--device: 'u' matches several devices: 0 pulse; 1 default"),
     ],
 )
 def test_a_device_that_is_not_clear_is_answered_with_what_there_is(

@@ -52,7 +52,7 @@ def test_a_rate_that_no_recording_has_is_refused(tmp_path, rate):
     path = wav(tmp_path / "odd.wav", rate=rate)
     for read in (audio_info, drained):
         with pytest.raises(
-            ValueError, match=r"odd\.wav( must have a sampling|: not a supported audio)"
+            ValueError, match=r"odd\.wav: (the sampling rate|not a supported audio)"
         ):
             read(path)
 
@@ -111,7 +111,7 @@ def test_a_hostile_recording_takes_little_memory(tmp_path, settings):
 def test_a_wav_that_states_more_than_there_is_is_refused(tmp_path, stated):
     path = wav(tmp_path / "cut.wav", rate=RATE, n_frames=22_000, stated=stated)
     with pytest.raises(
-        ValueError, match=r"cut\.wav must be whole, .*cut off past 0\.499 s"
+        ValueError, match=r"cut\.wav: damaged or truncated after 0\.499 s"
     ):
         drained(path)
 
@@ -144,9 +144,7 @@ def test_a_file_that_is_cut_off_is_noticed(tmp_path, noise, form, subtype):
     cut = tmp_path / "cut"
     for share in (0.4, 2 / 3, 0.95):
         cut.write_bytes(whole[: int(len(whole) * share)])
-        with pytest.raises(
-            ValueError, match="cut must be whole, and is damaged or cut"
-        ):
+        with pytest.raises(ValueError, match="cut: damaged or truncated"):
             drained(cut)
 
 
@@ -160,7 +158,7 @@ def test_an_mp3_behind_a_large_tag_is_read(tmp_path, noise):
     tagged.write_bytes(tag + path.read_bytes())
     assert drained(tagged) == drained(path)
     tagged.write_bytes((tag + path.read_bytes())[:-60_000])
-    with pytest.raises(ValueError, match="cut off"):
+    with pytest.raises(ValueError, match="truncated"):
         drained(tagged)
 
 
@@ -177,7 +175,7 @@ def test_a_bad_recording_costs_its_own_result_alone(streamsed, tmp_path, noise):
     limit = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0))}
     run = streamsed("file", good[0], bad, bad, *good[1:], "-o", out, **limit)
     assert run.returncode == 1
-    assert "bad.wav must have a sampling frequency from 1000" in run.stderr
+    assert "is not between 1000 and" in run.stderr
     assert "Traceback" not in run.stderr
     assert out.exists()
 

@@ -87,7 +87,7 @@ def test_what_is_played_is_heard_sample_for_sample(
 
 def test_a_channel_that_is_not_there_is_named(heard_here):
     with pytest.raises(
-        ValueError, match=r"--channel=99 must be from 1 to 32 for pulse"
+        ValueError, match=r"--channel must be from 1 to 32 for pulse, not 99"
     ):
         Microphone("pulse", sample_rate=RATE, channel=99)
 

@@ -36,12 +36,12 @@ def test_sources_are_found_by_name_or_a_part_of_it(heard_here):
         assert find_source(name).name == name
         assert find_source("KITCH").name == name
         assert find_source("garage") is None
-        with pytest.raises(ValueError, match="--device=monitor must mean one source"):
+        with pytest.raises(ValueError, match="'monitor' matches several sources"):
             find_source("monitor")
         device = find_device("kitchen")
         assert device.source == name
         assert device.index == find_device("pulse").index
-    with pytest.raises(ValueError, match="--device=kitchen must be an input device"):
+    with pytest.raises(ValueError, match="--device: no input device 'kitchen'"):
         find_device("kitchen")
 
 

@@ -42,8 +42,8 @@ def test_the_page_says_what_the_model_is_and_what_runs_it(opened):
         hashlib.sha256(file.path.read_bytes()).hexdigest(),
         "exported by you",
         "44100 Hz, 128 mel bands",
-        "in steps of 5 s, with a latency of 10 s",
-        "12.3 macro",
+        "steps of 5 s, latency 10 s",
+        "12.3 % macro",
         "cpu (torchscript fp32, ",
     ):
         assert expected in text
@@ -52,8 +52,8 @@ def test_the_page_says_what_the_model_is_and_what_runs_it(opened):
 def test_the_page_has_a_row_for_each_label_with_its_settings_and_score(opened):
     text = shown(info_page(*opened))
     rows = {line.split("  ")[0]: line.split() for line in text.splitlines()}
-    assert rows["Dog [bark]"][-7:-1] == ["0.75", "0.75", "0.20", "s", "0.20", "s"]
-    assert rows["Dog [bark]"][-1] == "98.8"
+    assert rows["Dog [bark]"][-8:-2] == ["0.75", "0.75", "0.20", "s", "0.20", "s"]
+    assert rows["Dog [bark]"][-2:] == ["98.8", "%"]
     assert rows["Cat"][-1] == "–"
 
 

@@ -78,18 +78,18 @@ def test_every_option_is_a_setting_and_every_default_comes_back(tmp_path):
     [
         ("treshold = 0.5", "'treshold' is not a setting; did you mean 'threshold'?"),
         ("[listen]\nrecursive = true", "'recursive' is not a setting"),
-        ("step = 1", r"step must stand under \[listen\] or \[file\]"),
-        ("file = 'a.wav'", r"file must stand under \[listen\] or \[file\]"),
-        ("latency = '1'", "latency='1' must be a number"),
-        ("latency = true", "latency=True must be a number"),
-        ("threads = 1.5", "threads=1.5 must be a whole number"),
-        ("trust-model = 1", "trust-model=1 must be true or false"),
-        ("model = ['a']", r"model=\['a'\] must be text"),
+        ("step = 1", r"step belongs under \[listen\] or \[file\]"),
+        ("file = 'a.wav'", r"file belongs under \[listen\] or \[file\]"),
+        ("latency = '1'", "latency must be a number, not '1'"),
+        ("latency = true", "latency must be a number, not True"),
+        ("threads = 1.5", "threads must be a whole number, not 1.5"),
+        ("trust-model = 1", "trust-model must be true or false, not 1"),
+        ("model = ['a']", r"model must be text, not \['a'\]"),
         ("ignore = [['Dog']]", "must be one value, a list of them, or values by label"),
         ("settings = 'b.toml'", "'settings' is not a setting"),
-        ("latency = ", "must be TOML"),
-        ("a = " + "[" * 5000, "must (be TOML|not be nested)"),
-        ("# " + "x" * 1_000_001, "must have 1000000 bytes at most"),
+        ("latency = ", "not valid TOML"),
+        ("a = " + "[" * 5000, "(not valid TOML|nested too deeply)"),
+        ("# " + "x" * 1_000_001, "larger than 1000000 bytes"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_named(tmp_path, text, words):
@@ -101,7 +101,7 @@ def test_what_is_wrong_in_a_file_is_named(tmp_path, text, words):
 def test_a_file_that_is_not_text_is_refused(tmp_path):
     path = tmp_path / "home.toml"
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ValueError, match="must be TOML"):
+    with pytest.raises(ValueError, match="not valid TOML"):
         read_settings(path, COMMANDS)
 
 
@@ -138,7 +138,7 @@ def test_a_file_is_used_and_the_command_line_goes_before_it(streamsed, tmp_path)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "--print or --settings must be given"),
+        ([], "give --print or --settings"),
         (["--settings", "nowhere.toml"], "nowhere.toml"),
         (["--print", "--lattency", "2"], "--lattency"),
     ],

@@ -51,7 +51,7 @@ def test_long_files_in_pieces_give_the_rows_of_unsplit_ones(tmp_path, shipped):
     assert (
         pieces["damaged.flac"]["status"] == whole["damaged.flac"]["status"] == "failed"
     )
-    assert "damaged or cut off past" in pieces["damaged.flac"]["error"]
+    assert "damaged or truncated after" in pieces["damaged.flac"]["error"]
     for name in ("0.flac", "1.flac", "2.flac", "scene.flac"):
         assert pieces[name] == whole[name]
     assert joined_scores(tmp_path / "pieces") == joined_scores(tmp_path / "whole")
@@ -73,7 +73,7 @@ def joined_scores(out):
 
 @pytest.mark.parametrize(
     ("make", "message"),
-    [(unable, "no worker today"), (dead, "workers must start, and do not")],
+    [(unable, "no worker today"), (dead, "the workers do not start")],
 )
 def test_workers_that_cannot_start_end_the_run(tmp_path, shipped, make, message):
     recordings = write_corpus(tmp_path / "in", 2, n_broken=0)

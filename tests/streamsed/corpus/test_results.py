@@ -46,9 +46,15 @@ def test_texts_are_as_file_writes_them(finished, tmp_path, run_command, suffix):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["-o", "x.xls"], "--output=x.xls must end with .parquet, .csv, .jsonl, .tsv"),
-        (["-o", "x.csv", "--label", "Dgo"], "--label=Dgo must be one of"),
-        (["-o", "x.csv", "--min-score", "2"], "--min-score=2.0 must be from 0 to 1"),
+        (
+            ["-o", "x.xls"],
+            "--output must end with .parquet, .csv, .jsonl, .tsv, not '.xls'",
+        ),
+        (["-o", "x.csv", "--label", "Dgo"], "--label: unknown label 'Dgo'"),
+        (
+            ["-o", "x.csv", "--min-score", "2"],
+            "--min-score must be from 0 to 1, not 2.0",
+        ),
     ],
 )
 def test_exports_that_cannot_be_are_one_line(finished, run_command, arguments, message):

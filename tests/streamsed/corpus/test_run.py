@@ -233,7 +233,7 @@ def test_a_full_disk_ends_the_run_in_one_line_and_the_next_run_does_it_all(
         ),
     )
     assert full.returncode == 2
-    assert "must have room for all that is written" in full.stderr.splitlines()[-1]
+    assert "no room for the output" in full.stderr.splitlines()[-1]
     assert "Traceback" not in full.stderr
     assert rows(out, "files") == []
     assert run_corpus(recordings, "-o", out).returncode == 0

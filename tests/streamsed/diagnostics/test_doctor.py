@@ -39,6 +39,6 @@ def test_every_failure_ends_with_its_remedy(streamsed, tmp_path):
     found = findings(done)
     assert found["microphone"] == ("FAIL", NO_PORTAUDIO)
     assert found["model"][0] == "FAIL"
-    assert "must be a shipped name" in found["model"][1]
+    assert "neither a shipped model" in found["model"][1]
     assert found["core"][0] == "ok"
     assert done.returncode == 1

@@ -64,9 +64,7 @@ def test_a_wrong_description_is_refused_with_its_reason(
     make_model, tmp_path, changes, reason
 ):
     path = make_model(tmp_path / "m.pt", changes=changes)
-    with pytest.raises(
-        ValueError, match=r"m\.pt must be an archive written by"
-    ) as error:
+    with pytest.raises(ValueError, match=r"m\.pt: not a model file of") as error:
         ModelInfo.read(path)
     assert reason in str(error.value)
 
@@ -77,7 +75,7 @@ def test_a_missing_entry_is_refused(model, tmp_path):
     del info["labels"]
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("m/extra/streamsed.json", json.dumps(info))
-    with pytest.raises(ValueError, match=r"must be an archive written by.*labels"):
+    with pytest.raises(ValueError, match=r"not a model file of.*labels"):
         ModelInfo.read(path)
 
 
@@ -127,7 +125,9 @@ def damaged(kind, model_path, path):
 )
 def test_a_damaged_model_is_refused_by_name(kind, model_path, tmp_path):
     path = damaged(kind, model_path, tmp_path / "bad.pt")
-    with pytest.raises(ValueError, match=r"bad\.pt must be an"):
+    with pytest.raises(
+        ValueError, match=r"bad\.pt: (not a|an older kind of|damaged) model file"
+    ):
         Model.load(path, device="cpu")
 
 
@@ -140,7 +140,7 @@ def test_a_torchscript_file_without_a_description_is_refused(make_model, tmp_pat
 @pytest.mark.parametrize("labels", [("Dog",), ("Cat", "Dog", "Speech", "Frying")])
 def test_labels_that_do_not_match_the_network_are_caught(make_model, tmp_path, labels):
     path = make_model(tmp_path / "m.pt", labels=labels)
-    message = rf"model=.* must give scores of shape \(128, {len(labels)}\)"
+    message = rf"gave scores of shape .* instead of \(128, {len(labels)}\)"
     with pytest.raises(ValueError, match=message):
         Model.load(path, device="cpu").score(np.zeros((1024, 128), np.float32))
 
@@ -148,15 +148,17 @@ def test_labels_that_do_not_match_the_network_are_caught(make_model, tmp_path, l
 def test_a_network_for_other_features_is_caught(make_model, tmp_path):
     frontend = {**FrontendConfig().to_dict(), "n_mels": 127}
     path = make_model(tmp_path / "m.pt", changes={"frontend": frontend})
-    message = r"model=tiny must run on a segment of \(1024, 127\) .*export it again"
+    message = r"the model tiny failed on a segment .*export it again"
     with pytest.raises(ValueError, match=message):
         Model.load(path, device="cpu").score(np.zeros((1024, 127), np.float32))
 
 
 def test_an_unknown_name_is_refused_with_the_shipped_names(tmp_path):
-    with pytest.raises(FileNotFoundError, match="model=nosuch must be a shipped name"):
+    with pytest.raises(
+        FileNotFoundError, match="model=nosuch is neither a shipped model"
+    ):
         find_model("nosuch")
-    with pytest.raises(FileNotFoundError, match="must be a shipped name"):
+    with pytest.raises(FileNotFoundError, match="neither a shipped model"):
         find_model(tmp_path)
 
 
@@ -170,7 +172,7 @@ def test_shipped_models_are_found_by_name():
 
 
 def test_an_unknown_device_is_refused(model_path):
-    with pytest.raises(ValueError, match="device=tpu must be auto, cpu or cuda"):
+    with pytest.raises(ValueError, match="device='tpu' must be auto, cpu or cuda"):
         Model.load(model_path, device="tpu")
 
 
@@ -179,7 +181,7 @@ def test_a_device_that_is_not_there_is_refused(model_path):
 
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device")
-    with pytest.raises(ValueError, match="device=cuda must have a CUDA device"):
+    with pytest.raises(ValueError, match="torch finds no CUDA device"):
         Model.load(model_path, device="cuda")
     assert Model.load(model_path, device="auto").place.startswith("cpu")
 

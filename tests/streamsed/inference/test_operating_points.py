@@ -103,5 +103,5 @@ def test_points_of_another_kind_are_refused(points):
 
 
 def test_an_unknown_sensitivity_names_the_option():
-    with pytest.raises(ValueError, match="--sensitivity=max must be one of low, norm"):
+    with pytest.raises(ValueError, match="--sensitivity must be one of low, normal"):
         info().operating_point(sensitivity="max")

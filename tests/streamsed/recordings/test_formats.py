@@ -252,7 +252,7 @@ def test_a_reader_never_sees_half_a_file(tmp_path):
 
 
 def test_a_full_device_is_named_with_the_remedy():
-    message = "/dev/full must have room .* name another place"
+    message = "/dev/full: no room for the output .* another folder"
     with pytest.raises(OSError, match=message):
         write(Path("/dev/full"), ["line\n"])
 
@@ -290,16 +290,14 @@ def test_a_name_that_is_not_utf8_is_written_as_its_bytes(tmp_path):
 
 
 def test_a_folder_is_no_place_for_a_file(tmp_path):
-    with pytest.raises(IsADirectoryError, match="must be a file, and is a folder"):
+    with pytest.raises(IsADirectoryError, match="is a folder, not a file"):
         write(tmp_path, ["new"])
 
 
 def test_a_file_gets_the_folders_that_it_is_in(tmp_path):
     write(tmp_path / "new" / "newer" / "a.tsv", ["new"])
     assert (tmp_path / "new" / "newer" / "a.tsv").read_text() == "new"
-    with pytest.raises(
-        NotADirectoryError, match=r"must be in a folder, and .* is a file"
-    ):
+    with pytest.raises(NotADirectoryError, match=r"b.tsv: .* is a file, not a folder"):
         write(tmp_path / "new" / "newer" / "a.tsv" / "b.tsv", ["new"])
 
 

@@ -77,7 +77,7 @@ def test_a_name_without_suffix_is_a_folder_where_there_must_be_one(model, tmp_pa
 
 def test_no_folder_is_made_if_anything_is_wrong(tmp_path):
     outputs = Outputs("tsv", tmp_path / "new" / "a.tsv", tmp_path / "new" / "a.tsv")
-    with pytest.raises(ValueError, match="must be written once"):
+    with pytest.raises(ValueError, match="would be written twice"):
         outputs.check(recordings_of("a.wav"))
     assert list(tmp_path.iterdir()) == []
 
@@ -127,26 +127,50 @@ def test_a_pipe_gets_tsv_unless_asked_otherwise(capsys):
 @pytest.mark.parametrize(
     ("outputs", "names", "message"),
     [
-        (("xml",), "a.wav", "--format=xml must be table, tsv, csv, jsonl, audacity"),
-        (("table", "a.txt"), "a.wav", "--format=table must go to the terminal"),
-        (("audacity", "a.txt"), "a.wav b.wav", "--output=.*a.txt must be a folder"),
-        (("raven", "a.txt"), "a.wav b.wav", "each of the 2 recordings"),
-        ((None, None, "a.txt"), "a.wav b.wav", "--scores=.*a.txt must be a folder"),
-        ((None, None, None, "a.png"), "a.wav b.wav", "--plot=.*a.png must be a folder"),
+        (
+            ("xml",),
+            "a.wav",
+            "--format must be table, tsv, csv, jsonl, audacity or raven",
+        ),
+        (("table", "a.txt"), "a.wav", "--format table is for the terminal"),
+        (
+            ("audacity", "a.txt"),
+            "a.wav b.wav",
+            "--output .*a.txt: 2 recordings need a folder",
+        ),
+        (("raven", "a.txt"), "a.wav b.wav", "2 recordings need a folder"),
+        (
+            (None, None, "a.txt"),
+            "a.wav b.wav",
+            "--scores .*a.txt: 2 recordings need a folder",
+        ),
+        (
+            (None, None, None, "a.png"),
+            "a.wav b.wav",
+            "--plot .*a.png: 2 recordings need a folder",
+        ),
         (
             ("tsv", ""),
             "a.wav a.flac",
-            r"a\.tsv must be written once, and would be twice",
+            r"a\.tsv would be written twice",
         ),
-        (("tsv", ""), "a.wav a.flac b.wav", r"a\.tsv must be written once"),
-        (("tsv", ""), "/x/a.wav /y/a.wav", r"a\.tsv must be written once"),
-        (("tsv", "", ""), "a.wav a.scores.wav", r"a\.scores\.tsv must be written once"),
-        (("tsv", "a.tsv", "a.tsv"), "a.wav", r"a\.tsv must be written once"),
-        (("tsv", "a.tsv", None, "b/../a.tsv"), "a.wav", r"a\.tsv must be written once"),
+        (("tsv", ""), "a.wav a.flac b.wav", r"a\.tsv would be written twice"),
+        (("tsv", ""), "/x/a.wav /y/a.wav", r"a\.tsv would be written twice"),
+        (
+            ("tsv", "", ""),
+            "a.wav a.scores.wav",
+            r"a\.scores\.tsv would be written twice",
+        ),
+        (("tsv", "a.tsv", "a.tsv"), "a.wav", r"a\.tsv would be written twice"),
+        (
+            ("tsv", "a.tsv", None, "b/../a.tsv"),
+            "a.wav",
+            r"a\.tsv would be written twice",
+        ),
         (
             ("tsv", "file/a.tsv"),
             "a.wav",
-            r"--output=.*a\.tsv must be in a folder, and .*file is a file",
+            r"--output .*a\.tsv: .*file is a file, not a folder",
         ),
     ],
 )
@@ -168,7 +192,7 @@ def test_a_recording_is_never_overwritten(tmp_path, option):
         (tmp_path / "x").mkdir(exist_ok=True)
         places = [None, None, None]
         places[option - 1] = place
-        with pytest.raises(ValueError, match="must not be a recording"):
+        with pytest.raises(ValueError, match="is one of the recordings"):
             Outputs(None, *places).check([Recording(path, "a.wav")])
 
 
@@ -180,7 +204,7 @@ def test_the_same_device_may_take_everything():
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_is_not_writable_is_refused(tmp_path):
     tmp_path.chmod(0o555)
-    with pytest.raises(PermissionError, match="must be writable"):
+    with pytest.raises(PermissionError, match="cannot write to"):
         Outputs("tsv", tmp_path / "a.tsv").check(recordings_of("a.wav"))
 
 

@@ -77,7 +77,7 @@ def test_any_name_can_stand_above_the_picture(draw, tmp_path, name):
 
 
 def test_a_recording_without_frames_is_refused(draw, tmp_path):
-    with pytest.raises(ValueError, match=r"a\.wav must be longer for --plot"):
+    with pytest.raises(ValueError, match=r"a\.wav: too short for --plot"):
         draw(tmp_path / "a.png", silence(0))
     assert list(tmp_path.iterdir()) == []
 
@@ -90,7 +90,7 @@ def test_a_detection_without_a_trace_is_refused(model, tmp_path):
 
 def test_a_picture_that_cannot_be_written_leaves_nothing(draw, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(NotADirectoryError, match=r"must be in a folder, and .*file is"):
+    with pytest.raises(NotADirectoryError, match=r"file is a file, not a folder"):
         draw(tmp_path / "file" / "a.png", scene(1))
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
@@ -128,10 +128,10 @@ def test_the_dark_theme_is_dark(draw, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"theme": "pink"}, "--theme=pink must be light or dark"),
-        ({"start": -1.0}, "--from=-1 must be at least 0"),
-        ({"start": 5.0, "stop": 5.0}, "--to=5 must be later than --from=5"),
-        ({"start": 1.0, "stop": 7200.0}, "at most 3600 s, and would draw 7199 s"),
+        ({"theme": "pink"}, "--theme must be light or dark, not 'pink'"),
+        ({"start": -1.0}, "--from must be at least 0, not -1"),
+        ({"start": 5.0, "stop": 5.0}, r"--to must be later than --from \(5 s\)"),
+        ({"start": 1.0, "stop": 7200.0}, "at most 3600 s, and this part has 7199 s"),
     ],
 )
 def test_a_picture_that_makes_no_sense_is_refused(settings, message):
@@ -140,14 +140,14 @@ def test_a_picture_that_makes_no_sense_is_refused(settings, message):
 
 
 def test_a_part_after_the_end_is_refused(draw, tmp_path):
-    with pytest.raises(ValueError, match=r"--from=9 must be before the end of a\.wav"):
+    with pytest.raises(ValueError, match=r"--from must be before the end of a\.wav"):
         draw(tmp_path / "a.png", scene(3), picture=Picture(9.0))
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("text", ["", "1:2:3:4", "soon", "-1", "1:-2", "nan", "inf"])
 def test_what_is_no_moment_is_refused(text):
-    with pytest.raises(ValueError, match=r"--from=.* must be a moment such as"):
+    with pytest.raises(ValueError, match=r"--from must be a time such as"):
         seconds_of(text, "--from")
 
 
@@ -158,7 +158,7 @@ def test_the_command_draws_a_part_of_a_recording_too_long_to_draw(streamsed, tmp
             sound.write(np.zeros(60 * 8000, np.float32))
     whole = streamsed("file", path, "--plot", picture)
     assert whole.returncode == 2
-    assert "choose a part with --from and --to" in whole.stderr
+    assert "choose a shorter one with --from and --to" in whole.stderr
     part = streamsed(
         *("file", path, "--plot", picture, "--from", "1:01:00", "--to", "1:01:10"),
         *("--theme", "dark"),

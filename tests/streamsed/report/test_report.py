@@ -216,9 +216,9 @@ def test_the_command_reports_what_listen_logged(streamsed, model_path, tmp_path)
     ("arguments", "words"),
     [
         (["nothing.jsonl"], "nothing.jsonl: no such file"),
-        (["night.jsonl", "-f", "xml"], "--format=xml must be table or csv"),
-        (["night.jsonl", "--label", "Cow"], "--label=Cow must be in the log"),
-        (["other.txt"], "other.txt must be written by `streamsed listen --log`"),
+        (["night.jsonl", "-f", "xml"], "--format must be table or csv, not 'xml'"),
+        (["night.jsonl", "--label", "Cow"], "--label: 'Cow' does not occur in the log"),
+        (["other.txt"], "other.txt: not a log of `streamsed listen --log`"),
     ],
 )
 def test_what_cannot_be_reported_is_one_line(streamsed, night, arguments, words):

@@ -135,7 +135,7 @@ def test_a_full_disk_while_a_checkpoint_is_written_leaves_the_one_before(tmp_pat
         check=True,
         cwd=ROOT,
     )
-    assert "must have room" in run.stdout
+    assert "no room for the output" in run.stdout
     assert read_checkpoint(tmp_path / LAST)["step"] == 1
     assert [each.name for each in tmp_path.iterdir()] == [LAST]
 

@@ -150,5 +150,5 @@ def test_two_listeners_that_rotate_one_log_lose_nothing(tmp_path):
     "text", ["10", "MB", "10 apples", "-1MB", "0d", "1d,", "", "10mb"]
 )
 def test_a_rotation_that_is_none_names_the_option(text):
-    with pytest.raises(ValueError, match=r"--log-rotate=.* must be a size or an age"):
+    with pytest.raises(ValueError, match=r"--log-rotate must be a size or an age"):
         Rotation.parse(text)

@@ -305,7 +305,7 @@ def test_a_folder_that_vanishes_is_told(tmp_path):
 
 def test_clips_want_a_folder_and_make_it(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(NotADirectoryError, match=r"--save-clips=.*file must be"):
+    with pytest.raises(NotADirectoryError, match=r"--save-clips .*file: is a file"):
         ClipSink(tmp_path / "file", sample_rate=RATE, max_bytes=1)
     ClipSink(tmp_path / "new" / "clips", sample_rate=RATE, max_bytes=1).close()
     assert (tmp_path / "new" / "clips").is_dir()
