@@ -1,10 +1,10 @@
-"""The whole path: samples in, events out.
+"""The detector: samples in, events out.
 
     samples > Frontend > Segmenter > Model > Stitcher > EventTracker > EventLifecycle
               `- SegmentExtractor -´
 
-There is one path. A file, a microphone and a test push their chunks through the same
-stages, and the events do not depend, to the last bit, on where the chunks were cut.
+Files and live sound pass through the same stages, and the events are identical, to the
+last bit, for every way of cutting the input into chunks.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class Detector:
     model : Model
         The network and its description.
     stream : StreamConfig or None
-        How often to score and how long to wait; None takes the model's own.
+        How often to score and how long to wait; None uses the model's settings.
     post : PostConfig or None
-        How scores become events; None takes the model's own.
+        How scores become events; None uses the model's settings.
 
     Raises
     ------
@@ -82,8 +82,8 @@ class Detector:
         self._settle = self.stream.settle_score_frames(frontend)
         self._extractor = self.new_extractor(early=True)
         self._stitcher = self._new_stitcher(self._settle)
-        # Of the segments before the first whole one, where they do not count; nothing in
-        # it is ever final.
+        # For segments before the first whole one if they do not count; none of its
+        # scores are ever final.
         self._early = self._new_stitcher(frontend.segment_score_frames)
         self._tracker = EventTracker(info.labels, self.post, frontend)
         self._lifecycle = EventLifecycle(latency=self.stream.latency)
@@ -104,39 +104,39 @@ class Detector:
         post: PostConfig | None = None,
         **engine: Any,
     ) -> Detector:
-        """Load a shipped model by name, or any model by path, and detect with it.
+        """Create a detector with a shipped model by name, or a model file by path.
 
-        See `Model.load` for the errors and for `engine`, which are its settings, and the
-        class for the other parameters.
+        See `Model.load` for the settings in `engine` and for the errors, and the class for
+        the other parameters.
         """
         model = Model.load(name_or_path, **engine)
         return cls(model, stream=stream, post=post)
 
     @property
     def sample_rate(self) -> int:
-        """Hz; what `push` expects."""
+        """Hz; the sampling rate that `push` expects."""
         return self.model.info.frontend.sample_rate
 
     @property
     def latency(self) -> int:
-        """Samples from the end of a sound until its event closes, beside the computing."""
+        """Samples from the end of a sound until its event closes, without computing time."""
         frames = self._stitcher.latency + self._tracker.latency
         length = self.model.info.frontend.score_frame_length
         return self._extractor.latency + frames * length
 
     @property
     def n_due(self) -> int:
-        """Samples until the next score frame is complete; fewer bring nothing new."""
+        """Samples until the next score frame is complete; fewer change nothing."""
         return self._extractor.n_due
 
     @property
     def n_skipped(self) -> int:
-        """Segments that were left out in a hurry since the recording began."""
+        """Segments skipped because of `hurry` since the start of the recording."""
         return self._extractor.n_skipped
 
     @property
     def n_final(self) -> int:
-        """Score frames that are final, of the recording so far."""
+        """Number of final score frames of the recording so far."""
         return self._stitcher.n_final
 
     @exclusive
@@ -162,41 +162,41 @@ class Detector:
 
     @exclusive
     def flush(self) -> list[Event]:
-        """End the recording and return the events still open, closed at its end."""
+        """End the recording; close the events that are open and return them."""
         return _closed(self._consume_all(self._extractor.flush(), closed_only=True))
 
     @exclusive
     def push_updates(self, chunk: Float32, *, hurry: bool = False) -> list[EventUpdate]:
-        """Take the next samples as `push` does; return every update they bring.
+        """Take the next samples as `push` does; return all updates.
 
         Parameters
         ----------
         chunk : float32 (n_samples,)
             As for `push`.
         hurry : bool
-            Skip segments that a later one in this chunk makes up for: scores come from
-            fewer views then, and depend on the chunk.
+            Skip segments where a later one in this chunk covers the same frames: scores
+            are then computed from fewer segments, and depend on the chunk.
 
         Returns
         -------
         list of EventUpdate
-            Events opened, ended, updated, closed and withdrawn, in the order of it.
+            Opened, ended, updated, closed and withdrawn, in the order they happened.
         """
         return self._consume_all(self._extractor.push(chunk, hurry=hurry))
 
     @exclusive
     def flush_updates(self) -> list[EventUpdate]:
-        """End the recording as `flush` does; return every update that this brings."""
+        """End the recording as `flush` does; return all updates."""
         return self._consume_all(self._extractor.flush())
 
     def new_extractor(self, *, early: bool = False) -> SegmentExtractor:
-        """Return a first half of this path, to run ahead of `consume` in another thread.
+        """Return the first half of the detector, to run ahead in another thread.
 
         Parameters
         ----------
         early : bool
-            Whether to give the segments that only serve to report events of the first
-            seconds early. Closed events need none of them.
+            Whether to yield the segments that are only used to report events of the first
+            seconds early. Closed events do not need them.
         """
         frontend = self.model.info.frontend
         partial = self._settle < frontend.segment_score_frames
@@ -210,21 +210,21 @@ class Detector:
         *,
         closed_only: bool = False,
     ) -> list[EventUpdate]:
-        """Take what `new_extractor` gives, in its order; return the updates it brings.
+        """Take the next item of `new_extractor`; return the updates.
 
         Parameters
         ----------
         extracted : frames, SegmentFeatures or Progress
-            The next thing.
+            The next item, in order.
         scored : SegmentScores or None
-            The model's answer if that is a segment; None asks it now.
+            The model's scores if the item is a segment; None computes them now.
         closed_only : bool
-            Follow final scores only: every event is opened, ended and closed at once.
+            Use final scores only: each event is opened, ended and closed at once.
 
         Returns
         -------
         list of EventUpdate
-            As of `push_updates`.
+            As for `push_updates`.
         """
         if isinstance(extracted, SegmentFeatures):
             if closed_only and extracted.early:
@@ -245,7 +245,7 @@ class Detector:
 
     @exclusive
     def pending(self) -> ScoreFrames:
-        """Return what is known of the score frames that are not final."""
+        """Return the current scores of the frames that are not final."""
         return (self._stitcher if self._stitcher.n_seen else self._early).pending()
 
     @exclusive
@@ -264,12 +264,12 @@ class Detector:
         chunks : iterable of float32 (n_samples,)
             The recording, cut in any way; see `streamsed.audio.decode.file_chunks`.
         observer : Observer or None
-            Is shown what passes between the stages, for this recording.
+            Receives the data between the stages, for this recording.
 
         Yields
         ------
         Event
-            As they close; `sorted` puts them in the order of their onsets.
+            In the order in which they close; `sorted` orders them by onset.
         """
         self.reset()
         self.observer = observer
@@ -296,7 +296,7 @@ class Detector:
     def _consume_segment(
         self, segment: SegmentFeatures, scored: SegmentScores
     ) -> list[EventUpdate]:
-        """Take a segment's scores; some frames become final by them."""
+        """Add the scores of a segment, which may make frames final."""
         view = ScoreFrames(scored.scores, scored.region)
         if segment.early:
             self._early.push(view, segment.start, segment.end)
@@ -305,7 +305,7 @@ class Detector:
         return self._lifecycle.push(self._track(final))
 
     def _revise(self, end: int) -> list[EventUpdate]:
-        """Report what the scores known so far change, up to score frame `end`."""
+        """Return the updates from all scores known so far, up to score frame `end`."""
         now = end * self.model.info.frontend.score_frame_duration
         provisional = self._tracker.provisional(self.pending().scores)
         return self._lifecycle.revise(*provisional, now=now)

@@ -1,1 +1,1 @@
-"""Where samples come from: files, pipes and microphones."""
+"""Audio input: files, pipes and microphones."""

@@ -1,7 +1,7 @@
 """One open stream of a microphone.
 
-The audio callback copies into a `Ring` and counts, nothing else: it waits for nobody. Who
-waits for samples says for how many, and is woken once they are there.
+The audio callback only copies samples into a `Ring` and counts them; it never blocks. The
+reader waits for a number of samples and is woken once they have arrived.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from streamsed.audio.sound_server import CHOICE
 from streamsed.terminal import counted
 
 SILENCE_LIMIT = 2.0
-"""Seconds without a callback after which the device counts as lost."""
+"""Seconds without a callback after which the device is considered lost."""
 
 START_LIMIT = 5.0
 """Seconds that a device may take until its first callback."""
 
 RING_DURATION = 30.0
-"""Seconds of sound that wait for a program that is too slow."""
+"""Seconds of sound that are buffered while the program is busy."""
 
 
 class Capture:
-    """One open stream of a device into a ring.
+    """An open input stream of a device, buffered in a ring.
 
     Parameters
     ----------
     device : Device
-        What to open, at its own default rate if that opens.
+        Device to open, at its default rate if possible.
     n_channels : int
         Channels to open.
     block_size : int
@@ -47,7 +47,7 @@ class Capture:
     Raises
     ------
     OSError
-        The device does not open; the message has PortAudio's reason.
+        The device does not open.
     """
 
     def __init__(self, device: Device, *, n_channels: int, block_size: int) -> None:
@@ -57,11 +57,11 @@ class Capture:
         self.overflows: deque[tuple[int, int]] = deque(maxlen=1024)
         """(position, missing): samples that the driver dropped before a position."""
         self.last_callback = time.monotonic()
-        self.began = 0.0  # when the first sample was heard
+        self.began = 0.0  # when the first sample was recorded
         self._expected = 0.0  # driver's time of the next block
         self._excused = 0.0
         self._n_wanted = 0  # samples that the reader waits for
-        self._enough = threading.Lock()  # held until they are there
+        self._enough = threading.Lock()  # acquired until they have arrived
         self._enough.acquire()
         try:
             with quiet(), _recording(device.source):
@@ -82,13 +82,13 @@ class Capture:
 
     @property
     def lost(self) -> bool:
-        """Whether the stream ended by itself or has long said nothing."""
+        """Whether the stream ended by itself or has been silent for too long."""
         limit = SILENCE_LIMIT if self.ring.n_written else START_LIMIT
         late = time.monotonic() - max(self.last_callback, self._excused) > limit
         return late or not self._stream.active
 
     def wait(self, n_samples: int, timeout: float) -> None:
-        """Return once so many samples per channel wait in the ring, or after `timeout`."""
+        """Return once the ring has `n_samples` per channel, or after `timeout`."""
         end = time.monotonic() + timeout
         self._n_wanted = n_samples
         while self.ring.n_waiting < n_samples:
@@ -97,18 +97,18 @@ class Capture:
                 return
 
     def excuse(self) -> None:
-        """Let the device be late: it was the program that stood still."""
+        """Restart the time-out of callbacks after the program itself was paused."""
         self._excused = time.monotonic()
 
     def close(self) -> None:
-        """End the stream, whatever state it is in."""
+        """Close the stream, whatever its state."""
         self._stream.abort(ignore_errors=True)
         self._stream.close(ignore_errors=True)
 
     def _take(
         self, block: NDArray[np.float32], n_samples: int, clock: Any, status: Any
     ) -> None:
-        """Copy and count: this runs in the audio thread."""
+        """Copy and count samples; runs in the audio thread."""
         start = clock.inputBufferAdcTime
         if status.input_overflow and self.ring.n_written:
             missing = round((start - self._expected) * self.rate)
@@ -119,13 +119,13 @@ class Capture:
             self.began = now - n_samples / self.rate
         self.ring.write(block)
         if self.ring.n_waiting >= self._n_wanted and self._enough.locked():
-            self._enough.release()  # nobody else does, so this never fails
+            self._enough.release()  # only this thread does, so it never fails
         self.last_callback = now
 
 
 @contextmanager
 def _recording(source: str) -> Iterator[None]:
-    """Let a stream that is opened here record this source of the sound server."""
+    """Make a stream that is opened in this context record this source of the server."""
     before = os.environ.get(CHOICE)
     if source:
         os.environ[CHOICE] = source

@@ -1,9 +1,9 @@
-"""Whether a capture keeps up with the clock, or lost sound without a word.
+"""Detect samples that a driver lost without reporting it, by the clock.
 
-Some drivers drop sound silently, most of all after the program was stopped for a while.
-The clock gives them away: a capture that lost 3 s has 3 s of samples too few from then
-on. Jitter makes a block late but not the next ones, and the crystals of clock and sound
-card differ by some millionths; neither is a loss.
+Some drivers drop sound without reporting it, mostly after the program was paused for a
+while. The clock reveals this: a capture that lost 3 s stays 3 s behind. Jitter delays a
+block but not the next ones, and the clocks of the computer and the sound card differ by a
+few parts per million; neither is a loss.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ TOLERANCE = 0.5
 """Seconds that a capture may be behind the clock."""
 
 PATIENCE = 1.0
-"""Seconds that it must be so before it is called a loss: a late driver catches up."""
+"""Seconds that the capture must stay behind: a late driver catches up."""
 
 DRIFT = 500e-6
-"""Seconds per second by which the clocks may differ."""
+"""Seconds per second that the two clocks may differ by."""
 
 
 class ClockDrift:
-    """Tell how many samples are missing by the clock.
+    """Count the samples that are missing according to the clock.
 
     Parameters
     ----------
@@ -40,26 +40,26 @@ class ClockDrift:
     def __init__(self, rate: int, *, patience: float = PATIENCE) -> None:
         self._rate = rate
         self._patience = patience
-        self._usual: float | None = None  # by how much the samples are behind, at best
+        self._usual: float | None = None  # smallest delay of the samples seen
         self._last = 0.0
         self._late_since: float | None = None
 
     def n_missing(self, n_samples: int, clock: float) -> int:
-        """Return the samples that are missing, 0 while all is well.
+        """Return the number of missing samples; 0 means none.
 
         Parameters
         ----------
         n_samples : int
-            Captured up to now, those that were found missing included.
+            Samples captured so far, including those found to be missing.
         clock : float
-            Seconds; when the last of them came.
+            Seconds; time of the last sample.
         """
         behind = clock - n_samples / self._rate
         if self._usual is None:
             self._usual, self._last = behind, clock
         elapsed = min(
             clock - self._last, self._patience
-        )  # a hole says nothing of the drift
+        )  # a pause carries no information on the drift
         self._usual = min(behind, self._usual + DRIFT * elapsed)
         self._last = clock
         late = behind - self._usual

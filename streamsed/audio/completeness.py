@@ -1,7 +1,7 @@
-"""Whether a recording is all there: what its container states of its end.
+"""Check that a recording is complete, by what its container states of its length.
 
-Of a file that is cut off, libsndfile gives what is there without a word, and says only in
-its log what was stated. What can be known depends on the container:
+libsndfile reads a truncated file without an error, and reports the stated length only in
+its log. What can be checked depends on the container:
 
 - wav, rf64, w64, aiff and flac state their exact length in the header, unless they were
   written into a pipe;
@@ -20,10 +20,10 @@ EXACT_FORMATS = frozenset({"WAV", "WAVEX", "W64", "RF64", "AIFF", "FLAC"})
 """Containers whose header states the exact length."""
 
 OGG_PAGE = 65_307
-"""Bytes of the longest page of an ogg file."""
+"""Bytes of the longest possible page of an ogg file."""
 
 MP3_SLACK = 4 * 1152
-"""Samples by which decoders of mp3 differ at the ends."""
+"""Samples by which mp3 decoders differ at the ends."""
 
 _CUT = re.compile(
     r"^\s*(?:data|SSND) : (\d+) \(should be (\d+)\)", re.MULTILINE | re.ASCII
@@ -32,13 +32,13 @@ _DATA = {
     "RF64": (re.compile(r"^\s*Data size : (\d+)", re.MULTILINE | re.ASCII), 0),
     "W64": (re.compile(r"^data : (\d+)", re.MULTILINE | re.ASCII), 24),
 }
-"""Where the log has the bytes of data of 64-bit containers, with those of a header."""
+"""Where the log states the bytes of data of 64-bit containers, and of their headers."""
 _BLOCK_ALIGN = re.compile(r"^\s*Block Align\s*: (\d+)", re.MULTILINE | re.ASCII)
 _NO_END = re.compile(r"lacks an end-of-stream bit|without an End-Of-Stream flag")
 
 
 def stated_frames(sound: soundfile.SoundFile, path: Path) -> int:
-    """Return the samples per channel that a file states, 0 where it does not say."""
+    """Return the stated number of samples per channel, 0 if there is none."""
     n_frames = int(sound.frames)
     if n_frames < 0 or n_frames > 1 << 62:
         return 0
@@ -60,16 +60,16 @@ def stated_frames(sound: soundfile.SoundFile, path: Path) -> int:
 
 
 def lacks_end(sound: soundfile.SoundFile, path: Path) -> bool:
-    """Return whether an ogg or opus stream ends without the mark of its end.
+    """Return whether an ogg or opus stream lacks its end-of-stream flag.
 
-    Of a short last page libsndfile says so although the mark is there; the page decides.
+    libsndfile also reports this for a short last page that has the flag, so check the page.
     """
     suspect = sound.format == "OGG" and _NO_END.search(sound.extra_info) is not None
     return suspect and not _last_page_is_marked(path)
 
 
 def _last_page_is_marked(path: Path) -> bool:
-    """Whether the last page of an ogg file is whole and has the flag of a stream's end."""
+    """Whether the last page of an ogg file is complete and has the end-of-stream flag."""
     with path.open("rb") as stream:
         stream.seek(max(0, path.stat().st_size - OGG_PAGE))
         tail = stream.read()
@@ -81,12 +81,12 @@ def _last_page_is_marked(path: Path) -> bool:
 
 
 def _means_unknown(size: int) -> bool:
-    """Whether a wav's size is what programs write that do not know it."""
+    """Whether a wav's size is a placeholder of programs that do not know it."""
     return size >= 0xFFFF0000 or 0x7FFF0000 <= size <= 0x80010000
 
 
 def _has_xing_tag(path: Path) -> bool:
-    """Whether an mp3's first frame says how many there are."""
+    """Whether an mp3's first frame states the number of frames."""
     with path.open("rb") as stream:
         head = stream.read(10)
         if head[:3] == b"ID3" and len(head) == 10:  # its size has 7 bits in a byte

@@ -1,8 +1,8 @@
-"""Where samples come from: chunks of mono float32 at the detector's sampling frequency.
+"""Decode recordings into chunks of mono float32 at the detector's sampling rate.
 
 Files are decoded block by block through libsndfile and resampled by a stateful soxr
 stream, so a day of audio needs no more memory than a minute. Channels are mixed down by
-their mean. Nothing is scaled: full scale is 1.
+their mean. Samples are not rescaled: full scale is 1.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from streamsed.samples import MAX_AMPLITUDE
 SUFFIXES = frozenset(
     {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".w64"}
 )
-"""What `audio_files` takes for audio in a folder."""
+"""Suffixes by which `audio_files` recognizes audio files."""
 
 BLOCK = 1 << 17
 """Frames decoded at a time; about 3 s."""
 
 MIN_RATE, MAX_RATE = 1000, 768_000
-"""Hz; sound at other rates is no recording, and would take any amount of memory."""
+"""Hz; other rates are not audio, and could take any amount of memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
-    """What a file's header says.
+    """Properties of an audio file, from its header.
 
     Parameters
     ----------
@@ -43,9 +43,9 @@ class AudioInfo:
     n_channels : int
         Channels.
     n_frames : int
-        Samples per channel; 0 where the header does not say.
+        Samples per channel; 0 if the header does not state it.
     container : str
-        Format as libsndfile names it.
+        Format, as libsndfile names it.
     """
 
     sample_rate: int
@@ -59,13 +59,13 @@ class AudioInfo:
         return self.n_frames / self.sample_rate
 
     def starts_anywhere(self, sample_rate: int) -> bool:
-        """Whether `file_chunks` at `sample_rate` Hz can begin at any sample."""
+        """Whether `file_chunks` at `sample_rate` Hz can start at any sample."""
         exact = self.container in EXACT_FORMATS and self.n_frames > 0
         return exact and self.sample_rate == sample_rate
 
 
 def audio_files(folder: Path, *, recursive: bool = False) -> list[Path]:
-    """Return the audio files of a folder by their suffix, sorted.
+    """Return the audio files of a folder, recognized by suffix and sorted.
 
     Raises
     ------
@@ -96,13 +96,13 @@ def file_chunks(
     Parameters
     ----------
     path : str or path
-        A wav, flac, ogg, opus, mp3 or aiff file of any sampling frequency, sample format
-        and channel count.
+        A wav, flac, ogg, opus, mp3 or aiff file with any sampling rate, sample format and
+        number of channels.
     sample_rate : int
-        Hz; what comes out.
+        Hz of the chunks.
     start : int
-        Samples to pass over; other than 0 only where `AudioInfo.starts_anywhere`, so that
-        the rest is what it is in the whole, bit for bit.
+        Samples to skip; other than 0 only if `AudioInfo.starts_anywhere`, so that the rest
+        is bit for bit what it is without skipping.
 
     Yields
     ------
@@ -114,8 +114,8 @@ def file_chunks(
     FileNotFoundError
         There is no such file.
     ValueError
-        The file is no audio, holds no samples, ends before its header says, or holds a
-        NaN, an infinity or a value that cannot be audio; the message names the file and the remedy.
+        The file is not audio, has no samples, is shorter than its header states, or has a
+        sample that is NaN, infinite or too large to be audio.
     """
     path = Path(path)
     with _open(path) as sound:
@@ -130,7 +130,7 @@ def file_chunks(
             if resampler is None:
                 yield mono
                 continue
-            # A low rate makes many samples of few: pieces bound what comes at once.
+            # Upsampling from a low rate makes few samples many: blocks bound their number.
             length = max(1, BLOCK * sound.samplerate // sample_rate)
             for first in range(0, len(mono), length):
                 yield resampler.resample_chunk(mono[first : first + length])
@@ -141,7 +141,7 @@ def file_chunks(
 def _pass_over(
     sound: soundfile.SoundFile, path: Path, start: int, sample_rate: int
 ) -> None:
-    """Go to a sample."""
+    """Seek to a sample."""
     if not _info(sound, path).starts_anywhere(sample_rate):
         raise ValueError(
             f"start={start} must be 0 for {path}: only wav, aiff and flac files of "
@@ -156,7 +156,7 @@ def _pass_over(
 def _blocks(
     sound: soundfile.SoundFile, path: Path, *, n_read: int
 ) -> Iterator[NDArray[np.float32]]:
-    """Decode, check and mix down block by block; `n_read` samples were passed over."""
+    """Decode, check and mix down block by block; `n_read` samples were skipped."""
     n_stated = stated_frames(sound, path)
     length = max(1, BLOCK // max(1, sound.channels // 8))  # bounds the memory
     while True:
@@ -184,7 +184,7 @@ def _blocks(
 
 def _info(sound: soundfile.SoundFile, path: Path) -> AudioInfo:
     n_frames = stated_frames(sound, path)
-    if not n_frames and 0 < sound.frames < 1 << 62:  # as far as it can be known
+    if not n_frames and 0 < sound.frames < 1 << 62:  # the best estimate there is
         n_frames = int(sound.frames)
     return AudioInfo(sound.samplerate, sound.channels, n_frames, sound.format)
 
@@ -199,9 +199,9 @@ def _truncated(path: Path, n_read: int, sound: soundfile.SoundFile) -> str:
 
 
 class _Stream(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
-    """A file read from start to end: a soundfile seeks after each read, if it can.
+    """A file that is read sequentially: soundfile would seek after each read.
 
-    Where a header states no length, that seek fails at the end.
+    Without a length in the header, that seek fails at the end.
     """
 
     def seekable(self) -> bool:
@@ -216,7 +216,7 @@ def _open(path: Path) -> soundfile.SoundFile:
     if path.stat().st_size == 0:
         raise ValueError(f"{path}: is empty (0 bytes)")
     try:
-        sound = _Stream(os.fsencode(path))  # any file name, be it UTF-8 or not
+        sound = _Stream(os.fsencode(path))  # file names need not be UTF-8
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError for *.raw
         reason = getattr(error, "error_string", "it has no header").rstrip(".")
         raise ValueError(

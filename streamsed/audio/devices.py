@@ -1,4 +1,4 @@
-"""Which microphones there are, by index or by name, and at which rates they open."""
+"""List and find microphones, by index or name, and the rates at which they open."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RATES = (8000, 11025, 16000, 22050, 32000, 44100, 48000, 88200, 96000, 192000)
 """Hz; what `working_rates` tries."""
 
 SERVER_DEVICES = ("pulse", "pipewire", "default")
-"""Names of the device through which PulseAudio and PipeWire are reached."""
+"""Names of the devices that belong to PulseAudio and PipeWire."""
 
 NO_PORTAUDIO = (
     "PortAudio is not installed: `apt install libportaudio2` (Debian, Ubuntu) or "
@@ -31,17 +31,17 @@ class Device:
     Parameters
     ----------
     index : int
-        Its number now; it may move when devices come and go.
+        Its current number; it may change when devices are plugged in or out.
     name, host : str
-        Device, and the system's sound interface that offers it.
+        Name of the device, and of the host API that offers it.
     n_channels : int
         Input channels.
     sample_rate : int
-        Hz, its own default.
+        Hz, its default rate.
     is_default : bool
         Whether it is the system's default input.
     source : str
-        Source of the sound server to record through it; "" leaves that to the server.
+        Source of the sound server to record from; "" is the server's default.
     """
 
     index: int
@@ -59,7 +59,7 @@ def portaudio() -> Any:
     Raises
     ------
     OSError
-        PortAudio is not installed; the message has the remedy.
+        PortAudio is not installed.
     """
     try:
         with quiet():
@@ -71,9 +71,9 @@ def portaudio() -> Any:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep what the system's sound libraries write to stderr from the person.
+    """Suppress what the system's sound libraries write to stderr.
 
-    They complain there of every device that they cannot open while they look around.
+    They report every device that they cannot open while enumerating them.
     """
     sys.stderr.flush()
     kept = os.dup(2)
@@ -88,7 +88,7 @@ def quiet() -> Iterator[None]:
 
 
 def rescan() -> None:
-    """Let PortAudio look for devices again; ends all open streams."""
+    """Make PortAudio enumerate devices again; this closes all open streams."""
     sounddevice = portaudio()
     with quiet():
         sounddevice._terminate()
@@ -96,7 +96,7 @@ def rescan() -> None:
 
 
 def input_devices() -> list[Device]:
-    """Return the devices that can be listened to, in PortAudio's order."""
+    """Return all input devices, in PortAudio's order."""
     sounddevice = portaudio()
     hosts = sounddevice.query_hostapis()
     default = sounddevice.default.device[0]
@@ -115,18 +115,18 @@ def input_devices() -> list[Device]:
 
 
 def find_device(wanted: str | None) -> Device:
-    """Return the device that is meant.
+    """Return the device that matches an index or a name.
 
     Parameters
     ----------
     wanted : str or None
-        An index, a whole name, or a part of one name in any case, of a device or of a
-        source of the sound server; None is the system's default.
+        An index, a name, or part of a name (regardless of case) of a device or of a source
+        of the sound server; None is the system's default.
 
     Raises
     ------
     ValueError
-        There is no such device, or several; the message lists what there is.
+        No device matches, or several do; the message lists them.
     """
     devices = input_devices()
     if not devices:
@@ -156,7 +156,7 @@ def find_device(wanted: str | None) -> Device:
 
 
 def _server_device(devices: list[Device]) -> Device | None:
-    """Return the device through which the sound server is reached."""
+    """Return the device that belongs to the sound server."""
     for name in SERVER_DEVICES:
         for device in devices:
             if device.name == name:
@@ -165,14 +165,14 @@ def _server_device(devices: list[Device]) -> Device | None:
 
 
 def find_again(lost: Device) -> Device:
-    """Return a device that was lost: by its name, for its index may have moved.
+    """Find a lost device again, by name because its index may have changed.
 
     Raises
     ------
     ValueError
-        It is not there.
+        It is not connected.
     """
-    if lost.source:  # the server's device is always there; its source may not be
+    if lost.source:  # the server's device always exists; its source may not
         return find_device(lost.source)
     found = [device for device in input_devices() if same_device(device, lost)]
     if not found:
@@ -181,16 +181,16 @@ def find_again(lost: Device) -> Device:
 
 
 def same_device(one: Device, other: Device) -> bool:
-    """Tell whether two may be one device, plugged in at different times.
+    """Return whether two may be the same device, plugged in at different times.
 
-    The number of a card, as in `USB Audio (hw:1,0)`, may be another then.
+    The card number, as in `USB Audio (hw:1,0)`, may have changed.
     """
     names = [re.sub(r" \(hw:\d+,\d+\)$", "", device.name) for device in (one, other)]
     return names[0] == names[1] and one.host == other.host
 
 
 def working_rates(device: Device) -> list[int]:
-    """Return those of `RATES` at which the device really opens."""
+    """Return those of `RATES` at which the device opens."""
     return [rate for rate in RATES if _opens(device, rate)]
 
 
@@ -200,7 +200,7 @@ def capture_rate(device: Device) -> int:
     for rate in (device.sample_rate, *nearest):
         if _opens(device, rate):
             return rate
-    return device.sample_rate  # opening it will say why not
+    return device.sample_rate  # opening it will raise the reason
 
 
 def _opens(device: Device, rate: int) -> bool:

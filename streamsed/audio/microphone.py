@@ -1,14 +1,14 @@
-"""A microphone that says what it lost and comes back when it was gone.
+"""A microphone that accounts for lost samples and is reopened after it was unplugged.
 
-Everything that can go wrong with a `Capture` is found by its reader, `Microphone.read`:
+The reader of a `Capture`, `Microphone.read`, detects everything that can go wrong:
 
 - the program was too slow and the ring overwrote unread samples: their number is known;
 - PortAudio reports an overflow: the driver's clock says how many samples are missing;
 - the driver lost sound and did not say so: the time line falls behind the clock, see
   `ClockDrift`;
-- the stream ended, or no callback came for `SILENCE_LIMIT`: the device is lost. It is
-  sought again by name, ever more patiently, and until it is back the time line goes on
-  with missing samples, counted by the clock.
+- the stream ended, or no callback came for `SILENCE_LIMIT`: the device is lost. The
+  reader tries to reopen it by name at increasing intervals; until then the time line
+  continues with missing samples, counted by the clock.
 """
 
 from __future__ import annotations
@@ -33,30 +33,30 @@ from streamsed.audio.source import Piece
 from streamsed.samples import peak_of
 
 RETRIES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-"""Seconds between the attempts to open a lost device; the last is repeated."""
+"""Seconds between attempts to reopen a lost device; the last is repeated."""
 
 BRIDGE_MARGIN = 0.5
 """Seconds that the time line stays behind the clock while a device is lost, so that the
-first block of a device that came back is never older than what was accounted for."""
+first block of a reopened device is never older than the end of the time line."""
 
 BRIDGE_LIMIT = 10.0
-"""Seconds of missing sound in one piece at most, so that they need little memory."""
+"""Longest piece of missing sound in seconds, which bounds the memory."""
 
 ZEROS_LIMIT = 5.0
-"""Seconds of nothing but zeros after which a microphone is said to send none."""
+"""Seconds of zeros after which a notice says that the microphone sends no sound."""
 
 
 class Microphone:
-    """Listen to a device, through its losses.
+    """Record from a device; lost samples are replaced by zeros and reported.
 
     Parameters
     ----------
     wanted : str or None
         Index or name; see `find_device`.
     sample_rate : int
-        Hz of what `read` gives.
+        Hz of the samples that `read` returns.
     channel : int or None
-        Counted from 1; None mixes the first two down.
+        Counted from 1; None mixes down the first two.
     block_size : int
         Samples per callback; 0 leaves it to PortAudio.
 
@@ -92,7 +92,7 @@ class Microphone:
         self._notices: list[str] = []
         by_server = device.source or device.name in SERVER_DEVICES
         self._watch = SourceWatch() if by_server else None
-        self._zeros = 0  # samples since the last that was not zero
+        self._zeros = 0  # samples since the last nonzero one
         self._accounted: float | None = None  # while lost: the time line ends here
         self._attempts = 0
         self._next_attempt = 0.0
@@ -101,7 +101,7 @@ class Microphone:
         self._open(device)
 
     def read(self) -> list[Piece] | None:
-        """Return what was heard or is missing since the last call; never ends."""
+        """Return what was recorded or lost since the last call; never ends."""
         now = time.monotonic()
         away, self._asked = now - self._asked > SILENCE_LIMIT / 2, now
         if self._capture is None:
@@ -116,7 +116,7 @@ class Microphone:
         return [piece for piece in pieces if len(piece.samples)]
 
     def wait(self, n_samples: int, timeout: float) -> None:
-        """Wait until the device gave so many samples more, as they are read."""
+        """Wait until `n_samples` more can be read."""
         if self._capture is None:
             time.sleep(timeout)
         else:
@@ -124,12 +124,12 @@ class Microphone:
             self._capture.wait(n_captured, timeout)
 
     def notices(self) -> list[str]:
-        """Return what people should know of the device, each sentence once."""
+        """Return new messages about the device, each once."""
         notices, self._notices = self._notices, []
         return notices + (self._watch.notices() if self._watch else [])
 
     def close(self) -> None:
-        """Let go of the device."""
+        """Close the device."""
         if self._capture is not None:
             self._capture.close()
             self._capture = None
@@ -145,12 +145,12 @@ class Microphone:
             self.capture_rate, self._sample_rate, channel=self._channel
         )
         self._drift = ClockDrift(self.capture_rate)
-        self._n_read = 0  # of this capture's samples, as its overflows count them
-        self._n_missing = 0  # samples that this capture should have had as well
+        self._n_read = 0  # samples of this capture, the positions of its overflows
+        self._n_missing = 0  # samples lost by this capture
         self._zeros = 0
 
     def _drain(self, capture: Capture) -> list[Piece]:
-        """Empty the ring, with zeros where samples are missing."""
+        """Read the whole ring, with zeros in place of missing samples."""
         samples, n_overwritten = capture.ring.read()
         pieces = []
         if n_overwritten:
@@ -161,13 +161,13 @@ class Microphone:
         ):
             position, n_missing = capture.overflows.popleft()
             before = max(0, position - self._n_read)
-            pieces.append(self._heard(samples[:before]))
+            pieces.append(self._recorded(samples[:before]))
             samples = samples[before:]
             self._n_read += before
             if n_missing:
                 pieces.append(self._missing(n_missing, "the driver overflowed"))
                 self._n_missing += n_missing
-        pieces.append(self._heard(samples))
+        pieces.append(self._recorded(samples))
         self._n_read += len(samples)
         n_accounted = self._n_read + self._n_missing
         clock = capture.last_callback
@@ -176,7 +176,7 @@ class Microphone:
             self._n_missing += n_missing
         return pieces
 
-    def _heard(self, block: NDArray[np.float32]) -> Piece:
+    def _recorded(self, block: NDArray[np.float32]) -> Piece:
         peak = peak_of(block)
         limit = ZEROS_LIMIT * self.capture_rate
         if peak > 0:
@@ -187,23 +187,23 @@ class Microphone:
             before, self._zeros = self._zeros, self._zeros + len(block)
             if before <= limit < self._zeros:
                 self._notices.append(
-                    f"{self.name} sends only zeros; is it muted, unplugged or forbidden?"
+                    f"{self.name} sends only zeros; is it muted or unplugged, or is access denied?"
                 )
         return Piece(self._resampler.push(block), peak=peak)
 
     def _missing(self, n_samples: int, reason: str) -> Piece:
-        """Stand zeros for samples of the capture, through the same resampler."""
+        """Return zeros in place of lost samples, through the same resampler."""
         n_channels = self._channel or 1
         zeros = np.zeros((n_samples, n_channels), dtype=np.float32)
         return Piece(self._resampler.push(zeros), missing=reason)
 
     def _lose(self, capture: Capture) -> list[Piece]:
-        """Close a device that is lost; return the last that it gave."""
+        """Close a lost device; return its last samples."""
         capture.close()
         self._capture = None
         self._next_attempt = time.monotonic() + self._delay()
         if self._accounted is not None:
-            return []  # it never came back
+            return []  # it was not reopened yet
         self._accounted = capture.last_callback
         self._notices.append(f"{self.name} is lost; trying to open it again")
         self._attempts = 0
@@ -218,13 +218,13 @@ class Microphone:
             rescan()
             self._open(find_again(self._device))
         except (OSError, ValueError):
-            pass  # not there yet; the next attempt is set
+            pass  # not there yet; the next attempt is scheduled
 
     def _delay(self) -> float:
         return RETRIES[min(self._attempts, len(RETRIES) - 1)]
 
     def _bridge(self, accounted: float) -> list[Piece]:
-        """Stand zeros for the time since the loss, up to the first sample after it."""
+        """Return zeros for the time from the loss to the first sample after it."""
         capture = self._capture
         back = capture is not None and capture.ring.n_written > 0
         until = time.monotonic() - BRIDGE_MARGIN

@@ -22,16 +22,16 @@ PCM_FORMATS: dict[str, tuple[np.dtype[Any], float]] = {
     "s16": (np.dtype("<i2"), 1 / 32768),
     "f32": (np.dtype("<f4"), 1.0),
 }
-"""Raw sample formats by name: their dtype and the factor to full scale 1."""
+"""Raw sample formats: dtype and the factor that scales to full scale 1."""
 
 READ_SIZE = 1 << 16
-"""Bytes that are read at once, as many as a pipe usually holds."""
+"""Bytes to read at once, the usual capacity of a pipe."""
 SHORTEST_WAIT = 0.005
-"""Seconds between two looks at a pipe that is written to in small pieces."""
+"""Seconds between checks of a pipe that is written to in small pieces."""
 
 
 MAX_CHANNELS = 1024
-"""As many as libsndfile reads."""
+"""The maximum of libsndfile."""
 
 
 class PcmDecoder:
@@ -117,11 +117,11 @@ class PcmSource:
     stream : binary file
         A pipe, a terminal's redirection or a file.
     capture_rate, n_channels : int
-        Hz and interleaved channels of what comes.
+        Sampling rate in Hz and number of interleaved channels of the input.
     format_name : str
         One of `PCM_FORMATS`.
     sample_rate : int
-        Hz of what goes on.
+        Hz of the samples that `read` returns.
     channel : int or None
         As for `ChannelResampler`.
     """
@@ -167,7 +167,7 @@ class PcmSource:
 
     @exclusive
     def read(self) -> list[Piece] | None:
-        """Return what the pipe holds, without waiting for more."""
+        """Return the samples in the pipe, without waiting for more."""
         if self._ended:
             return None
         if not select.select([self._descriptor], [], [], 0)[0]:
@@ -180,9 +180,9 @@ class PcmSource:
 
     @exclusive
     def wait(self, n_samples: int, timeout: float) -> None:
-        """Wait for data; if these are few, as long as the missing samples take to come.
+        """Wait for data; if there is little, for as long as the missing samples take.
 
-        Who writes every few milliseconds would else wake us as often.
+        Otherwise a program that writes every few milliseconds would wake us as often.
         """
         end = time.monotonic() + timeout
         second = self._decoder.width * self.capture_rate
@@ -199,11 +199,11 @@ class PcmSource:
             time.sleep(min(max(missing, SHORTEST_WAIT), left))
 
     def notices(self) -> list[str]:
-        """Return nothing: a pipe says nothing of itself."""
+        """Return nothing: a pipe has no messages."""
         return []
 
     def close(self) -> None:
-        """Leave standard input as it is."""
+        """Do nothing: standard input stays open."""
 
 
 def _waiting(descriptor: int) -> int:

@@ -1,4 +1,4 @@
-"""A recording, played at its own pace as if it were live."""
+"""Play a recording in real time, as a source of live sound."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from streamsed.samples import peak_of
 
 
 class FileSource:
-    """Play a recording at its own pace, as if it were heard now.
+    """Play a recording in real time, as if it were live.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class FileSource:
     sample_rate : int
         Hz.
     pace : float
-        How many times faster than real; infinite plays as fast as it is read.
+        Factor of real time; infinity plays as fast as the file is read.
     """
 
     lossless = True
@@ -43,7 +43,7 @@ class FileSource:
 
     @exclusive
     def read(self) -> list[Piece] | None:
-        """Return what would have been heard by now."""
+        """Return the samples that would have been recorded by now."""
         if self._started is None:
             self._started = time.monotonic()
         due = (time.monotonic() - self._started) * self._rate
@@ -53,12 +53,12 @@ class FileSource:
             self._n_given += len(self._next)
             self._next = next(self._pieces, None)
             if self._rate == float("inf"):
-                break  # one by one: there is no now to catch up with
+                break  # one by one: there is no real time to keep up with
         return pieces if pieces or self._next is not None else None
 
     @exclusive
     def wait(self, n_samples: int, timeout: float) -> None:
-        """Sleep until the piece that holds the last of so many samples is over."""
+        """Sleep until the piece with the last of `n_samples` is over."""
         if self._started is None or self._rate == float("inf"):
             return
         n_pieces = -(-n_samples // self._piece_length)
@@ -68,18 +68,18 @@ class FileSource:
             time.sleep(min(left, timeout))
 
     def notices(self) -> list[str]:
-        """Return nothing: a file says nothing of itself."""
+        """Return nothing: a file has no messages."""
         return []
 
     @exclusive
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._pieces.close()
 
     def _cut(
         self, chunks: Iterator[NDArray[np.float32]]
     ) -> Generator[NDArray[np.float32], None, None]:
-        """Give pieces of 20 ms."""
+        """Split chunks into pieces of 20 ms."""
         length = self._piece_length
         for chunk in chunks:
             for start in range(0, len(chunk), length):

@@ -1,4 +1,4 @@
-"""A capture's channels and sampling frequency to the detector's, block by block."""
+"""Convert a capture's channels and sampling rate to the detector's, block by block."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from streamsed.exclusive import InUse, exclusive
 
 
 class ChannelResampler:
-    """Mix down and resample a capture, statefully: any block sizes, the same samples.
+    """Mix down and resample a stream; the result does not depend on the block sizes.
 
     Parameters
     ----------
     capture_rate, sample_rate : int
         Hz, in and out.
     channel : int or None
-        Which channel to take, counted from 1; None is the mean of all.
+        Channel to use, counted from 1; None is the mean of all.
     """
 
     def __init__(
         self, capture_rate: int, sample_rate: int, *, channel: int | None = None
     ) -> None:
-        self._in_use = InUse("ChannelResampler")  # two threads in one soxr stream crash
+        self._in_use = InUse(
+            "ChannelResampler"
+        )  # soxr crashes if two threads use one stream
         self._channel = channel
         self._resampler = None
         if capture_rate != sample_rate:
@@ -42,7 +44,7 @@ class ChannelResampler:
 
     @exclusive
     def flush(self) -> NDArray[np.float32]:
-        """Return what the resampler still holds, float32 (n_resampled,)."""
+        """Return the samples that remain in the resampler, float32 (n_resampled,)."""
         return self._resample(np.empty(0, np.float32), last=True)
 
     def _resample(

@@ -1,15 +1,15 @@
-"""A ring of samples between the audio callback and the program, without a lock.
+"""A lock-free ring buffer between the audio callback and the program.
 
-One thread writes and one reads. The writer never waits: where the reader is too late, the
-oldest samples are overwritten, and the reader is told how many it missed. Both sides count
+One thread writes and one reads. The writer never blocks: if the reader is too late, the
+oldest samples are overwritten, and `read` returns how many were lost. Both sides count
 samples from the start and never reset::
 
     written   0 ........................................ n_written
-    held                     [ the last `capacity` samples ]
+    kept                     [ the last `capacity` samples ]
     read      0 ................................ n_read
 
-The writer announces a block before it copies and counts it after, so the reader can tell
-that a sample was overwritten while it was being read.
+The writer announces a block before copying it and counts it afterwards, so the reader
+notices that a sample was overwritten while being read.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 
 class Ring:
-    """Hold the newest samples of a capture.
+    """Keep the latest samples of a capture.
 
     Parameters
     ----------
     capacity : int
-        Samples per channel that wait for the reader at most.
+        Maximum number of samples per channel that wait for the reader.
     n_channels : int
         Channels.
 
@@ -50,11 +50,11 @@ class Ring:
 
     @property
     def n_waiting(self) -> int:
-        """Samples per channel that wait to be read, or to be counted as lost."""
+        """Samples per channel that are not yet read or counted as lost."""
         return self.n_written - self._n_read
 
     def write(self, block: NDArray[np.float32]) -> None:
-        """Take a block, float32 (n_samples, n_channels); never waits, never fails."""
+        """Add a block, float32 (n_samples, n_channels); never blocks, never fails."""
         capacity = len(self._held)
         end = self.n_written + len(block)
         self._announced = end
@@ -66,21 +66,21 @@ class Ring:
         self.n_written = end
 
     def read(self) -> tuple[NDArray[np.float32], int]:
-        """Take everything that waits.
+        """Return all unread samples.
 
         Returns
         -------
         samples : float32 (n_samples, n_channels)
-            The newest of what was written since the last call.
+            The latest samples written since the last call.
         n_lost : int
-            Samples per channel before these that were overwritten unread.
+            Samples per channel before these that were overwritten before being read.
         """
         capacity = len(self._held)
         end = self.n_written
         first = max(self._n_read, end - capacity)
         positions = np.arange(first, end) % capacity
         samples = self._held[positions]
-        # What was announced meanwhile may have overwritten the oldest of the copy.
+        # Blocks announced in the meantime may have overwritten the oldest samples copied.
         torn = min(len(samples), max(0, self._announced - capacity - first))
         n_lost = first + torn - self._n_read
         self._n_read = end

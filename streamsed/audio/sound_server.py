@@ -1,10 +1,10 @@
 """The sound server between PortAudio and the microphones: PulseAudio or PipeWire.
 
 PortAudio sees one device, `pulse` or `default`; behind it the server decides which of its
-sources is recorded, and may move a recording to another one without a word: when a
-microphone is unplugged, or when a person picks another. `pactl`, which both servers have,
-says which sources there are and which one this process records. Without it, or without a
-server, there are none, and nobody is told of moves.
+sources is recorded, and may silently move a recording to another one: when a microphone
+is unplugged, or when the user selects another. `pactl`, which both servers provide, lists
+the sources and the one that this process records. Without `pactl` or a server, no sources
+are listed and moves are not reported.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ TIMEOUT = 3.0
 """Seconds that `pactl` may take."""
 
 INTERVAL = 3.0
-"""Seconds from one look at the server to the next."""
+"""Seconds between queries of the server."""
 
 CHOICE = "PULSE_SOURCE"
-"""Variable by which the server's library learns which source to record."""
+"""Environment variable that selects the source for the server's client library."""
 
 
 class ServerSource(NamedTuple):
@@ -33,9 +33,9 @@ class ServerSource(NamedTuple):
     Parameters
     ----------
     name : str
-        What the server calls it, such as `alsa_input.usb-Blue_Yeti-00.analog-stereo`.
+        Name in the server, such as `alsa_input.usb-Blue_Yeti-00.analog-stereo`.
     description : str
-        What people call it.
+        Name for people.
     """
 
     name: str
@@ -43,17 +43,17 @@ class ServerSource(NamedTuple):
 
 
 def server_sources() -> list[ServerSource]:
-    """Return the sources that can be recorded; empty where no sound server answers."""
+    """Return the sources that can be recorded; empty if no sound server answers."""
     return list(_sources().values())
 
 
 def find_source(wanted: str) -> ServerSource | None:
-    """Return the source of a name, or of a part of its name or description.
+    """Return the source that matches a name, or part of its name or description.
 
     Raises
     ------
     ValueError
-        Several fit; the message lists them.
+        Several match; the message lists them.
     """
     sources = server_sources()
     low = wanted.lower()
@@ -67,7 +67,7 @@ def find_source(wanted: str) -> ServerSource | None:
 
 
 def recorded_source() -> ServerSource | None:
-    """Return the source that this process records now, if a server can say."""
+    """Return the source that this process currently records, if known."""
     ours = str(os.getpid())
     for output in _listed("source-outputs"):
         if output.get("properties", {}).get("application.process.id") == ours:
@@ -76,9 +76,9 @@ def recorded_source() -> ServerSource | None:
 
 
 class SourceWatch:
-    """Notice when the server moves the recording of this process to another source.
+    """Detect when the server moves the recording of this process to another source.
 
-    It looks every few seconds in a thread of its own, as a server may be slow to answer.
+    It queries the server every few seconds in its own thread, as the answer may be slow.
     """
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class SourceWatch:
         self._thread: threading.Thread | None = None
 
     def notices(self) -> list[str]:
-        """Return a sentence for each move that was seen since the last call."""
+        """Return a message for each move since the last call."""
         busy = self._thread is not None and self._thread.is_alive()
         if not busy and time.monotonic() >= self._next:
             self._next = time.monotonic() + INTERVAL
@@ -98,7 +98,7 @@ class SourceWatch:
         return moves
 
     def look(self) -> None:
-        """Ask the server once."""
+        """Query the server once."""
         source = recorded_source()
         if source is None:
             return
@@ -120,7 +120,7 @@ def _sources() -> dict[int, ServerSource]:
 
 
 def _listed(kind: str) -> list[dict[str, Any]]:
-    """Return what `pactl` lists of a kind; empty if it cannot be asked."""
+    """Return what `pactl` lists of a kind; empty if it cannot be run."""
     if shutil.which("pactl") is None:
         return []
     try:

@@ -1,9 +1,9 @@
-"""Where live sound comes from, piece by piece.
+"""The interface of live sources: samples in pieces, with lost samples marked.
 
-A source is asked again and again with `read`, and answers at once: a list of what came
-since, empty if nothing did, None after the end. Every sample of the source's time line is
-in exactly one piece: heard, or missing. Missing samples are zeros of the exact number, so
-that times stay true, and say why they are missing.
+`read` is called repeatedly and returns at once: a list of new pieces, empty if there are
+none, None after the end. Every sample of the source's time line is in exactly one piece:
+recorded, or missing. Missing samples are replaced by the same number of zeros, so that
+times stay correct, with the reason why they are missing.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some successive samples of a source.
+    """Consecutive samples of a source.
 
     Parameters
     ----------
     samples : float32 (n_samples,)
-        Mono, at the rate that was asked for; zeros where they are missing.
+        Mono, at the requested rate; zeros where samples are missing.
     missing : str
-        Why they are missing, or "" for sound that was heard.
+        Why they are missing, or "" for recorded sound.
     peak : float
-        Largest size of a sample as it was captured, before mixing and resampling.
+        Largest absolute value of the captured samples, before mixing and resampling.
     """
 
     samples: NDArray[np.float32]
@@ -37,34 +37,34 @@ class Piece:
 
 
 class Source(Protocol):
-    """What `Listener` listens to."""
+    """A source of live sound for `Listener`."""
 
     name: str
-    """For people."""
+    """Name for people."""
     capture_rate: int
     """Hz, before resampling."""
     lossless: bool
-    """Whether the source waits when nobody reads."""
+    """Whether the source waits for the reader, as a file does."""
 
     def read(self) -> list[Piece] | None:
-        """Return what came since the last call, or None after the end."""
+        """Return the samples since the last call, or None after the end."""
 
     def wait(self, n_samples: int, timeout: float) -> None:
-        """Return once so many more samples can be read, or anything else is new.
+        """Return once `n_samples` more can be read, or there is other news.
 
         Parameters
         ----------
         n_samples : int
-            At the rate that was asked for.
+            At the requested rate.
         timeout : float
-            Seconds after which to return in any case.
+            Maximum time to wait, in seconds.
         """
 
     def notices(self) -> list[str]:
-        """Return sentences about the source that people should read, each once."""
+        """Return new messages about the source for the user, each once."""
 
     def close(self) -> None:
-        """Let go of the device or file."""
+        """Close the device or file."""
 
 
 def join_pieces(pieces: Sequence[Piece]) -> list[Piece]:

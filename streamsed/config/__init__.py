@@ -1,9 +1,9 @@
-"""The three settings that travel inside a model file, each frozen and validated.
+"""The settings stored in a model file: three frozen, validated dataclasses.
 
-`FrontendConfig` says how samples become log-mel frames and segments, `StreamConfig` how
-often segments are scored and how long a score may wait, `PostConfig` how scores become
-events. Each converts to a plain dict and back; an unknown key is an error, because a
-misspelt setting that is silently ignored is worse than none.
+`FrontendConfig` defines log-mel frames and segments, `StreamConfig` how often segments
+are scored and when scores are final, `PostConfig` how scores become events. Each converts
+to a plain dict and back; an unknown key is an error, so that a misspelt setting is not
+silently ignored.
 
 Units: Hz and seconds outside, frames inside. One *frame* is one column of the log-mel
 spectrogram (`hop_length` samples); one *score frame* is `subsampling` frames.

@@ -1,4 +1,4 @@
-"""How samples become log-mel frames, score frames and segments."""
+"""Settings of the front-end: log-mel frames, score frames and segments."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass, fields
 from streamsed.config.settings import Settings, is_number, require
 
 MAX_SAMPLE_RATE = 10_000_000
-"""Hz; as the core has it."""
+"""Hz; the same limit as in the C++ core."""
 MAX_MELS = 4096
-"""Mel bands; as the core has it."""
+"""Mel bands; the same limit as in the C++ core."""
 MAX_VALUES = 1 << 24
-"""Values in a segment, 64 MB: 128 times as many as the report's segments have."""
+"""Values in a segment, 64 MB: 128 times the size of the report's segments."""
 SEGMENT_SCALINGS = ("triple", "relative")
-"""What `FrontendConfig.scaling` may be."""
+"""Values of `FrontendConfig.scaling`."""
 
 
 @dataclass(frozen=True, slots=True)
 class FrontendConfig(Settings):
-    """Say how samples become log-mel frames, segments and score frames.
+    """How samples become log-mel frames, segments and score frames.
 
     The defaults are the report's (section 2.1): 2048-sample frames every 431 samples of
     44.1 kHz audio, 128 mel bands, segments of 1024 frames (10 s).
@@ -37,11 +37,11 @@ class FrontendConfig(Settings):
     fmin, fmax : float
         Hz, the edges of the mel filterbank.
     amin : float
-        Power below this counts as this: the floor of the decibels.
+        Lower bound of the power, and so of the decibels.
     top_db : float
-        dB; within a segment nothing is lower than its maximum minus this.
+        dB; values of a segment are clipped to its maximum minus this.
     segment_frames : int
-        Frames the model sees at once, a multiple of `subsampling`.
+        Frames in one input of the model, a multiple of `subsampling`.
     subsampling : int
         Frames per score frame.
     scaling : {"triple", "relative"}
@@ -51,7 +51,7 @@ class FrontendConfig(Settings):
     Raises
     ------
     ValueError
-        A setting is out of range; the message names it and the rule.
+        A setting is out of range.
 
     Examples
     --------

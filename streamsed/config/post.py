@@ -1,4 +1,4 @@
-"""How scores become events: thresholds and durations, for all labels or by label."""
+"""Settings of post-processing: thresholds and durations, for all labels or by label."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from streamsed.config.settings import (
 )
 
 MAX_SMOOTHING = 60.0
-"""Seconds; a longer median would hold every event back for half of it."""
+"""Seconds; every event is delayed by half of the longest median."""
 PerLabel = float | Mapping[str, float]
 """One value for every label, or a value for some labels by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class PostConfig(Settings):
-    """Say how scores become events: thresholds, then connect, then cut (section 3).
+    """How scores become events: thresholds, then connect, then cut (section 3).
 
     Every setting is one number for all labels or a mapping from label to number; labels
     that a mapping leaves out keep the default.
@@ -37,9 +37,9 @@ class PostConfig(Settings):
     min_duration : float or mapping
         Seconds; an event strictly shorter than this is dropped, after filling.
     smoothing : float or mapping
-        Seconds; scores are replaced by their median over this long, centred, before
-        anything else, for sounds that last. Every event then closes half of the longest
-        of these later. 0 leaves the scores as they are, as the report does.
+        Seconds; length of a centred median filter on the scores, for long sounds. It
+        delays every event by half of the longest length. 0 does not filter, as in the
+        report.
 
     Examples
     --------
@@ -77,13 +77,13 @@ class PostConfig(Settings):
         """Return a copy in which `settings` replace this one's, label by label.
 
         A number replaces the setting of every label, a mapping that of the labels it
-        names. Without an offset threshold of its own a label's follows its new onset
-        threshold; with one, a lower onset threshold pulls it down.
+        names. The offset threshold of a label that has none equals its new onset
+        threshold; otherwise it is lowered to the onset threshold if that is lower.
 
         Raises
         ------
         ValueError
-            A key is no setting, a value is out of range, or a label is not one of
+            A key is not a setting, a value is out of range, or a label is not one of
             `labels`.
 
         Examples
@@ -151,14 +151,14 @@ _DEFAULTS = {
 def _spread(
     name: str, setting: PerLabel, labels: Sequence[str], defaults: Sequence[float]
 ) -> list[float]:
-    """Give each label its number: the setting's own, or its default."""
+    """Return the number for each label: the setting's, or the default."""
     if not isinstance(setting, Mapping):
         return [float(setting)] * len(labels)
     known = set(labels)
     for label in setting:
         if label not in known:
             raise ValueError(
-                f"{name} names the unknown label {shortened(repr(label))}; "
+                f"{name}: unknown label {shortened(repr(label))}; "
                 f"the labels are {', '.join(labels[:30])}"
             )
     return [

@@ -1,4 +1,4 @@
-"""What all settings have in common: they are checked, and dicts on request."""
+"""The base class of all settings, and their checks."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import asdict, fields
 from typing import Any, Self
 
 LONGEST_SHOWN = 60
-"""Characters of a value that a message repeats."""
+"""Characters of a value that an error message repeats at most."""
 
 MAX_SECONDS = 1e6
-"""Longest gap or event that a setting may name: eleven days."""
+"""Longest duration in settings, in seconds: eleven days."""
 
 
 class Settings:
     """`to_dict` and a strict `from_dict` for frozen dataclasses."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings as a dict that JSON can hold."""
+        """Return the settings as a dict that can be written as JSON."""
         return asdict(self)  # type: ignore[call-overload, no-any-return]
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> Self:
-        """Build from a dict; a key that is no setting raises ValueError."""
+        """Build from a dict; an unknown key raises ValueError."""
         known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
         for key in settings:
             if key not in known:
@@ -34,18 +34,18 @@ class Settings:
 
 
 def is_number(value: object) -> bool:
-    """Whether a value is a number that arithmetic can take: JSON's true is none."""
+    """Return whether a value is a number; a bool is not."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def require(rule_holds: object, name: str, value: object, rule: str) -> None:
-    """Raise ValueError with the name and value of a setting unless a rule holds."""
-    if not rule_holds:
+def require(holds: object, name: str, value: object, rule: str) -> None:
+    """Raise ValueError with the name and value of a setting unless `holds`."""
+    if not holds:
         raise ValueError(f"{name}={shortened(str(value))} must {rule}")
 
 
 def shortened(text: str) -> str:
-    """Return a stranger's text for a message: printable, and cut where it is long.
+    """Return untrusted text for a message: printable, and truncated if it is long.
 
     Examples
     --------

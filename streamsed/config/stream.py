@@ -1,4 +1,4 @@
-"""How often a stream is scored and how long its scores may wait."""
+"""Settings of streaming: how often segments are scored, and when scores are final."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from streamsed.config.settings import MAX_SECONDS, Settings, is_number, require
 
 @dataclass(frozen=True, slots=True)
 class StreamConfig(Settings):
-    """Say how often a segment is scored, and when an event has ended and is settled.
+    """How often segments are scored, and when events are ended and final.
 
-    A score frame is the weighted mean over all segments that hold it and were scored
-    before it became `settle` old: settling later gives better boundaries, and delays
-    nothing but the final record. The end of an event is reported before that, on the
+    The score of a frame is the weighted mean over all segments that contain it and were
+    scored before it became `settle` seconds old: settling later gives better boundaries
+    and delays only the final record. The end of an event is reported earlier, from the
     scores known so far.
 
     Parameters
@@ -25,8 +25,8 @@ class StreamConfig(Settings):
     latency : float
         Seconds after its end at which an event is reported as ended; at least `step`.
     settle : float or None
-        Seconds after which a score frame is final, and with it the events it belongs to;
-        from `latency` to one segment. None settles at once: it is `latency`.
+        Seconds after which a score, and the events it belongs to, are final; from
+        `latency` to one segment. None is `latency`.
 
     Examples
     --------
@@ -47,7 +47,7 @@ class StreamConfig(Settings):
             value = getattr(self, name)
             name = "settle" if name == "settled" else name
             require(is_number(value), name, repr(value), "be a number (in seconds)")
-            if value < math.inf:  # infinity has rules of its own below
+            if value < math.inf:  # infinity is checked below
                 rule = f"be at most {MAX_SECONDS:g} (in seconds)"
                 require(value <= MAX_SECONDS, name, value, rule)
         require(
@@ -102,7 +102,7 @@ class StreamConfig(Settings):
         Raises
         ------
         ValueError
-            That is longer than one segment.
+            It is longer than one segment.
         """
         frames = max(1, round(self.settled / frontend.score_frame_duration))
         require(

@@ -1,1 +1,1 @@
-"""The stages that a stream passes, from samples to events; `streamsed.detector` joins them."""
+"""The stages of the detector, from samples to events; see `streamsed.detector`."""

@@ -1,11 +1,11 @@
-"""The first half of the path: samples in, segments to be scored out.
+"""The first half of the detector: samples in, segments to be scored out.
 
     samples > Frontend > Segmenter > normalize > frames, segments, progress
 
-What is extracted comes as a row of three kinds of things, which the second half (see
-`streamsed.detector`) takes in this order: new frames, for those who watch; segments, to be
-scored; and the progress, whenever it is known that no segment before it is missing. The halves
-share nothing else, so that the first may run ahead in another thread.
+The output is a sequence of three kinds of items, which the second half (see
+`streamsed.detector`) takes in this order: new frames, for observers; segments, to be
+scored; and the progress, whenever no segment before it is missing. The halves share
+nothing else, so the first may run ahead in another thread.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Frames = NDArray[np.float32]
 
 
 class Progress(NamedTuple):
-    """How much of the recording was taken in.
+    """How much of the recording was received.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class Progress(NamedTuple):
     n_score_frames : int
         Whole score frames.
     ended : bool
-        Whether that was all.
+        Whether this is the end of the recording.
     """
 
     n_samples: int
@@ -43,7 +43,7 @@ class Progress(NamedTuple):
 
 
 class SegmentFeatures(NamedTuple):
-    """A segment as the network takes it.
+    """The network's input for one segment.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class SegmentFeatures(NamedTuple):
     start, end : int
         Score frames of the recording; see `Segment`.
     early : bool
-        Whether it counts for no final score; see `Segment`.
+        Whether it does not count for final scores; see `Segment`.
     """
 
     features: Frames
@@ -65,7 +65,7 @@ Extracted = Frames | SegmentFeatures | Progress
 
 
 class SegmentExtractor:
-    """Turn samples into what is to be scored.
+    """Turn samples into segments to be scored.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class SegmentExtractor:
     partial : bool
         Whether segments before the first whole one is complete count for final scores.
     early : bool
-        Whether to give such segments even if they do not count.
+        Whether to yield such segments even if they do not count.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class SegmentExtractor:
 
     @property
     def latency(self) -> int:
-        """Samples after a frame's centre that must arrive before the frame leaves."""
+        """Samples after a frame's centre that must arrive before the frame is returned."""
         return self._frontend.latency
 
     @property
@@ -101,18 +101,18 @@ class SegmentExtractor:
 
     @property
     def n_skipped(self) -> int:
-        """Segments that were left out in a hurry since the recording began."""
+        """Segments skipped because of `hurry` since the start of the recording."""
         return self._segmenter.n_skipped
 
     @exclusive
     def reset(self) -> None:
-        """Forget everything, as if newly made."""
+        """Return to the initial state."""
         self._frontend.reset()
         self._segmenter.reset()
 
     @exclusive
     def push(self, chunk: Frames, *, hurry: bool = False) -> Iterator[Extracted]:
-        """Take the next samples and give what they bring, as it is asked for.
+        """Take the next samples and yield what they complete, lazily.
 
         Parameters
         ----------
@@ -124,7 +124,7 @@ class SegmentExtractor:
         Yields
         ------
         frames, SegmentFeatures or Progress
-            To be exhausted before the next call.
+            Exhaust the iterator before the next call.
 
         Raises
         ------
@@ -139,20 +139,20 @@ class SegmentExtractor:
 
     @exclusive
     def flush(self) -> Iterator[Extracted]:
-        """End the recording and give what remained."""
+        """End the recording and yield the rest."""
         yield from self._cut(self._frontend.flush())
         yield from map(self._normalize, self._segmenter.flush())
         yield self._progress()._replace(ended=True)
 
     def run(self, chunks: Iterable[Frames]) -> Iterator[Extracted]:
-        """Take a whole recording, from its first chunk to its end."""
+        """Process a whole recording, from its first chunk to its end."""
         self.reset()
         for chunk in chunks:
             yield from self.push(chunk)
         yield from self.flush()
 
     def _cut(self, frames: Frames, *, hurry: bool = False) -> Iterator[Extracted]:
-        yield frames  # even if there are none: an observer then knows their shape
+        yield frames  # even if there are none: observers then know their shape
         if len(frames):
             yield from map(self._normalize, self._segmenter.push(frames, hurry=hurry))
         yield self._progress()

@@ -1,12 +1,11 @@
-"""Samples to log-mel frames, and a segment of them to what the network sees.
+"""Samples to log-mel frames, and segments of frames to the network's input.
 
-Two things live here, each the only one of its kind in the project (training uses them
-too):
+Training uses the same two functions, each the only implementation in the project:
 
 - `Frontend` turns samples into decibel mel frames on the recording's own grid: frame `i`
   is centred on sample `i * hop_length`, whatever the sizes of the chunks.
 - `normalize` is the report's triple normalisation of one segment (eq. 1), and
-  `relative_levels` what the shipped model takes instead; `scale_segment` chooses.
+  `relative_levels` the scaling of the shipped model; `scale_segment` chooses.
 
 References
 ----------
@@ -27,8 +26,9 @@ from streamsed.samples import MAX_AMPLITUDE
 class Frontend:
     """Turn samples into log-mel frames, each computed once (section 2.1).
 
-    Decibels are `10 * log10(max(power, amin))`, the Slaney mel spectrogram of librosa's
-    defaults; the floor below the maximum belongs to the segment, see `normalize`.
+    Decibels are `10 * log10(max(power, amin))` of the mel spectrogram with librosa's
+    defaults (Slaney); clipping relative to the maximum is done per segment, see
+    `normalize`.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class Frontend:
 
     @property
     def latency(self) -> int:
-        """Samples after a frame's centre that must arrive before the frame leaves."""
+        """Samples after a frame's centre that must arrive before the frame is returned."""
         return self._log_mel.latency
 
     @property
@@ -84,33 +84,33 @@ class Frontend:
         TypeError
             `chunk` is not float32.
         ValueError
-            `chunk` is not one-dimensional, or holds a NaN, an infinity or a value that
-            cannot be audio.
+            `chunk` is not one-dimensional, or has a sample that is NaN, infinite or too
+            large to be audio.
         RuntimeError
-            The recording was flushed; `reset` starts another. Or another thread is
-            using this object.
+            After `flush`, until `reset` is called; or another thread is using this
+            object.
         """
         if chunk.size:
             peak = max(float(chunk.max()), -float(chunk.min()))
             if not peak <= MAX_AMPLITUDE:  # true for NaN as well
                 raise ValueError(
                     f"samples up to {peak} must be finite and at most "
-                    f"{MAX_AMPLITUDE:g} in size (full scale is 1)"
+                    f"{MAX_AMPLITUDE:g} in absolute value (full scale is 1)"
                 )
         return self._log_mel.push(chunk)
 
     def flush(self) -> NDArray[np.float32]:
-        """End the recording: zeros follow it; return the frames still owed.
+        """End the recording, as if zeros followed; return the remaining frames.
 
         Returns
         -------
         float32 (n_frames, n_mels)
-            Decibels; in all, `1 + n_samples // hop_length` frames came out.
+            Decibels; in total there are `1 + n_samples // hop_length` frames.
         """
         return self._log_mel.flush()
 
     def reset(self) -> None:
-        """Forget everything, as if newly made."""
+        """Return to the initial state."""
         self._log_mel.reset()
 
 
@@ -119,9 +119,9 @@ def normalize(
 ) -> NDArray[np.float32]:
     """Scale a segment to [0, 1] by the report's triple normalisation (eq. 1).
 
-    Nothing stays below the segment's maximum minus `top_db`; then the product of three
-    min-max scalings: of each frame over the mel bands, of each band over time, and of the
-    whole. What has no range scales to 0.
+    Values are clipped to the segment's maximum minus `top_db`; the result is the product
+    of three min-max scalings: of each frame over the mel bands, of each band over time,
+    and of the whole segment. Where the range is zero, the result is 0.
 
     Parameters
     ----------
@@ -156,9 +156,9 @@ def relative_levels(
 ) -> NDArray[np.float32]:
     """Scale a segment to [0, 1] linearly in decibels, relative to its maximum.
 
-    1 is the segment's maximum, 0 what lies `top_db` or more below it: a sound 20 dB below
-    another stays 20 dB below it, where the product of `normalize` scales it down three
-    times. A segment without range, such as digital silence, scales to 0.
+    1 is the segment's maximum, 0 is `top_db` or more below it. A sound 20 dB below another
+    stays 20 dB below it, whereas `normalize` scales it down three times. A segment with
+    zero range, such as digital silence, becomes 0.
 
     Parameters
     ----------
@@ -197,6 +197,6 @@ def relative_levels(
 def scale_segment(
     frames: NDArray[np.float32], config: FrontendConfig
 ) -> NDArray[np.float32]:
-    """Scale a segment as `config.scaling` says; see the two functions above."""
+    """Scale a segment by the method `config.scaling`; see the two functions above."""
     scale = normalize if config.scaling == "triple" else relative_levels
     return scale(frames, top_db=config.top_db)

@@ -1,19 +1,19 @@
-"""The life of an event under one id: announced early, settled late.
+"""The lifecycle of events: reported early under an id, final later.
 
-Final scores come `settle` late. Until then an event is provisional: it is reported at once,
-and what was reported may still change::
+Scores are final after `settle` seconds. Until then an event is provisional: it is reported
+at once, and may still change::
 
-    opened      it sounds: long enough to be an event, as far as is known
-    ended       it stopped, at least `latency` ago
-    updated     its onset or offset moved by more than `TOLERANCE`, or it goes on after all
-    closed      settled: its onset, offset and score will not change
-    withdrawn   it was no event after all: cut, or joined to an earlier one
+    opened      started, and long enough to be an event, as far as is known
+    ended       stopped, at least `latency` ago
+    updated     onset or offset moved by more than `TOLERANCE`, or it continues after all
+    closed      final: onset, offset and score will not change
+    withdrawn   not an event after all: too short, or merged with an earlier one
 
-So a life is `opened`, then `updated` and `ended` in turns, then `closed`, which follows an
-`ended` in any case, or `withdrawn`. Every event that closes was opened before, and every
-event that was opened is closed or withdrawn in the end. An event is updated at most
-`MAX_UPDATES` times; what moves after that is settled by `closed`. Which updates come, and
-in which order, depends on the recording alone, not on the chunks it came in.
+An event is `opened`, then `updated` and `ended` any number of times, then `closed`, always
+after an `ended`, or `withdrawn`. Every closed event was opened before, and every opened
+event is closed or withdrawn in the end. An event is updated at most `MAX_UPDATES` times;
+later changes appear in `closed`. The updates and their order depend on the recording
+alone, not on how it was cut into chunks.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ from streamsed.exclusive import InUse, exclusive
 State = Literal["opened", "ended", "updated", "closed", "withdrawn"]
 
 TOLERANCE = 0.25
-"""Seconds that an onset or offset must move by to be worth an update."""
+"""Seconds that an onset or offset must move by to cause an update."""
 
 MAX_UPDATES = 5
-"""Updates of one event at most."""
+"""Maximum number of updates of an event."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventUpdate:
-    """One moment in the life of an event.
+    """A change in the state of an event.
 
     Parameters
     ----------
     state : str
         "opened", "ended", "updated", "closed" or "withdrawn".
     id : int
-        Counts the events from 1, in the order in which they were opened.
+        Number of the event, from 1, in the order of opening.
     event : Event
-        As it is now known; for a withdrawn one, as it was last known.
+        The event as currently known; for a withdrawn one, as last known.
     ongoing : bool
-        Whether it might go on; its offset is then the end of what was heard of it.
+        Whether it may continue; its offset is then the end of the part detected so far.
     """
 
     state: State
@@ -57,7 +57,7 @@ class EventUpdate:
     ongoing: bool
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the update as a dict for JSON; an ongoing event has no offset."""
+        """Return the update as a dict for JSON, without the offset of an ongoing event."""
         event = self.event
         return {
             "state": self.state,
@@ -71,7 +71,7 @@ class EventUpdate:
 
 @dataclass(slots=True)
 class _Provisional:
-    """An event that is not settled: as it was last reported, and as it is now known."""
+    """An event that is not final: as last reported, and as currently known."""
 
     reported: EventUpdate
     known: Event
@@ -79,13 +79,13 @@ class _Provisional:
 
 
 class EventLifecycle:
-    """Give provisional and final events their ids and report what changed.
+    """Assign ids to provisional and final events, and report what changed.
 
     Parameters
     ----------
     latency : float
-        Seconds after its end at which an event is reported as ended, and after the end of
-        what was known of it at which one that is gone is withdrawn.
+        Seconds after its end at which an event is reported as ended; also seconds after
+        the last known end at which an event that disappeared is withdrawn.
     """
 
     def __init__(self, *, latency: float = 0.0) -> None:
@@ -95,13 +95,13 @@ class EventLifecycle:
 
     @exclusive
     def reset(self) -> None:
-        """Forget everything, as if newly made."""
+        """Return to the initial state."""
         self._n_opened = 0
         self._shown: dict[int, _Provisional] = {}
 
     @exclusive
     def push(self, events: Sequence[Event]) -> list[EventUpdate]:
-        """Report what becomes of the provisional events now that `events` are final."""
+        """Return the updates of the provisional events now that `events` are final."""
         updates = []
         for event in events:
             earliest, *joined = self._overlapping(event) or [0]
@@ -118,18 +118,18 @@ class EventLifecycle:
     def revise(
         self, ended: Sequence[Event], ongoing: Sequence[Event], *, now: float = math.inf
     ) -> list[EventUpdate]:
-        """Report how what was reported changes, now that these events are provisional.
+        """Return the updates of the provisional events, given their new versions.
 
         Parameters
         ----------
         ended, ongoing : sequence of Event
             From `EventTracker.provisional`.
         now : float
-            Seconds of the recording that they are known from.
+            Seconds of the recording so far.
         """
         updates = []
         alive, joined = set(), set()
-        old = now - self._latency  # what ended before this has ended
+        old = now - self._latency  # events that end before this have ended
         for event, goes_on in [(e, e.offset > old) for e in ended] + [
             (e, True) for e in ongoing
         ]:
@@ -149,11 +149,11 @@ class EventLifecycle:
 
     @exclusive
     def flush(self) -> list[EventUpdate]:
-        """End the recording: withdraw what was reported and was not closed."""
+        """End the recording: withdraw the events that were opened but not closed."""
         return [self._withdraw(other) for other in list(self._shown)]
 
     def _overlapping(self, event: Event) -> list[int]:
-        """Return the provisional ids of this label at this time, in order of onset."""
+        """Return the ids of overlapping provisional events of the label, by onset."""
         found = [
             (shown.known.onset, number)
             for number, shown in self._shown.items()
@@ -170,7 +170,7 @@ class EventLifecycle:
         return update
 
     def _update(self, number: int, event: Event, *, ongoing: bool) -> list[EventUpdate]:
-        """Remember how an event is now known; report it if that makes a difference."""
+        """Store the new version of an event; report it if it differs enough."""
         shown = self._shown[number]
         shown.known = event
         before = shown.reported
@@ -190,7 +190,7 @@ class EventLifecycle:
 
 
 def _differs(before: EventUpdate, event: Event, *, ongoing: bool) -> bool:
-    """Tell whether an event is worth an update: it resumed, or an end of it moved."""
+    """Return whether an event resumed, or its onset or offset moved enough."""
     if ongoing != before.ongoing:
         return True
     moved = abs(event.onset - before.event.onset)

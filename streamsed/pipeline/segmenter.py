@@ -1,6 +1,6 @@
-"""An endless row of log-mel frames to the network's 10 s segments, one every `step`.
+"""Cut a stream of log-mel frames into the network's 10 s segments, one every `step`.
 
-How the segments of a stream lie, for a step of S and a latency below one segment::
+The segments of a stream, for a step of S and a latency below one segment::
 
     frames    |---------------- 1024 ----------------|----S----|----S----|-- rest --|
     partial   [S]       (padded at the end to 1024 with digital silence)
@@ -10,10 +10,10 @@ How the segments of a stream lie, for a step of S and a latency below one segmen
     whole                         [------------- segment 2 --------------]
     last                                        [--------- ends with the recording --]
 
-Partial segments count like the others where scores settle before the first whole segment
-exists. Otherwise they are *early*: good for reporting what sounds in the first ten
-seconds, and replaced by the first whole segment. All ends but the last lie on the
-score-frame grid, as do all starts.
+Partial segments count like the others if scores are final before the first whole segment
+exists. Otherwise they are *early*: used only to report events in the first ten seconds,
+and replaced by the first whole segment. All starts, and all ends but the last, are on the
+score-frame grid.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from streamsed.exclusive import InUse, exclusive
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """What the model sees at one moment, placed on the recording's score-frame grid.
+    """One input of the model, and its position on the recording's score-frame grid.
 
     Parameters
     ----------
     frames : float32 (segment_frames, n_mels)
         Decibels.
     start, end : int
-        Score frames `start` to `end` (exclusive) of the recording are in it; where these
-        are fewer than a segment holds, the rest at the end is padding.
+        Its score frames of the recording are `start` to `end` (exclusive); if these are
+        fewer than in a whole segment, the rest is padding.
     early : bool
-        Whether it only serves to report early, and counts for no final score.
+        Whether it is only used to report events early, not for final scores.
     """
 
     frames: NDArray[np.float32]
@@ -62,7 +62,7 @@ class Segmenter:
     partial : bool
         Whether segments before the first whole one is complete count for final scores.
     early : bool
-        Whether to give such segments even if they do not count.
+        Whether to yield such segments even if they do not count.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Segmenter:
         self._partial = partial
         self._early = early and not partial
         self._silence = np.float32(10 * math.log10(config.amin))
-        # The last segment_frames frames, and room for as many more before they move back.
+        # The last segment_frames frames, and room for as many more before they are moved.
         self._buffer = np.empty(
             (2 * config.segment_frames, config.n_mels), dtype=np.float32
         )
@@ -86,7 +86,7 @@ class Segmenter:
 
     @property
     def latency(self) -> int:
-        """Frames that a frame may wait for a segment once the first whole one is out."""
+        """Frames from a frame to the end of its first segment, after the first whole one."""
         return self._step * self._config.subsampling
 
     @property
@@ -96,30 +96,29 @@ class Segmenter:
 
     @exclusive
     def reset(self) -> None:
-        """Forget everything, as if newly made."""
+        """Return to the initial state."""
         self._flushed = False
         self._filled = 0  # rows of the buffer in use; the last is frame n_frames - 1
         self._n_frames = 0
-        self._last_end = 0  # score frames; where the last segment that counts ended
-        self.n_skipped = 0  # segments left out in a hurry
+        self._last_end = 0  # score frames; end of the last segment that counts
+        self.n_skipped = 0  # segments skipped because of `hurry`
         self._next_end = self._first_end()
 
     @exclusive
     def push(
         self, frames: NDArray[np.float32], *, hurry: bool = False
     ) -> Iterator[Segment]:
-        """Take the next frames and give the segments that they complete, one by one.
+        """Take the next frames and yield the segments that they complete.
 
-        The segments are made as they are asked for: exhaust the iterator before the next
-        call.
+        Segments are created lazily: exhaust the iterator before the next call.
 
         Parameters
         ----------
         frames : float32 (n_frames, n_mels)
             Decibels.
         hurry : bool
-            Skip a segment if `frames` complete the next one too, and that one leaves no
-            score frame unseen.
+            Skip a segment if `frames` also complete the next one, and no score frame is
+            left without a segment.
 
         Yields
         ------
@@ -129,7 +128,7 @@ class Segmenter:
         Raises
         ------
         RuntimeError
-            The recording was flushed; `reset` starts another.
+            After `flush`, until `reset` is called.
         """
         if self._flushed:
             raise RuntimeError("push after flush: call reset to start a new recording")
@@ -150,7 +149,7 @@ class Segmenter:
 
     @exclusive
     def flush(self) -> Iterator[Segment]:
-        """End the recording: give the segment that ends with it, if not yet given."""
+        """End the recording; yield the segment that ends with it, if still missing."""
         self._flushed = True
         end = -(-self._n_frames // self._config.subsampling)
         if end > self._last_end:
@@ -161,7 +160,7 @@ class Segmenter:
         return min(self._step, whole) if self._partial or self._early else whole
 
     def _following(self, end: int) -> int:
-        """Return the end after `end`: the next step, but never past the first whole."""
+        """Return the end after `end`: one step later, but not past the first whole one."""
         whole = self._config.segment_score_frames
         return min(end + self._step, whole) if end < whole else end + self._step
 
@@ -175,7 +174,7 @@ class Segmenter:
         self._n_frames += len(frames)
 
     def _segment(self, end: int, *, early: bool = False) -> Segment:
-        """Copy the last segment's worth of frames, padded after the newest."""
+        """Copy the last segment of frames, padded at the end."""
         config = self._config
         start = max(0, end - config.segment_score_frames)
         n_held = self._n_frames - start * config.subsampling

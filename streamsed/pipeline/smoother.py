@@ -1,17 +1,17 @@
 """Median smoothing of final scores over time, label by label.
 
-The scores of a long, even sound waver, and a single low frame must not cut a vacuum
-cleaner in two. For a label that lasts, each score is replaced by the median of the scores
-within `reach` frames to either side::
+The scores of a long, steady sound fluctuate, and a single low frame should not split a
+vacuum cleaner into two events. For labels of long sounds, each score is replaced by the
+median of the scores within `reach` frames to either side::
 
     scores    .1 .1 .8 .9 .2 .8 .9 .8 .1 .1
-    reach 1   .1 .1 .8 .8 .8 .8 .8 .8 .1 .1      the dip is gone, the edges stay
+    reach 1   .1 .1 .8 .8 .8 .8 .8 .8 .1 .1      the dip is removed, the edges stay
 
-A median moves no edge of a sound that is longer than half its window, as a mean would, and
-picks one of the scores, so no rounding depends on how the frames arrived. The window is
-centred: a frame leaves once the `latency` frames after it have arrived. At the two ends of
-a recording, and where nothing newer is known yet, the window is cut short; of an even
-number of scores the upper middle one is taken.
+Unlike a mean, a median does not move the edges of sounds longer than half its window, and
+it selects one of the scores, so rounding does not depend on how the frames arrived. The
+window is centred: a frame is returned once the `latency` frames after it have arrived. At
+both ends of a recording, and before newer scores are known, the window is truncated; of an
+even number of scores the upper of the middle two is used.
 """
 
 from __future__ import annotations
@@ -25,13 +25,12 @@ from streamsed.samples import Float32
 
 
 class ScoreSmoother:
-    """Smooth scores as they become final, each label over its own window.
+    """Median-filter final scores, each label with its own window.
 
     Parameters
     ----------
     reaches : int64 (n_labels,)
-        Score frames to either side of a frame that its median takes in; 0 leaves a label
-        as it is.
+        Score frames to either side of a frame in its window; 0 does not filter a label.
 
     Examples
     --------
@@ -50,14 +49,14 @@ class ScoreSmoother:
 
     @property
     def latency(self) -> int:
-        """Score frames after a frame that must arrive before it leaves."""
+        """Score frames after a frame that must arrive before it is returned."""
         return self._latency
 
     @exclusive
     def reset(self) -> None:
-        """Forget everything, as if newly made."""
-        self._held = np.empty((0, len(self._reaches)), dtype=np.float32)
-        self._n_left = 0  # rows of `held` that have left, and are kept as context
+        """Return to the initial state."""
+        self._kept = np.empty((0, len(self._reaches)), dtype=np.float32)
+        self._n_left = 0  # rows of `kept` already returned, which remain as context
 
     @exclusive
     def push(self, scores: Float32) -> Float32:
@@ -84,14 +83,14 @@ class ScoreSmoother:
         end = max(self._n_left, len(rows) - self._latency)
         smoothed = self._smooth(rows, self._n_left, end)
         dropped = max(0, end - self._latency)
-        self._held, self._n_left = rows[dropped:].copy(), end - dropped
+        self._kept, self._n_left = rows[dropped:].copy(), end - dropped
         return smoothed
 
     @exclusive
     def peek(self, scores: Float32) -> Float32:
-        """Return all frames still owed if the recording ended after `scores`.
+        """Return all remaining frames as if the recording ended after `scores`.
 
-        Takes nothing: the next `push` goes on as if this had not been called.
+        The state does not change.
         """
         if not self._latency:
             return scores
@@ -100,21 +99,21 @@ class ScoreSmoother:
 
     @exclusive
     def flush(self) -> Float32:
-        """End the recording and return the frames still owed."""
+        """End the recording and return the remaining frames."""
         if not self._latency:
-            return self._held
-        owed = self._smooth(self._held, self._n_left, len(self._held))
-        self._n_left = len(self._held)
+            return self._kept
+        owed = self._smooth(self._kept, self._n_left, len(self._kept))
+        self._n_left = len(self._kept)
         return owed
 
     def _with(self, scores: Float32) -> Float32:
-        n_labels = self._held.shape[1]
+        n_labels = self._kept.shape[1]
         if scores.ndim != 2 or scores.shape[1] != n_labels:
             raise ValueError(
                 f"scores has {scores.shape[-1]} columns; it must have {n_labels}, one "
                 "for each label"
             )
-        return np.concatenate([self._held, scores])
+        return np.concatenate([self._kept, scores])
 
     def _smooth(self, rows: Float32, first: int, last: int) -> Float32:
         """Return rows `first` to `last` (exclusive), each the median of its window."""
@@ -124,7 +123,7 @@ class ScoreSmoother:
         position = np.arange(first, last)
         for reach in np.unique(self._reaches[self._reaches > 0]):
             columns = np.flatnonzero(self._reaches == reach)
-            # Infinity beyond both ends sorts last, behind the window's real scores.
+            # Infinity beyond both ends is sorted last, after the real scores of the window.
             padded = np.pad(
                 rows[:, columns], ((reach, reach), (0, 0)), constant_values=np.inf
             )

@@ -1,18 +1,18 @@
-"""Overlapping segment scores to one final score per frame.
+"""Combine the scores of overlapping segments into one final score per frame.
 
-A score frame is seen by every segment that holds it. Near a segment's edges the model
-lacks context on one side, so each view is weighted by its distance to the nearer edge of
-the segment's real frames (a triangular window, in whole numbers), and the final score is
-the weighted mean of the views that exist when the frame becomes `latency` old::
+Every segment that contains a score frame scores it. Near its edges a segment lacks context
+on one side, so its scores (its *view* of the frame) are weighted by the distance to the
+nearer edge of its real frames (a triangular window, in integers). The final score is the
+weighted mean of the views that exist when the frame becomes `latency` old::
 
     view of segment 0    1 2 3 4 4 3 2 1
     view of segment 1            1 2 3 4 4 3 2 1
-                                 ^ weights 4 and 1: mostly segment 0's word
+                                 ^ weights 4 and 1: mostly segment 0
 
-"Old" is counted in score frames of the recording, not in calls: however the recording is
-cut into chunks, a frame's final score is made of the same views in the same order, so it
-is the same to the last bit. The edges of a *recording* are no loss of context; there the
-only view's weight cancels.
+Age is counted in score frames of the recording, not in calls: however the recording is cut
+into chunks, the final score of a frame is computed from the same views in the same order,
+so it is identical to the last bit. At the edges of a recording there is only one view,
+whose weight cancels.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from streamsed.samples import Float32
 
 @dataclass(frozen=True, slots=True)
 class ScoreFrames:
-    """Successive score frames; its length is their number.
+    """Consecutive score frames; its length is their number.
 
     Parameters
     ----------
     scores : float32 (n_frames, n_labels)
         In [0, 1].
     region : float32 (n_frames,)
-        The self-mask's probability that anything sounds, in [0, 1].
+        The self-mask's probability that there is any event, in [0, 1].
     """
 
     scores: Float32
@@ -46,7 +46,7 @@ class ScoreFrames:
 
     @classmethod
     def joined(cls, parts: Sequence[ScoreFrames]) -> ScoreFrames:
-        """Put parts, at least one, behind each other."""
+        """Concatenate one or more parts."""
         return cls(
             np.concatenate([part.scores for part in parts]),
             np.concatenate([part.region for part in parts]),
@@ -74,7 +74,7 @@ class Stitcher:
     ... )
     >>> stitcher.push(ones, 0, 4).scores.ravel().tolist()  # frame 0 is now 4 old
     [1.0]
-    >>> stitcher.push(zeros, 2, 6).scores.ravel().tolist()  # 1 fell due before this view
+    >>> stitcher.push(zeros, 2, 6).scores.ravel().tolist()  # frame 1 became final before this view
     [1.0, 0.6666666865348816]
     >>> stitcher.flush().scores.ravel().tolist()
     [0.3333333432674408, 0.0, 0.0]
@@ -88,7 +88,7 @@ class Stitcher:
         self._in_use = InUse("Stitcher")
         self._segment_length = segment_length
         self._latency = latency
-        # A frame waits for at most `latency`; a segment reaches no further past it.
+        # A frame waits for at most `latency`; no segment extends further past it.
         capacity = 2 * segment_length
         self._scores = np.zeros((capacity, n_labels), dtype=np.float64)  # sums of views
         self._region = np.zeros(capacity, dtype=np.float64)
@@ -102,17 +102,17 @@ class Stitcher:
 
     @property
     def n_seen(self) -> int:
-        """Score frames of the recording up to the end of the newest view."""
+        """Score frames of the recording up to the end of the latest view."""
         return self._end
 
     @exclusive
     def reset(self) -> None:
-        """Forget everything, as if newly made."""
+        """Return to the initial state."""
         for sums in (self._scores, self._region, self._weights):
             sums[:] = 0
         self._flushed = False
-        self.n_final = 0  # frames given out; row 0 of the sums is the next
-        self._end = 0  # end of the newest view
+        self.n_final = 0  # frames returned so far; row 0 of the sums is the next one
+        self._end = 0  # end of the latest view
 
     @exclusive
     def push(self, view: ScoreFrames, start: int, end: int) -> ScoreFrames:
@@ -121,10 +121,10 @@ class Stitcher:
         Parameters
         ----------
         view : ScoreFrames of segment_length
-            What the model says; frames past `end - start` belong to padding.
+            The model's scores; frames after `end - start` are padding.
         start, end : int
-            Score frames of the recording that the view covers; `end` is also how far the
-            recording has come, and never falls.
+            Score frames of the recording that the view covers; `end` is also the length
+            of the recording so far, and never decreases.
 
         Returns
         -------
@@ -134,13 +134,13 @@ class Stitcher:
         Raises
         ------
         RuntimeError
-            The recording was flushed; `reset` starts another.
+            After `flush`, until `reset` is called.
         """
         if self._flushed:
             raise RuntimeError("push after flush: call reset to start a new recording")
-        before = self.advance(end - 1)  # due before this view existed
+        before = self.advance(end - 1)  # final before this view existed
         length = end - start
-        skipped = max(0, self.n_final - start)  # frames that are final already
+        skipped = max(0, self.n_final - start)  # frames that are already final
         position = np.arange(skipped, length)
         weights = np.minimum(position + 1, length - position)
         first = start + skipped - self.n_final
@@ -155,23 +155,23 @@ class Stitcher:
 
     @exclusive
     def advance(self, n_score_frames: int) -> ScoreFrames:
-        """Return the frames that are final now that the recording has come this far."""
+        """Return the frames that are final at this length of the recording."""
         due = n_score_frames - self._latency + 1
         return self._take(max(0, min(due, self._end) - self.n_final))
 
     @exclusive
     def pending(self) -> ScoreFrames:
-        """Return what is known of the frames that are not final."""
+        """Return the current scores of the frames that are not final."""
         return self._mean(self._end - self.n_final)
 
     @exclusive
     def flush(self) -> ScoreFrames:
-        """End the recording: return all frames still owed, final."""
+        """End the recording; return all remaining frames, which are now final."""
         self._flushed = True
         return self._take(self._end - self.n_final)
 
     def _mean(self, n_frames: int) -> ScoreFrames:
-        weights = np.maximum(self._weights[:n_frames], 1)  # a frame nobody scored is 0
+        weights = np.maximum(self._weights[:n_frames], 1)  # frames without a view are 0
         return ScoreFrames(
             (self._scores[:n_frames] / weights[:, None]).astype(np.float32),
             (self._region[:n_frames] / weights).astype(np.float32),

@@ -1,4 +1,4 @@
-"""What passes between the stages of the pipeline, for who wants to see it."""
+"""Observers of the data that pass between the stages of the pipeline."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from streamsed.samples import Float32
 
 
 class Observer(Protocol):
-    """Whoever wants to see what passes between the stages."""
+    """Receives the data that pass between the stages."""
 
     def add_frames(self, frames: Float32) -> None:
-        """Take log-mel frames, float32 (n_frames, n_mels)."""
+        """Receive log-mel frames, float32 (n_frames, n_mels)."""
 
     def add_scores(self, final: ScoreFrames) -> None:
-        """Take the next frames whose scores are final, none at times."""
+        """Receive the next frames with final scores, possibly none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observers:
-    """Several who want to see it.
+    """Pass the data on to several observers.
 
     Parameters
     ----------
     observers : sequence of Observer
-        Are shown it in this order.
+        Called in this order.
     """
 
     observers: Sequence[Observer]
@@ -47,14 +47,14 @@ class Observers:
 
 @dataclass(slots=True)
 class Trace:
-    """Keep what passes between the stages, for pictures and score files.
+    """Store the data that pass between the stages, for plots and score files.
 
     Parameters
     ----------
     keep_frames : bool
-        Keep the log-mel too (190 MB for an hour; the scores take 2 MB).
+        Also store the log-mel (190 MB for an hour; the scores take 2 MB).
     first_frame, last_frame : int, int or None
-        Which of its frames are kept, from the first to before the last.
+        Range of its frames to store; `last_frame` is exclusive.
     """
 
     keep_frames: bool = False
@@ -65,7 +65,7 @@ class Trace:
     _n_frames: int = 0
 
     def add_frames(self, frames: Float32) -> None:
-        """Keep log-mel frames, float32 (n_frames, n_mels), if they are to be kept."""
+        """Store log-mel frames, float32 (n_frames, n_mels), in the range."""
         before = self._n_frames
         self._n_frames += len(frames)
         if not self.keep_frames:
@@ -76,7 +76,7 @@ class Trace:
             self._frames.append(kept if len(kept) == len(frames) else kept.copy())
 
     def add_scores(self, final: ScoreFrames) -> None:
-        """Keep frames whose scores are final."""
+        """Store frames with final scores."""
         self._final.append(final)
 
     @property

@@ -1,10 +1,10 @@
 """Final scores to events: smooth, threshold, connect, cut (section 3).
 
-Scores of labels that last may be smoothed first (see `streamsed.pipeline.smoother`; the
-report does not). The state machine itself is the C++ core's `GapFilter`; this module gives
-it the model's labels and settings, and turns its runs of score frames into events with times. Score
-frame `j` stands for the samples from `j * score_frame_length` up to the next frame's; an
-event never reaches past the end of the recording.
+Scores may be smoothed first (see `streamsed.pipeline.smoother`; the report does not). The
+state machine itself is the C++ core's `GapFilter`; this module passes it the model's
+settings by label, and converts its runs of score frames into events with times. Score
+frame `j` covers the samples from `j * score_frame_length` up to those of the next frame;
+events never extend past the end of the recording.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from streamsed.pipeline.smoother import ScoreSmoother
 
 
 class EventTracker:
-    """Turn final scores into closed events, each as soon as it can be known.
+    """Turn final scores into closed events, each as soon as possible.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class EventTracker:
     config : PostConfig
         Thresholds; smoothing, gaps and durations in seconds.
     frontend : FrontendConfig
-        The grid that the scores lie on.
+        Defines the grid of the score frames.
 
     Raises
     ------
@@ -58,7 +58,7 @@ class EventTracker:
 
     @property
     def latency(self) -> int:
-        """Score frames from the end of an event until it can be known that it ended."""
+        """Score frames from the end of an event until its end can be known."""
         return max(1, int(self._min_gaps.max())) + self._smoother.latency
 
     def push(self, scores: NDArray[np.float32]) -> list[Event]:
@@ -80,18 +80,18 @@ class EventTracker:
     def provisional(
         self, scores: NDArray[np.float32]
     ) -> tuple[list[Event], list[Event]]:
-        """Return the events that would stand if `scores` came next; take nothing.
+        """Return the events there would be if `scores` came next; keep the state.
 
         Parameters
         ----------
         scores : float32 (n_frames, n_labels)
-            What is known of the frames that are not final.
+            Current scores of the frames that are not final.
 
         Returns
         -------
         ended, ongoing : list of Event
-            Events that would be closed, and events that would be long enough already and
-            might go on; the offset of these is the end of what was heard.
+            Events that would be closed, and events that are long enough and may continue;
+            the offset of the latter is the end of the part detected so far.
         """
         ahead = self._filter.copy()
         ended = ahead.push(self._smoother.peek(scores))
@@ -106,19 +106,19 @@ class EventTracker:
         )
 
     def flush(self, n_samples: int) -> list[Event]:
-        """End the recording of `n_samples` samples: close what is open and return it."""
+        """End the recording of `n_samples` samples; close and return the open events."""
         events = []
         if len(owed := self._smoother.flush()):
             events = self._events(self._filter.push(owed), n_samples=n_samples)
         return events + self._events(self._filter.flush(), n_samples=n_samples)
 
     def reset(self) -> None:
-        """Forget everything, as if newly made."""
+        """Return to the initial state."""
         self._smoother.reset()
         self._filter.reset()
 
     def _frames(self, seconds: list[float]) -> NDArray[np.int64]:
-        """Count frames such that n frames last less than the seconds iff n < count.
+        """Return counts such that n frames are shorter than the seconds iff n < count.
 
         For the report's 0.2 s and 78 ms frames: 0.2 / 0.0782 = 2.56, so 3 frames.
         """
@@ -126,7 +126,7 @@ class EventTracker:
         return np.array([math.ceil(value / duration) for value in seconds], np.int64)
 
     def _reaches(self, seconds: list[float]) -> NDArray[np.int64]:
-        """Count frames to either side such that the median's window lasts the seconds."""
+        """Return frames to either side such that the median's window has the length."""
         duration = self._frontend.score_frame_duration
         return np.array([round(value / duration / 2) for value in seconds], np.int64)
 
