@@ -1,1 +1,1 @@
-"""A source in, updates of events out: what `streamsed listen` does."""
+"""Live detection: a source in, updates of events out."""

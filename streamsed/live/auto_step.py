@@ -1,4 +1,4 @@
-"""The step of a stream, as short as this machine can keep up with."""
+"""Choose the shortest step that this machine can keep up with."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from streamsed.config import FrontendConfig
 from streamsed.inference.model import Model
 
 MAX_LOAD = 0.6
-"""Share of the time that scoring may take when the step is chosen, if nothing is said."""
+"""Default limit of the load (share of time spent scoring) when choosing a step."""
 
 MIN_STEP = 0.25
-"""Seconds; a shorter step costs more and reports hardly anything earlier."""
+"""Seconds; shorter steps cost more and report events hardly any earlier."""
 
 
 def segment_cost(model: Model) -> float:
-    """Return the seconds that the model takes for a segment now, on this machine."""
+    """Measure how long the model currently takes for a segment, in seconds."""
     frontend = model.info.frontend
     silence = np.zeros((frontend.segment_frames, frontend.n_mels), dtype=np.float32)
     model.score(silence)  # the first run is slower
@@ -42,11 +42,11 @@ def shortest_step(
     Parameters
     ----------
     cost : float
-        Seconds that a segment takes.
+        Seconds per segment.
     frontend : FrontendConfig
         The step is a whole number of its score frames.
     latency : float
-        Seconds; the step is no longer, and then the load may be above `max_load`.
+        Seconds; upper limit of the step, even if the load is then above `max_load`.
     max_load : float
         Share of the time that scoring may take.
     """

@@ -1,8 +1,8 @@
-"""What `streamsed listen` does, once its options are read.
+"""Run `streamsed listen` with parsed options.
 
-The model is loaded and timed before the source is opened, so that no sound waits for it.
-A first Ctrl-C, SIGTERM or hang-up ends the listening and closes what is open; a second
-one ends the program without waiting for that.
+The model is loaded and timed before the source is opened, so that no sound has to wait.
+The first Ctrl-C, SIGTERM or SIGHUP stops listening and closes open events; the second one
+ends the program at once.
 """
 
 from __future__ import annotations
@@ -40,35 +40,35 @@ from streamsed.live.waiting import wait_for
 from streamsed.terminal import check_stdout, percent, say, stdout_is_closed
 
 LATENCY = 1.0
-"""Seconds after its end at which an event is reported as ended, if nothing is said."""
+"""Default number of seconds after which the end of an event is reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListenJob:
-    """Listen to one source and deliver its events.
+    """Listen to one source and report its events.
 
     Parameters
     ----------
     device, channel
-        As `Microphone` takes them.
+        See `Microphone`.
     pcm : (rate, channels, encoding) or None
-        Read standard input instead, as `PcmSource` does.
+        Read standard input instead; see `PcmSource`.
     file : Path or None
-        Play a recording instead, as `FileSource` does.
+        Play a recording instead; see `FileSource`.
     pace : float
-        How many times faster; 0 is as fast as it is detected.
+        Factor of real time; 0 is as fast as possible.
     wait : bool
-        Whether to wait for a microphone that is not there.
+        Whether to wait for a microphone that is not connected.
     model : str
         Name or path.
     engine : mapping
         Settings of `Model.load`.
     step : str
-        Seconds, or "auto" for the shortest that the machine sustains.
+        Seconds, or "auto" for the shortest step that the machine can keep up with.
     max_load : float
-        Share of the time that detection may take with that step.
+        Maximum load with an automatic step.
     latency, settle : float or None
-        Seconds; None is `LATENCY`, and the model's own.
+        Seconds; None is `LATENCY` and the model's setting.
     detection : DetectionSettings
         How scores become events, and which labels are reported.
     duration : float or None
@@ -76,9 +76,9 @@ class ListenJob:
     format_name : str or None
         "view" or "jsonl"; None is the view on a terminal and jsonl elsewhere.
     outputs : LiveOutputs
-        What is written, saved and run beside that.
+        Log, clips and commands.
     sha256 : str or None
-        What the model file's SHA-256 must be.
+        Required SHA-256 of the model file.
     """
 
     device: str | None
@@ -100,7 +100,7 @@ class ListenJob:
     sha256: str | None = None
 
     def run(self) -> int:
-        """Do it all and return the exit code."""
+        """Run and return the exit code."""
         self._check()
         self._check_output()
         file = ModelFile.open(find_model(self.model), sha256=self.sha256)
@@ -124,7 +124,7 @@ class ListenJob:
         else:
             if not stdout_is_closed():
                 out = JsonLines(sys.stdout.fileno())
-                # Sound that cannot wait must not be held up by who does not read.
+                # A slow reader must not block the detection of live sound.
                 sinks.append(out if source.lossless else QueuedSink(out))
             listener = self._listener(detector, source, sinks)
             logs = [sink for sink in sinks if isinstance(sink, LogFile)]
@@ -138,7 +138,7 @@ class ListenJob:
         return 0 if listener.summary.complete else 1
 
     def _check_output(self) -> None:
-        """Raise OSError if nobody would be told anything."""
+        """Raise OSError if no output would receive the events."""
         outputs = self.outputs
         if (
             outputs.log is None
@@ -195,7 +195,7 @@ class ListenJob:
             ) from None
 
     def _stream(self, info: ModelInfo, step: float | None) -> StreamConfig:
-        """Return the stream's settings; a step of None is as long as may be."""
+        """Return the stream's settings; a step of None is the longest possible."""
         settle = info.stream.settled if self.settle is None else self.settle
         latency = min(LATENCY, settle) if self.latency is None else self.latency
         settle = max(settle, latency) if self.settle is None else settle
@@ -204,7 +204,7 @@ class ListenJob:
         )
 
     def _sustained_step(self, model: Model) -> float:
-        """Return the step that was asked for, or the shortest that this machine sustains."""
+        """Return the given step, or the shortest that this machine can keep up with."""
         cost = segment_cost(model)
         step = self._fixed_step()
         if step is None:
@@ -255,10 +255,10 @@ class ListenJob:
 
 @contextmanager
 def _stopped_by_signals(listener: Listener, logs: Sequence[LogFile]) -> Iterator[None]:
-    """Let the first signal stop the listener, and the second interrupt the program.
+    """Make the first signal stop the listener, and the second interrupt the program.
 
-    A hang-up only reopens the logs, where there are some and no terminal is drawn on: that
-    is how programs that move a log ask for a new one.
+    With a log and without a view, SIGHUP reopens the log instead, as programs that rotate
+    logs expect.
     """
 
     def stop(*_: object) -> None:

@@ -1,13 +1,13 @@
-"""Listen: from a source to updates of events, keeping up with real time.
+"""Detect events in a live source, keeping up with real time.
 
-The policy when the machine is too slow, in this order:
+If the machine is too slow:
 
 1. Steps are skipped: a chunk longer than a step is scored once, at its end, so scores
    come from fewer segments.
-2. The ring of the microphone fills; only when it is full is the oldest audio lost, and the
-   exact number of missing samples stands in the time line as a gap, so times stay true.
+2. The ring buffer of the microphone fills. Once it is full, the oldest audio is lost; the
+   exact number of missing samples appears as a gap, so times stay correct.
 
-Both are counted and told. A source that waits (a pipe, a file) loses nothing and skips
+Both are counted and reported. A source that waits (a pipe, a file) loses nothing and skips
 nothing.
 """
 
@@ -26,25 +26,25 @@ from streamsed.live.stream import LiveStream
 from streamsed.live.summary import Summary
 
 TICK = 0.25
-"""Seconds from one snapshot to the next."""
+"""Seconds between snapshots."""
 
 PATIENCE = 0.1
-"""Seconds after which a source is looked at though it had nothing new."""
+"""Seconds after which a source is checked even without new samples."""
 
 
 class Listener:
-    """Push a source through a detector and tell the sinks.
+    """Push a source through a detector and report to sinks.
 
     Parameters
     ----------
     detector : Detector
-        Is reset first.
+        It is reset first.
     source : Source
-        What to listen to; closed at the end.
+        Source of sound; closed at the end.
     sinks : sequence of Sink
-        Who is told; closed at the end. One that fails is left out from then on.
+        Receive records; closed at the end. A sink that fails receives no more.
     only : sequence of str
-        Labels to tell of; empty tells of all.
+        Labels to report; empty reports all.
 
     Examples
     --------
@@ -81,16 +81,16 @@ class Listener:
 
     @property
     def summary(self) -> Summary:
-        """Of the time line so far."""
+        """Summary of the time line so far."""
         return self.stream.summary
 
     @property
     def run_id(self) -> str:
-        """What all records of this listening have in common."""
+        """The id that all records of this run share."""
         return self.stream.run_id
 
     def stop(self) -> None:
-        """End `run` after the piece in hand; may be called from a signal handler."""
+        """End `run` after the current piece; may be called from a signal handler."""
         self._stopping = True
 
     def run(
@@ -99,21 +99,21 @@ class Listener:
         duration: float | None = None,
         on_tick: Callable[[Snapshot], None] | None = None,
     ) -> Summary:
-        """Listen until the source ends, `duration` seconds are over, or `stop`.
+        """Listen until the source ends, `duration` has passed, or `stop` is called.
 
-        Open events are closed in the end in every case.
+        Open events are always closed at the end.
 
         Parameters
         ----------
         duration : float or None
             Seconds of the time line.
         on_tick : callable or None
-            Is given a snapshot every `TICK` seconds.
+            Called with a snapshot every `TICK` seconds.
 
         Returns
         -------
         Summary
-            Of the whole time.
+            Of the whole run.
         """
         stream = self.stream
         limit = math.inf if duration is None else round(duration * self._rate)

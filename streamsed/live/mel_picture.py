@@ -1,12 +1,12 @@
-"""The model's own log-mel as a small picture that can be sent: 64 bands of 8 bits.
+"""The model's log-mel as a small picture that can be sent: 64 bands of 8 bits.
 
-Neighbouring frames and mel bands are joined to their maximum, so that neither a click nor a
-thin tone is lost, and decibels become whole numbers::
+The maximum is taken over neighbouring frames and mel bands, so that neither clicks nor
+narrow tones are lost, and decibels are rounded to integers::
 
     level = round((dB - FLOOR) / STEP), from 0 to 255
 
-With the shipped model a column is 39 ms, and a second takes 1.6 kB. No sound can be made of
-it that a voice would be understood by, and none leaves the machine.
+With the shipped model a column is 39 ms, and a second takes 1.6 kB. No intelligible speech
+can be reconstructed from it, and it does not leave the machine.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from streamsed.samples import Float32
 FRAMES = 4
 """Log-mel frames in a column."""
 BANDS = 64
-"""Bands of a picture at most."""
+"""Maximum number of bands of a picture."""
 N_COLUMNS = 3072
-"""Columns that are kept: two minutes."""
+"""Columns to keep: two minutes."""
 FLOOR = -100.0
 """dB at level 0; the front-end's floor."""
 STEP = 0.6
@@ -35,7 +35,7 @@ Levels = NDArray[np.uint8]
 
 
 class MelPicture:
-    """Keep the newest columns of a stream; made in one thread, read in any.
+    """Keep the latest columns of a stream; written by one thread, read by any.
 
     Examples
     --------
@@ -49,11 +49,11 @@ class MelPicture:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._columns: Levels = np.zeros((0, 0), np.uint8)
-        self._rest: Float32 | None = None  # frames of the column that is not complete
+        self._rest: Float32 | None = None  # frames of the incomplete column
         self._n_columns = 0  # since the start
 
     def add_frames(self, frames: Float32) -> None:
-        """Take log-mel frames in decibels, float32 (n_frames, n_mels)."""
+        """Add log-mel frames in decibels, float32 (n_frames, n_mels)."""
         if self._rest is not None and len(self._rest):
             frames = np.concatenate([self._rest, frames])
         whole = len(frames) - len(frames) % FRAMES
@@ -69,12 +69,12 @@ class MelPicture:
             self._n_columns += len(columns)
 
     def newest(self, length: int = N_COLUMNS) -> tuple[Levels, int]:
-        """Return the newest columns and how many there were since the start.
+        """Return the latest columns and their number since the start.
 
         Parameters
         ----------
         length : int
-            Columns to return at most.
+            Maximum number of columns to return.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Where the events of a listening go, beside the terminal or pipe."""
+"""Outputs of `listen` besides the terminal or pipe: log, clips and commands."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from streamsed.live.sinks.speech_guard import SpeechGuard
 from streamsed.terminal import reason_of
 
 MOST = 1e9
-"""Largest number of seconds, days or MB: thirty years of seconds."""
+"""Largest number of seconds, days or MB: thirty years in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class LiveOutputs:
-    """Say what is written, saved and run for events.
+    """What is written, saved and run for events.
 
     Parameters
     ----------
     log : Path or None
-        Where JSON lines are appended.
+        File to append JSON lines to.
     log_rotate : str or None
-        When a new log begins; see `Rotation.parse`.
+        When to start a new log; see `Rotation.parse`.
     command : str or None
-        Run for events.
+        Command to run for events.
     exec_on : str
-        States for which it is run, with commas between them.
+        States for which to run it, separated by commas.
     cooldown, exec_timeout : float
         Seconds; see `ExecSink`.
     save_clips : Path or None
         Folder for the sound of each event.
     clips_limit : float
-        MB that the clips in the folder may take.
+        Maximum size of all clips in the folder, in MB.
     clips_days : float or None
-        Days after which they are deleted.
+        Days after which clips are deleted.
     save_speech : bool
-        Whether clips that hold speech are saved too.
+        Whether clips with speech are saved too.
     """
 
     log: Path | None = None
@@ -57,7 +57,7 @@ class LiveOutputs:
     save_speech: bool = False
 
     def check(self) -> None:
-        """Raise ValueError for what can be known to be wrong before anything is opened."""
+        """Check the settings before anything is opened; raise ValueError."""
         self._words()
         self._states()
         self._rotation()
@@ -76,18 +76,18 @@ class LiveOutputs:
             )
 
     def guard(self, info: ModelInfo) -> SpeechGuard | None:
-        """Return what keeps speech off the disk, where clips are saved without it."""
+        """Return the guard that excludes speech, if clips are saved without it."""
         if self.save_clips is None or self.save_speech:
             return None
         return SpeechGuard(info)
 
     def open(self, sample_rate: int, guard: SpeechGuard | None) -> list[Sink]:
-        """Open them all.
+        """Open all sinks.
 
         Raises
         ------
         OSError
-            The log does not open, or the folder of clips is not there.
+            The log cannot be opened, or the folder of clips cannot be created.
         """
         sinks: list[Sink] = []
         command = None
@@ -99,7 +99,7 @@ class LiveOutputs:
                 cooldown=self.cooldown,
                 with_clips=self.save_clips is not None,
             )
-        if self.save_clips is not None:  # before the command, which waits for clips
+        if self.save_clips is not None:  # first, because the command waits for clips
             clips = ClipSink(
                 self.save_clips,
                 sample_rate=sample_rate,
@@ -116,7 +116,7 @@ class LiveOutputs:
         return sinks
 
     def _words(self) -> list[str]:
-        """Split --exec as a shell would, and see that its program is there."""
+        """Split --exec as a shell would, and check that its program exists."""
         try:
             words = shlex.split(self.command or "")
         except ValueError as error:

@@ -1,7 +1,7 @@
-"""What there is to show of a stream at one moment, for a view of any kind.
+"""The state of a stream at one moment, for views.
 
-A `Listener` keeps a `History` while somebody watches, and makes a `Snapshot` of it a few
-times a second. A view needs the snapshot and nothing else: no detector, source or sink.
+A `Listener` with a view keeps a `History` and creates a `Snapshot` from it a few times a
+second. A view needs nothing but the snapshot: no detector, source or sink.
 """
 
 from __future__ import annotations
@@ -19,55 +19,55 @@ from streamsed.pipeline.stitcher import ScoreFrames
 from streamsed.samples import Float32
 
 N_FRAMES = 1024
-"""Final score frames that are kept: more than a minute."""
+"""Final score frames to keep: more than a minute."""
 N_EVENTS = 256
-"""Events whose newest update is kept."""
+"""Number of events to keep."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A stream at one moment.
+    """The state of a stream at one moment.
 
     Parameters
     ----------
     source : str
-        What it comes from.
+        Name of the source.
     capture_rate : int
         Hz.
     step, latency : float
         Seconds.
     load : float
-        Share of the time that detection took lately; above 1 it falls behind.
+        Recent share of the time spent on detection; above 1 it falls behind.
     lost : float
-        Seconds of sound that are missing.
+        Seconds of missing sound.
     now : float
-        Seconds since the stream began.
+        Seconds since the start of the stream.
     peak : float
-        Largest size of a sample in the newest piece.
+        Largest absolute value of the samples in the latest piece.
     labels : tuple of str
         Columns of the scores.
     scores : float32 (n_frames, n_labels)
-        The newest score frames; the last of them may still change.
+        The latest score frames; the last of them may still change.
     scores_end : float
-        Seconds from the beginning of the stream to the end of `scores`.
+        Seconds from the start of the stream to the end of `scores`.
     frame_duration : float
         Seconds of one of them.
     events : tuple of EventUpdate
-        The newest update of each event but the withdrawn, that of the newest event last.
+        The latest update of each event that was not withdrawn; the newest event is last.
     notice : str
-        The last sentence that people should read, or "".
+        The last message for the user, or "".
     origin : float
-        Clock time at which the stream began, in seconds since 1970.
+        Clock time of the start of the stream, in seconds since 1970.
     reported : tuple of str
-        The labels that were asked for; empty for all.
+        The selected labels; empty for all.
     failures : mapping
-        What failed of the log, clips and commands so far, by their names.
+        Failures of the log, clips and commands so far, by name.
     thresholds : tuple of float
         The score from which each label counts as active, in the order of `labels`.
     picture : uint8 (n_columns, n_bands)
-        The newest columns of the stream's `MelPicture`.
+        The latest columns of the stream's `MelPicture`.
     picture_end : int
-        Columns since the stream began; the last of them is the last of `picture`.
+        Columns since the start of the stream, up to the last of `picture`.
     column_duration : float
         Seconds of one of them.
     """
@@ -96,7 +96,7 @@ class Snapshot:
 
 
 class History:
-    """The newest scores, picture, events and notice of a stream: a sink and an observer.
+    """The latest scores, picture, events and notice of a stream; a sink and an observer.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ class History:
 
     @property
     def events(self) -> tuple[EventUpdate, ...]:
-        """The newest update of each event but the withdrawn."""
+        """The latest update of each event that was not withdrawn."""
         return tuple(self._events.values())
 
     def scores(self, pending: ScoreFrames) -> Float32:
@@ -125,18 +125,18 @@ class History:
         return np.concatenate([np.stack(list(self._final)), pending.scores])
 
     def add_frames(self, frames: Float32) -> None:
-        """Keep a picture of the newest frames."""
+        """Store a picture of the latest frames."""
         self.picture.add_frames(frames)
 
     def add_scores(self, final: ScoreFrames) -> None:
-        """Remember final scores."""
+        """Store final scores."""
         self._final.extend(final.scores)
 
     def on_samples(self, samples: Float32) -> None:
-        """Take no notice: the listener knows the level."""
+        """Do nothing: the level comes from the listener."""
 
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
-        """Remember the newest update of each event, and the last notice."""
+        """Store the latest update of each event, and the last notice."""
         if update is not None:
             self._events.pop(update.id, None)
             if update.state != "withdrawn":
@@ -147,18 +147,18 @@ class History:
             self.notice = str(record["text"])
         elif record["state"] == "gap":
             missing = record["offset"] - record["onset"]
-            self.notice = f"{missing:.2f} s are missing: {record['reason']}"
+            self.notice = f"{missing:.2f} s of sound lost: {record['reason']}"
 
     def notices(self) -> list[str]:
-        """Return nothing: what is remembered does not complain."""
+        """Return nothing."""
         return []
 
     def settle(self) -> None:
-        """Wait for nothing."""
+        """Do nothing."""
 
     def failures(self) -> dict[str, Any]:
-        """Return nothing: memory does not fail."""
+        """Return nothing."""
         return {}
 
     def close(self) -> None:
-        """Wait for nothing."""
+        """Do nothing."""

@@ -1,9 +1,9 @@
-"""A stream while it is live: pieces of sound in, records to the sinks out.
+"""A live stream: pieces of sound in, records to sinks out.
 
-Whoever reads a source pushes its pieces here: `Listener` from one source in a loop of its
-own, `streamsed serve` from many in turn. A gap is told when it is over, with its exact
-ends. The time line goes on through what is missing: short gaps are pushed as zeros, and
-what is long is skipped at the end, when nothing is open any more.
+The reader of a source pushes its pieces here: `Listener` from one source in a loop,
+`streamsed serve` from many in turn. A gap is reported when it ends, with its exact limits.
+The time line continues through missing sound: short gaps are pushed as zeros, and long
+ones are skipped at the end, when no event is open any more.
 
 Every record says `at` which second of the time line it was made, the id of the `run`, and
 a clock `time`: that of its onset where it has one, else that of its making.
@@ -28,26 +28,26 @@ from streamsed.pipeline.lifecycle import EventUpdate
 from streamsed.pipeline.trace import Observers
 
 REMINDER = 3600
-"""Seconds of the time line after which a log is told again what its times count from."""
+"""Seconds of the time line after which the origin of the times is logged again."""
 
 
 class LiveStream:
-    """Detect in one stream and tell the sinks, from its beginning to its end.
+    """Detect events in one stream, from start to end, and report them to sinks.
 
     Parameters
     ----------
     detector : Detector
-        Is reset by `begin`.
+        It is reset by `begin`.
     sinks : sequence of Sink
-        Who is told; closed at the end. One that fails is left out from then on.
+        Receive records; closed at the end. A sink that fails receives no more.
     name : str
-        Of the source, for people.
+        Name of the source, for people.
     capture_rate : int
         Hz of the source, for people.
     lossless : bool
-        Whether the source waits when nobody reads: its sound does not come by the clock.
+        Whether the source waits for the reader, so that its sound is not in real time.
     only : sequence of str
-        Labels to tell of; empty tells of all.
+        Labels to report; empty reports all.
     """
 
     def __init__(
@@ -63,10 +63,10 @@ class LiveStream:
         self.detector = detector
         self.summary = Summary(detector.sample_rate)
         self.n_samples = 0  # of the time line
-        self.peak = 0.0  # of the newest piece
+        self.peak = 0.0  # of the latest piece
         self.run_id = secrets.token_hex(4)
         self.reader_left = False
-        """Whether a pipe that records went to was closed at its other end."""
+        """Whether the reader of a pipe with records has closed it."""
         self._source = name
         self._capture_rate = capture_rate
         self._clock = WallClock(detector.sample_rate, follow=not lossless)
@@ -80,7 +80,7 @@ class LiveStream:
 
     @property
     def load(self) -> float:
-        """Share of the time that detection took lately; above 1 it falls behind."""
+        """Recent share of the time spent on detection; above 1 it falls behind."""
         sound = sum(seconds for seconds, _ in self._recent)
         return sum(busy for _, busy in self._recent) / sound if sound else 0.0
 
@@ -90,7 +90,7 @@ class LiveStream:
         Parameters
         ----------
         watched : bool
-            Whether there will be snapshots.
+            Whether snapshots will be taken.
         """
         self.detector.reset()
         self._observer = self.detector.observer
@@ -104,9 +104,9 @@ class LiveStream:
         Parameters
         ----------
         piece : Piece
-            Heard or missing.
+            Recorded or missing samples.
         hurry : bool
-            Whether segments may be skipped if it is longer than a step.
+            Whether segments may be skipped if the piece is longer than a step.
         """
         samples = piece.samples
         seconds = len(samples) / self.detector.sample_rate
@@ -126,17 +126,17 @@ class LiveStream:
         if piece.missing:
             self.summary.n_lost += len(samples)
         else:
-            self.summary.n_heard += len(samples)
+            self.summary.n_listened += len(samples)
         self._report_updates(updates, delay=busy)
 
-    def report_notices(self, *tellers: Any) -> None:
-        """Tell what a source, and the sinks, say of themselves."""
-        for teller in (*tellers, *self._sinks):
-            for notice in teller.notices():
+    def report_notices(self, *reporters: Any) -> None:
+        """Report the messages of a source and of the sinks."""
+        for reporter in (*reporters, *self._sinks):
+            for notice in reporter.notices():
                 self.report({"state": "notice", "text": notice})
 
     def settle(self) -> None:
-        """Close what is open: nothing can be pushed after that."""
+        """Close open events; nothing can be pushed after that."""
         self._report_updates(self.detector.flush_updates(), delay=0.0)
         self.summary.n_skipped = self.detector.n_skipped
         for sink in self._sinks:
@@ -144,14 +144,14 @@ class LiveStream:
             self._note_failures(sink)
 
     def finish(self, *, settled: bool = False, n_missing: int = 0) -> None:
-        """End the stream and let go of the sinks.
+        """End the stream and close the sinks.
 
         Parameters
         ----------
         settled : bool
             Whether `settle` was called.
         n_missing : int
-            Samples by which the gap at the end is longer than what was pushed of it.
+            Missing samples at the end beyond those that were pushed.
         """
         self.n_samples += n_missing
         self.summary.n_lost += n_missing
@@ -165,16 +165,16 @@ class LiveStream:
         self.detector.observer = self._observer
 
     def snapshot(self) -> Snapshot:
-        """Return what there is to show now; `begin` was told of it.
+        """Return the current state, after `begin(watched=True)`.
 
         Raises
         ------
         RuntimeError
-            It was not.
+            Without `watched=True`.
         """
         history = self._history
         if history is None:
-            raise RuntimeError("snapshot: begin(watched=True) keeps what it shows")
+            raise RuntimeError("snapshot needs begin(watched=True)")
         info, stream = self.detector.model.info, self.detector.stream
         pending = self.detector.pending()
         duration = info.frontend.score_frame_duration
@@ -208,28 +208,30 @@ class LiveStream:
     def report(
         self, record: Mapping[str, Any], update: EventUpdate | None = None
     ) -> None:
-        """Give a record to the sinks, with where and when it was made."""
+        """Pass a record to the sinks, with its position and clock time."""
         now = round(self.n_samples / self.detector.sample_rate, 3)
         about = {"at": now, "run": self.run_id, "time": self._clock.time_now()}
         for sink in list(self._sinks):
-            if sink not in self._sinks:  # it failed at the notice of another's failure
+            if (
+                sink not in self._sinks
+            ):  # it failed while another's failure was reported
                 continue
             try:
                 sink.on_record({**about, **record}, update)
-            except BrokenPipeError:  # the reader left: nobody listens to us any more
+            except BrokenPipeError:  # the reader has exited: nothing reads the records
                 self._sinks.remove(sink)
                 self.reader_left = True
             except OSError as error:
                 self._sinks.remove(sink)
                 self.summary.failures[sink.name] = {"failed": 1, "reason": str(error)}
-                text = f"{sink.name} is told no more: {error}"
+                text = f"{sink.name} receives no more records: {error}"
                 self.report({"state": "notice", "text": text})
 
     def _remind(self) -> None:
-        """Say which clock time the time line began at: first, hourly, and if it moved."""
+        """Report the clock time of the origin: at first, hourly, and if it changed."""
         if jumped := self._clock.jumped:
             text = f"the clock is {abs(jumped):.1f} s {'later' if jumped > 0 else 'earlier'}"
-            text += " than the sound; times follow it from now on"
+            text += " than the sound; times follow the clock from now on"
             self.report({"state": "notice", "text": text})
         due = self.n_samples // (REMINDER * self.detector.sample_rate)
         if due > self._reminded or jumped:
@@ -241,7 +243,7 @@ class LiveStream:
             self.report({"state": "listening", **began})
 
     def _mark_gap(self, reason: str) -> None:
-        """Tell of a gap when it is over, with its exact ends."""
+        """Report a gap when it is over, with its exact limits."""
         rate = self.detector.sample_rate
         if self._gap is not None and self._gap[1] != reason:
             start, why = self._gap
@@ -281,7 +283,7 @@ class LiveStream:
         return history
 
     def _failures(self) -> dict[str, dict[str, Any]]:
-        """Return what failed so far of those who are told."""
+        """Return the failures of the sinks so far."""
         told = ((sink.name, sink.failures()) for sink in self._sinks)
         return {name: failures for name, failures in told if failures}
 

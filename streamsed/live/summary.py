@@ -1,4 +1,4 @@
-"""What an hour, or a night, of listening came to: sound heard and lost, events, delays."""
+"""Summary of a run: duration of recorded and lost sound, events and delays."""
 
 from __future__ import annotations
 
@@ -13,31 +13,34 @@ from rich.text import Text
 
 from streamsed.terminal import counted, printable
 
+DELAYS = {"p50": "median", "p90": "90th percentile of", "p99": "99th percentile of"}
+"""Names of the percentiles of the delay from an onset to its report."""
+
 
 @dataclass
 class Summary:
-    """What was heard, lost and found.
+    """Counts of a run of `listen`.
 
     Parameters
     ----------
     sample_rate : int
         Hz.
-    n_heard, n_lost : int
-        Samples of the time line with and without sound.
+    n_listened, n_lost : int
+        Recorded and lost samples of the time line.
     events : Counter
         Closed events by label.
     busy : float
-        Seconds that the detection took.
+        Seconds of computing.
     latencies : deque of float
-        Seconds from the onset of each event until it was told as opened, of the newest.
+        Seconds from the onset of an event until it was reported, of the latest events.
     n_skipped : int
-        Segments that were not scored, to keep up.
+        Segments that were skipped to keep up.
     failures : dict
-        What failed of the log, clips, commands and output, by their names.
+        Failures of the log, clips, commands and output, by name.
     """
 
     sample_rate: int
-    n_heard: int = 0
+    n_listened: int = 0
     n_lost: int = 0
     events: Counter[str] = field(default_factory=Counter)
     busy: float = 0.0
@@ -46,13 +49,13 @@ class Summary:
     failures: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
-    def heard(self) -> float:
-        """Seconds of sound."""
-        return self.n_heard / self.sample_rate
+    def listened(self) -> float:
+        """Seconds of recorded sound."""
+        return self.n_listened / self.sample_rate
 
     @property
     def complete(self) -> bool:
-        """Whether all that should be kept was: every record and every clip."""
+        """Whether every record and every clip was written."""
         counts = {"clips": ("failed", "left_out"), "exec": ()}
         return not any(
             failure.get(count)
@@ -62,12 +65,12 @@ class Summary:
 
     @property
     def lost(self) -> float:
-        """Seconds that are missing."""
+        """Seconds of lost sound."""
         return self.n_lost / self.sample_rate
 
     def to_dict(self) -> dict[str, Any]:
         """Return the summary as a dict for JSON."""
-        total = self.heard + self.lost
+        total = self.listened + self.lost
         delays = sorted(self.latencies)
         percentiles = (
             {f"p{p}": delays[len(delays) * p // 100] for p in (50, 90, 99)}
@@ -75,7 +78,7 @@ class Summary:
             else {}
         )
         return {
-            "heard": round(self.heard, 6),
+            "heard": round(self.listened, 6),
             "lost": round(self.lost, 6),
             "events": dict(sorted(self.events.items())),
             "real_time_factor": round(self.busy / total, 4) if total else 0.0,
@@ -86,15 +89,20 @@ class Summary:
 
 
 def describe_failure(failure: Mapping[str, Any]) -> str:
-    """Say what failed, how often, why, and from when to when.
+    """Describe failures: how many, why, and from when to when.
 
     Examples
     --------
     >>> describe_failure({"failed": 3, "left_out": 0, "reason": "disk full", "until": ""})
     '3 failed (disk full)'
     """
-    counts = ("failed", "left_out", "lost", "waiting")
-    words = [f"{failure[n]} {n.replace('_', ' ')}" for n in counts if failure.get(n)]
+    counts = {
+        "failed": "failed",
+        "left_out": "skipped",
+        "lost": "lost",
+        "waiting": "waiting",
+    }
+    words = [f"{failure[n]} {word}" for n, word in counts.items() if failure.get(n)]
     reason = f" ({printable(failure['reason'])})" if failure.get("reason") else ""
     span = [
         f"{word} {failure[word]}" for word in ("since", "until") if failure.get(word)
@@ -103,19 +111,19 @@ def describe_failure(failure: Mapping[str, Any]) -> str:
 
 
 def summary_table(summary: Summary) -> RenderableType:
-    """Show what a session of listening heard, lost and found."""
-    told = summary.to_dict()
+    """Return a table of a summary."""
+    values = summary.to_dict()
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column("", style="dim")
     table.add_column("")
-    table.add_row("heard", f"{summary.heard:.2f} s")
+    table.add_row("listened", f"{summary.listened:.2f} s")
     table.add_row("lost", f"{summary.lost:.2f} s")
-    for label, count in told["events"].items():
+    for label, count in values["events"].items():
         table.add_row(Text(label), counted(count, "event"))
-    table.add_row("real-time factor", f"{told['real_time_factor']:.3f}")
+    table.add_row("real-time factor", f"{values['real_time_factor']:.3f}")
     table.add_row("skipped segments", str(summary.n_skipped))
-    for percentile, delay in told["opened_after"].items():
-        table.add_row(f"opened after ({percentile})", f"{delay:.2f} s")
+    for percentile, delay in values["opened_after"].items():
+        table.add_row(f"{DELAYS[percentile]} delay", f"{delay:.2f} s")
     for name, failure in summary.failures.items():
         table.add_row(name, Text(describe_failure(failure)))
     return table

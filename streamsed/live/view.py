@@ -1,6 +1,6 @@
-"""The live terminal view: what is heard now, the last half minute, the latest events.
+"""The live terminal view: current scores, the last half minute, the latest events.
 
-    microphone  44100 Hz  step 0.31 s  latency 1.0 s  load 12%  lost 0.0 s  07:31:42
+    microphone  44100 Hz  step 0.31 s  latency 1.0 s  load 12 %  lost 0.0 s  07:31:42
     level   ──────────────────────────────                         -18.0 dB
     Dog              ░░▒▓████░░                          ░▓██████                   0.93
     Speech                        ▒▓▓▓██████████▓▓░                                 0.02
@@ -8,11 +8,10 @@
       07:31:40.25   ongoing  0.91  Dog
       07:31:31.10    1.86 s  0.88  Speech
 
-Times are those of the clock. There are lanes for the labels that were asked for, and if
-the terminal is too low for them, for those that matter most. What failed last of the log,
-the clips and the commands stands at the bottom. The view lives on the terminal's alternate
-screen, is redrawn a few times a second by the listening loop itself, fits whatever size
-the terminal has, and leaves nothing behind.
+Times are clock times. There is a lane for each selected label, or for the most important
+ones if the terminal is too small. The last failures of the log, clips and commands are
+shown at the bottom. The view uses the terminal's alternate screen, is redrawn a few times
+a second by the listening loop, adapts to the size of the terminal, and leaves no trace.
 """
 
 from __future__ import annotations
@@ -36,16 +35,16 @@ from streamsed.samples import Float32
 from streamsed.terminal import percent, printable
 
 SPAN = 30.0
-"""Seconds that the lanes show."""
+"""Seconds shown in the lanes."""
 FLOOR = 60.0
 """dB below full scale at which the level meter is empty."""
 SHADES = " ░▒▓█"
 MIN_CELLS = 8
-"""Columns of a lane at least."""
+"""Minimum number of columns of a lane."""
 TICKS = (5, 10, 15, 30)
 """Seconds between the times on the axis."""
 N_FAILURES = 3
-"""Lines for what failed, at most."""
+"""Maximum number of lines for failures."""
 
 
 class LiveView:
@@ -102,9 +101,9 @@ def picture(snapshot: Snapshot, size: tuple[int, int]) -> RenderableType:
 
 
 def _status(snapshot: Snapshot, width: int) -> Text:
-    """Say what is heard and how it goes; what matters least goes first if it is narrow."""
+    """Return the status line; the least important fields are dropped if it is too long."""
     lost, load, source = snapshot.lost, snapshot.load, printable(snapshot.source)
-    fields = [  # as they stand, with their ranks
+    fields = [  # in this order, with their ranks
         (2, source, "bold"),
         (7, f"{snapshot.capture_rate} Hz", ""),
         (5, f"step {snapshot.step:.2f} s", ""),
@@ -135,7 +134,7 @@ def _level(peak: float, width: int) -> Text:
 
 
 def _lanes(snapshot: Snapshot, width: int, room: int) -> list[Text]:
-    """Draw a lane for each label that there is room for, and the time axis below them."""
+    """Draw as many lanes as there is room for, and the time axis below them."""
     labels = [n for n in snapshot.labels if n in (snapshot.reported or snapshot.labels)]
     scores = snapshot.scores
     if not len(scores):
@@ -148,7 +147,7 @@ def _lanes(snapshot: Snapshot, width: int, room: int) -> list[Text]:
     for name in _important(snapshot, columns, room - 1):
         lane = Text(f"{name[:name_width]:{name_width}} ")
         cells = _cells(snapshot, name, columns[name], edges)
-        # Few long pieces are drawn much faster than many of one character.
+        # A few long pieces are drawn much faster than many of one character.
         for style, alike in groupby(cells, key=lambda cell: cell[1]):
             lane.append("".join(shade for shade, _ in alike), style)
         now = columns[name][-1]
@@ -161,7 +160,7 @@ def _lanes(snapshot: Snapshot, width: int, room: int) -> list[Text]:
 
 
 def _important(snapshot: Snapshot, columns: dict[str, Float32], room: int) -> list[str]:
-    """Return as many labels as there is room for: those that sound, then by scores."""
+    """Return as many labels as there is room for: ongoing events first, then by score."""
     ongoing = {each.event.label for each in snapshot.events if each.ongoing}
     ranked = sorted(
         columns, key=lambda name: (name not in ongoing, -float(columns[name].max()))
@@ -188,7 +187,7 @@ def _cells(
 
 
 def _axis(now: float, n_cells: int) -> str:
-    """Write round clock times below the lanes, whose last cell ends at `now`."""
+    """Return an axis of round clock times for lanes that end at `now`."""
     form = "╵%H:%M:%S"
     length = len(_clock(now, form)) + 1
     every = next((s for s in TICKS if s / SPAN * n_cells >= length), TICKS[-1])
@@ -204,7 +203,7 @@ def _axis(now: float, n_cells: int) -> str:
 
 
 def _latest(snapshot: Snapshot, room: int) -> list[Text]:
-    """List the newest events, the ongoing ones first."""
+    """List the latest events, the ongoing ones first."""
     newest = sorted(
         snapshot.events,
         key=lambda each: (each.ongoing, each.event.onset),
@@ -227,5 +226,5 @@ def _covered(events: Sequence[Event], start: float, stop: float) -> bool:
 
 
 def _clock(seconds: float, form: str) -> str:
-    """Write a clock time in the zone of this machine."""
+    """Format a clock time in the local time zone."""
     return datetime.fromtimestamp(seconds).astimezone().strftime(form)

@@ -1,4 +1,4 @@
-"""Wait for a microphone: a service starts at boot, before anything is plugged in."""
+"""Wait for a microphone: a service may start before one is plugged in."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from streamsed.terminal import say
 Opened = TypeVar("Opened")
 
 RETRY = 2.0
-"""Seconds between two attempts."""
+"""Seconds between attempts."""
 
 
 def wait_for(find: Callable[[], Opened], *, retry: float = RETRY) -> Opened:
-    """Try to find or open a microphone until it is there; say once why it is not.
+    """Try to find or open a microphone until it is there; print once why it is not.
 
     Parameters
     ----------
     find : callable
-        Raises ValueError or OSError while it is not there.
+        Raises ValueError or OSError while there is none.
     retry : float
-        Seconds between two attempts.
+        Seconds between attempts.
 
     Raises
     ------

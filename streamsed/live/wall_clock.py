@@ -1,14 +1,14 @@
 """The clock time of a time line that counts samples.
 
-Samples say exactly how long something lasted, and not when it was: the crystal of a sound
-card is off by some millionths, which is a second in a few hours at worst, a suspended
-machine hears nothing, and a clock may be set. So the two are compared while sound comes::
+Samples measure durations exactly, but not the time of day: the clock of a sound card may
+be off by a second in a few hours, a suspended machine records nothing, and the system
+clock may be set. So the two are compared as sound arrives::
 
     clock time of sample n  =  anchor + n / rate
 
-A sample cannot come before it sounded, but it may come late. The anchor is therefore the
-smallest difference of the last minute, and is set anew every minute; a jump of seconds is
-followed at once. The time line itself never changes by it.
+A sample cannot arrive early, but it may arrive late. The anchor is therefore the smallest
+difference of the last minute, and is updated every minute; a jump of seconds is followed
+at once. The time line itself is never changed.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 WINDOW = 60.0
-"""Seconds of sound after which the anchor is set anew."""
+"""Seconds of sound after which the anchor is updated."""
 
 JUMP = 5.0
-"""Seconds by which the clock must be off to be followed at once."""
+"""Difference in seconds that is followed at once."""
 
 PROMPT = 0.5
-"""Seconds of sound at most in a piece that came without delay."""
+"""Maximum length in seconds of a piece that arrived without delay."""
 
 
 class WallClock:
-    """Tell the clock time of a time line.
+    """Convert positions on a time line to clock times.
 
     Parameters
     ----------
     rate : int
-        Samples a second of the time line.
+        Samples per second of the time line.
     follow : bool
-        Whether sound comes as it sounds; that of a file does not, and its clock is never
-        corrected.
+        Whether sound arrives in real time; that of a file does not, and its clock is
+        never corrected.
     now : callable
         Seconds since 1970.
     """
@@ -49,18 +49,18 @@ class WallClock:
         self._now = now
         self._first: float | None = None  # the first anchor
         self._anchor = now()
-        self._smallest = float("inf")  # difference in this window
+        self._smallest = float("inf")  # smallest difference in this window
         self._window_end = 0.0
-        self.jumped = 0.0  # seconds, of the last call of `note`
+        self.jumped = 0.0  # seconds, in the last call of `note`
 
     @property
     def drift(self) -> float:
-        """Seconds that the clock gained on the time line since its beginning."""
+        """Seconds that the clock has gained on the time line since its start."""
         return 0.0 if self._first is None else self._anchor - self._first
 
     @property
     def origin(self) -> float:
-        """Clock time of the beginning of the time line, in seconds since 1970."""
+        """Clock time of the start of the time line, in seconds since 1970."""
         return self._anchor
 
     def note(self, n_samples: int, n_new: int) -> None:
@@ -71,7 +71,7 @@ class WallClock:
         n_samples : int
             Length of the time line.
         n_new : int
-            How many of its last samples have just come, at once.
+            How many of its last samples have just arrived together.
         """
         self.jumped = 0.0
         at = n_samples / self._rate
@@ -86,18 +86,18 @@ class WallClock:
         if off < -JUMP or (prompt and off > JUMP):
             self.jumped = off
             self._set(difference, at)
-        elif off < 0 and at < WINDOW:  # the first piece came late
+        elif off < 0 and at < WINDOW:  # the first piece arrived late
             self._first = self._anchor = difference
         self._smallest = min(self._smallest, difference)
         if at >= self._window_end:
             self._set(self._smallest, at)
 
     def time_of(self, seconds: float) -> str:
-        """Return the clock time of a moment of the time line, RFC 3339 with zone."""
+        """Return the clock time of a position in seconds, in RFC 3339 with the zone."""
         return rfc_3339(self._anchor + seconds)
 
     def time_now(self) -> str:
-        """Return the clock time now, RFC 3339 with zone."""
+        """Return the current clock time, in RFC 3339 with the zone."""
         return rfc_3339(self._now())
 
     def _set(self, anchor: float, at: float) -> None:
@@ -112,7 +112,7 @@ def rfc_3339_now() -> str:
 
 
 def rfc_3339(seconds: float) -> str:
-    """Return a clock time in the zone of this machine.
+    """Format a clock time in the local time zone, in RFC 3339.
 
     Parameters
     ----------

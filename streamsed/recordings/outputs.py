@@ -224,10 +224,10 @@ def _check_writable(option: str, place: Path) -> None:
 def _check_distinct(written: Sequence[Path], recordings: Sequence[Recording]) -> None:
     """Raise ValueError where a file would be written twice, or over a recording."""
     seen: set[Path] = set()
-    heard = {recording.path.resolve() for recording in recordings}
+    inputs = {recording.path.resolve() for recording in recordings}
     for path in written:
         target = path.resolve()
-        if target in heard:
+        if target in inputs:
             raise ValueError(
                 f"the output {path} is one of the recordings; choose another file"
             )

@@ -44,7 +44,7 @@ def plot_report(path: Path, log: ListeningLog) -> None:
             f"--plot needs Matplotlib: {install_command('plot')}"
         ) from error
 
-    if not log.heard:
+    if not log.listened:
         raise ValueError("--plot: the log has no time of listening to draw")
     n_labels = max(1, len(tallies(log)))
     figure = Figure(figsize=(WIDTH, 1.3 + 0.38 * n_labels), layout="constrained")
@@ -57,7 +57,7 @@ def plot_report(path: Path, log: ListeningLog) -> None:
 
 
 def _draw_lanes(axes: Axes, log: ListeningLog) -> None:
-    start, stop = log.heard[0][0], log.heard[-1][1]
+    start, stop = log.listened[0][0], log.listened[-1][1]
     thinnest = (stop - start) * THINNEST
     found = tallies(log)
     for lane, each in enumerate(found):
@@ -72,7 +72,7 @@ def _draw_lanes(axes: Axes, log: ListeningLog) -> None:
         )
         axes.text(1.0, lane, says, transform=axes.get_yaxis_transform(), va="center",
                   fontsize=9)  # fmt: skip
-    silent = zip(log.heard, log.heard[1:], strict=False)
+    silent = zip(log.listened, log.listened[1:], strict=False)
     for (_, left), (back, _) in silent:
         axes.axvspan(left - start, back - start, color="0.85", lw=0)
     axes.set_yticks(range(len(found)))
@@ -82,7 +82,7 @@ def _draw_lanes(axes: Axes, log: ListeningLog) -> None:
 
 def _draw_clock(axes: Axes, log: ListeningLog) -> None:
     """Write clock times below, at round ones."""
-    start, stop = log.heard[0][0], log.heard[-1][1]
+    start, stop = log.listened[0][0], log.listened[-1][1]
     steps = (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 7200, 10800, 21600, 43200, DAY)
     step = next((s for s in steps if (stop - start) / s <= 12), 7 * DAY)
     began = datetime.fromtimestamp(start).astimezone()
@@ -94,7 +94,7 @@ def _draw_clock(axes: Axes, log: ListeningLog) -> None:
     axes.set_xticklabels(
         [datetime.fromtimestamp(tick).astimezone().strftime(form) for tick in ticks]
     )
-    heard = duration(log.seconds_heard)
+    heard = duration(log.seconds_listened)
     axes.set_title(
         f"{began:%d %B %Y}, {heard} listened; grey: not listening", loc="left"
     )

@@ -68,7 +68,7 @@ class ListeningLog:
     ----------
     events : list of LoggedEvent
         By onset.
-    heard : list of (float, float)
+    listened : list of (float, float)
         Clock times between which there was sound, apart and in order.
     n_runs : int
         Listeners.
@@ -77,14 +77,14 @@ class ListeningLog:
     """
 
     events: list[LoggedEvent]
-    heard: list[tuple[float, float]]
+    listened: list[tuple[float, float]]
     n_runs: int
     n_left_out: int
 
     @property
-    def seconds_heard(self) -> float:
+    def seconds_listened(self) -> float:
         """Seconds that anybody listened."""
-        return sum(stop - start for start, stop in self.heard)
+        return sum(stop - start for start, stop in self.listened)
 
 
 def read_logs(paths: Iterable[Path]) -> ListeningLog:
@@ -119,7 +119,7 @@ def read_logs(paths: Iterable[Path]) -> ListeningLog:
     if not known:
         names = ", ".join(map(str, paths))
         raise ValueError(f"{names}: not a log of `streamsed listen --log`")
-    spans = [span for run in known for span in _heard(run)]
+    spans = [span for run in known for span in _listened(run)]
     return ListeningLog(sorted(events), _union(spans), len(known), n_left_out)
 
 
@@ -161,7 +161,7 @@ def _seconds(text: Any) -> float:
     return when.timestamp()
 
 
-def _heard(run: Run) -> list[tuple[float, float]]:
+def _listened(run: Run) -> list[tuple[float, float]]:
     """Return the clock times between a run's gaps."""
     spans, start = [], run.first
     for onset, offset in [*sorted(run.gaps), (run.last, run.last)]:

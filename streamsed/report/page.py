@@ -54,10 +54,10 @@ def _row(each: Tally, *, is_wide: bool) -> list[Text | str]:
 
 def _head(log: ListeningLog) -> str:
     """Say when there was sound to hear, and what was lost or left out."""
-    if not log.heard:
+    if not log.listened:
         return "nothing was heard"
-    start, stop = log.heard[0][0], log.heard[-1][1]
-    heard = log.seconds_heard
+    start, stop = log.listened[0][0], log.listened[-1][1]
+    heard = log.seconds_listened
     words = f"{clock(start)} to {clock(stop)}: listened for {duration(heard)}"
     if missing := round(stop - start - heard):
         words += f", not for {duration(missing)}"

@@ -53,7 +53,7 @@ class Tally:
 
 def hours_of(log: ListeningLog) -> list[float]:
     """Return the beginnings of the clock's hours from the first to the last."""
-    times = [time for span in log.heard for time in span]
+    times = [time for span in log.listened for time in span]
     times += [event.onset for event in log.events]
     if not times:
         return []
@@ -64,13 +64,13 @@ def hours_of(log: ListeningLog) -> list[float]:
 
 def listened(log: ListeningLog, start: float, stop: float) -> float:
     """Return the seconds that anybody listened between two clock times."""
-    return sum(max(0.0, min(stop, b) - max(start, a)) for a, b in log.heard)
+    return sum(max(0.0, min(stop, b) - max(start, a)) for a, b in log.listened)
 
 
 def tallies(log: ListeningLog) -> list[Tally]:
     """Count the events of each label, those that sounded longest first."""
     hours = hours_of(log)
-    total = log.seconds_heard / HOUR
+    total = log.seconds_listened / HOUR
     found = [
         Tally(
             label=label,

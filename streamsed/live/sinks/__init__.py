@@ -1,1 +1,1 @@
-"""Who is told of events while one listens: a pipe, a log, another program, a folder."""
+"""Receivers of live events: a pipe, a log, a command, a folder of clips."""

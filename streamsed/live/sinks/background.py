@@ -1,4 +1,4 @@
-"""Slow work beside the detection: never in its way, never dropped in silence."""
+"""Run slow jobs in the background, without blocking detection; report dropped jobs."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 QUEUE_LENGTH = 100
-"""Jobs that wait for a slow program or disk."""
+"""Maximum number of jobs that wait for a slow program or disk."""
 
 
 class Worker:
-    """Do jobs one after another in a thread, dropping those that do not fit.
+    """Run jobs one after another in a thread; drop those that do not fit in the queue.
 
     Parameters
     ----------
     name : str
-        What the jobs are, for people.
+        What the jobs are, for messages.
     length : int
-        Jobs that may wait.
+        Maximum number of waiting jobs.
     """
 
     def __init__(self, name: str, *, length: int = QUEUE_LENGTH) -> None:
@@ -30,8 +30,8 @@ class Worker:
         self.n_failed = 0
         self._name = name
         self._reason = ""  # of the last failure
-        self._told = [0, 0]  # of the dropped and of the failed ones
-        self._last = ""  # when it was
+        self._reported = [0, 0]  # numbers of dropped and of failed jobs
+        self._last = ""  # time of the last failure
         self.closed = False
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue(length)
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -48,32 +48,32 @@ class Worker:
         return True
 
     def notices(self) -> list[str]:
-        """Tell of jobs dropped or failed: when it began, when they doubled, in the end."""
+        """Report dropped and failed jobs: the first, whenever their number doubles, and at the end."""
         news = [
-            (self.n_dropped, "left out, for they take too long"),
+            (self.n_dropped, "skipped, as they take too long"),
             (self.n_failed, f"failed ({self._reason})"),
         ]
         notices = []
         for kind, (count, what) in enumerate(news):
-            told = self._told[kind]
+            told = self._reported[kind]
             if count > (told if self.closed else 2 * told):
-                self._told[kind] = count
+                self._reported[kind] = count
                 notices.append(f"{self._name}: {count} {what}")
         return notices
 
     def failures(self) -> dict[str, Any]:
-        """Return how many jobs failed or were left out, for JSON; empty if none."""
+        """Return the numbers of failed and skipped jobs, for JSON; empty if none."""
         if not self.n_failed and not self.n_dropped:
             return {}
         counts = {"failed": self.n_failed, "left_out": self.n_dropped}
         return {**counts, "reason": self._reason, "until": self._last}
 
     def join(self, timeout: float = 5.0) -> None:
-        """Wait for the job in hand."""
+        """Wait for the current job."""
         self._thread.join(timeout)
 
     def close(self, timeout: float = 5.0) -> None:
-        """Let the jobs that wait be done for `timeout` seconds; drop the rest."""
+        """Finish the waiting jobs for up to `timeout` seconds; drop the rest."""
         end = time.monotonic() + timeout
         with suppress(queue.Full):
             self._jobs.put(None, timeout=timeout)
@@ -86,7 +86,7 @@ class Worker:
         while (job := self._jobs.get()) is not None:
             try:
                 job()
-            except Exception as error:  # noqa: BLE001 - it is told, and the next is done
+            except Exception as error:  # noqa: BLE001 - reported, and the next job runs
                 self._reason = str(error) or type(error).__name__
                 self._last = datetime.now(UTC).isoformat(timespec="milliseconds")
                 self.n_failed += 1

@@ -1,13 +1,13 @@
-"""The sound of every event as a file, in a folder that stays small.
+"""Save the sound of every event as a file, in a folder of limited size.
 
-A clip that holds speech is not saved at all, unless it was asked for: that is decided on
-the whole clip, with what comes before the event, before any of it is written. A clip is
-named after its event's clock time and label, and only its owner may read it.
+A clip with speech is not saved unless requested; this is decided for the whole clip,
+including the sound before the event, before any of it is written. A clip is named after
+the clock time and label of its event, and only its owner may read it.
 
-It is written under a name of its own (`.NAME.part`) and renamed when it is whole, so
-what has its final name can be played. Every clip states in itself the name under which it
-was written: that is how the program knows its own files from those of others, and those
-that a person renamed to keep. Only its own are ever deleted.
+It is written to a temporary name (`.NAME.part`) and renamed when complete, so a file with
+its final name can be played. Every clip contains the name under which it was written, by
+which the program distinguishes its own clips from other files, and from clips that a user
+renamed to keep them. It only ever deletes its own.
 """
 
 from __future__ import annotations
@@ -41,37 +41,37 @@ POST_ROLL = 0.5
 """Seconds of sound saved after an event."""
 
 CLIP_HISTORY = 120.0
-"""Seconds of sound kept for clips; of a longer event the end is saved."""
+"""Seconds of sound buffered for clips; of longer events the end is saved."""
 
 MAX_LABEL = 100
-"""Bytes of a label in a file name, which has 255 at most."""
+"""Maximum length of a label in a file name, in bytes; file names have at most 255."""
 
 HOUR = 3600.0
-"""Seconds from one look for clips that are too old to the next."""
+"""Seconds between checks for clips that are too old."""
 
 _PART = re.compile(r"\.streamsed-\d{8}T\d{6}Z-.*\.[0-9a-f]{8}-\d{6,}\.flac\.part")
 _STAMP = "%Y%m%dT%H%M%SZ"
 
 
 class ClipSink:
-    """Save every closed event with what came before it, and keep the folder small.
+    """Save the sound of every closed event, and limit the size of the folder.
 
     Parameters
     ----------
     folder : Path
-        Made if it is not there; several listeners may share it.
+        Created if it does not exist; several listeners may share it.
     sample_rate : int
         Hz.
     max_bytes : int
-        The oldest clips go when those in the folder are larger together; the newest
-        stays in any case.
+        The oldest clips are deleted when the total size is larger; the newest is always
+        kept.
     max_days : float or None
-        Clips of events that are longer ago are deleted.
+        Older clips are deleted.
     guard : SpeechGuard or None
-        Knows which stretches hold speech; None saves them all.
+        Detects speech in clips; None saves them all.
     on_saved : callable or None
-        Is given the record and update of each closed event afterwards, with the path of
-        its clip in the record if there is one.
+        Called with the record and update of each closed event afterwards; the record has
+        the path of its clip if there is one.
     """
 
     name = "clips"
@@ -95,67 +95,69 @@ class ClipSink:
         self._max_days = max_days
         self._guard = guard
         self._on_saved = on_saved
-        self._n_withheld = 0  # for they hold speech
-        self._n_told = 0
+        self._n_withheld = 0  # not saved because of speech
+        self._n_reported = 0
         self._look_at = time.monotonic() + HOUR
         self._history: deque[NDArray[np.float32]] = deque()
-        self._end = 0  # of the history, in samples from the start
-        self._held = 0  # samples in the history
+        self._end = 0  # end of the buffer, in samples from the start
+        self._n_buffered = 0  # samples in the buffer
         self._run = secrets.token_hex(4)
-        self._known: dict[str, bool] = {}  # names in the folder: whether it is ours
+        self._known: dict[
+            str, bool
+        ] = {}  # names in the folder: whether it is one of ours
         self.worker = Worker("clips")
         self.worker.submit(self._sweep)
 
     def on_samples(self, samples: NDArray[np.float32]) -> None:
-        """Remember the newest samples."""
+        """Buffer the latest samples."""
         self._history.append(samples)
         self._end += len(samples)
-        self._held += len(samples)
-        while self._held - len(self._history[0]) > CLIP_HISTORY * self._rate:
-            self._held -= len(self._history.popleft())
+        self._n_buffered += len(samples)
+        while self._n_buffered - len(self._history[0]) > CLIP_HISTORY * self._rate:
+            self._n_buffered -= len(self._history.popleft())
         if self._max_days is not None and time.monotonic() >= self._look_at:
             self._look_at = time.monotonic() + HOUR
             self.worker.submit(lambda: self._keep_small(None))
 
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
-        """Queue the clip of an event that closed, unless it holds speech."""
+        """Queue the clip of a closed event, unless it contains speech."""
         if update is None or update.state != "closed":
             return
-        first = self._end - self._held
+        first = self._end - self._n_buffered
         start = max(first, round((update.event.onset - PRE_ROLL) * self._rate))
         stop = min(self._end, round((update.event.offset + POST_ROLL) * self._rate))
         span = start / self._rate, stop / self._rate
-        if self._guard is not None and self._guard.holds_speech(*span):
+        if self._guard is not None and self._guard.has_speech(*span):
             self._n_withheld += 1
-            self._pass_on(record, update)
+            self._report(record, update)
             return
         clip = np.concatenate(list(self._history))[start - first : stop - first]
         path = self._folder / self._name(record, update)
         if not self.worker.submit(
-            lambda: self._save_and_pass_on(path, clip, record, update)
+            lambda: self._save_and_report(path, clip, record, update)
         ):
-            self._pass_on(record, update)
+            self._report(record, update)
 
     def notices(self) -> list[str]:
-        """Tell of clips that could not be written, were left out, or hold speech."""
+        """Report clips that could not be written, were skipped, or contain speech."""
         notices = self.worker.notices()
         if self._n_withheld > (
-            self._n_told if self.worker.closed else 2 * self._n_told
+            self._n_reported if self.worker.closed else 2 * self._n_reported
         ):
-            self._n_told = self._n_withheld
-            notices.append(f"clips: {self._n_withheld} not saved, for they hold speech")
+            self._n_reported = self._n_withheld
+            notices.append(f"clips: {self._n_withheld} not saved because of speech")
         return notices
 
     def settle(self) -> None:
-        """Let the clips that wait be written."""
+        """Write the waiting clips."""
         self.worker.close()
 
     def failures(self) -> dict[str, Any]:
-        """Return how many clips could not be written or were left out, and why."""
+        """Return the numbers of failed and skipped clips, and the reason."""
         return self.worker.failures()
 
     def close(self) -> None:
-        """Do what `settle` does, unless that was done."""
+        """Call `settle`, unless it was called already."""
         if not self.worker.closed:
             self.settle()
 
@@ -167,11 +169,11 @@ class ClipSink:
         event = f"{when.strftime(_STAMP)}-{_file_name(update.event.label)}"
         return f"streamsed-{event}.{self._run}-{update.id:06d}.flac"
 
-    def _pass_on(self, record: Mapping[str, Any], update: EventUpdate) -> None:
+    def _report(self, record: Mapping[str, Any], update: EventUpdate) -> None:
         if self._on_saved is not None:
             self._on_saved(record, update)
 
-    def _save_and_pass_on(
+    def _save_and_report(
         self,
         path: Path,
         clip: NDArray[np.float32],
@@ -182,10 +184,10 @@ class ClipSink:
             self._save(path, clip)
             record = {**record, "clip": str(path)}
         finally:
-            self._pass_on(record, update)
+            self._report(record, update)
 
     def _save(self, path: Path, clip: NDArray[np.float32]) -> None:
-        packed = io.BytesIO()  # libsndfile does not say when a disk is full
+        packed = io.BytesIO()  # libsndfile does not report a full disk
         with soundfile.SoundFile(
             packed, "w", self._rate, 1, subtype="PCM_16", format="FLAC"
         ) as out:
@@ -195,7 +197,7 @@ class ClipSink:
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             with os.fdopen(os.open(part, flags, 0o600), "wb") as stream:
-                with suppress(OSError):  # a file system without locks; see _sweep
+                with suppress(OSError):  # some file systems have no locks; see _sweep
                     fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 stream.write(packed.getbuffer())
                 stream.flush()
@@ -206,7 +208,7 @@ class ClipSink:
         self._keep_small(path)
 
     def _keep_small(self, newest: Path | None) -> None:
-        """Delete the program's clips that are too old, then the oldest until the rest fit."""
+        """Delete clips that are too old, then the oldest until the rest fit."""
         sizes: dict[Path, int] = {}
         oldest = ""
         if self._max_days is not None:
@@ -216,7 +218,7 @@ class ClipSink:
             if path.name not in self._known:
                 self._known[path.name] = _is_clip(path)
             if self._known[path.name]:
-                with suppress(FileNotFoundError):  # another listener was quicker
+                with suppress(FileNotFoundError):  # another listener deleted it first
                     sizes[path] = path.stat().st_size
         total = sum(sizes.values())
         for path, size in sizes.items():
@@ -227,17 +229,19 @@ class ClipSink:
                 total -= size
 
     def _sweep(self) -> None:
-        """Delete what a listener that was killed left half-written."""
+        """Delete incomplete clips of listeners that were killed."""
         for path in self._folder.glob(".streamsed-*.flac.part"):
             if not _PART.fullmatch(path.name):
                 continue
             with suppress(OSError), path.open("rb") as stream:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)  # nobody writes it
+                fcntl.flock(
+                    stream, fcntl.LOCK_EX | fcntl.LOCK_NB
+                )  # no other process is writing it
                 path.unlink()
 
 
 def _file_name(label: str) -> str:
-    """Return a label as a part of a file name."""
+    """Return a label as part of a file name."""
     plain = "".join(c if c.isalnum() or c in "-_" else "_" for c in label)
     return plain.encode()[:MAX_LABEL].decode(errors="ignore")
 
@@ -247,7 +251,7 @@ def _mark(name: str) -> str:
 
 
 def _is_clip(path: Path) -> bool:
-    """Whether a file states that the program wrote it under its present name."""
+    """Return whether a file contains its present name, so that it is one of ours."""
     try:
         with soundfile.SoundFile(os.fsencode(path)) as sound:
             return bool(sound.comment == _mark(path.name))

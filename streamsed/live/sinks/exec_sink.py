@@ -1,4 +1,4 @@
-"""A command for every event, with all that it starts ended when it ends."""
+"""Run a command for every event, and end all processes that it started."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from streamsed.live.sinks.background import Worker
 from streamsed.pipeline.lifecycle import EventUpdate
 
 MAX_STDERR = 65536
-"""Bytes of what a command writes to standard error that are kept: the last."""
+"""Last bytes of a command's standard error that are kept."""
 
 STATES = ("opened", "ended", "closed", "withdrawn")
-"""Updates for which a command can be run."""
+"""States of events for which a command can be run."""
 
 
 class ExecSink:
     """Run a command for events, with their records on standard input.
 
-    Each run has a process group of its own. When its first process ends, or its time is
-    over, or the listening ends, whatever is left of the group is killed.
+    Each run has its own process group. When its first process ends, at the time-out, or at
+    the end of listening, the rest of the group is killed.
 
     Parameters
     ----------
@@ -39,14 +39,14 @@ class ExecSink:
     timeout : float
         Seconds after which a run is killed.
     on : collection of str
-        The states, of `STATES`, for which it is run.
+        The states, among `STATES`, for which it is run.
     cooldown : float
-        Seconds of the time line after an event for which it was run, in which no other
-        event of the same label and source runs it.
+        Seconds of the time line after a run during which it is not run for other events
+        of the same label and source.
     with_clips : bool
-        Whether closed events come by `on_clip`, once their clip is saved.
+        Whether closed events arrive by `on_clip`, after their clip was saved.
     called : str
-        What its runs are called in notices.
+        What its runs are called in messages.
     """
 
     name = "exec"
@@ -67,23 +67,23 @@ class ExecSink:
         self._on = frozenset(on)
         self._cooldown = cooldown
         self._with_clips = with_clips
-        # By source and label: the run and number of an event, and when it was.
+        # By source and label: the run and number of an event, and its time.
         self._last: dict[tuple[Any, str], tuple[tuple[Any, int], float]] = {}
-        self._news: deque[str] = deque(maxlen=100)
-        self._stopping, self._stop = os.pipe()  # readable once the listening has ended
+        self._messages: deque[str] = deque(maxlen=100)
+        self._stopping, self._stop = os.pipe()  # readable after the end of listening
         self.worker = Worker(self._name_of_runs)
 
     def on_samples(self, samples: NDArray[np.float32]) -> None:
-        """Take no notice."""
+        """Do nothing: commands do not receive samples."""
 
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
-        """Queue a run for an update of one of the states, unless its label cools down."""
+        """Queue a run for an update in one of the states, unless in the cooldown."""
         if update is None or (self._with_clips and update.state == "closed"):
             return
         self._consider(record, update)
 
     def on_clip(self, record: Mapping[str, Any], update: EventUpdate) -> None:
-        """Take a closed event whose clip was saved, or was not."""
+        """Queue a run for a closed event, after its clip was saved or skipped."""
         self._consider(record, update)
 
     def _consider(self, record: Mapping[str, Any], update: EventUpdate) -> None:
@@ -103,21 +103,21 @@ class ExecSink:
         self.worker.submit(lambda: self._run(line, about))
 
     def notices(self) -> list[str]:
-        """Tell of every run that failed or wrote to standard error, and of those left out."""
+        """Report failed runs, runs that wrote to standard error, and skipped runs."""
         news = []
-        while self._news:
-            news.append(self._news.popleft())
-        dropped = [text for text in self.worker.notices() if "left out" in text]
+        while self._messages:
+            news.append(self._messages.popleft())
+        dropped = [text for text in self.worker.notices() if "skipped" in text]
         return news + dropped
 
     def settle(self) -> None:
-        """Let the runs that wait be done for some seconds; kill the one in hand then."""
+        """Finish the waiting runs for some seconds; then kill the current one."""
         self.worker.close()
         os.close(self._stop)  # makes the other end readable
         self.worker.join()
 
     def failures(self) -> dict[str, Any]:
-        """Return how many runs failed or were left out, and why."""
+        """Return the numbers of failed and skipped runs, and the reason."""
         return self.worker.failures()
 
     def close(self) -> None:
@@ -131,14 +131,16 @@ class ExecSink:
                 self._spawn(line, stderr)
             except Exception as error:
                 said = _end_of(stderr)
-                reason = f"{error}" + (f"; it wrote: {said}" if said else "")
+                reason = f"{error}" + (f"; stderr: {said}" if said else "")
                 count = self.worker.n_failed + 1
-                self._news.append(
-                    f"{self._name_of_runs}: {count} failed ({reason}), for {event}"
+                self._messages.append(
+                    f"{self._name_of_runs}: {count} failed ({reason}) for {event}"
                 )
                 raise RuntimeError(reason) from error
             if said := _end_of(stderr):
-                self._news.append(f"{self._name_of_runs}: wrote for {event}: {said}")
+                self._messages.append(
+                    f"{self._name_of_runs}: stderr for {event}: {said}"
+                )
 
     def _spawn(self, line: bytes, stderr: IO[bytes]) -> None:
         if select.select([self._stopping], [], [], 0)[0]:
@@ -148,7 +150,7 @@ class ExecSink:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=stderr,
-            start_new_session=True,  # a Ctrl-C is meant for us
+            start_new_session=True,  # Ctrl-C is meant for the listener
         )
         ended = os.pidfd_open(process.pid)
         try:
@@ -158,7 +160,7 @@ class ExecSink:
             watched = [ended, self._stopping]
             ready, _, _ = select.select(watched, [], [], self._timeout)
         finally:
-            # It is not reaped yet, so its group's number belongs to nobody else.
+            # It is not reaped yet, so its group id cannot belong to another process.
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             code = process.wait()
@@ -170,7 +172,7 @@ class ExecSink:
 
 
 def _end_of(stderr: IO[bytes]) -> str:
-    """Return what a command wrote, its last `MAX_STDERR` bytes."""
+    """Return the last `MAX_STDERR` bytes that a command wrote."""
     size = stderr.seek(0, os.SEEK_END)
     stderr.seek(max(0, size - MAX_STDERR))
     return stderr.read().decode(errors="replace").strip()

@@ -1,11 +1,11 @@
-"""Records as JSON lines in a log or pipe, of which none is lost to a moment of full disk.
+"""Write records as JSON lines to a log or pipe, without losing any to a full disk.
 
-A line is written whole or not at all: what a failed write left of it is cut off again. It
-then waits, with those after it, while writing is tried again, ever more seldom. When it
-works again, a record says from when to when it did not.
+A line is written completely or not at all: a partial line after a failed write is removed.
+It then waits, with those after it, while writing is retried at increasing intervals. After
+that, a record states from when to when writing failed.
 
-Several programs may append to one log. Each locks the file while it writes a line or looks
-at the last one, so that nobody takes a line in the making for one that was cut short.
+Several programs may append to one log. Each locks the file while it writes a line or checks
+the last one, so that none mistakes an unfinished line for a truncated one.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ from numpy.typing import NDArray
 from streamsed.pipeline.lifecycle import EventUpdate
 
 MAX_WAITING = 100_000
-"""Lines that wait for room; a day of a busy street."""
+"""Maximum number of lines that wait to be written; a day of a busy street."""
 
 FIRST_WAIT, LONGEST_WAIT = 0.1, 30.0
-"""Seconds until writing is tried again; doubled each time."""
+"""Seconds until writing is retried; doubled each time."""
 
 LAST_TRIES = 3.0
-"""Seconds for which it is tried at the end."""
+"""Seconds of retries at the end."""
 
 
 class JsonLines:
-    """Write records as JSON lines, each at once and whole.
+    """Write records as JSON lines, each immediately and completely.
 
     Parameters
     ----------
     descriptor : int
         An open file or pipe.
     name : str
-        What it is, for the summary.
+        Name in messages and in the summary.
     clock : callable
-        Seconds that never go back.
+        Monotonic time in seconds.
     """
 
     def __init__(
@@ -62,13 +62,13 @@ class JsonLines:
         self._clock = clock
         self._waiting: deque[bytes] = deque()
         self._try_at, self._wait = 0.0, FIRST_WAIT
-        self._n_failed = self._n_lost = self._n_told = 0
+        self._n_failed = self._n_lost = self._n_reported = 0
         self._failing_since: str = ""
         self._last = {"reason": "", "since": "", "until": ""}
 
     @classmethod
     def append(cls, path: Path) -> JsonLines:
-        """Open a log to append to; what a kill leaves is whole up to the last line.
+        """Open a log to append to; after a kill it is complete up to the last line.
 
         Raises
         ------
@@ -82,33 +82,33 @@ class JsonLines:
 
     @property
     def failing(self) -> bool:
-        """Whether the last try to write failed."""
+        """Whether the last attempt to write failed."""
         return bool(self._failing_since)
 
     def on_samples(self, samples: NDArray[np.float32]) -> None:
-        """Take no notice: privacy is the default."""
+        """Do nothing: sound is never logged."""
 
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:  # noqa: ARG002
-        """Write one line in one piece, or keep it until that works.
+        """Write one line, or keep it until it can be written.
 
         Raises
         ------
         BrokenPipeError
-            The reader left.
+            The reader closed the pipe.
         """
         if len(self._waiting) >= MAX_WAITING:
-            del self._waiting[1]  # the first may be on the disk in part
+            del self._waiting[1]  # the first may be partly written
             self._n_lost += 1
         self._waiting.append(_line(record))
         self.retry()
 
     def retry(self) -> None:
-        """Write what waits, if it is time to try again.
+        """Write the waiting lines, if it is time to retry.
 
         Raises
         ------
         BrokenPipeError
-            The reader left.
+            The reader closed the pipe.
         """
         if not self._waiting or self._clock() < self._try_at:
             return
@@ -119,7 +119,7 @@ class JsonLines:
                     self._waiting.appendleft(_line(self._recovery()))
                     self._failing_since = ""
         except BrokenPipeError:
-            self._waiting.clear()  # nobody reads it any more
+            self._waiting.clear()  # nothing reads it any more
             raise
         except OSError as error:
             self._n_failed += 1
@@ -132,15 +132,15 @@ class JsonLines:
             self._wait = FIRST_WAIT
 
     def notices(self) -> list[str]:
-        """Tell of failures: when they begin."""
+        """Report failures, once when they begin."""
         self.retry()
-        return self.news()
+        return self.new_failures()
 
-    def news(self) -> list[str]:
-        """Return what `notices` does, without another try."""
-        if not self._n_failed or self._n_told:
+    def new_failures(self) -> list[str]:
+        """Return the same as `notices`, without another attempt."""
+        if not self._n_failed or self._n_reported:
             return []
-        self._n_told = self._n_failed
+        self._n_reported = self._n_failed
         return [
             f"{self.name}: cannot be written ({self._last['reason']}); trying again"
         ]
@@ -149,14 +149,14 @@ class JsonLines:
         """Do nothing: the last record is still to come."""
 
     def failures(self) -> dict[str, Any]:
-        """Return how often writing failed, why, from when to when, and what was lost."""
+        """Return the number, reason and times of failures, and the lines lost."""
         if not self._n_failed:
             return {}
         counts = {"failed": self._n_failed, "lost": self._n_lost}
         return {**counts, "waiting": len(self._waiting), **self._last}
 
     def close(self) -> None:
-        """Try for some seconds to write what waits; leave the descriptor open."""
+        """Try to write the waiting lines for some seconds; leave the descriptor open."""
         end = self._clock() + LAST_TRIES
         while self._waiting:
             self._try_at = 0.0
@@ -170,7 +170,7 @@ class JsonLines:
                 time.sleep(FIRST_WAIT)
 
     def _recovery(self) -> dict[str, Any]:
-        """Return the record that stands where lines came late."""
+        """Return the record that precedes delayed lines."""
         until = _now()
         self._last["until"] = until
         state = {"state": "notice", "text": f"{self.name}: can be written again"}
@@ -178,14 +178,14 @@ class JsonLines:
         return {**state, **span}
 
     def _end_last_line(self) -> None:
-        """Begin a line of its own if a killed writer cut the last one short."""
+        """Start a new line if a killed writer left the last one incomplete."""
         with locked(self._descriptor):
             size = os.fstat(self._descriptor).st_size
             if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
                 self._waiting.append(b"\n")
 
     def _write_first(self) -> None:
-        """Write the line that waits longest, whole or not at all."""
+        """Write the first waiting line, completely or not at all."""
         line, n_written = self._waiting[0], 0
         with locked(self._descriptor):
             try:
@@ -198,24 +198,24 @@ class JsonLines:
         self._waiting.popleft()
 
     def _kept(self, n_written: int) -> int:
-        """Cut off what was written of a line; return how much of it is there still."""
+        """Remove the written part of a line; return how much of it remains."""
         try:
             if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
                 return n_written  # a pipe takes the rest later
             end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
             if os.fstat(self._descriptor).st_size != end:
-                return 0  # another writer came after it: begin anew behind that
+                return 0  # another writer appended after it: start again behind that
             os.ftruncate(self._descriptor, end - n_written)
-        except OSError:  # a disk that does not even shrink
+        except OSError:  # not even truncation works
             return n_written
         return 0
 
 
 @contextmanager
 def locked(descriptor: int) -> Iterator[None]:
-    """Keep other writers of a regular file waiting; do nothing to a pipe.
+    """Lock a regular file against other writers; do nothing for a pipe.
 
-    A file system without locks is written without them, as before there were any.
+    On a file system without locks, write without them.
     """
     regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
     if regular:

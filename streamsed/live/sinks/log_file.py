@@ -1,12 +1,12 @@
-"""A log that may be moved, removed and rotated while it is written.
+"""A log that may be moved, removed and rotated while it is being written.
 
-Programs such as logrotate move a log and expect its writer to open a new one, at a SIGHUP
-or by itself. This one looks before every record whether its path still leads to its file.
-It can also rotate by itself: the file is then renamed after the time of its first record,
-`night.jsonl` to `night-20261126T220000.jsonl`. Several listeners may share a log: the
-first to lock the file rotates it, and the others follow.
+Programs such as logrotate move a log and expect its writer to open a new one, after SIGHUP
+or by itself. This class checks before every record whether its path still refers to its
+file. It can also rotate the log itself: the file is renamed after the time of its first
+record, `night.jsonl` to `night-20261126T220000.jsonl`. Several listeners may share a log:
+the first to lock the file rotates it, and the others follow.
 
-Every new file begins with a record of what the times in it count from.
+Every new file begins with a record of the origin of its times.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)")
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """Say when a log is rotated.
+    """When a log is rotated.
 
     Parameters
     ----------
     max_bytes : float
-        No file grows beyond this, unless a single record is longer.
+        Maximum size of a file, unless a single record is longer.
     max_age : float
         Seconds from a file's first record to its last.
     """
@@ -53,7 +53,7 @@ class Rotation:
         Raises
         ------
         ValueError
-            It is neither.
+            It is neither a size nor an age.
 
         Examples
         --------
@@ -77,14 +77,14 @@ class Rotation:
 
 
 class LogFile(JsonLines):
-    """Write records to a log that is followed, reopened and rotated.
+    """Write records to a log that may be moved, reopened and rotated.
 
     Parameters
     ----------
     path : Path
-        Is appended to.
+        File to append to.
     rotation : Rotation or None
-        When to begin a new file; None leaves that to others.
+        When to start a new file; None leaves this to other programs.
 
     Raises
     ------
@@ -96,24 +96,24 @@ class LogFile(JsonLines):
         super().__init__(_open(path), name="log")
         self._path = path
         self._rotation = rotation or Rotation()
-        self._reminder: Mapping[str, Any] | None = None
+        self._origin_record: Mapping[str, Any] | None = None
         self._reopen = False
-        self._complained = ""
-        self._complaints: list[str] = []
+        self._last_failure = ""
+        self._messages: list[str] = []
         self._first = 0.0  # clock time of the first record; 0 if there is none yet
         self._begin()
 
     def reopen(self) -> None:
-        """Open the log anew before the next record; may be called by a signal handler."""
+        """Reopen the log before the next record; may be called by a signal handler."""
         self._reopen = True
 
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
-        """Write one line, into a new file if it is time for one."""
+        """Write one line, to a new file if it is time to rotate."""
         self._follow(record)
         if self._due(record):
             self._rotate(record)
         if record.get("state") == "listening":
-            self._reminder = record
+            self._origin_record = record
         if not self._first:
             self._first = _seconds(record)
         super().on_record(record, update)
@@ -121,11 +121,11 @@ class LogFile(JsonLines):
     def notices(self) -> list[str]:
         """Tell of failures: when they begin."""
         self._follow(None)
-        complaints, self._complaints = self._complaints, []
+        complaints, self._messages = self._messages, []
         return [*complaints, *super().notices()]
 
     def _begin(self) -> None:
-        """Look at the file that was just opened."""
+        """Read the time of the first record, and end an incomplete last line."""
         self._first = 0.0
         status = os.fstat(self._descriptor)
         if not stat.S_ISREG(status.st_mode) or not status.st_size:
@@ -136,18 +136,18 @@ class LogFile(JsonLines):
             self._first = _seconds(json.loads(head))
 
     def _follow(self, record: Mapping[str, Any] | None) -> None:
-        """Open the path anew if it leads to another file or to none, or if asked to."""
+        """Reopen the path if it refers to another file or none, or on request."""
         if not self._reopen and self._is_ours():
             return
         try:
             descriptor = _open(self._path)
         except OSError as error:
             reason = error.strerror or str(error)
-            if reason != self._complained:  # what was open is written further
-                self._complained = reason
-                self._complaints.append(f"log: cannot be opened again ({reason})")
+            if reason != self._last_failure:  # keep writing to the file that is open
+                self._last_failure = reason
+                self._messages.append(f"log: cannot be reopened ({reason})")
             return
-        self._reopen, self._complained = False, ""
+        self._reopen, self._last_failure = False, ""
         os.close(self._descriptor)
         self._descriptor = descriptor
         self._begin()
@@ -162,7 +162,7 @@ class LogFile(JsonLines):
 
     def _due(self, record: Mapping[str, Any]) -> bool:
         size = os.fstat(self._descriptor).st_size
-        if not size or self._waiting:  # a failing disk has other worries
+        if not size or self._waiting:  # do not rotate while writing fails
             return False
         length = (
             len(json.dumps(record, ensure_ascii=False).encode(errors="replace")) + 1
@@ -173,16 +173,16 @@ class LogFile(JsonLines):
         return age >= self._rotation.max_age
 
     def _rotate(self, record: Mapping[str, Any]) -> None:
-        """Rename the file, unless another listener just did, and begin a new one."""
+        """Rename the file, unless another listener just did, and start a new one."""
         try:
             with locked(self._descriptor):
                 if self._is_ours():
                     self._path.rename(self._free_name())
         except OSError as error:
             reason = error.strerror or str(error)
-            if reason != self._complained:
-                self._complained = reason
-                self._complaints.append(f"log: cannot be rotated ({reason})")
+            if reason != self._last_failure:
+                self._last_failure = reason
+                self._messages.append(f"log: cannot be rotated ({reason})")
             return
         self._follow(record)
 
@@ -198,14 +198,14 @@ class LogFile(JsonLines):
         return path
 
     def _remind(self, record: Mapping[str, Any] | None) -> None:
-        """Begin a new file with what its times count from."""
-        if self._reminder is None or os.fstat(self._descriptor).st_size:
+        """Start a new file with the origin of its times."""
+        if self._origin_record is None or os.fstat(self._descriptor).st_size:
             return
         if record is not None and record.get("state") == "listening":
-            return  # it comes anyway
-        at = self._reminder if record is None else record
+            return  # this record is the one
+        at = self._origin_record if record is None else record
         self._first = _seconds(at)
-        super().on_record({**self._reminder, "at": at["at"]}, None)
+        super().on_record({**self._origin_record, "at": at["at"]}, None)
 
 
 def _open(path: Path) -> int:

@@ -1,8 +1,8 @@
-"""Who is told of events while one listens: what they have in common.
+"""The interface of receivers of live events.
 
-None of them can hold up the detection of live sound: what is slow runs in a thread of its
-own behind a queue of fixed length. None of them fails in silence: what failed, how often,
-why and until when stands in the summary of the listening.
+Sinks never block the detection of live sound: slow ones run in their own thread behind a
+queue of fixed length. They never fail silently: the summary at the end lists what failed,
+how often, why and until when.
 """
 
 from __future__ import annotations
@@ -18,41 +18,41 @@ from streamsed.live.sinks.json_lines import JsonLines
 from streamsed.pipeline.lifecycle import EventUpdate
 
 RECORDS_LENGTH = 10_000
-"""Records that wait for a slow reader."""
+"""Maximum number of records that wait for a slow reader."""
 
 
 class Sink(Protocol):
-    """What `Listener` tells what it hears."""
+    """Receives what a `Listener` detects."""
 
     name: str
-    """For the summary."""
+    """Name in the summary."""
 
     def on_samples(self, samples: NDArray[np.float32]) -> None:
-        """Take the samples of the time line, float32 (n_samples,), gaps as zeros."""
+        """Receive samples of the time line, float32 (n_samples,), with zeros for gaps."""
 
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
-        """Take one record for JSON, and the update it stands for, if it does."""
+        """Receive one record for JSON, and the update it is made from, if any."""
 
     def notices(self) -> list[str]:
-        """Return sentences about the sink that people should read, each once."""
+        """Return new messages about the sink for the user, each once."""
 
     def settle(self) -> None:
-        """Finish what events have begun, within seconds: no event comes any more."""
+        """Finish the work on events within seconds: no more events follow."""
 
     def failures(self) -> dict[str, Any]:
-        """Return what failed so far, for JSON; empty if nothing did."""
+        """Return the failures so far, for JSON; empty if there are none."""
 
     def close(self) -> None:
-        """Finish what waits, within seconds."""
+        """Finish the waiting work within seconds."""
 
 
 class QueuedSink:
-    """Pass records on to lines that may be slow, such as a pipe that nobody reads.
+    """Write records in a thread, for a pipe that may be read slowly or not at all.
 
     Parameters
     ----------
     lines : JsonLines
-        Are written in a thread of their own; what they raise is raised at the next record.
+        Written in a separate thread; its errors are raised at the next record.
     """
 
     def __init__(self, lines: JsonLines) -> None:
@@ -62,33 +62,33 @@ class QueuedSink:
         self.worker = Worker("records for a slow reader", length=RECORDS_LENGTH)
 
     def on_samples(self, samples: NDArray[np.float32]) -> None:
-        """Take no notice."""
+        """Do nothing: samples are not written."""
 
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
         """Queue the record."""
         if self._error is not None:
             raise self._error
-        self.worker.submit(lambda: self._pass_on(record, update))
+        self.worker.submit(lambda: self._write(record, update))
 
     def notices(self) -> list[str]:
-        """Tell of the records that did not fit, or could not be written."""
+        """Report records that were skipped or could not be written."""
         if self._lines.failing:
             self.worker.submit(self._retry)
-        return [*self.worker.notices(), *self._lines.news()]
+        return [*self.worker.notices(), *self._lines.new_failures()]
 
     def settle(self) -> None:
         """Do nothing: the last record is still to come."""
 
     def failures(self) -> dict[str, Any]:
-        """Return what was left out, and what the lines say."""
+        """Return the numbers of skipped records and of failures."""
         return {**self.worker.failures(), **self._lines.failures()}
 
     def close(self) -> None:
-        """Let the records that wait be taken."""
+        """Wait for the queued records to be written."""
         self.worker.close()
         self._lines.close()
 
-    def _pass_on(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
+    def _write(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
         if self._error is None:
             try:
                 self._lines.on_record(record, update)

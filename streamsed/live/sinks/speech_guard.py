@@ -1,8 +1,8 @@
-"""Whether a stretch of sound holds speech: decided before any of it reaches a disk.
+"""Decide whether a clip contains speech, before any of it is written to disk.
 
-The scores of the label `Speech` decide, frame by frame, not its events: a word that is too
-short or too soft to be an event is speech all the same. One frame at the limit is enough,
-and a frame that no segment has scored counts as speech.
+The decision uses the scores of the label `Speech` in each frame, not its events, because a
+word may be too short or too quiet to be an event. One frame at the limit is enough, and a
+frame that was not scored counts as speech.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from streamsed.pipeline.trace import Observers
 from streamsed.samples import Float32
 
 SPEECH = "Speech"
-"""The label that decides."""
+"""The label of speech."""
 
 MAX_LIMIT = 0.3
-"""Score from which a frame is speech, at most."""
+"""Upper limit of the score from which a frame is speech."""
 
 SPAN = 150.0
-"""Seconds of scores that are kept: more than a clip is long."""
+"""Seconds of scores that are kept; longer than any clip."""
 
 
 class SpeechGuard:
-    """Remember the scores of speech and judge stretches of the time line by them.
+    """Keep the scores of speech, and decide whether a part of the time line contains it.
 
     An observer of a detector's final scores; see `watch`.
 
@@ -42,7 +42,7 @@ class SpeechGuard:
     Raises
     ------
     ValueError
-        The model does not know speech.
+        The model has no label for speech.
     """
 
     def __init__(self, info: ModelInfo) -> None:
@@ -59,38 +59,40 @@ class SpeechGuard:
         self.limit = speech_limit(info)
 
     def watch(self, detector: Detector) -> None:
-        """Observe a detector from now on, together with whoever does already."""
+        """Observe a detector from now on, in addition to its other observers."""
         self._pending = detector.pending
         others = [detector.observer] if detector.observer is not None else []
         detector.observer = Observers([*others, self])
 
     def add_frames(self, frames: Float32) -> None:
-        """Take no notice: scores decide."""
+        """Do nothing: only scores are used."""
 
     def add_scores(self, final: ScoreFrames) -> None:
-        """Remember final scores."""
+        """Store final scores."""
         self._final.extend(final.scores[:, self._column].tolist())
         self._n_final += len(final)
 
-    def holds_speech(self, start: float, stop: float) -> bool:
-        """Tell whether there is speech from one second of the time line to another."""
+    def has_speech(self, start: float, stop: float) -> bool:
+        """Return whether there is speech between two times, in seconds of the time line."""
         if self._pending is None:
-            return True  # nobody told it anything
+            return True  # no scores
         pending = self._pending().scores[:, self._column]
         scores = np.concatenate([np.array(self._final, np.float32), pending])
-        first = self._n_final - len(self._final)  # frame of the first that is kept
+        first = self._n_final - len(
+            self._final
+        )  # frame of the first score that is kept
         begin = math.floor(start / self._duration) - first
         end = math.ceil(stop / self._duration) - first
         if begin < 0 or end > len(scores):
-            return True  # not known
+            return True  # not scored
         return bool((scores[begin:end] >= self.limit).any())
 
 
 def speech_limit(info: ModelInfo) -> float:
-    """Return the score from which a frame is speech, for a model that knows speech.
+    """Return the score from which a frame is speech.
 
-    It is the lowest threshold that the model has for it, that down to which speech goes on
-    at a high sensitivity, and never above `MAX_LIMIT`.
+    It is the model's lowest threshold for speech, the offset threshold at high sensitivity,
+    and never above `MAX_LIMIT`.
     """
     post = info.operating_point(sensitivity="high").post
     offsets = post.per_label("offset_threshold", info.labels)

@@ -288,7 +288,10 @@ def test_scores_that_cannot_be_written_cost_only_their_own_recording(
         (["--nosuch"], ["--nosuch", "streamsed file --help"]),
         (["--format", "xml"], ["--format must be table", "raven, not 'xml'"]),
         (["--model", "nosuch"], ["--model nosuch is neither", "nor a model file"]),
-        (["-o", "a.wav/out.tsv"], ["--output a.wav/out.tsv: a.wav is a file"]),
+        (
+            ["-o", "a.wav/out.tsv"],
+            ["--output a.wav/out.tsv: ", "a.wav is a file, not a"],
+        ),
         (
             ["b.flac", "-f", "audacity", "-o", "x.txt"],
             ["--output x.txt: 2 recordings need a folder"],

@@ -73,7 +73,7 @@ def test_lists_name_files_that_need_not_exist(folder, suffix):
     ("text", "message"),
     [
         ("nowhere", "no such file"),
-        ("nowhere/*.wav", "holds none"),
+        ("nowhere/*.wav", "no audio files"),
         ("nope://bucket/x", "nope://bucket/x"),
     ],
 )

@@ -82,7 +82,7 @@ def test_the_last_snapshot_has_the_newest_update_of_each_event(detector, monkeyp
 def test_a_gap_becomes_the_notice(detector, monkeypatch):
     reads = [heard(silence(1)), [gap(RATE)], heard(silence(1)), heard(silence(1))]
     seen, _ = snapshots_of(detector, reads, monkeypatch)
-    assert seen[-1].notice.startswith("1.00 s are missing: ")
+    assert seen[-1].notice.startswith("1.00 s of sound lost: ")
     assert seen[-1].lost == 1.0
 
 

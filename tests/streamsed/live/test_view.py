@@ -185,7 +185,7 @@ def test_the_view_shows_status_level_lanes_and_events(view, size):
     # there the first word may stand where the view's last line ended.)
     before, _, rest = terminal.sent.partition(b"\x1b[?1049h")
     view, _, after = rest.partition(b"\x1b[?1049l")
-    for word in (b"heard", b"Speech", b"real-time factor"):
+    for word in (b"listened", b"Speech", b"real-time factor"):
         assert word in after
     # Nothing else was ever written to the main screen and what scrolls off it.
     assert len(before) < 20
@@ -264,7 +264,7 @@ def test_the_view_shows_the_microphone_its_loss_and_return(view, mic):
     mic.unload()
     terminal.watch(lambda: "pulse is lost" in terminal.text)
     mic.load()
-    terminal.watch(lambda: "s are missing: the device was lost" in terminal.text)
+    terminal.watch(lambda: "s of sound lost: the device was lost" in terminal.text)
     assert "lost 0.0 s" not in terminal.lines[0]
     assert "Stream error" not in terminal.text
     terminal.type(b"\x03")

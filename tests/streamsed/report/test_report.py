@@ -62,7 +62,7 @@ def night(tmp_path):
 
 def test_each_label_has_its_counts_per_hour_listened(night):
     log = read_logs([night])
-    assert log.seconds_heard == pytest.approx(5400)
+    assert log.seconds_listened == pytest.approx(5400)
     vacuum, dog = tallies(log)
     assert (vacuum.label, vacuum.n_events, vacuum.seconds) == ("Vacuum_cleaner", 1, 300)
     assert (dog.label, dog.n_events, dog.seconds, dog.median) == ("Dog", 3, 9, 2)
@@ -104,7 +104,7 @@ def test_a_file_from_after_a_rotation_begins_where_it_begins(tmp_path):
         [closed("Dog", 3600.0, 1.0, later=0), record("stopped", 7201.0)],
     )
     log = read_logs([path])
-    assert log.seconds_heard == pytest.approx(3600)
+    assert log.seconds_listened == pytest.approx(3600)
     assert log.events[0].onset == (START + timedelta(hours=1)).timestamp()
 
 
@@ -113,7 +113,7 @@ def test_an_hour_that_two_listened_is_an_hour(tmp_path):
     records += [closed("Dog", 50.0, 1.0, run=run) for run in ("a1", "b2")]
     records += [record("stopped", 3600.0, run=run) for run in ("a1", "b2")]
     log = read_logs([write_log(tmp_path / "both", records)])
-    assert (log.seconds_heard, log.n_runs, len(log.events)) == (3600, 2, 2)
+    assert (log.seconds_listened, log.n_runs, len(log.events)) == (3600, 2, 2)
 
 
 def test_logs_without_run_ids_and_clock_times_of_events_are_read_too(tmp_path):

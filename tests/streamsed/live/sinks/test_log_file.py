@@ -118,7 +118,7 @@ def test_a_log_whose_folder_is_gone_is_written_further_and_said_once(tmp_path):
     log.on_record(record(1), None)
     moved = folder.rename(tmp_path / "moved")
     log.on_record(record(2), None)
-    assert log.notices() == ["log: cannot be opened again (No such file or directory)"]
+    assert log.notices() == ["log: cannot be reopened (No such file or directory)"]
     log.on_record(record(3), None)
     assert log.notices() == []
     assert ids([read(moved / "night.jsonl")]) == [1, 2, 3]

@@ -50,7 +50,7 @@ def test_a_stretch_holds_speech_if_one_of_its_frames_does(scores, n_final, a, b)
     guard.watch(Scored(scores[n_final:]))
     guard.add_scores(frames(scores[:n_final]))
     first, last = sorted((a, b))
-    found = guard.holds_speech(first * FRAME + 1e-6, last * FRAME - 1e-6)
+    found = guard.has_speech(first * FRAME + 1e-6, last * FRAME - 1e-6)
     expected = last > len(scores) or any(s >= 0.3 for s in scores[first:last])
     assert found is bool(expected)
 
@@ -61,8 +61,8 @@ def test_what_is_too_long_ago_is_not_known_and_memory_is_bounded():
     for _ in range(300):
         guard.add_scores(frames([0.0] * 100))
     assert len(guard._final) * FRAME < 160
-    assert guard.holds_speech(0.0, 1.0)
-    assert not guard.holds_speech(30_000 * FRAME - 120, 30_000 * FRAME - 1)
+    assert guard.has_speech(0.0, 1.0)
+    assert not guard.has_speech(30_000 * FRAME - 120, 30_000 * FRAME - 1)
 
 
 def test_the_limit_is_the_lowest_threshold_and_never_high():
@@ -114,5 +114,5 @@ def test_no_clip_on_the_disk_holds_speech_even_before_its_event(model, tmp_path)
     }
     assert len(kept) == len(speechless)
     assert sink.notices() == [
-        f"clips: {len(everything) - len(kept)} not saved, for they hold speech"
+        f"clips: {len(everything) - len(kept)} not saved because of speech"
     ]
