@@ -150,16 +150,7 @@ class Model:
         usable = [each for each in known if not each.rejected_because]
         rejected = [each for each in known if each.rejected_because]
         if not usable:
-            names: dict[str, list[str]] = {}  # by what speaks against them
-            for each in rejected:
-                names.setdefault(each.rejected_because, []).append(each.name)
-            reasons = "; ".join(f"{', '.join(n)}: {why}" for why, n in names.items())
-            if len(names) == 1 and " is not installed: " in next(iter(names)):
-                raise ValueError(next(iter(names)))
-            raise ValueError(
-                f"engine={engine} with precision={precision} is not available "
-                f"({reasons or 'no engine has both'}); try --engine auto"
-            )
+            raise _unavailable(request, rejected)
         probe = _read_probe(file)
         failed: list[Candidate] = []
         for i, candidate in enumerate(usable):
@@ -282,6 +273,20 @@ class Model:
                 f"scores differ by {difference:.2g} from the network's, more than the "
                 f"{limit:.2g} allowed"
             )
+
+
+def _unavailable(request: EngineRequest, rejected: Sequence[Candidate]) -> ValueError:
+    """Return the error that says why none of the candidates can be used."""
+    names: dict[str, list[str]] = {}  # by reason
+    for each in rejected:
+        names.setdefault(each.rejected_because, []).append(each.name)
+    if len(names) == 1 and " is not installed: " in (reason := next(iter(names))):
+        return ValueError(reason)
+    reasons = "; ".join(f"{', '.join(n)}: {why}" for why, n in names.items())
+    return ValueError(
+        f"engine={request.engine} with precision={request.precision} is not available "
+        f"({reasons or 'no engine has both'}); try --engine auto"
+    )
 
 
 def _read_probe(file: ModelFile) -> Probe | None:

@@ -20,7 +20,7 @@ from streamsed.live.sinks.log_file import LogFile
         ({"clips_limit": float("inf")}, "--clips-limit must be positive"),
         ({"log_rotate": "1d"}, "--log-rotate needs --log"),
         ({"log_rotate": "x", "log": Path("a")}, "--log-rotate must be a size or"),
-        ({"command": "no-such-program"}, "no-such-program is not found"),
+        ({"command": "no-such-program"}, "--exec: no-such-program: no such program"),
         ({"command": "'"}, "not quoted as a shell needs it"),
     ],
 )

@@ -57,7 +57,7 @@ def test_a_frame_leaves_as_soon_as_the_stated_latency_has_passed(
     scores = random_scores(n_frames, len(reaches), seed)
     smoother = ScoreSmoother(np.array(reaches))
     assert len(smoother.push(scores)) == max(0, n_frames - smoother.latency)
-    assert len(smoother._held) <= max(n_frames, 2 * smoother.latency) or not max(
+    assert len(smoother._kept) <= max(n_frames, 2 * smoother.latency) or not max(
         reaches
     )
 
@@ -66,7 +66,7 @@ def test_memory_stays_bounded_however_long_the_stream():
     smoother = ScoreSmoother(np.array([5, 0]))
     for seed in range(200):
         smoother.push(random_scores(3, 2, seed))
-        assert len(smoother._held) <= 10
+        assert len(smoother._kept) <= 10
 
 
 def test_a_reset_smoother_equals_a_new_one():

@@ -110,7 +110,7 @@ def test_what_a_command_says_that_succeeds_is_told_too(tmp_path):
     tell(sink, "closed", 7)
     sink.settle()
     assert sink.notices() == [
-        "runs of --exec: wrote for Dog (event 7, closed): low battery"
+        "runs of --exec: stderr for Dog (event 7, closed): low battery"
     ]
     assert sink.failures() == {}
 

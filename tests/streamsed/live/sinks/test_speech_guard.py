@@ -72,7 +72,7 @@ def test_the_limit_is_the_lowest_threshold_and_never_high():
 
 
 def test_a_model_that_knows_no_speech_is_refused():
-    with pytest.raises(ValueError, match="--save-speech saves all clips"):
+    with pytest.raises(ValueError, match="--save-speech to save all clips"):
         SpeechGuard(info(labels=("Dog", "Cat")))
 
 
