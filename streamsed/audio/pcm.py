@@ -99,7 +99,7 @@ class PcmDecoder:
         peak = peak_of(block)
         if not peak <= MAX_AMPLITUDE:  # true for NaN as well
             raise ValueError(
-                f"{self._name} must be raw PCM of finite samples, and holds {peak:g}; "
+                f"{self._name}: a sample is {peak:g}, so this is not the expected PCM; "
                 "check --encoding, --rate and --channels against what is sent"
             )
         return Piece(self._resampler.push(block), peak=peak)

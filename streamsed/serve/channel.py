@@ -126,7 +126,7 @@ class Channel:
                 address=address_of(self.settings),
                 reason=self._source.reason,
                 level=self._meter.level,
-                listened=self._heard + (0.0 if self._ended else summary.heard),
+                listened=self._heard + (0.0 if self._ended else summary.listened),
                 lost=self._lost + (0.0 if self._ended else self._run_lost),
                 since_audio=since,
                 n_skipped=self._n_skipped + running,
@@ -220,7 +220,7 @@ class Channel:
     def _finish(self) -> None:
         """End the run with the gap at its end."""
         self._report_status(last=True)
-        self._heard += self._stream.summary.heard
+        self._heard += self._stream.summary.listened
         self._lost += self._run_lost
         self._stream.finish(settled=self._asleep, n_missing=self._n_unscored)
         self._n_skipped += self._detector.n_skipped
@@ -237,7 +237,7 @@ class Channel:
             "status": state[0],
             "reason": self._source.reason,
             "level": round(self._meter.level, 1),
-            "heard": round(self._stream.summary.heard, 3),
+            "heard": round(self._stream.summary.listened, 3),
             "lost": round(self._run_lost, 3),
             "skipped": self._detector.n_skipped,
             "armed": self.armed,

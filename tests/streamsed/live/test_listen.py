@@ -179,7 +179,7 @@ def test_a_program_that_stood_still_skips_steps_and_no_sound(heard_here, model):
     deadline = time.monotonic() + 60.0
     stood_still = False
 
-    def on_tick(_):
+    def on_tick(snapshot):
         nonlocal stood_still
         if not stood_still and snapshot.now > 1.0:
             heard_here.play(bursts(PLAYED, 5.0))
