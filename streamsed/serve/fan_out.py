@@ -8,13 +8,14 @@ queue what they are given.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsed.live.sinks.sink import Sink
+from streamsed.live.sinks.sink import RECORDS_LENGTH, Sink
 from streamsed.live.wall_clock import rfc_3339_now
 from streamsed.pipeline.lifecycle import EventUpdate
 
@@ -83,6 +84,51 @@ class FanOut:
             sink.settle()
             sink.close()
 
+    def exchange(
+        self, old: Sink, open_new: Callable[[], Sink], reopen_old: Callable[[], Sink]
+    ) -> tuple[Sink, Exception | None]:
+        """Close an output, and only then open the one that takes its place.
+
+        Two that write one file, or speak to one broker for the same sources, must not be
+        there at once. What is to be told meanwhile waits.
+
+        Returns
+        -------
+        Sink
+            What `open_new` gave; if it failed, what `reopen_old` gave.
+        Exception or None
+            How it failed.
+
+        Raises
+        ------
+        OSError, ValueError, ModuleNotFoundError
+            Both failed, and the output is gone.
+        """
+        held, error = _Held(old.name), None
+        self._swap(old, held)
+        old.settle()
+        old.close()
+        try:
+            try:
+                new = open_new()
+            except (OSError, ValueError, ModuleNotFoundError) as failure:
+                error = failure
+                new = reopen_old()
+        except BaseException:
+            self._swap(held, None)
+            raise
+        self._swap(held, new)
+        return new, error
+
+    def _swap(self, old: Sink, new: Sink | None) -> None:
+        """Put an output in the place of another, and give it what that holds."""
+        with self._lock:
+            kept = [sink for sink in self._sinks if sink is not old]
+            self._sinks = kept if new is None else [*kept, new]
+            if new is not None and isinstance(old, _Held):
+                for record, update in old.records:
+                    new.on_record(record, update)
+
     def close(self) -> None:
         """Let all outputs finish at once, each within seconds."""
         with self._lock:
@@ -132,6 +178,43 @@ class SourceSink:
 
     def close(self) -> None:
         """Do nothing: the outputs outlive a stream."""
+
+
+class _Held:
+    """Keeps records for an output that is not open yet.
+
+    Parameters
+    ----------
+    name : str
+        Of the output.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.records: deque[tuple[Mapping[str, Any], EventUpdate | None]] = deque(
+            maxlen=RECORDS_LENGTH
+        )
+
+    def on_samples(self, samples: NDArray[np.float32]) -> None:
+        """Take no notice."""
+
+    def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
+        """Keep a record."""
+        self.records.append((record, update))
+
+    def notices(self) -> list[str]:
+        """Return nothing: it lasts a moment."""
+        return []
+
+    def settle(self) -> None:
+        """Do nothing."""
+
+    def failures(self) -> dict[str, Any]:
+        """Return nothing."""
+        return {}
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
 def _finish(sink: Sink) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from streamsed import __version__
+from streamsed.live.sinks.exec_sink import ExecSink
 from streamsed.live.sinks.log_file import LogFile
 from streamsed.live.sinks.sink import Sink
-from streamsed.serve.rules import Rules
+from streamsed.serve.fan_out import FanOut
+from streamsed.serve.rules import RuledSink, Rules
 from streamsed.serve.settings import LogSettings, ServeSettings, StoreSettings
 from streamsed.serve.store.sink import StoreSink
+from streamsed.serve.webhook.sink import WebhookSink
 
 OpenOutputs = dict[str, tuple[Any, Sink]]
 """By kind: what it was opened for, and the output."""
@@ -50,7 +54,82 @@ def wanted_outputs(settings: ServeSettings) -> dict[str, Any]:
         wanted["store"] = settings.store
     if settings.mqtt is not None:
         wanted["mqtt"] = (settings.mqtt, reported, settings.rules)
+    if settings.exec is not None:
+        with_clips = settings.clips is not None
+        wanted["exec"] = (settings.exec, with_clips, settings.rules)
+    for number, webhook in enumerate(settings.webhooks, start=1):
+        wanted[f"webhook {number}"] = (webhook, settings.rules)
     return wanted
+
+
+def change_outputs(
+    now: OpenOutputs, wanted: Mapping[str, Any], around: Surroundings, fan_out: FanOut
+) -> OpenOutputs:
+    """Open, exchange and close outputs until they are those that are wanted.
+
+    Parameters
+    ----------
+    now : mapping
+        Those that are open; they go on if they need not change.
+    wanted : mapping
+        See `wanted_outputs`.
+    around : Surroundings
+        What they must know.
+    fan_out : FanOut
+        Tells them; is changed.
+
+    Raises
+    ------
+    OSError, ValueError, ModuleNotFoundError
+        One does not open; the others are as they were then.
+    """
+    new: OpenOutputs = {}
+    try:
+        for kind in [kind for kind in wanted if kind not in now]:
+            new[kind] = (wanted[kind], open_output(kind, wanted[kind], around))
+        changed = [k for k, (old, _) in now.items() if k in wanted and wanted[k] != old]
+        exchanged = _exchange(now, changed, wanted, around, fan_out)
+    except (OSError, ValueError, ModuleNotFoundError):
+        for _, sink in new.values():
+            sink.close()
+        raise
+    gone = [sink for kind, (_, sink) in now.items() if kind not in wanted]
+    fan_out.replace(gone, [sink for _, sink in new.values()])
+    kept = {kind: each for kind, each in now.items() if kind in wanted}
+    return kept | exchanged | new
+
+
+def _exchange(
+    now: OpenOutputs,
+    kinds: Sequence[str],
+    wanted: Mapping[str, Any],
+    around: Surroundings,
+    fan_out: FanOut,
+) -> OpenOutputs:
+    """Exchange outputs that are open for others of their kinds, all or none."""
+    exchanged: OpenOutputs = {}
+    for kind in kinds:
+        old, sink = now[kind]
+        opening = partial(open_output, kind, wanted[kind], around)
+        reopening = partial(open_output, kind, old, around)
+        del now[kind]  # until there is one again
+        sink, error = fan_out.exchange(sink, opening, reopening)
+        now[kind] = (old, sink)
+        if error is not None:
+            _take_back(now, exchanged, around, fan_out)
+            raise error
+        exchanged[kind] = (wanted[kind], sink)
+    return exchanged
+
+
+def _take_back(
+    now: OpenOutputs, exchanged: OpenOutputs, around: Surroundings, fan_out: FanOut
+) -> None:
+    """Open again what was exchanged before another output failed."""
+    for kind, (_, sink) in exchanged.items():
+        old = now[kind][0]
+        before = partial(open_output, kind, old, around)
+        now[kind] = (old, fan_out.exchange(sink, before, before)[0])
 
 
 def open_output(kind: str, wanted: Any, around: Surroundings) -> Sink:
@@ -71,7 +150,7 @@ def open_output(kind: str, wanted: Any, around: Surroundings) -> Sink:
         A package of the extra `serve` is missing; the message has the remedy.
     """
     try:
-        return _OPENERS[kind](wanted, around)
+        return _OPENERS[kind.split()[0]](wanted, around)
     except ModuleNotFoundError as error:
         raise missing_extra(f"[{kind}]", error) from error
 
@@ -99,6 +178,25 @@ def _open_mqtt(wanted: Any, around: Surroundings) -> Sink:
     )
 
 
+def _open_exec(wanted: Any, around: Surroundings) -> Sink:
+    command, with_clips, rules = wanted
+    sink = ExecSink(
+        command.command,
+        timeout=command.timeout,
+        on=command.on,
+        cooldown=command.cooldown,
+        with_clips=with_clips,
+        called="exec",
+    )
+    return RuledSink(sink, Rules(rules, disarmed=around.disarmed))
+
+
+def _open_webhook(wanted: Any, around: Surroundings) -> Sink:
+    webhook, rules = wanted
+    sink = WebhookSink(webhook, version=__version__)
+    return RuledSink(sink, Rules(rules, disarmed=around.disarmed))
+
+
 def missing_extra(what: str, error: ModuleNotFoundError) -> ModuleNotFoundError:
     """Return the error for a table that takes packages which are not installed."""
     return ModuleNotFoundError(
@@ -110,4 +208,6 @@ _OPENERS: dict[str, Callable[[Any, Surroundings], Sink]] = {
     "log": _open_log,
     "store": _open_store,
     "mqtt": _open_mqtt,
+    "exec": _open_exec,
+    "webhook": _open_webhook,
 }

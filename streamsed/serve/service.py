@@ -25,7 +25,7 @@ from streamsed.serve.fan_out import FanOut
 from streamsed.serve.outputs import (
     OpenOutputs,
     Surroundings,
-    open_output,
+    change_outputs,
     wanted_outputs,
 )
 from streamsed.serve.scheduler import Scheduler, Visited
@@ -222,26 +222,14 @@ class Service:
         ]
 
     def _open_outputs(self, settings: ServeSettings) -> None:
-        """Open the outputs that are new or changed, then close those that they replace."""
-        wanted = wanted_outputs(settings)
-        kept = {k: v for k, v in self._outputs.items() if wanted.get(k) == v[0]}
-        opened: OpenOutputs = {}
+        """Open, exchange and close outputs as the settings say."""
         around = Surroundings(
             model=settings.info.name,
             disarmed=self._disarmed(settings),
             on_arm=self._on_arm,
         )
-        try:
-            for kind, each in wanted.items():
-                if kind not in kept:
-                    opened[kind] = (each, open_output(kind, each, around))
-        except (OSError, ValueError, ModuleNotFoundError):
-            for sink in _sinks(opened):
-                sink.close()
-            raise
-        gone = {k: v for k, v in self._outputs.items() if k not in kept}
-        self.fan_out.replace(_sinks(gone), _sinks(opened))
-        self._outputs = kept | opened
+        wanted = wanted_outputs(settings)
+        self._outputs = change_outputs(self._outputs, wanted, around, self.fan_out)
 
     def _disarmed(self, settings: ServeSettings) -> set[str]:
         """Return the names of sources that are not armed, or will not be."""

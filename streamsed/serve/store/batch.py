@@ -1,15 +1,15 @@
 """Records on their way into a store: gathered, merged where they can be, written at once.
 
-Of an event only its newest update is kept, of seconds listened only their sum, so what
-waits for a disk that is full stays small: it grows with the events, not with the records.
+Of an event only its newest update is kept, of the seconds that a run was listened to only
+the newest of each hour, so what waits for a disk that is full stays small: it grows with the
+events, not with the records.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from streamsed.serve.records import clock_of, source_of
@@ -31,6 +31,14 @@ class RunKey(NamedTuple):
     run: str
 
 
+class Totals(NamedTuple):
+    """Seconds of a run up to a clock time, with and without sound."""
+
+    until: float
+    heard: float
+    lost: float
+
+
 class Batch:
     """What is to be written in one transaction."""
 
@@ -38,7 +46,7 @@ class Batch:
         self.runs: dict[RunKey, dict[str, Any]] = {}
         self.events: dict[tuple[RunKey, int], dict[str, Any]] = {}
         self.gaps: dict[tuple[RunKey, float], tuple[float, str]] = {}
-        self.listened: dict[tuple[int, str], list[float]] = defaultdict(lambda: [0, 0])
+        self.totals: dict[RunKey, dict[int, Totals]] = {}  # by hour
         self.notices: list[tuple[float, str, str]] = []
 
     def __len__(self) -> int:
@@ -46,7 +54,7 @@ class Batch:
         return len(self.events) + len(self.gaps) + len(self.notices)
 
     def __bool__(self) -> bool:
-        return bool(len(self) or self.runs or self.listened)
+        return bool(len(self) or self.runs)
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Take a record; one that has no place in a store is passed over.
@@ -68,27 +76,16 @@ class Batch:
         if state == "started":
             run |= {name: _text(record[name]) for name in _OF_RUN if name in record}
             run["settings"] = _text(json.dumps(dict(record), ensure_ascii=False))
-        elif state == "stopped":
-            run["stopped"] = now
+        elif state in ("status", "stopped"):
+            if state == "stopped":
+                run["stopped"] = now
+            totals = Totals(now, float(record["heard"]), float(record["lost"]))
+            self.totals.setdefault(key, {})[int(now // HOUR)] = totals
         elif state == "gap":
             seconds = float(record["offset"]) - float(record["onset"])
             self.gaps[key, time] = time + seconds, _text(record["reason"])
         elif state in STATES:
             self._add_event(key, record, time)
-
-    def add_listened(
-        self, source: str, until: float, heard: float, lost: float
-    ) -> None:
-        """Add seconds with and without sound that end at a clock time."""
-        start = until - heard - lost
-        total = until - start
-        while start < until:
-            hour = int(start // HOUR) * HOUR
-            stop = min(until, hour + HOUR)
-            sums = self.listened[hour, _text(source)]
-            sums[0] += heard * (stop - start) / total
-            sums[1] += lost * (stop - start) / total
-            start = stop
 
     def put_before(self, older: Batch) -> None:
         """Take in a batch that could not be written and is older than this one."""
@@ -101,9 +98,8 @@ class Batch:
             before = self.events.pop(place, {"clip": None})
             self.events[place] = event | {"clip": event["clip"] or before["clip"]}
         self.gaps = older.gaps | self.gaps
-        for where, (heard, lost) in older.listened.items():
-            self.listened[where][0] += heard
-            self.listened[where][1] += lost
+        for key, hours in older.totals.items():
+            self.totals[key] = hours | self.totals.get(key, {})
         self.notices = older.notices + self.notices
 
     def drop_oldest(self, most: int) -> int:
@@ -134,14 +130,8 @@ class Batch:
                 "DO UPDATE SET stop = excluded.stop, reason = excluded.reason",
                 [(*ids[key], start, *rest) for (key, start), rest in self.gaps.items()],
             )
-            connection.executemany(
-                "INSERT INTO listened VALUES (?, ?, ?, ?) ON CONFLICT (hour, source) "
-                "DO UPDATE SET heard = heard + excluded.heard, lost = lost + excluded.lost",
-                [
-                    (hour, _source_id(connection, source), *sums)
-                    for (hour, source), sums in self.listened.items()
-                ],
-            )
+            for key, hours in self.totals.items():
+                _write_totals(connection, *ids[key], hours.values())
             connection.executemany(
                 "INSERT INTO notice (time, source, text) VALUES (?, ?, ?)", self.notices
             )
@@ -213,6 +203,43 @@ class Batch:
             rows,
         )
         connection.execute("UPDATE counter SET seq = ?", [seq])
+
+
+def _write_totals(
+    connection: sqlite3.Connection, run: int, source: int, totals: Iterable[Totals]
+) -> None:
+    """Add to the hours what is new since the totals that were written last."""
+    heard, lost = connection.execute(
+        "SELECT heard, lost FROM run WHERE id = ?", [run]
+    ).fetchone()
+    for each in totals:
+        new = max(0.0, each.heard - heard), max(0.0, each.lost - lost)
+        for hour, part in _hours(each.until - sum(new), each.until):
+            connection.execute(
+                "INSERT INTO listened VALUES (?, ?, ?, ?) ON CONFLICT (hour, source) "
+                "DO UPDATE SET heard = heard + excluded.heard, lost = lost + excluded.lost",
+                [hour, source, new[0] * part, new[1] * part],
+            )
+        heard, lost = max(heard, each.heard), max(lost, each.lost)
+    connection.execute(
+        "UPDATE run SET heard = ?, lost = ? WHERE id = ?", [heard, lost, run]
+    )
+
+
+def _hours(start: float, stop: float) -> Iterator[tuple[int, float]]:
+    """Give the hours of a span of time, and the part of it that lies in each.
+
+    Examples
+    --------
+    >>> list(_hours(3000.0, 4200.0))
+    [(0, 0.5), (3600, 0.5)]
+    """
+    begin = start
+    while begin < stop:
+        hour = int(begin // HOUR) * HOUR
+        end = min(stop, hour + HOUR)
+        yield hour, (end - begin) / (stop - start)
+        begin = end
 
 
 def _source_id(connection: sqlite3.Connection, name: str) -> int:

@@ -27,6 +27,8 @@ MIGRATIONS = (
         started REAL NOT NULL,
         seen REAL NOT NULL,
         stopped REAL,
+        heard REAL NOT NULL DEFAULT 0,
+        lost REAL NOT NULL DEFAULT 0,
         model TEXT,
         model_sha256 TEXT,
         version TEXT,

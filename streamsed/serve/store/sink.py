@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsed.pipeline.lifecycle import EventUpdate
-from streamsed.serve.records import clock_of, source_of
 from streamsed.serve.store.batch import Batch
 from streamsed.serve.store.retention import Retention
 from streamsed.serve.store.writer import StoreWriter
@@ -40,7 +39,6 @@ class StoreSink:
         self, path: Path, *, days: float | None = None, max_bytes: int | None = None
     ) -> None:
         self.writer = StoreWriter(path, retention=Retention(days, max_bytes))
-        self._totals: dict[str, tuple[str, float, float]] = {}  # by source
         self._told_failing = False
 
     def on_samples(self, samples: NDArray[np.float32]) -> None:
@@ -84,11 +82,3 @@ class StoreSink:
         if record["state"] == "status" and "run" not in record:
             return  # nothing was ever heard of that source
         batch.add(record)
-        if record["state"] in ("status", "stopped"):
-            source, run = source_of(record), str(record["run"])
-            heard, lost = float(record["heard"]), float(record["lost"])
-            before = self._totals.get(source)
-            since = before[1:] if before and before[0] == run else (0.0, 0.0)
-            self._totals[source] = (run, heard, lost)
-            new = max(0.0, heard - since[0]), max(0.0, lost - since[1])
-            batch.add_listened(source, clock_of(record), *new)
