@@ -8,7 +8,9 @@ import os
 import random
 
 import pytest
-from kills import Clips, Killer, Log, command_server, scratch_files
+from environment import ENVIRONMENT
+from fork_server import TRAINING, ForkServer
+from kills import Clips, Killer, Log, scratch_files
 from small_fit import fit_arguments
 
 from train.fit.checkpoint import LAST, best_checkpoints, read_checkpoint
@@ -20,7 +22,9 @@ SCENE = "examples/scene.flac"
 
 @pytest.fixture(scope="module")
 def server():
-    return command_server()
+    server = ForkServer(TRAINING, environment=ENVIRONMENT)
+    yield server
+    server.close()
 
 
 @pytest.fixture

@@ -6,8 +6,7 @@ reached. What was a defect is kept in a folder.
 """
 
 import json
-import subprocess
-import sys
+import os
 import warnings
 import zipfile
 from collections import Counter
@@ -15,24 +14,12 @@ from dataclasses import dataclass, field
 
 import onnx
 from archives import members, rewritten
-from environment import ENVIRONMENT
 
 from streamsed.inference.model_file import find_model
 
 DEFAULT = find_model("default")
 MAX_MEGABYTES, MAX_SECONDS = 500, 10.0
 """Of memory and of processor time that a command may take with any file."""
-
-MEASURED = """
-import sys, time
-from streamsed.cli.app import main
-from streamsed.diagnostics.bench import peak_memory
-sys.argv = ["streamsed", "info", sys.argv[1]]
-try:
-    main()
-finally:
-    print(f"{peak_memory():.0f} {time.process_time():.2f}", file=sys.stderr)
-"""
 
 ODD = (
     *(None, True, "", "\x1b[2J", "x" * 3000, [], {}, [[[[]]]], {"Dog": {}}),
@@ -180,29 +167,23 @@ class Outcomes:
         return f"{counts}; {most}; {len(self.defects)} defects"
 
 
-def try_info(path, outcomes, *, refuse=False):
+def try_info(server, path, outcomes, *, refuse=False):
     """Run `streamsed info` on a file; return what is wrong with how it ended, or ""."""
-    run = subprocess.run(
-        [sys.executable, "-c", MEASURED, str(path)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env=ENVIRONMENT,
-        text=True,
-        errors="backslashreplace",
-        timeout=600,
-        check=False,
+    errors = path.with_suffix(".stderr")
+    running = server.start(
+        "streamsed", ["info", path], stdout=os.devnull, stderr=errors
     )
-    *lines, last = run.stderr.splitlines() or [""]
-    try:
-        megabytes, seconds = map(float, last.split())
-    except ValueError:
-        return f"it ended with {run.returncode} at once: {run.stderr[-500:]!r}"
+    running.join(600)
+    running.kill()
+    code, megabytes, seconds = running.wait()
+    lines = errors.read_text(errors="backslashreplace").splitlines()
+    errors.unlink()
     outcomes.megabytes = max(outcomes.megabytes, megabytes)
     outcomes.seconds = max(outcomes.seconds, seconds)
-    outcomes.counts["refused" if run.returncode else "loaded"] += 1
+    outcomes.counts["refused" if code else "loaded"] += 1
     allowed = ((2, 1),) if refuse else ((2, 1), (0, 0))
-    if (run.returncode, len(lines)) not in allowed:
-        return f"exit code {run.returncode} with {lines}"
+    if (code, len(lines)) not in allowed:
+        return f"exit code {code} with {lines}"
     if any(not line.isprintable() or len(line) > 1500 for line in lines):
         return f"an odd line: {lines}"
     if megabytes > MAX_MEGABYTES or seconds > MAX_SECONDS:

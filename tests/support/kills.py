@@ -1,39 +1,14 @@
 """Commands that are killed by SIGKILL at random moments, and what must stand then.
 
-Each command runs in a process that is forked from a server in which the packages are
-imported, but nothing was computed: that saves the seconds that a start takes.
+The processes are forked from a server, see `fork_server`.
 """
 
 import contextlib
 import json
-import multiprocessing
-import os
-import sys
+import signal
 import time
 
 import soundfile
-
-PRELOADED = ("streamsed.inference.model", "streamsed.cli.app", "train.cli.app", "torch")
-
-
-def command_server():
-    """Return what starts processes with everything imported."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(PRELOADED))
-    return context
-
-
-def run_command(package, arguments, output):
-    """Be the command; its output and errors go to a file."""
-    descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    sys.argv = [package, *map(str, arguments)]
-    if package == "train":
-        from train.cli.app import main
-    else:
-        from streamsed.cli.app import main
-    main()
 
 
 class Killer:
@@ -41,29 +16,26 @@ class Killer:
 
     Parameters
     ----------
-    context : multiprocessing context
-        See `command_server`.
+    server : ForkServer
     folder : Path
         What the commands write into, and nobody else.
     rng : random.Random
         Chooses the moments.
     """
 
-    def __init__(self, context, folder, rng):
+    def __init__(self, server, folder, rng):
         self.folder, self.rng = folder, rng
         self.n_killed = self.n_ended = 0
         self.output = folder.parent / "output"
-        self._context = context
+        self._server = server
         self._lasts = 1.0  # seconds, of a run that is left alone
 
-    def run(self, package, *arguments, timeout=300):
+    def run(self, package, *arguments):
         """Run a command to its end and return its exit code."""
         start = time.monotonic()
-        process = self._start(package, arguments)
-        process.join(timeout)
+        ended = self._start(package, arguments).wait()
         self._lasts = time.monotonic() - start
-        assert process.exitcode is not None, "it does not end"
-        return process.exitcode
+        return ended.code
 
     def kill(self, package, *arguments):
         """Start a command and kill it.
@@ -80,18 +52,16 @@ class Killer:
                 time.sleep(0.001)
             process.join(self.rng.choice([0, 0.003, 0.03, 0.3]) * self.rng.random())
         process.kill()
-        process.join()
-        self.n_killed += process.exitcode == -9
-        self.n_ended += process.exitcode == 0
-        assert process.exitcode in (-9, 0), self.output.read_text()
+        code = process.wait().code
+        self.n_killed += code == -signal.SIGKILL
+        self.n_ended += code == 0
+        assert code in (-signal.SIGKILL, 0), self.output.read_text()
 
     def _start(self, package, arguments):
         self.output.unlink(missing_ok=True)
-        process = self._context.Process(
-            target=run_command, args=(package, arguments, self.output)
+        return self._server.start(
+            package, arguments, stdout=self.output, stderr=self.output
         )
-        process.start()
-        return process
 
     def _contents(self):
         found = set()

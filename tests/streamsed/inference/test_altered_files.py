@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from altered import DEFAULT, KINDS, Outcomes, alter, try_info
 from archives import members
+from environment import ENVIRONMENT
+from fork_server import LIGHT, ForkServer
 
 from streamsed.inference.model import Model
 
@@ -34,7 +36,14 @@ def test_altered_files_end_in_one_line_or_load(kind, tmp_path):
         path.unlink()
 
 
-def test_the_command_ends_in_one_line_soon_and_in_little_memory(tmp_path):
+@pytest.fixture(scope="module")
+def server():
+    server = ForkServer(LIGHT, environment=ENVIRONMENT)
+    yield server
+    server.close()
+
+
+def test_the_command_ends_in_one_line_soon_and_in_little_memory(server, tmp_path):
     outcomes = Outcomes()
     original = members(DEFAULT, sealed=True)
     for number in range(N_FILES):
@@ -42,7 +51,7 @@ def test_the_command_ends_in_one_line_soon_and_in_little_memory(tmp_path):
         kind, sealed = alter(random.Random(number), path)
         is_careless = sealed and kind not in ("bytes of the file", "file cut off")
         refuse = is_careless and members_of(path) != original
-        if wrong := try_info(path, outcomes, refuse=refuse):
+        if wrong := try_info(server, path, outcomes, refuse=refuse):
             outcomes.defects.append(f"{number}, {kind}: {wrong}")
             KEPT.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, KEPT)
