@@ -1,4 +1,4 @@
-"""How far a run is: a line for people, and `OUT/status-1-of-1.json` for programs."""
+"""How far a run is: a bar or lines for people, and `OUT/status-1-of-1.json` for programs."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import json
 import sys
 import time
 from collections import Counter, deque
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from streamsed.atomic_write import write
+from streamsed.progress import Task, task
 from streamsed.terminal import say
 
 FILE_EVERY = 2.0
 """Seconds between two states of the file."""
 
 LINE_EVERY = 30.0
-"""Seconds between two lines where no terminal shows them in place."""
+"""Seconds between two lines where no terminal shows a bar."""
 
 N_ERRORS = 10
 """Newest errors in the file."""
@@ -45,7 +47,12 @@ class Status:
         self._errors: deque[str] = deque(maxlen=N_ERRORS)
         self._written = 0.0
         self._shown = time.monotonic()
-        self._in_place = sys.stderr.isatty()
+        self._work = ExitStack()
+        self._task: Task | None = None
+        if path is not None:
+            self._task = self._work.enter_context(
+                task("detecting", n_bytes / 1e6, "MB")
+            )
 
     @property
     def counts(self) -> Counter[str]:
@@ -61,6 +68,8 @@ class Status:
         """Count what earlier runs did."""
         self._counts["done before"] += n_files
         self._bytes_before += n_bytes
+        if self._task is not None:
+            self._task.resume(self._bytes_before / 1e6)
 
     def add(self, status: str, seconds: float, n_bytes: int, error: str) -> None:
         """Count a file."""
@@ -102,9 +111,14 @@ class Status:
         if final or now - self._written > FILE_EVERY:
             self._written = now
             write(self._path, [json.dumps(self.to_dict(state), indent=1) + "\n"])
-        if final or now - self._shown > (1.0 if self._in_place else LINE_EVERY):
+        if self._task is not None:
+            done = self._bytes_before + self._bytes_done
+            self._task.update(done / 1e6, self._line())
+        if final:
+            self._work.close()
+        if final or (now - self._shown > LINE_EVERY and not sys.stderr.isatty()):
             self._shown = now
-            self._show(final=final)
+            say(self._line(left=not final))
 
     def _left(self, elapsed: float) -> float | None:
         """Return the seconds left, by the bytes that this run did."""
@@ -113,7 +127,7 @@ class Status:
             return 0.0
         return round(elapsed * left / self._bytes_done, 1) if self._bytes_done else None
 
-    def _show(self, *, final: bool) -> None:
+    def _line(self, *, left: bool = False) -> str:
         now = self.to_dict("")
         parts = [
             f"{now['files_done']} of {self._n_files} files",
@@ -123,14 +137,9 @@ class Status:
         for name in ("failed", "skipped"):
             if now[name]:
                 parts.append(f"{now[name]} {name}")
-        if not final and now["left_s"] is not None:
+        if left and now["left_s"] is not None:
             parts.append(f"{duration(now['left_s'])} left")
-        line = ", ".join(parts)
-        if not self._in_place:
-            say(line)
-            return
-        sys.stderr.write(f"\r\x1b[K{line}" + ("\n" if final else ""))
-        sys.stderr.flush()
+        return ", ".join(parts)
 
 
 def _clock(moment: float) -> str:

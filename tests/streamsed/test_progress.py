@@ -14,6 +14,7 @@ import pytest
 from environment import ENVIRONMENT
 
 from streamsed import progress
+from streamsed.corpus.status import Status
 from streamsed.progress import json_log, report, task, track
 
 
@@ -49,6 +50,21 @@ def test_a_task_inside_a_task_has_a_bar_below_it(monkeypatch):
         assert "0 of 2 runs" in screen.getvalue()
         assert "of 3 steps" in screen.getvalue()
         runs.advance()
+    assert progress._screen._bars is None
+
+
+def test_a_corpus_has_a_bar_by_size_and_ends_with_a_line(monkeypatch, tmp_path):
+    screen = terminal(monkeypatch)
+    status = Status(tmp_path / "status.json", 3, 8_000_000)
+    status.skip_done(1, 2_000_000)
+    status.add("ok", 60.0, 4_000_000, "")
+    status.report()
+    assert "6 of 8 MB" in screen.getvalue()
+    status.add("failed", 0.0, 2_000_000, "no sound")
+    status.report("finished")
+    *_, last = screen.getvalue().splitlines()
+    assert "streamsed: 3 of 3 files" in last
+    assert last.endswith("1 failed")
     assert progress._screen._bars is None
 
 
@@ -117,6 +133,7 @@ def test_what_was_done_before_does_not_make_it_look_quick():
 IN_TERMINAL = """
 import time
 from streamsed import progress
+from streamsed.corpus.status import Status
 progress.PATIENCE = 0.0
 with progress.task("detecting", 2, "things") as detecting:
     for number in range(2):

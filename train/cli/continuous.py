@@ -9,16 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import track
 
 from streamsed.atomic_write import write
 from streamsed.inference.model import Model
+from streamsed.progress import track
 from train.cli.options import read_layouts
 from train.evaluation.continuous.alone import recognise_alone
 from train.evaluation.continuous.measures import measure_continuous
 from train.evaluation.continuous.page import to_page
 from train.evaluation.continuous.recording_scores import model_scores
-from train.evaluation.continuous.recordings import draw_continuous, score_continuous
+from train.evaluation.continuous.recordings import (
+    count_continuous,
+    draw_continuous,
+    score_continuous,
+)
 from train.mixing.continuous import ContinuousMixer
 from train.mixing.soundbank import Soundbank
 from train.provenance import current_command
@@ -81,15 +85,8 @@ def measure_model(name: str, device: str, drawn: Drawn, json_file: Path | None) 
     )
     score = model_scores(model)
     scored = score_continuous(recordings, score, info.labels, info.frontend)
-    kept = list(
-        track(
-            scored,
-            "recordings",
-            console=Console(stderr=True),
-            transient=True,
-            disable=not Console(stderr=True).is_terminal,
-        )
-    )
+    total = count_continuous(mixer, n=drawn.recordings)
+    kept = list(track(scored, "scoring", total=total, unit="recordings"))
     measured: dict[str, Any] = {
         "command": current_command(),
         "model": name,

@@ -16,7 +16,7 @@ from streamsed.atomic_write import write
 from train.annotations.desed import Desed
 from train.annotations.desed_layout import LAYOUT
 from train.annotations.desed_survey import clips_table, labels_table, survey
-from train.cli.options import Bank
+from train.cli.options import Bank, with_json_log
 from train.mixing.desed_like import Sizes, imitate
 from train.mixing.soundbank import Soundbank
 
@@ -25,6 +25,7 @@ FULL = Sizes()
 
 
 @app.command("imitate")
+@with_json_log
 def imitate_desed(
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write.")],
     *,

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -35,7 +36,7 @@ from train.mixing.signals import (
     rms,
     to_sixteen_bits,
 )
-from train.mixing.soundbank import Samples, Soundbank
+from train.mixing.soundbank import Clip, Samples, Soundbank
 
 PAUSE = (0.0, 15.0)
 """Seconds between events."""
@@ -157,6 +158,19 @@ class ContinuousMixer:
         ]
         return self._finish(rng, Recording(mixture, others=spans))
 
+    @cached_property
+    def steady_clips(self) -> dict[str, list[Clip]]:
+        """Steady recordings of the labels of whose recordings a third are steady."""
+        steady = {
+            label: [clip for clip in clips if is_steady(clip, self.bank.sample_rate)]
+            for label, clips in self.bank.foreground.items()
+        }
+        return {
+            label: steady[label]
+            for label in self.bank.labels
+            if 3 * len(steady[label]) >= len(self.bank.foreground[label])
+        }
+
     def steady_sounds(
         self, rng: np.random.Generator, *, duration: float, n: int
     ) -> Iterator[Recording]:
@@ -169,8 +183,7 @@ class ContinuousMixer:
         duration : float
             Seconds of the sound; the background goes on for 5 s at both ends.
         n : int
-            At most this many of a label, of as many recordings. Labels are those of whose
-            recordings a third are steady.
+            At most this many of each label of `steady_clips`, of as many recordings.
 
         Yields
         ------
@@ -178,11 +191,7 @@ class ContinuousMixer:
             With one event.
         """
         rate = self.bank.sample_rate
-        for label in self.bank.labels:
-            clips = self.bank.foreground[label]
-            steady = [clip for clip in clips if is_steady(clip, rate)]
-            if 3 * len(steady) < len(clips):
-                continue
+        for label, steady in self.steady_clips.items():
             for index in sorted(rng.permutation(len(steady))[:n]):
                 length, first = self._samples(duration), self._samples(5.0)
                 mixture, beds = self._backdrop.draw(rng, length + 2 * first)

@@ -25,6 +25,7 @@ import numpy as np
 import soundfile
 
 from streamsed.events import Event
+from streamsed.progress import track
 from train.annotations.event_lists import (
     read_strong,
     write_names,
@@ -107,7 +108,8 @@ def imitate(
         if in_order and layouts:
             n = min(n, len(layouts))
         with _working(clips, n_processes, n) as drawn:
-            events = {_name(i): each for i, each in enumerate(drawn)}
+            mixed = track(drawn, f"mixing {subset}", total=n, unit="clips")
+            events = {_name(i): each for i, each in enumerate(mixed)}
         if subset == WEAK:  # a weak clip has a label
             events = {name: each for name, each in events.items() if each}
         _write_list(folder, subset, events)

@@ -11,6 +11,7 @@ from streamsed.cli.corpus.extra import need_extra
 from streamsed.cli.options import (
     ConfirmOption,
     IgnoreOption,
+    JsonLogOption,
     LabelOption,
     MinDurationOption,
     MinGapOption,
@@ -127,6 +128,7 @@ def run(
             "--dry-run", help="Process 1 % and estimate the cost of the rest."
         ),
     ] = False,
+    json_log: JsonLogOption = None,
 ) -> int:
     """Detect events in any number of recordings; repeat the command to continue a run.
 
@@ -134,6 +136,7 @@ def run(
     cannot continue. 130: interrupted; results so far are written.
     """
     need_extra()
+    from streamsed import progress
     from streamsed.corpus.files.shards import Shard
     from streamsed.corpus.pool import Limits
     from streamsed.corpus.run import CorpusRun
@@ -176,9 +179,10 @@ def run(
         relist=relist,
         ray=ray_address if engine == "ray" else None,
     )
-    if not dry_run:
-        return job.run(inputs)
-    forecast = job.predict(inputs)
+    with progress.json_log(json_log):
+        if not dry_run:
+            return job.run(inputs)
+        forecast = job.predict(inputs)
     lines = forecast.lines(job.n_workers) if forecast else ["all files are done"]
     print("\n".join(lines))
     return 0

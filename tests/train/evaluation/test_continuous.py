@@ -29,6 +29,7 @@ from train.evaluation.continuous.recording_scores import (
 )
 from train.evaluation.continuous.recordings import (
     ScoredRecording,
+    count_continuous,
     draw_continuous,
     load_scored,
     save_scored,
@@ -281,6 +282,7 @@ def test_all_parts_are_drawn_and_kept_on_disk(folder, tmp_path):
         return np.zeros((len(batch), 128, 4), np.float32)
 
     drawn = list(draw_continuous(mixer, n=2, duration=30.0, seed=1))
+    assert len(drawn) == count_continuous(mixer, n=2)
     assert [part for part, _ in drawn] == [
         "events",
         "events",

@@ -1,6 +1,7 @@
 """A data set made of other sounds: what was written is what DESED's reader finds."""
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -215,7 +216,14 @@ def test_several_processes_write_the_same_set(tmp_path):
     for workers in ("1", "2"):
         command = [sys.executable, "-m", "train", "data", "imitate"]
         command += [tmp_path / workers, f"--soundbank={bank}", f"--workers={workers}"]
-        subprocess.run([*command, *sizes], check=True, capture_output=True)
+        log = tmp_path / f"log-{workers}"
+        command += [f"--json-log={log}"]
+        done = subprocess.run([*command, *sizes], check=True, capture_output=True)
+        assert done.stderr == b""
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
+        ended = {e["task"]: e["done"] for e in lines if e["state"] == "ended"}
+        assert list(ended.values()) == [3, 3, 2, 2]
+        assert "mixing validation" in ended
     assert fingerprint(tmp_path / "1") == fingerprint(tmp_path / "2")
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from streamsed.config import PostConfig, StreamConfig
 from streamsed.events import Event
+from streamsed.progress import track
 from train.evaluation.continuous.parts import false_events, other_sounds, steady_sounds
 from train.evaluation.continuous.recording_scores import STEP
 from train.evaluation.continuous.recordings import ScoredRecording
@@ -62,7 +63,7 @@ def measure_continuous(
     longest = config.segment_duration
     streams = [StreamConfig(step=STEP, latency=t) for t in LATENCIES if t <= longest]
     by_latency = []
-    for stream in streams:
+    for stream in track(streams, "measuring", total=len(streams), unit="latencies"):
         whole = measure_events(with_events, stream, post_for(stream))
         by_latency.append(
             {"latency": stream.latency}

@@ -88,6 +88,12 @@ def draw_continuous(
         yield "steady", steady
 
 
+def count_continuous(mixer: ContinuousMixer, *, n: int) -> int:
+    """Return how many recordings `draw_continuous` draws."""
+    steady = sum(min(len(clips), N_STEADY) for clips in mixer.steady_clips.values())
+    return n + (n + 1) // 2 + bool(mixer.bank.background) + steady
+
+
 def score_continuous(
     recordings: Iterable[tuple[str, Recording]],
     score: BatchScores,
