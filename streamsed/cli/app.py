@@ -12,6 +12,7 @@ import typer
 
 import streamsed
 from streamsed.cli.bench import bench
+from streamsed.cli.calibrate.command import calibrate
 from streamsed.cli.corpus.app import corpus
 from streamsed.cli.devices import devices
 from streamsed.cli.doctor import doctor
@@ -46,6 +47,7 @@ for command in (
     file,
     listen,
     serve,
+    calibrate,
     report,
     events,
     devices,

@@ -7,7 +7,12 @@ from typing import Annotated
 
 import typer
 
-from streamsed.cli.settings_file import SECTIONS, read_settings, write_settings
+from streamsed.cli.settings_file import (
+    SECTIONS,
+    command_of,
+    read_settings,
+    write_settings,
+)
 
 
 def settings(
@@ -44,9 +49,12 @@ def settings(
     given = [] if path is None else ["--settings", str(path)]
     values = {}
     for section in SECTIONS:
+        command = command_of(section, commands)
         words = [*given, *context.args] if section == SECTIONS[0] else [*given, "."]
-        made = commands[section].make_context(
-            section, words, parent=context.find_root()
-        )
-        values[section] = made.params
+        required = [
+            each for each in command.params if each.required and each.opts[0][:1] == "-"
+        ]
+        words += [word for each in required for word in (each.opts[0], "")]
+        made = command.make_context(section, words, parent=context.find_root())
+        values[section] = {**made.params, **{each.name: None for each in required}}
     print(write_settings(values, commands), end="")

@@ -27,11 +27,14 @@ from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hi
 
 import typer
 
-SECTIONS = ("listen", "file")
+SECTIONS = ("listen", "file", "corpus")
 """Commands that take settings from a file."""
 
 APART = frozenset({"device", "format", "step", "file"})
 """Options that have another meaning in each command, and belong in its section."""
+
+APART_FROM = {"corpus": frozenset({"engine"})}
+"""Options that mean something else in one command than in the others."""
 
 MAX_BYTES = 1_000_000
 
@@ -70,11 +73,37 @@ def options_of(command: Any) -> dict[str, Option]:
     return options
 
 
+def command_of(section: str, commands: Mapping[str, Any]) -> Any:
+    """Return the command that a section is for; `corpus` is a group that runs by default."""
+    command = commands[section]
+    return getattr(command, "commands", {}).get("run", command)
+
+
+def shared_options(commands: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return for each section the options that it shares with others: those of `listen`.
+
+    They stand at the top of a file.
+    """
+    schema = {each: options_of(command_of(each, commands)) for each in SECTIONS}
+    common = [name for name in schema["listen"] if name in schema["file"]]
+    return {
+        section: [
+            name
+            for name in common
+            if name in options
+            and name not in APART
+            and name not in APART_FROM.get(section, ())
+        ]
+        for section, options in schema.items()
+    }
+
+
 def apply_settings(context: typer.Context, path: Path | None) -> Path | None:
     """Make the values in a settings file the defaults of a command's options."""
     if path is not None and not context.resilient_parsing:
         commands = context.find_root().command.commands  # type: ignore[attr-defined]
-        name = str(context.command.name)
+        own = {id(command_of(each, commands)): each for each in SECTIONS}
+        name = own.get(id(context.command), "")
         context.default_map = read_settings(path, commands).get(name, {})
     return path
 
@@ -125,15 +154,18 @@ def read_settings(path: Path, commands: Mapping[str, Any]) -> dict[str, dict[str
         raise ValueError(f"{path}: not valid TOML ({error})") from None
     except RecursionError:
         raise ValueError(f"{path}: nested too deeply") from None
-    schema = {section: options_of(commands[section]) for section in SECTIONS}
+    schema = {each: options_of(command_of(each, commands)) for each in SECTIONS}
+    sharing = shared_options(commands)
     values: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
     shared = {k: v for k, v in settings.items() if not _is_section(k, v)}
     for key, value in shared.items():
         name = _known(path, key, set().union(*schema.values()))
         if name in APART:
             raise ValueError(f"{path}: {key} belongs under [listen] or [file]")
+        owners = [each for each in SECTIONS if name in sharing[each]]
+        owners = owners or [each for each in SECTIONS if name in schema[each]][:1]
         for section, options in schema.items():
-            if name in options:
+            if section in owners:
                 option = options[name]
                 values[section][option.parameter] = _value(path, key, value, option)
     for section in SECTIONS:
@@ -159,18 +191,18 @@ def write_settings(values: Mapping[str, Mapping[str, Any]], commands: Any) -> st
     ValueError
         A value is a file name that is not valid text.
     """
-    schema = {section: options_of(commands[section]) for section in SECTIONS}
-    first, second = (schema[section] for section in SECTIONS)
-    shared = [name for name in first if name in second and name not in APART]
+    schema = {each: options_of(command_of(each, commands)) for each in SECTIONS}
+    sharing = shared_options(commands)
+    first = SECTIONS[0]
     lines = [
         line
-        for name in shared
-        for line in _lines(name, first[name], values[SECTIONS[0]])
+        for name in sharing[first]
+        for line in _lines(name, schema[first][name], values[first])
     ]
     for section in SECTIONS:
         lines.append(f"\n[{section}]")
         for name, option in schema[section].items():
-            if name not in shared:
+            if name not in sharing[section]:
                 lines += _lines(name, option, values[section])
     return "\n".join(lines) + "\n"
 

@@ -128,7 +128,7 @@ class ListenJob:
                 sinks.append(out if source.lossless else QueuedSink(out))
             listener = self._listener(detector, source, sinks)
             logs = [sink for sink in sinks if isinstance(sink, LogFile)]
-            with _stopped_by_signals(listener, logs):
+            with stopped_by_signals(listener, logs):
                 listener.run(duration=self.duration)
         for sink in sinks:
             for notice in sink.notices():
@@ -159,7 +159,7 @@ class ListenJob:
         console = Console()
         view = LiveView(console)
         listener = self._listener(detector, source, sinks)
-        with _stopped_by_signals(listener, []), quiet(), view:
+        with stopped_by_signals(listener, []), quiet(), view:
             listener.run(duration=self.duration, on_tick=view.show)
         console.print(summary_table(listener.summary))
         return listener
@@ -254,7 +254,7 @@ class ListenJob:
 
 
 @contextmanager
-def _stopped_by_signals(listener: Listener, logs: Sequence[LogFile]) -> Iterator[None]:
+def stopped_by_signals(listener: Listener, logs: Sequence[LogFile]) -> Iterator[None]:
     """Make the first signal stop the listener, and the second interrupt the program.
 
     With a log and without a view, SIGHUP reopens the log instead, as programs that rotate

@@ -28,6 +28,7 @@ from streamsed.cli.options import (
     detection_settings,
     engine_settings,
 )
+from streamsed.cli.settings_file import SettingsOption
 
 
 def run(
@@ -66,6 +67,7 @@ def run(
         int | None,
         typer.Option(metavar="N", help="Worker processes. [default: one per core]"),
     ] = None,
+    settings: SettingsOption = None,  # noqa: ARG001 - its callback has done it
     model: ModelOption = "default",
     model_sha256: Sha256Option = None,
     trust_model: TrustOption = False,

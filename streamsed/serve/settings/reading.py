@@ -34,7 +34,7 @@ LATENCY = 1.0
 """Seconds after its end at which an event is reported as ended, if nothing is said."""
 SCHEMES = ("rtsp", "rtsps", "http", "https")
 """Of addresses that ffmpeg reads."""
-OTHER_COMMANDS = ("listen", "file")
+OTHER_COMMANDS = ("listen", "file", "corpus")
 """Tables of a settings file that are for other commands."""
 
 SettingsOfTable = TypeVar("SettingsOfTable")

@@ -8,6 +8,7 @@ from typer.main import get_command
 from streamsed.cli.app import app
 from streamsed.cli.settings_file import (
     SECTIONS,
+    command_of,
     options_of,
     read_settings,
     write_settings,
@@ -32,6 +33,10 @@ log = "night.jsonl"
 [file]
 device = "cpu"
 step = 1
+
+[corpus]
+engine = "ray"
+workers = 3
 """
 
 
@@ -41,7 +46,7 @@ def read(tmp_path, text):
     return read_settings(path, COMMANDS)
 
 
-def test_a_file_serves_both_commands(tmp_path):
+def test_a_file_serves_all_commands(tmp_path):
     settings = read(tmp_path, DOCUMENT)
     shared = {
         "sensitivity": "low",
@@ -53,14 +58,23 @@ def test_a_file_serves_both_commands(tmp_path):
     own = {"device": "3", "step": "auto", "log": "night.jsonl"}
     assert settings["listen"] == shared | own
     assert settings["file"] == shared | {"device": "cpu", "step": 1}
+    assert settings["corpus"] == shared | {"engine": "ray", "workers": 3}
+
+
+def test_what_an_option_means_elsewhere_stays_there(tmp_path):
+    settings = read(tmp_path, 'engine = "onnx"\noutput = "a.tsv"\nscores = "b.tsv"\n')
+    assert settings["listen"] == {"engine": "onnx"}
+    assert settings["file"]["engine"] == "onnx"
+    assert settings["file"]["output"] == "a.tsv"
+    assert settings["corpus"] == {}
 
 
 def test_every_option_is_a_setting_and_every_default_comes_back(tmp_path):
     defaults = {
         section: {
             param.name: param.default
-            for param in COMMANDS[section].params
-            if param.name not in ("help", "settings", "paths")
+            for param in command_of(section, COMMANDS).params
+            if param.name not in ("help", "settings", "paths", "inputs")
         }
         for section in SECTIONS
     }
@@ -69,7 +83,7 @@ def test_every_option_is_a_setting_and_every_default_comes_back(tmp_path):
     for section in SECTIONS:
         for name, value in again[section].items():
             assert value == (defaults[section][name] or value)
-        for option in options_of(COMMANDS[section]):
+        for option in options_of(command_of(section, COMMANDS)):
             assert f"\n{option} =" in text or f"\n# {option} =" in text
 
 

@@ -1,0 +1,1 @@
+"""`streamsed calibrate`."""
