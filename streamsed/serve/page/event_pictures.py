@@ -1,0 +1,151 @@
+"""A picture of every event, kept in a folder beside the store.
+
+It is the log-mel that the page shows, from a second before the event to a second after it,
+as a PNG of about 1 kB for each second: what the model saw, of which no voice can be
+understood. It is taken when the event closes, written in a thread of its own, and deleted
+when it is too old or the folder too large.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsed.atomic_write import replacing
+from streamsed.live.mel_picture import Levels
+from streamsed.live.sinks.background import Worker
+from streamsed.live.snapshot import Snapshot
+from streamsed.pipeline.lifecycle import EventUpdate
+from streamsed.serve.page.png import read_text, write_png
+from streamsed.serve.page.protocol import PageService
+
+MARGIN = 1.0
+"""Seconds before and after the event."""
+LONGEST = 60.0
+"""Seconds of a picture at most: the beginning."""
+MAX_BYTES = 200_000_000
+"""That the pictures may take."""
+SWEEP = 3600.0
+"""Seconds from one look for old pictures to the next."""
+_OURS = re.compile(r"[0-9a-z]{1,32}-[A-Za-z0-9_-]{1,100}-\d{1,12}\.png")
+
+
+class EventPictures:
+    """Keep a picture of each event that closes: a sink.
+
+    Parameters
+    ----------
+    folder : Path
+        Made when the first is kept.
+    service : PageService
+        Has the picture of the last two minutes.
+    days : float or None
+        After which they are deleted.
+    """
+
+    name = "pictures"
+
+    def __init__(
+        self, folder: Path, service: PageService, *, days: float | None = None
+    ) -> None:
+        self._folder = folder
+        self._service = service
+        self._days = days
+        self._sweep_at = 0.0
+        self.worker = Worker("pictures")
+
+    def path(self, *, source: str, run: str, number: int) -> Path | None:
+        """Return where an event's picture is, if it has one."""
+        path = self._place(source, run, number)
+        return path if path is not None and path.is_file() else None
+
+    def on_samples(self, samples: NDArray[np.float32]) -> None:
+        """Take no notice: no sound is kept here."""
+
+    def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:  # noqa: ARG002
+        """Queue the picture of an event that closed."""
+        if record["state"] == "closed":
+            self.worker.submit(lambda: self._keep(record))
+
+    def notices(self) -> list[str]:
+        """Tell of pictures that could not be written."""
+        return self.worker.notices()
+
+    def settle(self) -> None:
+        """Write what waits."""
+        self.worker.close()
+
+    def failures(self) -> dict[str, Any]:
+        """Return how many could not be written, and why."""
+        return self.worker.failures()
+
+    def close(self) -> None:
+        """Do what `settle` does, unless that was done."""
+        if not self.worker.closed:
+            self.settle()
+
+    def _place(self, source: str, run: str, number: int) -> Path | None:
+        name = f"{run}-{source}-{number}.png"
+        return self._folder / name if _OURS.fullmatch(name) else None
+
+    def _keep(self, record: Mapping[str, Any]) -> None:
+        path = self._place(record["source"], record["run"], record["id"])
+        with suppress(KeyError):  # the source is no longer in the settings
+            snapshot = self._service.snapshot(record["source"])
+            if path is None or snapshot is None:
+                return
+            levels, start = cut(snapshot, record["onset"], record["offset"])
+            if not len(levels):
+                return
+            words = {"lead": f"{record['onset'] - start:.4f}"}
+            words["column"] = f"{snapshot.column_duration:.8f}"
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with replacing(path) as scratch:
+                scratch.write_bytes(write_png(levels, text=words))
+        if time.monotonic() >= self._sweep_at:
+            self._sweep_at = time.monotonic() + SWEEP
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Delete what is too old, then the oldest until the rest fits."""
+        with suppress(FileNotFoundError), os.scandir(self._folder) as entries:
+            ours = [e for e in entries if _OURS.fullmatch(e.name) and e.is_file()]
+            found = sorted(
+                ((e.stat().st_mtime, e.stat().st_size, e.path) for e in ours),
+                reverse=True,
+            )
+            oldest = 0.0 if self._days is None else time.time() - 86400 * self._days
+            total = 0
+            for changed, size, path in found:
+                total += size
+                if total > MAX_BYTES or changed < oldest:
+                    Path(path).unlink(missing_ok=True)
+
+
+def cut(snapshot: Snapshot, onset: float, offset: float) -> tuple[Levels, float]:
+    """Return the columns of an event with its margins, and the second they start at."""
+    column = snapshot.column_duration
+    oldest = snapshot.picture_end - len(snapshot.picture)
+    first = max(oldest, int((onset - MARGIN) / column))
+    last = max(first, round((min(offset, onset + LONGEST) + MARGIN) / column))
+    return snapshot.picture[first - oldest : last - oldest], first * column
+
+
+def lead_and_column(path: Path) -> tuple[float, float]:
+    """Return the seconds from a picture's start to the onset, and of one column.
+
+    Raises
+    ------
+    OSError, ValueError, KeyError
+        It cannot be read, or is no picture of ours.
+    """
+    words = read_text(path.read_bytes())
+    return float(words["lead"]), float(words["column"])

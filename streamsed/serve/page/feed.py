@@ -1,0 +1,135 @@
+"""What happened lately, for everybody who watches: a sink without queues.
+
+Records are numbered and kept in one ring. Who watches remembers the number of the last
+record it has sent, is woken when there is another, and takes what follows: so a slow
+browser holds nothing up and costs no memory, and one that comes back says where it was.
+A number is a time, in microseconds since 1970, so it still means something to the next
+start of the program: what it does not have in its ring then comes from the store.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsed.pipeline.lifecycle import EventUpdate
+
+LENGTH = 2000
+"""Records that are kept."""
+STATES = ("opened", "updated", "ended", "closed", "withdrawn", "gap", "notice")
+"""What is shown; levels and seconds come from the service."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """A record with the number that it is replayed from.
+
+    Parameters
+    ----------
+    number : int
+        Microseconds since 1970, larger than that of the record before.
+    record : mapping
+        For JSON, with its `end` by the clock.
+    """
+
+    number: int
+    record: Mapping[str, Any]
+
+
+class PageFeed:
+    """Number the records of all sources, keep the newest, and wake who watches.
+
+    Parameters
+    ----------
+    now : callable
+        Seconds since 1970.
+    """
+
+    name = "page"
+
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        self._now = now
+        self._lock = threading.Lock()
+        self._kept: deque[Numbered] = deque(maxlen=LENGTH)
+        self._watchers: set[Callable[[], None]] = set()
+        self._last = self.before = int(now() * 1e6)
+        """`before` is the number of the newest record that is not kept any more."""
+
+    @property
+    def last(self) -> int:
+        """The number of the newest record, or of the start."""
+        return self._last
+
+    def since(self, number: int) -> list[Numbered] | None:
+        """Return the records after a number; None if not all of them are kept."""
+        with self._lock:
+            if number < self.before:
+                return None
+            return [each for each in self._kept if each.number > number]
+
+    @contextmanager
+    def watching(self, wake: Callable[[], None]) -> Iterator[None]:
+        """Have `wake` called, from any thread and without delay, at every record."""
+        with self._lock:
+            self._watchers.add(wake)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._watchers.discard(wake)
+
+    def on_samples(self, samples: NDArray[np.float32]) -> None:
+        """Take no notice: no sound leaves the machine."""
+
+    def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:  # noqa: ARG002
+        """Give a record its number and wake everybody."""
+        if record["state"] not in STATES:
+            return
+        shown = with_end(record)
+        with self._lock:
+            self._last = max(self._last + 1, int(self._now() * 1e6))
+            if len(self._kept) == LENGTH:
+                self.before = self._kept[0].number
+            self._kept.append(Numbered(self._last, shown))
+            watchers = list(self._watchers)
+        for wake in watchers:
+            wake()
+
+    def notices(self) -> list[str]:
+        """Return nothing: memory does not fail."""
+        return []
+
+    def settle(self) -> None:
+        """Wait for nothing."""
+
+    def failures(self) -> dict[str, Any]:
+        """Return nothing."""
+        return {}
+
+    def close(self) -> None:
+        """Wait for nothing."""
+
+
+def with_end(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the clock time of a record's end, or None.
+
+    Examples
+    --------
+    >>> record = {"time": "2026-11-26T07:12:40.000+01:00", "onset": 3.0, "offset": 5.5}
+    >>> with_end(record)["end"]
+    '2026-11-26T07:12:42.500+01:00'
+    """
+    onset, offset = record.get("onset"), record.get("offset")
+    if onset is None or offset is None:
+        return {**record, "end": None}
+    end = datetime.fromisoformat(record["time"]) + timedelta(seconds=offset - onset)
+    return {**record, "end": end.isoformat(timespec="milliseconds")}

@@ -1,0 +1,164 @@
+"""What stands before every request: the door, and what is said to browsers.
+
+Written against ASGI itself, so that a stream of events passes through unbuffered.
+
+- the path below which a proxy shows the page is cut off, if the proxy has not done that;
+- a `Host` that is not of this machine is refused, as is a change that another site asks for;
+- without the token only the pages for logging in and `/healthz` are there;
+- every answer says that browsers may run only the scripts and styles of this page.
+"""
+
+from __future__ import annotations
+
+import math
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from streamsed.serve.page.access import Access
+
+COOKIE = "streamsed"
+"""Name of the session's cookie."""
+OPEN = ("/login", "/healthz", "/static/", "/manifest.webmanifest")
+"""What is there without a token; a path that ends in `/` stands for all below it."""
+HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; media-src 'self'; manifest-src 'self'; form-action 'self'; "
+        "base-uri 'none'; frame-ancestors 'self'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+}
+
+
+class Guard:
+    """Let through what may come in.
+
+    Parameters
+    ----------
+    app : ASGI application
+        What is guarded.
+    access : Access
+        Decides.
+    root_path : str
+        Under which a proxy shows the page.
+    """
+
+    def __init__(self, app: ASGIApp, *, access: Access, root_path: str = "") -> None:
+        self._app = app
+        self._access = access
+        self._root = root_path.rstrip("/")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("cache-control", caching)
+            await send(message)
+
+        scope = self._below_root(scope)
+        is_static = scope["path"].startswith("/static/")
+        caching = "no-cache" if is_static else "no-store"
+        refusal = self._refuse(scope)
+        await (refusal or self._app)(scope, receive, send_with_headers)
+
+    def _below_root(self, scope: Scope) -> Scope:
+        """Cut off the proxy's path; Starlette's own way would change static files."""
+        path = scope["path"]
+        if self._root and (path == self._root or path.startswith(f"{self._root}/")):
+            return {**scope, "path": path[len(self._root) :], "raw_path": None}
+        return scope
+
+    def _refuse(self, scope: Scope) -> Response | None:
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if not self._access.knows(host):
+            reason = "this is no name of this machine; add it to `hosts` under [page]"
+            return JSONResponse({"error": reason}, status_code=421)
+        if scope["path"] == "":  # of the proxy's path without its slash
+            return RedirectResponse(f"{self._root}/", status_code=308)
+        if scope["method"] not in ("GET", "HEAD") and not _same_site(headers, host):
+            return JSONResponse({"error": "another site asked"}, status_code=403)
+        if is_open(scope["path"]) or self._access.is_open:
+            return None
+        return self._check_token(scope, headers)
+
+    def _check_token(self, scope: Scope, headers: Headers) -> Response | None:
+        kind, _, token = headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer":
+            return self._check_bearer(client_of(scope), token.strip())
+        if self._access.accepts_cookie(session_of(headers)):
+            return None
+        if "text/html" in headers.get("accept", "") and scope["path"] == "/":
+            return RedirectResponse("login", status_code=303)
+        return _unauthorized("log in, or send the token as `Authorization: Bearer`")
+
+    def _check_bearer(self, client: str, token: str) -> Response | None:
+        if refusal := too_many(self._access, client):
+            return refusal
+        if self._access.accepts(token):
+            self._access.attempts.succeed(client)
+            return None
+        self._access.attempts.fail(client)
+        return _unauthorized("wrong token")
+
+
+def is_open(path: str) -> bool:
+    """Whether a path is there without a token."""
+    return any(path.startswith(o) if o.endswith("/") else path == o for o in OPEN)
+
+
+def session_of(headers: Headers) -> str:
+    """Return the session that a browser sent, or ""."""
+    try:
+        cookies = SimpleCookie(headers.get("cookie", ""))
+    except CookieError:
+        return ""
+    return cookies[COOKIE].value if COOKIE in cookies else ""
+
+
+def client_of(scope: Scope) -> str:
+    """Return the address that a request comes from."""
+    return str(scope["client"][0]) if scope.get("client") else ""
+
+
+def too_many(access: Access, client: str) -> Response | None:
+    """Refuse an address that guessed too often, for the time being."""
+    if not (wait := access.attempts.wait(client)):
+        return None
+    seconds = math.ceil(wait)
+    return JSONResponse(
+        {"error": f"too many wrong tokens; try again in {seconds} s", "wait": seconds},
+        status_code=429,
+        headers={"retry-after": str(seconds)},
+    )
+
+
+def _unauthorized(error: str) -> Response:
+    headers = {"www-authenticate": 'Bearer realm="streamsed"'}
+    return JSONResponse({"error": error}, status_code=401, headers=headers)
+
+
+def _same_site(headers: Headers, host: str) -> bool:
+    """Whether no other site asks: browsers say where a change is asked from."""
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = headers.get("origin")  # browsers send no more where there is no TLS
+    if origin is None:
+        return True  # not a browser
+    return urlsplit(origin).netloc.lower() == host.lower()

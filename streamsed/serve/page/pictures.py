@@ -1,0 +1,183 @@
+"""Moving pictures of the sources that somebody looks at: log-mel and scores.
+
+A few times a second each of them is asked for what is new, which is packed once for all
+who look. The last `KEPT` of these steps are kept; a browser that is slower than that is
+given everything afresh, as is one that comes. Columns and score frames are counted from the
+start of the stream, so it does no harm to be told of one twice.
+
+A step, for JSON::
+
+    source, origin            which, and the clock time of the stream's beginning
+    column, first, bands, levels   seconds of a column; the first one's index; uint8, base64
+    frame, first_score, scores     the same of score frames; score * 255, uint8, base64
+    labels, thresholds        with the first step only
+    now, load                 seconds of the stream, and share of the time to detect it
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsed.live.snapshot import Snapshot
+from streamsed.serve.page.protocol import PageService
+
+PERIOD = 0.4
+"""Seconds from one step to the next."""
+KEPT = 25
+"""Steps that are kept: ten seconds."""
+SPAN = 40.0
+"""Seconds that one who comes is shown."""
+MOVED = 6
+"""Of 255: a score that changed by less is not sent again."""
+
+
+class SourcePictures:
+    """Pack what is new of one source, step by step."""
+
+    def __init__(self) -> None:
+        self._next = 0  # column
+        self._first = 0  # score frame of `_scores[0]`
+        self._scores: NDArray[np.uint8] = np.zeros((0, 0), np.uint8)
+        self._about: tuple[Any, ...] = ()
+
+    def step(self, snapshot: Snapshot) -> str:
+        """Return what is new since the last step, as JSON; "" if nothing is."""
+        about = (round(snapshot.origin, 1), snapshot.labels, snapshot.thresholds)
+        if snapshot.picture_end < self._next or about[1:] != self._about[1:]:
+            self._next, self._scores = 0, np.zeros((0, 0), np.uint8)
+            first = _score_end(snapshot) - len(snapshot.scores)
+        else:
+            first = self._first_moved(snapshot)
+        column = max(self._next, snapshot.picture_end - len(snapshot.picture))
+        if about == self._about and column == snapshot.picture_end:
+            return ""
+        is_fresh = not self._next
+        self._next, self._about = snapshot.picture_end, about
+        self._first = _score_end(snapshot) - len(snapshot.scores)
+        self._scores = _levels(snapshot)
+        return pack(snapshot, column=column, first_score=first, whole=is_fresh)
+
+    def _first_moved(self, snapshot: Snapshot) -> int:
+        """Return the first score frame that has to be sent (again)."""
+        new, end = _levels(snapshot), _score_end(snapshot)
+        start = end - len(new)
+        low = max(start, self._first)
+        high = min(end, self._first + len(self._scores))
+        if high <= low:
+            return start
+        before = self._scores[low - self._first : high - self._first].astype(int)
+        moved = np.abs(new[low - start : high - start] - before).max(axis=1) >= MOVED
+        return low + int(np.argmax(moved)) if moved.any() else high
+
+
+class Pictures:
+    """Keep the newest steps of all sources that are looked at.
+
+    Parameters
+    ----------
+    service : PageService
+        Knows the sources.
+    """
+
+    def __init__(self, service: PageService) -> None:
+        self._service = service
+        self._sources: dict[str, SourcePictures] = {}
+        self._steps: deque[dict[str, str]] = deque(maxlen=KEPT)
+        self.n_steps = 0
+
+    def step(self, names: Iterable[str]) -> None:
+        """Ask the sources of these names for what is new."""
+        made: dict[str, str] = {}
+        wanted = set(names)
+        self._sources = {k: v for k, v in self._sources.items() if k in wanted}
+        for name in wanted:
+            snapshot = self._snapshot(name)
+            if snapshot is not None:
+                source = self._sources.setdefault(name, SourcePictures())
+                if packed := source.step(snapshot):
+                    made[name] = packed
+        self._steps.append(made)
+        self.n_steps += 1
+
+    def since(self, step: int, names: Iterable[str]) -> list[str] | None:
+        """Return what came after a step, of these sources; None if it is not all kept."""
+        missing = self.n_steps - step
+        if missing > len(self._steps):
+            return None
+        newest = list(self._steps)[len(self._steps) - missing :]
+        return [made[name] for made in newest for name in names if name in made]
+
+    def whole(self, names: Iterable[str]) -> list[str]:
+        """Return the last `SPAN` seconds of these sources."""
+        found = []
+        for name in names:
+            if (snapshot := self._snapshot(name)) is not None:
+                found.append(pack_newest(snapshot, SPAN))
+        return found
+
+    def _snapshot(self, name: str) -> Snapshot | None:
+        try:
+            return self._service.snapshot(name)
+        except KeyError:  # it is no longer in the settings
+            return None
+
+
+def pack_newest(snapshot: Snapshot, seconds: float) -> str:
+    """Return the last seconds of a source as a step that needs none before it."""
+    n_columns = round(seconds / snapshot.column_duration)
+    n_scores = round(seconds / snapshot.frame_duration)
+    oldest = snapshot.picture_end - len(snapshot.picture)
+    end = _score_end(snapshot)
+    return pack(
+        snapshot,
+        column=max(oldest, snapshot.picture_end - n_columns),
+        first_score=max(end - len(snapshot.scores), end - n_scores),
+        whole=True,
+    )
+
+
+def pack(snapshot: Snapshot, *, column: int, first_score: int, whole: bool) -> str:
+    """Return the columns and score frames from these on, as JSON."""
+    oldest = snapshot.picture_end - len(snapshot.picture)
+    start = _score_end(snapshot) - len(snapshot.scores)
+    columns = snapshot.picture[column - oldest :]
+    about: dict[str, Any] = {}
+    if whole:
+        about = {"labels": snapshot.labels, "thresholds": snapshot.thresholds}
+        about["reported"] = snapshot.reported
+    return json.dumps(
+        {
+            "source": snapshot.source,
+            "origin": round(snapshot.origin, 3),
+            "column": snapshot.column_duration,
+            "first": column,
+            "bands": snapshot.picture.shape[1],
+            "levels": _text(columns),
+            "frame": snapshot.frame_duration,
+            "first_score": first_score,
+            "scores": _text(_levels(snapshot)[first_score - start :]),
+            "now": round(snapshot.now, 3),
+            "load": round(snapshot.load, 4),
+            **about,
+        }
+    )
+
+
+def _levels(snapshot: Snapshot) -> NDArray[np.uint8]:
+    levels: NDArray[np.uint8] = np.rint(snapshot.scores * 255).astype(np.uint8)
+    return levels
+
+
+def _score_end(snapshot: Snapshot) -> int:
+    return round(snapshot.scores_end / snapshot.frame_duration)
+
+
+def _text(values: NDArray[np.uint8]) -> str:
+    return base64.b64encode(values.tobytes()).decode()

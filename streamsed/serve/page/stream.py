@@ -1,0 +1,228 @@
+"""`/events`: one stream of server-sent events for everything that a page shows.
+
+- without a name, with a number: what happened, one record each, replayed after
+  `Last-Event-ID` from memory, or from the store if that reaches further back;
+- `sources`: how the sources are, every second;
+- `picture`: what is new of a source named by `?picture=NAME` (see `pictures`);
+- a comment every `HEARTBEAT` seconds, so that no proxy takes the stream for dead.
+
+HTTP/1.1 gives a browser six connections to a host, so there is one for all sources.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from anyio import to_thread
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from streamsed.serve.page.feed import PageFeed
+from streamsed.serve.page.pictures import PERIOD, Pictures
+from streamsed.serve.page.protocol import OpenStore, PageService
+from streamsed.serve.store.reader import Choice
+from streamsed.serve.store.stored import StoredEvent
+
+HEARTBEAT = 15.0
+"""Seconds; proxies give up after thirty or sixty."""
+MAX_VIEWERS = 50
+"""Streams at a time."""
+REPLAYED = 500
+"""Events that are replayed from the store at most."""
+LONGEST = 180.0
+"""Seconds before the last record sent in which an event may have begun that goes on."""
+RETRY = 2000
+"""Milliseconds after which a browser that lost its stream tries again."""
+
+
+class Streams:
+    """Serve the streams of all who watch.
+
+    Parameters
+    ----------
+    service : PageService
+        Knows the sources.
+    feed : PageFeed
+        Has what happens.
+    open_store : callable
+        Opens the store.
+    hello : mapping
+        What a browser is told first, for JSON.
+    """
+
+    def __init__(
+        self,
+        service: PageService,
+        feed: PageFeed,
+        open_store: OpenStore,
+        *,
+        hello: Mapping[str, Any],
+    ) -> None:
+        self._hello = hello
+        self._service = service
+        self._feed = feed
+        self._open_store = open_store
+        self._pictures = Pictures(service)
+        self._watched: dict[object, frozenset[str]] = {}  # by stream
+        self._closing = False
+
+    @property
+    def n_viewers(self) -> int:
+        """Streams that are open."""
+        return len(self._watched)
+
+    def close(self) -> None:
+        """End every stream, soon."""
+        self._closing = True
+
+    async def run(self) -> None:
+        """Make pictures while somebody looks; to be cancelled in the end."""
+        while True:
+            await asyncio.sleep(PERIOD)
+            if names := frozenset[str]().union(*self._watched.values()):
+                await to_thread.run_sync(self._pictures.step, names)
+
+    async def answer(self, request: Request) -> Response:
+        """Open a stream."""
+        if self.n_viewers >= MAX_VIEWERS:
+            error = f"{MAX_VIEWERS} browsers are watching already"
+            headers = {"retry-after": "30"}
+            return JSONResponse({"error": error}, status_code=503, headers=headers)
+        text = request.headers.get("last-event-id") or request.query_params.get("after")
+        last = int(text) if text and text.isdecimal() and len(text) < 18 else None
+        names = frozenset(request.query_params.getlist("picture")) & {
+            source.name for source in self._service.sources()
+        }
+        return StreamingResponse(
+            self._messages(names, last),
+            media_type="text/event-stream",
+            headers={"x-accel-buffering": "no"},
+        )
+
+    async def _messages(
+        self, names: frozenset[str], last: int | None
+    ) -> AsyncIterator[str]:
+        viewer, wake = object(), _Wake()
+        self._watched[viewer] = names
+        try:
+            with self._feed.watching(wake.from_any_thread):
+                yield f"retry: {RETRY}\n\n"
+                async for message in self._everything(names, last, wake):
+                    yield message
+        finally:
+            del self._watched[viewer]
+
+    async def _everything(
+        self, names: frozenset[str], last: int | None, wake: _Wake
+    ) -> AsyncIterator[str]:
+        sent = self._feed.last if last is None else min(last, self._feed.last)
+        # A number before anything happens, for a browser that comes back later.
+        yield _message(self._hello, kind="hello", number=sent)
+        if self._feed.since(sent) is None:
+            for message in await self._replayed(sent):
+                yield message
+            sent = self._feed.before
+        step: int | None = None
+        spoke = status_at = -math.inf
+        while not self._closing:
+            messages: list[str] = []
+            for each in self._feed.since(sent) or []:
+                messages.append(_message(each.record, number=each.number))
+                sent = each.number
+            if names:
+                pictures, step = await self._new_pictures(names, step)
+                messages += (f"event: picture\ndata: {made}\n\n" for made in pictures)
+            if (now := time.monotonic()) >= status_at + 1.0:
+                status_at = now
+                status = [status_dict(source) for source in self._service.sources()]
+                messages.append(_message(status, kind="sources"))
+            if not messages and now >= spoke + HEARTBEAT:
+                messages.append(": still here\n\n")
+            if messages:
+                spoke = now
+                yield "".join(messages)
+            await wake.wait(PERIOD / 2 if names else 1.0)
+
+    async def _new_pictures(
+        self, names: frozenset[str], step: int | None
+    ) -> tuple[list[str], int]:
+        made = None if step is None else self._pictures.since(step, names)
+        step = self._pictures.n_steps
+        if made is None:
+            made = await to_thread.run_sync(self._pictures.whole, names)
+        return made, step
+
+    async def _replayed(self, last: int) -> list[str]:
+        """Return what the ring does not have any more, from the store.
+
+        The numbers stay that of `last`: who is cut off in between begins again there.
+        """
+        try:
+            events = await to_thread.run_sync(self._stored_since, last / 1e6)
+        except OSError:  # what cannot be read now is read when the page is loaded anew
+            return []
+        return [_message(as_record(event), number=last) for event in events]
+
+    def _stored_since(self, seconds: float) -> list[StoredEvent]:
+        choice = Choice(since=seconds - LONGEST, states=())
+        with self._open_store() as store:
+            return sorted(store.events(choice, newest=REPLAYED), key=lambda e: e.onset)
+
+
+class _Wake:
+    """Wake a stream from any thread."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._event = asyncio.Event()
+
+    def from_any_thread(self) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._event.set)
+        except RuntimeError:  # the page is closed
+            return
+
+    async def wait(self, timeout: float) -> None:
+        try:
+            async with asyncio.timeout(timeout):
+                await self._event.wait()
+        except TimeoutError:
+            return
+        self._event.clear()
+
+
+def status_dict(source: Any) -> dict[str, Any]:
+    """Return a source's status for JSON, which knows no infinity."""
+    found = asdict(source)
+    return {
+        name: (round(value, 3) if math.isfinite(value) else None)
+        if isinstance(value, float)
+        else value
+        for name, value in found.items()
+    }
+
+
+def as_record(event: StoredEvent) -> dict[str, Any]:
+    """Return a stored event as the record that it was made of, without `at`."""
+    ends = None if event.offset is None else _iso(event.offset)
+    times = {"time": _iso(event.onset), "end": ends}
+    about = {"source": event.source, "run": event.run, "id": event.number}
+    state = "closed" if event.state == "unfinished" else event.state
+    return {**about, "state": state, "label": event.label, "score": event.score} | times
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+def _message(data: Any, *, kind: str = "", number: int | None = None) -> str:
+    head = "" if number is None else f"id: {number}\n"
+    head += f"event: {kind}\n" if kind else ""
+    return f"{head}data: {json.dumps(data, allow_nan=False)}\n\n"
