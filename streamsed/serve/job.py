@@ -13,12 +13,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from streamsed.serve.outputs import missing_extra
 from streamsed.serve.service import Service
 from streamsed.serve.settings import ServeSettings, SettingsError, read_serve_settings
 from streamsed.serve.sources.ffmpeg import PROTOCOLS, REMEDY
+from streamsed.serve.systemd import READY, STOPPING, Supervisor, reloading
 from streamsed.terminal import say
+
+if TYPE_CHECKING:
+    from streamsed.serve.page.opening import Page
 
 LOOK_EVERY = 0.5
 """Seconds from one look for signals to the next, at most."""
@@ -56,21 +62,30 @@ class ServeJob:
         for remark in remarks(settings):
             say(remark)
         service = Service(settings, say=say)
+        supervisor = Supervisor(lambda: service.scheduler.n_visits)
         stop, again = threading.Event(), threading.Event()
-        with _signals(stop, again):
+        with _signals(stop, again), _shown(service) as page:
             service.start()
             try:
                 say(f"listening to {', '.join(s.name for s in settings.sources)}")
+                if page is not None:
+                    page.start()
+                    say(f"the page is at {page.address}")
+                supervisor.tell(READY, f"STATUS={len(settings.sources)} sources")
                 while not stop.wait(LOOK_EVERY):
+                    supervisor.tick()
                     if again.is_set():
                         again.clear()
-                        self._reload(service)
+                        supervisor.tell(reloading())
+                        self._reload(service, page)
+                        supervisor.tell(READY)
             finally:
+                supervisor.tell(STOPPING)
                 service.stop()
         failures = service.fan_out.failures()
         return 1 if any(each.get("lost") for each in failures.values()) else 0
 
-    def _reload(self, service: Service) -> None:
+    def _reload(self, service: Service, page: Page | None) -> None:
         """Read the file again; keep the old settings if it is wrong."""
         service.reopen_logs()
         try:
@@ -82,6 +97,8 @@ class ServeJob:
         except (OSError, ValueError) as error:
             say(f"{error}; the old settings stay in force")
         else:
+            if page is not None:
+                page.show_settings(settings)
             say(f"{self.path} is read again")
 
 
@@ -96,6 +113,32 @@ def remarks(settings: ServeSettings) -> list[str]:
             f"ffmpeg is not found, which reads {', '.join(by_ffmpeg)}; {REMEDY}"
         )
     return found
+
+
+@contextmanager
+def _shown(service: Service) -> Iterator[Page | None]:
+    """Open the page, if there is to be one, and end it after the service."""
+    settings = service.settings
+    if settings.page is None:
+        yield None
+        return
+    try:
+        from streamsed.serve.page.opening import Page
+    except ModuleNotFoundError as error:
+        raise missing_extra("[page]", error) from error
+    page = Page(
+        settings,
+        service,
+        page=settings.page,
+        failures=service.fan_out.failures,
+        load=lambda: service.scheduler.load,
+        engine=str(settings.model.engine.get("engine") or "auto"),
+    )
+    service.fan_out.replace([], page.sinks)
+    try:
+        yield page
+    finally:
+        page.stop()
 
 
 @contextmanager

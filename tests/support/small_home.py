@@ -17,8 +17,8 @@ import numpy as np
 from streamsed.inference.model_file import ModelFile, find_model
 from streamsed.live.snapshot import Snapshot
 from streamsed.serve.metrics import ServeMetrics
-from streamsed.serve.page.event_pictures import EventPictures
 from streamsed.serve.page.feed import PageFeed
+from streamsed.serve.page.pictures.event_pictures import EventPictures
 from streamsed.serve.page.server import PageServer
 from streamsed.serve.settings import PageSettings
 from streamsed.serve.status import SourceStatus

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from streamsed.serve.page.event_pictures import EventPictures, lead_and_column
+from streamsed.serve.page.pictures.event_pictures import EventPictures, lead_and_column
 from streamsed.serve.page.protocol import OpenStore, PageService
 from streamsed.serve.page.query import choice_of, number_of
 from streamsed.serve.page.stream import status_dict

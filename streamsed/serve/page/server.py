@@ -14,8 +14,8 @@ from streamsed.inference.model_file import ModelInfo
 from streamsed.serve.page.access import Access, read_token
 from streamsed.serve.page.api import Api
 from streamsed.serve.page.app import Metrics, make_app
-from streamsed.serve.page.event_pictures import EventPictures
 from streamsed.serve.page.feed import PageFeed
+from streamsed.serve.page.pictures.event_pictures import EventPictures
 from streamsed.serve.page.protocol import OpenStore, PageService
 from streamsed.serve.page.stream import Streams
 from streamsed.serve.settings import PageSettings

@@ -25,7 +25,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from streamsed.serve.page.feed import PageFeed
-from streamsed.serve.page.pictures import PERIOD, Pictures
+from streamsed.serve.page.pictures.moving import PERIOD, Pictures
 from streamsed.serve.page.protocol import OpenStore, PageService
 from streamsed.serve.store.reader import Choice
 from streamsed.serve.store.stored import StoredEvent
@@ -34,6 +34,8 @@ HEARTBEAT = 15.0
 """Seconds; proxies give up after thirty or sixty."""
 MAX_VIEWERS = 50
 """Streams at a time."""
+STATUS_EVERY = 1.0
+"""Seconds from one message of how the sources are to the next."""
 REPLAYED = 500
 """Events that are replayed from the store at most."""
 LONGEST = 180.0
@@ -72,6 +74,9 @@ class Streams:
         self._pictures = Pictures(service)
         self._watched: dict[object, frozenset[str]] = {}  # by stream
         self._closing = False
+        self._asking = asyncio.Lock()
+        self._asked_at = -math.inf
+        self._status: list[dict[str, Any]] = []
 
     @property
     def n_viewers(self) -> int:
@@ -97,9 +102,8 @@ class Streams:
             return JSONResponse({"error": error}, status_code=503, headers=headers)
         text = request.headers.get("last-event-id") or request.query_params.get("after")
         last = int(text) if text and text.isdecimal() and len(text) < 18 else None
-        names = frozenset(request.query_params.getlist("picture")) & {
-            source.name for source in self._service.sources()
-        }
+        wanted = frozenset(request.query_params.getlist("picture"))
+        names = wanted & {source["name"] for source in await self._statuses()}
         return StreamingResponse(
             self._messages(names, last),
             media_type="text/event-stream",
@@ -139,16 +143,26 @@ class Streams:
             if names:
                 pictures, step = await self._new_pictures(names, step)
                 messages += (f"event: picture\ndata: {made}\n\n" for made in pictures)
-            if (now := time.monotonic()) >= status_at + 1.0:
+            if (now := time.monotonic()) >= status_at + STATUS_EVERY:
                 status_at = now
-                status = [status_dict(source) for source in self._service.sources()]
-                messages.append(_message(status, kind="sources"))
+                messages.append(_message(await self._statuses(), kind="sources"))
             if not messages and now >= spoke + HEARTBEAT:
                 messages.append(": still here\n\n")
             if messages:
                 spoke = now
                 yield "".join(messages)
             await wake.wait(PERIOD / 2 if names else 1.0)
+
+    async def _statuses(self) -> list[dict[str, Any]]:
+        """Ask the service once for all who watch; a source in hand may take its time."""
+        async with self._asking:
+            if time.monotonic() >= self._asked_at + STATUS_EVERY / 2:
+                self._status = await to_thread.run_sync(self._ask)
+                self._asked_at = time.monotonic()
+            return self._status
+
+    def _ask(self) -> list[dict[str, Any]]:
+        return [status_dict(source) for source in self._service.sources()]
 
     async def _new_pictures(
         self, names: frozenset[str], step: int | None

@@ -15,6 +15,7 @@ export const AXIS = 20; // px
 const LAG = 0.9; // s that the edge stays behind what arrived, to move evenly
 const N_COLUMNS = 2048;
 const N_SCORES = 1024;
+const OTHER = 2; // s that the beginning moves by if another stream began
 const CONTRAST = 85; // levels from dark to bright at least: 51 dB
 
 function bytes(text) {
@@ -58,7 +59,7 @@ export class Picture {
     }
     if (!this.labels.length || !step.bands) return isNew;
     if (!this.ring || this.bands !== step.bands) this.prepare(step.bands);
-    if (step.origin < this.origin - 60 || step.first > this.columnEnd + N_COLUMNS) this.forget();
+    if (Math.abs(step.origin - this.origin) > OTHER || step.first > this.columnEnd + N_COLUMNS) this.forget();
     this.origin = step.origin;
     this.column = step.column;
     this.frame = step.frame;

@@ -12,9 +12,9 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 from small_home import COLUMN, SmallHome
 
-from streamsed.serve.page import event_pictures as module
-from streamsed.serve.page.event_pictures import EventPictures, cut
-from streamsed.serve.page.png import palette, read_text, write_png
+from streamsed.serve.page.pictures import event_pictures as module
+from streamsed.serve.page.pictures.event_pictures import EventPictures, cut
+from streamsed.serve.page.pictures.png import palette, read_text, write_png
 
 
 @given(

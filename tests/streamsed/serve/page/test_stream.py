@@ -14,7 +14,7 @@ from small_home import FRAME, PATIENCE, SmallHome, Stream, until
 from streamsed.serve.page import feed as feed_module
 from streamsed.serve.page import stream as stream_module
 from streamsed.serve.page.feed import PageFeed
-from streamsed.serve.page.pictures import SourcePictures
+from streamsed.serve.page.pictures.moving import SourcePictures
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_pictures_come_only_of_the_sources_asked_for_and_without_a_hole(home):
 
 
 def test_a_second_of_pictures_is_about_two_kilobytes(home):
-    pictures = SourcePictures()
+    pictures = SourcePictures("kitchen")
     pictures.step(home.snapshot("kitchen"))
     start = home.now
     time.sleep(1.0)
@@ -138,7 +138,7 @@ def test_a_second_of_pictures_is_about_two_kilobytes(home):
 
 
 def test_a_score_that_changed_is_sent_again_and_those_before_it_are_not(home):
-    pictures = SourcePictures()
+    pictures = SourcePictures("kitchen")
     pictures.step(home.snapshot("kitchen"))
     changed = home.now - 5.0
     home.loud["kitchen", "Dog"] = (changed, changed + 1.0)

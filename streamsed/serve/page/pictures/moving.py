@@ -34,14 +34,23 @@ KEPT = 25
 """Steps that are kept: ten seconds."""
 SPAN = 40.0
 """Seconds that one who comes is shown."""
+OTHER = 2.0
+"""Seconds that the beginning of a stream moves by if it is another; else it drifts."""
 MOVED = 6
 """Of 255: a score that changed by less is not sent again."""
 
 
 class SourcePictures:
-    """Pack what is new of one source, step by step."""
+    """Pack what is new of one source, step by step.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    name : str
+        Of the source.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
         self._next = 0  # column
         self._first = 0  # score frame of `_scores[0]`
         self._scores: NDArray[np.uint8] = np.zeros((0, 0), np.uint8)
@@ -50,7 +59,7 @@ class SourcePictures:
     def step(self, snapshot: Snapshot) -> str:
         """Return what is new since the last step, as JSON; "" if nothing is."""
         about = (round(snapshot.origin, 1), snapshot.labels, snapshot.thresholds)
-        if snapshot.picture_end < self._next or about[1:] != self._about[1:]:
+        if self._is_other(snapshot) or about[1:] != self._about[1:]:
             self._next, self._scores = 0, np.zeros((0, 0), np.uint8)
             first = _score_end(snapshot) - len(snapshot.scores)
         else:
@@ -62,7 +71,14 @@ class SourcePictures:
         self._next, self._about = snapshot.picture_end, about
         self._first = _score_end(snapshot) - len(snapshot.scores)
         self._scores = _levels(snapshot)
-        return pack(snapshot, column=column, first_score=first, whole=is_fresh)
+        return pack(
+            snapshot, self._name, column=column, first_score=first, whole=is_fresh
+        )
+
+    def _is_other(self, snapshot: Snapshot) -> bool:
+        """Whether another stream began, whose columns are counted anew."""
+        moved = abs(snapshot.origin - self._about[0]) if self._about else 0.0
+        return snapshot.picture_end < self._next or moved > OTHER
 
     def _first_moved(self, snapshot: Snapshot) -> int:
         """Return the first score frame that has to be sent (again)."""
@@ -100,7 +116,7 @@ class Pictures:
         for name in wanted:
             snapshot = self._snapshot(name)
             if snapshot is not None:
-                source = self._sources.setdefault(name, SourcePictures())
+                source = self._sources.setdefault(name, SourcePictures(name))
                 if packed := source.step(snapshot):
                     made[name] = packed
         self._steps.append(made)
@@ -119,7 +135,7 @@ class Pictures:
         found = []
         for name in names:
             if (snapshot := self._snapshot(name)) is not None:
-                found.append(pack_newest(snapshot, SPAN))
+                found.append(pack_newest(snapshot, name, SPAN))
         return found
 
     def _snapshot(self, name: str) -> Snapshot | None:
@@ -129,7 +145,7 @@ class Pictures:
             return None
 
 
-def pack_newest(snapshot: Snapshot, seconds: float) -> str:
+def pack_newest(snapshot: Snapshot, name: str, seconds: float) -> str:
     """Return the last seconds of a source as a step that needs none before it."""
     n_columns = round(seconds / snapshot.column_duration)
     n_scores = round(seconds / snapshot.frame_duration)
@@ -137,13 +153,16 @@ def pack_newest(snapshot: Snapshot, seconds: float) -> str:
     end = _score_end(snapshot)
     return pack(
         snapshot,
+        name,
         column=max(oldest, snapshot.picture_end - n_columns),
         first_score=max(end - len(snapshot.scores), end - n_scores),
         whole=True,
     )
 
 
-def pack(snapshot: Snapshot, *, column: int, first_score: int, whole: bool) -> str:
+def pack(
+    snapshot: Snapshot, name: str, *, column: int, first_score: int, whole: bool
+) -> str:
     """Return the columns and score frames from these on, as JSON."""
     oldest = snapshot.picture_end - len(snapshot.picture)
     start = _score_end(snapshot) - len(snapshot.scores)
@@ -154,7 +173,7 @@ def pack(snapshot: Snapshot, *, column: int, first_score: int, whole: bool) -> s
         about["reported"] = snapshot.reported
     return json.dumps(
         {
-            "source": snapshot.source,
+            "source": name,
             "origin": round(snapshot.origin, 3),
             "column": snapshot.column_duration,
             "first": column,

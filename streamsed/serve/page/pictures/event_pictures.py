@@ -24,7 +24,7 @@ from streamsed.live.mel_picture import Levels
 from streamsed.live.sinks.background import Worker
 from streamsed.live.snapshot import Snapshot
 from streamsed.pipeline.lifecycle import EventUpdate
-from streamsed.serve.page.png import read_text, write_png
+from streamsed.serve.page.pictures.png import read_text, write_png
 from streamsed.serve.page.protocol import PageService
 
 MARGIN = 1.0
@@ -71,9 +71,22 @@ class EventPictures:
         """Take no notice: no sound is kept here."""
 
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:  # noqa: ARG002
-        """Queue the picture of an event that closed."""
-        if record["state"] == "closed":
-            self.worker.submit(lambda: self._keep(record))
+        """Cut out the picture of an event that closed, and queue it.
+
+        It is cut at once, for the next stream of that source has other pictures.
+        """
+        if record["state"] != "closed":
+            return
+        path = self._place(record["source"], record["run"], record["id"])
+        with suppress(KeyError):  # the source is no longer in the settings
+            snapshot = self._service.snapshot(record["source"])
+            if path is None or snapshot is None:
+                return
+            levels, start = cut(snapshot, record["onset"], record["offset"])
+            words = {"lead": f"{record['onset'] - start:.4f}"}
+            words["column"] = f"{snapshot.column_duration:.8f}"
+            if len(levels):
+                self.worker.submit(lambda: self._keep(path, levels, words))
 
     def notices(self) -> list[str]:
         """Tell of pictures that could not be written."""
@@ -96,20 +109,10 @@ class EventPictures:
         name = f"{run}-{source}-{number}.png"
         return self._folder / name if _OURS.fullmatch(name) else None
 
-    def _keep(self, record: Mapping[str, Any]) -> None:
-        path = self._place(record["source"], record["run"], record["id"])
-        with suppress(KeyError):  # the source is no longer in the settings
-            snapshot = self._service.snapshot(record["source"])
-            if path is None or snapshot is None:
-                return
-            levels, start = cut(snapshot, record["onset"], record["offset"])
-            if not len(levels):
-                return
-            words = {"lead": f"{record['onset'] - start:.4f}"}
-            words["column"] = f"{snapshot.column_duration:.8f}"
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with replacing(path) as scratch:
-                scratch.write_bytes(write_png(levels, text=words))
+    def _keep(self, path: Path, levels: Levels, words: dict[str, str]) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with replacing(path) as scratch:
+            scratch.write_bytes(write_png(levels, text=words))
         if time.monotonic() >= self._sweep_at:
             self._sweep_at = time.monotonic() + SWEEP
             self._sweep()

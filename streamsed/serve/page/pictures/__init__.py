@@ -1,0 +1,1 @@
+"""Pictures of the log-mel: those that move, and one of every event."""
