@@ -43,6 +43,7 @@ def test_what_happens_comes_at_once_with_a_number_and_its_source(home):
 
 def test_who_comes_back_is_told_exactly_what_was_missed(home):
     with Stream(home) as stream:
+        stream.next("hello")
         home.report("hall", "Dog", "opened")
         number, _ = stream.next()
     home.report("hall", "Dog", "ended", number=1)
