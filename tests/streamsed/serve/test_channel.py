@@ -5,6 +5,7 @@ from datetime import datetime
 import numpy as np
 import pytest
 from listening import bursts
+from serving import Told
 from sounds import RATE, silence
 
 from streamsed.audio.source import Piece
@@ -45,33 +46,6 @@ class Played:
     def close(self):
         self.closed = True
         self.state = self.state if self.state == "ended" else "stopped"
-
-
-class Told:
-    """An output that keeps what it is told."""
-
-    name = "told"
-
-    def __init__(self):
-        self.records = []
-
-    def on_record(self, record, _):
-        self.records.append(record)
-
-    def notices(self):
-        return []
-
-    def failures(self):
-        return {}
-
-    def settle(self):
-        pass
-
-    def close(self):
-        pass
-
-    def of(self, *states):
-        return [record for record in self.records if record["state"] in states]
 
 
 @pytest.fixture
