@@ -85,7 +85,7 @@ class Channel:
         self._n_unscored = 0  # samples of the gap since then
         self._told: tuple[str, bool] = ("", settings.armed)  # status and armed
         self._told_at = 0.0
-        self._ended = False
+        self._ending = self._ended = False
         self._stream = self._begin()
 
     @property
@@ -99,9 +99,7 @@ class Channel:
             if self._ended:
                 return
             pieces = self._source.read()
-            for notice in self._source.notices():
-                text = f"{self.name}: {notice}"
-                self._stream.report({"state": "notice", "text": text})
+            self._report_notices()
             if pieces is None:
                 self.end()
                 return
@@ -165,6 +163,8 @@ class Channel:
         self._source.close()
         with self._lock:
             if not self._ended:
+                self._ending = True
+                self._report_notices()
                 self._finish()
                 self._ended = True
 
@@ -176,6 +176,8 @@ class Channel:
     @property
     def _state(self) -> str:
         state = self._source.state
+        if state == "ended" and not self._ending:
+            return "running"  # what it gave is not scored yet
         return "quiet" if state == "running" and self._is_quiet else state
 
     @property
@@ -225,6 +227,12 @@ class Channel:
         self._stream.finish(settled=self._asleep, n_missing=self._n_unscored)
         self._n_skipped += self._detector.n_skipped
         self._asleep, self._n_gap, self._n_unscored = False, 0, 0
+
+    def _report_notices(self) -> None:
+        """Tell what the source says of itself."""
+        for notice in self._source.notices():
+            text = f"{self.name}: {notice}"
+            self._stream.report({"state": "notice", "text": text})
 
     def _report_status(self, *, last: bool = False) -> None:
         """Tell how the source is doing: every few seconds, and when that changes."""

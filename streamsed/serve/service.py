@@ -150,6 +150,7 @@ class Service:
             for name, source in new.items():
                 if name not in self._channels:
                     self._add(source)
+            self._channels = {name: self._channels[name] for name in new}
 
     def reopen_logs(self) -> None:
         """Open the logs anew, as programs that move them ask for."""

@@ -21,9 +21,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from streamsed.audio.devices import quiet, rescan
+from streamsed.audio.devices import find_device, quiet, rescan
 from streamsed.audio.microphone import Microphone
 from streamsed.audio.source import Piece
+from streamsed.serve.sources.moved import PlacementWatch
 
 HEADER = struct.Struct("<BIfH")
 HEARD, MISSING, TROUBLE, NOTICE = range(4)
@@ -99,24 +100,40 @@ def main(arguments: Sequence[str]) -> None:
     out = sys.stdout.fileno()
     while True:
         try:
+            found = find_device(device)
             microphone = Microphone(
                 device, sample_rate=int(sample_rate), channel=int(channel) or None
             )
         except (OSError, ValueError) as error:
-            _write(out, encoded(TROUBLE, 0, 0.0, str(error), b""))
-            time.sleep(RETRY)
-            _rescan()
+            trouble = str(error)
         else:
-            break
-    while (pieces := microphone.read()) is not None:
-        for notice in microphone.notices():
-            _write(out, encoded(NOTICE, 0, 0.0, notice, b""))
-        for piece in pieces:
-            kind = MISSING if piece.missing else HEARD
-            data = b"" if piece.missing else piece.samples.astype("<f4").tobytes()
-            n_samples = len(piece.samples)
-            _write(out, encoded(kind, n_samples, piece.peak, piece.missing, data))
-        microphone.wait(int(READ_EVERY * int(sample_rate)), RETRY)
+            trouble = _pass_on(microphone, found.source, int(sample_rate), out)
+        _write(out, encoded(TROUBLE, 0, 0.0, trouble, b""))
+        time.sleep(RETRY)
+        _rescan()
+
+
+def _pass_on(microphone: Microphone, source: str, sample_rate: int, out: int) -> str:
+    """Write what a microphone gives, until the sound server records another one."""
+    watch = PlacementWatch(source) if source else None
+    try:
+        while watch is None or not watch.moved_to:
+            pieces = microphone.read() or []
+            for notice in microphone.notices():
+                _write(out, encoded(NOTICE, 0, 0.0, notice, b""))
+            for piece in pieces:
+                kind = MISSING if piece.missing else HEARD
+                data = b"" if piece.missing else piece.samples.astype("<f4").tobytes()
+                n_samples = len(piece.samples)
+                _write(out, encoded(kind, n_samples, piece.peak, piece.missing, data))
+            microphone.wait(int(READ_EVERY * sample_rate), RETRY)
+        return (
+            f"{source} is gone; the sound server would record {watch.moved_to} instead"
+        )
+    finally:
+        microphone.close()
+        if watch is not None:
+            watch.close()
 
 
 def _rescan() -> None:

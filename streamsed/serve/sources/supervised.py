@@ -23,6 +23,9 @@ from streamsed.serve.sources.troubles import Troubles
 READ_EVERY = 0.1
 """Seconds for which a byte is waited for at once."""
 
+AWAY_AFTER = 2.0
+"""Seconds of nothing but missing sound after which a microphone counts as away."""
+
 GRACE = 1.0
 """Seconds that a feed may take to end when it is asked to."""
 
@@ -237,6 +240,9 @@ class SupervisedSource:
             self._line.put(piece, now)
             if not piece.missing:
                 self.last_audio = now
+                self.state, self.reason = "running", ""
+            elif now - self.last_audio > AWAY_AFTER:  # it says itself that it is away
+                self.state, self.reason = "waiting", piece.missing
         if flowing and decoder.trouble:
             self._line.lose(now)
             flowing = False

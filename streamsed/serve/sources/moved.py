@@ -1,0 +1,62 @@
+"""Whether the sound server still records the source that was asked for.
+
+When a microphone is unplugged, PulseAudio and PipeWire give its recording to another one
+without a word. With several microphones that would be the sound of one room under the name
+of another, so a recording that was moved counts as lost. `pactl subscribe` says at once
+when anything changes; then the server is asked.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import threading
+
+from streamsed.audio.sound_server import recorded_source
+
+
+class PlacementWatch:
+    """Notice when this process records another source than the one it wanted.
+
+    Parameters
+    ----------
+    wanted : str
+        Name of the source of the sound server.
+    """
+
+    def __init__(self, wanted: str) -> None:
+        self.moved_to = ""
+        """What people call the source that is recorded instead, or ""."""
+        self._wanted = wanted
+        self._process: subprocess.Popen[bytes] | None = None
+        program = shutil.which("pactl")
+        if program is not None:
+            self._process = subprocess.Popen(
+                [program, "subscribe"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, "LC_ALL": "C.UTF-8"},
+            )
+            threading.Thread(target=self._follow, daemon=True).start()
+
+    def look(self) -> None:
+        """Ask the server once."""
+        source = recorded_source()
+        if source is not None and source.name != self._wanted:
+            self.moved_to = source.description
+
+    def close(self) -> None:
+        """Follow the server no more."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def _follow(self) -> None:
+        if self._process is None or self._process.stdout is None:
+            return
+        self.look()
+        for line in self._process.stdout:
+            if b"source" in line:
+                self.look()

@@ -1,0 +1,149 @@
+"""Sources of this machine: microphones, pipes and recordings."""
+
+import contextlib
+import os
+import threading
+import time
+
+import numpy as np
+import pytest
+import soundfile
+from listening import bursts
+from serving import home_of
+from sounds import RATE
+
+pytestmark = pytest.mark.slow
+
+BARKS = [("Dog", 0.5, 0.5), ("Dog", 2.5, 0.5), ("Dog", 4.5, 0.5)]
+
+
+@pytest.mark.live
+def test_two_microphones_are_heard_and_the_loss_of_one_is_not_the_others(
+    mic, tmp_path, model, monkeypatch
+):
+    for name, value in mic.environment.items():
+        monkeypatch.setenv(name, value)
+    with contextlib.ExitStack() as stack:
+        other = stack.enter_context(mic.second())
+        sources = {"hall": {"device": "mic.monitor"}, "room": {"device": other}}
+        with home_of(tmp_path, model, **sources) as home:
+            home.wait_until("hall", "running")
+            home.wait_until("room", "running")
+            mic.play(bursts([("Dog", 0.5, 0.5)], 1.5))
+            mic.play(bursts([("Speech", 0.5, 0.5)], 1.5), sink="other")
+            home.wait_for(lambda: "Dog" in dict(home.closed("hall")))
+            home.wait_for(lambda: "Speech" in dict(home.closed("room")))
+            before = home.status("hall").lost
+            stack.close()  # pulls the plug of the second
+            home.wait_until("room", "waiting")
+            home.wait_listened("hall", 2.0)
+            assert home.status("hall").lost == before
+            stack.enter_context(mic.second())
+            home.wait_until("room", "running")
+            assert home.status("hall").lost == before
+    assert len({r["run"] for r in home.told.of("started", source="hall")}) == 1
+    told = [record["text"] for record in home.told.of("notice", source="room")]
+    assert [text for text in told if "other.monitor" in text]
+    assert [text for text in told if "is back" in text]
+
+
+@pytest.mark.live
+def test_a_microphone_that_is_not_there_yet_is_waited_for(
+    mic, tmp_path, model, monkeypatch
+):
+    for name, value in mic.environment.items():
+        monkeypatch.setenv(name, value)
+    sources = {"hall": {"device": "mic.monitor"}, "attic": {"device": "loft.monitor"}}
+    with home_of(tmp_path, model, **sources) as home:
+        home.wait_until("hall", "running")
+        home.wait_until("attic", "waiting")
+        assert "loft.monitor" in home.status("attic").reason
+        with mic.second("loft"):
+            home.wait_until("attic", "running")
+            home.wait_listened("attic", 0.5)
+            assert len({r["run"] for r in home.told.of("started", source="hall")}) == 1
+
+
+def test_a_fifo_outlives_its_writers_and_the_time_between_them_is_a_gap(
+    tmp_path, model
+):
+    fifo = tmp_path / "pipe.raw"
+    os.mkfifo(fifo)
+    source = {"url": f"file://{fifo}", "rate": RATE, "encoding": "f32"}
+    with home_of(tmp_path, model, pipe=source) as home:
+        home.wait_until("pipe", "starting", "waiting")
+        for _ in range(2):
+            before = len(home.closed("pipe", "Dog"))
+            write(fifo, bursts(BARKS, 7.0))
+            home.wait_for(lambda n=before: len(home.closed("pipe", "Dog")) >= n + 3)
+            home.wait_until("pipe", "waiting")
+        status = home.status("pipe")
+        assert abs(status.listened - 14.0) < 0.1
+        assert abs(status.listened + status.lost - home.service_clock()) < 3.0
+    dogs = [onset for _, onset in home.closed("pipe", "Dog")]
+    assert np.abs(np.diff(dogs)[[0, 1, 3, 4]] - 2.0).max() < 0.05
+
+
+def write(fifo, samples):
+    """Write samples into a fifo from a thread, as fast as they are read."""
+
+    def run():
+        with fifo.open("wb", buffering=0) as stream:
+            data = memoryview(samples.astype("<f4").tobytes())
+            while data:
+                data = data[stream.write(data) :]
+
+    threading.Thread(target=run, daemon=True).start()
+
+
+def test_recordings_are_played_at_their_pace_and_end_or_begin_again(tmp_path, model):
+    path = tmp_path / "scene.wav"
+    soundfile.write(path, bursts(BARKS, 6.0), RATE)
+    sources = {
+        "once": {"url": f"file://{path}"},
+        "again": {"url": f"file://{path}", "loop": True},
+        "later": {"url": f"file://{tmp_path}/later.wav"},
+    }
+    began = time.monotonic()
+    with home_of(tmp_path, model, **sources) as home:
+        home.wait_until("later", "waiting")
+        assert (
+            home.status("later").reason
+            == f"{tmp_path}/later.wav: No such file or directory"
+        )
+        home.wait_until("once", "ended")
+        assert time.monotonic() - began >= 5.9
+        assert home.closed("once") == [
+            ("Dog", pytest.approx(t, abs=0.1)) for _, t, _ in BARKS
+        ]
+        assert home.status("once").listened == 6.0
+        home.wait_for(lambda: len(home.closed("again", "Dog")) >= 5)
+        dogs = [onset for _, onset in home.closed("again", "Dog")]
+        assert dogs[3:5] == [pytest.approx(6.5, abs=0.1), pytest.approx(8.5, abs=0.1)]
+        assert home.status("again").lost == 0.0
+
+
+def test_a_file_read_again_leaves_sources_that_did_not_change_alone(tmp_path, model):
+    path = tmp_path / "scene.wav"
+    soundfile.write(path, bursts(BARKS, 6.0), RATE)
+    kept = {"url": f"file://{path}", "loop": True}
+    log, more = tmp_path / "log.jsonl", tmp_path / "more.jsonl"
+    text = f"[log]\npath = '{log}'\n"
+    with home_of(tmp_path, model, text=text, kept=kept, gone=kept) as home:
+        home.wait_listened("kept", 2.0)
+        home.text = f"[log]\npath = '{more}'\n"
+        home.service.reload(home.settings({"kept": kept, "new": kept}))
+        assert [s.name for s in home.service.sources()] == ["kept", "new"]
+        home.wait_for(lambda: len(home.closed("kept", "Dog")) >= 4)
+        heard = home.status("kept").listened
+        assert abs(heard - home.service_clock()) < 2.0
+        home.text = f"[store]\npath = '{tmp_path}'\n"  # a folder is no store
+        with pytest.raises((OSError, ValueError)):
+            home.service.reload(home.settings({"other": kept}))
+        assert [s.name for s in home.service.sources()] == ["kept", "new"]
+    assert len({r["run"] for r in home.told.of("started", source="kept")}) == 1
+    assert len(home.told.of("stopped", source="gone")) == 1
+    dogs = [onset for _, onset in home.closed("kept", "Dog")]
+    assert np.abs(np.diff(dogs[:3]) - 2.0).max() < 0.05
+    assert '"source": "gone"' in log.read_text()
+    assert '"source": "new"' in more.read_text()
