@@ -19,6 +19,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 SITE = ROOT / "site"
+LINKED = ("-static-libstdc++", "-static-libgcc")
+"""The compiler's C++ library may be newer than the one that torch has loaded by then."""
 CORE = ("fft", "gap_filter", "log_mel", "mel", "simd")
 FLAGS = ("-std=c++20", "-O3", "-DNDEBUG", "-fPIC", "-fvisibility=hidden")
 KERNEL_FLAGS = ("-ffp-contract=fast", "-falign-functions=64")
@@ -122,9 +124,35 @@ def build_extension() -> Path:
     extension = ROOT / "streamsed" / f"_core{suffix}"
     draft = extension.with_suffix(".part")
     compiler = next(iter(commands.values()))[0]
-    _run([compiler, "-shared", "-o", str(draft), *map(str, commands)])
+    _run([compiler, "-shared", *LINKED, "-o", str(draft), *map(str, commands)])
     draft.replace(extension)
     return extension
+
+
+def check_extension(extension: Path) -> None:
+    """Import the extension in a process of its own, beside torch as training does.
+
+    Raises
+    ------
+    ImportError
+        It cannot be imported, or ends the process; what may be the reason is printed:
+        where it crashed, what it is linked with, and by which compiler.
+    """
+    paths = os.pathsep.join(map(str, (ROOT, SITE)))
+    # Only the module itself: the package around it is not what is checked.
+    code = "import torch, streamsed._core as core; core.GapFilter"
+    tried = subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", code],
+        env=os.environ | {"PYTHONPATH": paths},
+        check=False,
+    )
+    if tried.returncode == 0:
+        return
+    print(sys.version, sysconfig.get_config_var("CC"), flush=True)
+    compiler = os.environ.get("CXX", "g++")
+    for command in ([compiler, "--version"], ["ldd", str(extension)]):
+        subprocess.run(command, check=False)
+    raise ImportError(f"{extension} ended Python with exit code {tried.returncode}")
 
 
 def _run(command: list[str]) -> None:
@@ -136,8 +164,10 @@ def main() -> None:
     try:
         names = unpack_wheels(ROOT / "wheels", SITE)
         print(f"{SITE}: {', '.join(names) or 'nothing was missing'}")
-        print(build_extension())
-    except (OSError, subprocess.CalledProcessError) as error:
+        extension = build_extension()
+        check_extension(extension)
+        print(extension)
+    except (OSError, ImportError, subprocess.CalledProcessError) as error:
         print(f"build: error: {error}", file=sys.stderr)
         sys.exit(2)
 

@@ -55,18 +55,17 @@ def stages(settings: Mapping[str, Any], out: Path) -> dict[str, list[str]]:
         Where everything goes.
     """
     device, workers = settings["device"], str(settings["workers"])
-    table, full = out / "table1", out / "full"
-    sounds = ["--soundbank=bank", "--lists=lists"]
-    lists = [f"--blueprint=lists/{each}" for each in settings["full"]["lists"]]
-    fit = ["train", "fit", "--soundbank=bank", *lists, f"--run={full}"]
-    fit += [f"--preset={settings['full']['preset']}", f"--device={device}"]
-    fit += [f"--workers={workers}", *_sets("--set", settings["full"]["set"])]
-    fit += ["--save-every=30"] + ["--resume"] * (full / "last.pt").is_file()
+    table = out / "table1"
+    sounds = [f"--soundbank={settings['banks'][0]}", "--lists=lists"]
     sizes = [f"--{name}={n}" for name, n in settings["data"].items()]
     plan = {
         "build": ["scripts.build"],
         "tests": ["pytest", "-m", "gpu", "-p", "no:cacheprovider", *GPU_TESTS],
         "speed": ["benchmarks.cuda", f"--device={device}", f"--output={out}/cuda.md"],
+        **{
+            f"fit-{name}": _fit(settings, fit, out / name)
+            for name, fit in settings["fit"].items()
+        },
         "data": [
             *("train", "data", "imitate", str(table / "data"), *sounds),
             *(f"--workers={workers}", *sizes),
@@ -77,7 +76,6 @@ def stages(settings: Mapping[str, Any], out: Path) -> dict[str, list[str]]:
             *_sets("--set", settings["table1"]["set"]),
             *_sets("--set-baseline", settings["table1"]["set_baseline"]),
         ],
-        "full": fit,
         "weights": [
             *("scripts.parts", "split", str(out / "results")),
             *(str(out / each) for each in settings["take_home"]),
@@ -86,6 +84,17 @@ def stages(settings: Mapping[str, Any], out: Path) -> dict[str, list[str]]:
     plan["speed"] += settings["speed"]["options"]
     left_out = settings.get("leave_out", [])
     return {name: each for name, each in plan.items() if name not in left_out}
+
+
+def _fit(settings: Mapping[str, Any], fit: Mapping[str, Any], run: Path) -> list[str]:
+    """Say how one network is trained, from where it was interrupted if it was."""
+    arguments = ["train", "fit", f"--run={run}", f"--preset={fit['preset']}"]
+    arguments += [f"--soundbank={each}" for each in settings["banks"]]
+    arguments += [f"--blueprint=lists/{each}" for each in fit["lists"]]
+    arguments += _sets("--set", fit["set"])
+    arguments += [f"--device={settings['device']}", f"--workers={settings['workers']}"]
+    arguments += ["--save-every=30", *fit.get("options", [])]
+    return arguments + ["--resume"] * (run / "last.pt").is_file()
 
 
 def _sets(option: str, lines: list[str]) -> list[str]:

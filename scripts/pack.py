@@ -5,7 +5,8 @@
     streamsed/              the source tree of HEAD, and train/COMMIT, which names it
     streamsed/wheels/       what a machine with torch, numpy and matplotlib may lack
     streamsed/headers/      Python's headers, where --headers names them
-    streamsed/bank/         splits `train` and `validation` as mono Vorbis, manifest.csv
+    streamsed/bank/         splits `train` and `validation` as mono Vorbis, manifest.csv;
+                            of further banks, in bank2/, bank3/ and so on
     streamsed/lists/        DESED's lists
 """
 
@@ -18,9 +19,12 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import soundfile
+
+from train.mixing.soundbank import read_leave_out
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = (
@@ -32,8 +36,8 @@ SPLITS = ("train", "validation")
 LISTS = ("train/synthetic.tsv", "validation/validation.tsv")
 BLOCK = 65536
 """Samples; libsndfile's Vorbis overflows its stack on long writes."""
-COMPRESSION = 0.3
-"""From 0 to 1; about 90 kbit/s of mono at 44.1 kHz."""
+COMPRESSION = 0.6
+"""From 0 to 1; about 60 kbit/s of mono at 44.1 kHz."""
 
 
 def download_wheels(folder: Path, python: str) -> None:
@@ -49,8 +53,17 @@ def download_wheels(folder: Path, python: str) -> None:
         wheel.unlink()
 
 
-def compress_bank(bank: Path, folder: Path) -> int:
+def compress_bank(bank: Path, folder: Path, *, left_out: Collection[str] = ()) -> int:
     """Write the splits of a bank as mono Vorbis, with a manifest; return how many files.
+
+    Parameters
+    ----------
+    bank : Path
+        With `manifest.csv`.
+    folder : Path
+        Is made.
+    left_out : collection of str
+        Paths in the bank that stay here.
 
     Raises
     ------
@@ -62,6 +75,7 @@ def compress_bank(bank: Path, folder: Path) -> int:
         raise ValueError(f"soundbank={bank} must hold manifest.csv (path, split)")
     with manifest.open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["split"] in SPLITS]
+    rows = [row for row in rows if row["path"] not in left_out]
     folder.mkdir(parents=True)
     with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
@@ -105,17 +119,25 @@ def add_source(archive: tarfile.TarFile) -> str:
 
 
 def pack(
-    output: Path, *, bank: Path, lists: Path, python: str, headers: Path | None
+    output: Path,
+    *,
+    banks: Sequence[Path],
+    lists: Path,
+    python: str,
+    headers: Path | None = None,
+    left_out: Collection[str] = (),
 ) -> str:
     """Write the archive; return the commit that is in it."""
     draft = output.with_suffix(".part")
-    with tempfile.TemporaryDirectory() as name, tarfile.open(draft, "w:gz") as archive:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as place, tarfile.open(draft, "w:gz") as archive:
+        folder = Path(place)
         commit = add_source(archive)
-        compress_bank(bank, folder / "bank")
+        for number, bank in enumerate(banks, 1):
+            name = "bank" if number == 1 else f"bank{number}"
+            compress_bank(bank, folder / name, left_out=left_out)
         download_wheels(folder / "wheels", python)
-        for part in ("bank", "wheels"):
-            archive.add(folder / part, f"streamsed/{part}")
+        for part in sorted(folder.iterdir()):
+            archive.add(part, f"streamsed/{part.name}")
         for each in LISTS:
             archive.add(lists / each, f"streamsed/lists/{each}")
         if headers is not None:
@@ -127,7 +149,10 @@ def pack(
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser("python -m scripts.pack")
-    parser.add_argument("--soundbank", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "--soundbank", type=Path, required=True, metavar="DIR", action="append"
+    )
+    parser.add_argument("--leave-out", type=Path, metavar="FILE.csv", help="as of fit")
     parser.add_argument("--lists", type=Path, required=True, metavar="DIR")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE.tar.gz")
     parser.add_argument("--python", default="3.12", help="of the other machine")
@@ -136,10 +161,11 @@ def main() -> None:
     try:
         commit = pack(
             options.output,
-            bank=options.soundbank,
+            banks=options.soundbank,
             lists=options.lists,
             python=options.python,
             headers=options.headers,
+            left_out=read_leave_out(options.leave_out) if options.leave_out else (),
         )
     except (OSError, ValueError, subprocess.CalledProcessError) as error:
         print(f"pack: error: {error}", file=sys.stderr)
