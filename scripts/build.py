@@ -19,8 +19,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 SITE = ROOT / "site"
-LINKED = ("-static-libstdc++", "-static-libgcc")
-"""The compiler's C++ library may be newer than the one that torch has loaded by then."""
 CORE = ("fft", "gap_filter", "log_mel", "mel", "simd")
 FLAGS = ("-std=c++20", "-O3", "-DNDEBUG", "-fPIC", "-fvisibility=hidden")
 KERNEL_FLAGS = ("-ffp-contract=fast", "-falign-functions=64")
@@ -124,7 +122,7 @@ def build_extension() -> Path:
     extension = ROOT / "streamsed" / f"_core{suffix}"
     draft = extension.with_suffix(".part")
     compiler = next(iter(commands.values()))[0]
-    _run([compiler, "-shared", *LINKED, "-o", str(draft), *map(str, commands)])
+    _run([compiler, "-shared", "-o", str(draft), *map(str, commands)])
     draft.replace(extension)
     return extension
 

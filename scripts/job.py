@@ -78,7 +78,11 @@ def stages(settings: Mapping[str, Any], out: Path) -> dict[str, list[str]]:
         ],
         "weights": [
             *("scripts.parts", "split", str(out / "results")),
-            *(str(out / each) for each in settings["take_home"]),
+            *(
+                str(out / each)
+                for each in settings["take_home"]
+                if (out / each).is_dir()
+            ),
         ],
     }
     plan["speed"] += settings["speed"]["options"]

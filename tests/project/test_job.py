@@ -95,13 +95,14 @@ def test_a_packed_bank_has_both_splits_in_their_length(tmp_path):
     bank = tmp_path / "bank"
     rng = np.random.default_rng(0)
     rows = [("foreground/Dog/a.wav", "train"), ("foreground/Dog/b.flac", "validation")]
-    rows += [("background/rain/c.wav", "test")]
+    rows += [("background/rain/c.wav", "test"), ("foreground/Dog/d.wav", "train")]
     for path, _ in rows:
         (bank / path).parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(bank / path, rng.uniform(-0.3, 0.3, (100_001, 2)), 44100)
     with (bank / "manifest.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("path", "split"), *rows])
-    assert pack.compress_bank(bank, tmp_path / "packed") == 2
+    left_out = ["foreground/Dog/d.wav"]
+    assert pack.compress_bank(bank, tmp_path / "packed", left_out=left_out) == 2
     with (tmp_path / "packed" / "manifest.csv").open(newline="") as file:
         packed = [tuple(row.values()) for row in csv.DictReader(file)]
     assert packed == [(f"{path}.ogg", split) for path, split in rows[:2]]
@@ -118,6 +119,18 @@ def test_only_what_is_missing_is_unpacked(tmp_path):
     names = build.unpack_wheels(tmp_path, tmp_path / "site")
     assert names == ["surely_not_installed"]
     assert [path.name for path in (tmp_path / "site").iterdir()] == names
+
+
+def test_an_extension_that_crashes_is_noticed_with_its_exit_code(tmp_path, monkeypatch):
+    (tmp_path / "streamsed").mkdir()
+    (tmp_path / "streamsed" / "__init__.py").touch()
+    core = tmp_path / "streamsed" / "_core.py"
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    core.write_text("GapFilter = object\n")
+    build.check_extension(core)
+    core.write_text("import os\nos.abort()\n")
+    with pytest.raises(ImportError, match="exit code -6"):
+        build.check_extension(core)
 
 
 def test_the_direct_build_compiles_what_cmake_does():
@@ -146,7 +159,8 @@ def test_the_settings_of_every_stage_are_settings(path, tmp_path):
     table = settings["table1"]
     load_preset("nec_alpha_0.1", table["set"])
     load_preset("baseline_crnn", table["set_baseline"])
-    load_preset(settings["full"]["preset"], settings["full"]["set"])
+    for fit in settings["fit"].values():
+        load_preset(fit["preset"], fit["set"])
 
 
 def test_the_table_does_not_pass_mixed_clips_off_as_desed(tmp_path):
@@ -159,10 +173,19 @@ def test_the_table_does_not_pass_mixed_clips_off_as_desed(tmp_path):
 
 def test_a_run_that_has_begun_goes_on(tmp_path):
     settings = tomllib.loads(SETTINGS[0].read_text())
-    assert "--resume" not in job.stages(settings, tmp_path)["full"]
+    assert "--resume" not in job.stages(settings, tmp_path)["fit-full"]
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "last.pt").touch()
-    assert "--resume" in job.stages(settings, tmp_path)["full"]
+    assert "--resume" in job.stages(settings, tmp_path)["fit-full"]
+
+
+def test_weights_are_taken_of_the_runs_that_were_begun(tmp_path):
+    settings = tomllib.loads(SETTINGS[0].read_text())
+    (tmp_path / "full").mkdir()
+    weights = job.stages(settings, tmp_path)["weights"]
+    assert weights == [
+        *("scripts.parts", "split", str(tmp_path / "results"), str(tmp_path / "full"))
+    ]
 
 
 @pytest.fixture
