@@ -141,6 +141,7 @@ def check_extension(extension: Path) -> None:
     code = "import torch, streamsed._core as core; core.GapFilter"
     tried = subprocess.run(
         [sys.executable, "-X", "faulthandler", "-c", code],
+        cwd=ROOT,
         env=os.environ | {"PYTHONPATH": paths},
         check=False,
     )
