@@ -32,6 +32,12 @@ KERNELS = {
 }
 """Instruction set to what csrc/kernels/ is compiled with for it."""
 
+_IMPORT = """
+import importlib.util, sys, torch
+spec = importlib.util.spec_from_file_location("_core", sys.argv[1])
+spec.loader.exec_module(importlib.util.module_from_spec(spec))
+"""
+
 
 def unpack_wheels(folder: Path, site: Path) -> list[str]:
     """Unpack the wheels of distributions that are not installed; return their names."""
@@ -136,15 +142,9 @@ def check_extension(extension: Path) -> None:
         It cannot be imported, or ends the process; what may be the reason is printed:
         where it crashed, what it is linked with, and by which compiler.
     """
-    paths = os.pathsep.join(map(str, (ROOT, SITE)))
-    # Only the module itself: the package around it is not what is checked.
-    code = "import torch, streamsed._core as core; core.GapFilter"
-    tried = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", code],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": paths},
-        check=False,
-    )
+    environment = os.environ | {"PYTHONPATH": str(SITE)}
+    command = [sys.executable, "-X", "faulthandler", "-c", _IMPORT, str(extension)]
+    tried = subprocess.run(command, env=environment, check=False)
     if tried.returncode == 0:
         return
     print(sys.version, sysconfig.get_config_var("CC"), flush=True)

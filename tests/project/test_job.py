@@ -121,16 +121,13 @@ def test_only_what_is_missing_is_unpacked(tmp_path):
     assert [path.name for path in (tmp_path / "site").iterdir()] == names
 
 
-def test_an_extension_that_crashes_is_noticed_with_its_exit_code(tmp_path, monkeypatch):
-    (tmp_path / "streamsed").mkdir()
-    (tmp_path / "streamsed" / "__init__.py").touch()
-    core = tmp_path / "streamsed" / "_core.py"
-    monkeypatch.setattr(build, "ROOT", tmp_path)
-    core.write_text("GapFilter = object\n")
-    build.check_extension(core)
-    core.write_text("import os\nos.abort()\n")
+def test_an_extension_that_crashes_is_noticed_with_its_exit_code(tmp_path):
+    extension = tmp_path / "_core.py"
+    extension.write_text("")
+    build.check_extension(extension)
+    extension.write_text("import os\nos.abort()\n")
     with pytest.raises(ImportError, match="exit code -6"):
-        build.check_extension(core)
+        build.check_extension(extension)
 
 
 def test_the_direct_build_compiles_what_cmake_does():
