@@ -5,12 +5,13 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 BIN := .venv/bin
 SOURCES := CMakeLists.txt pyproject.toml constraints.txt $(wildcard csrc/* csrc/*/*)
 MICROPHONE := libportaudio2 pulseaudio pulseaudio-utils libasound2-plugins
-SERVERS := mosquitto
+SERVERS := mosquitto ffmpeg python3-gi gir1.2-gst-rtsp-server-1.0 \
+  gstreamer1.0-plugins-base gstreamer1.0-plugins-good
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PIP := $(INSTALL) --constraint constraints.txt
 HASHED := $(INSTALL) --require-hashes --requirement
 
-.PHONY: help check demo test soak corpus-kills microphone lint format bench card sanitize fuzz \
+.PHONY: help check demo test soak household corpus-kills microphone lint format bench card sanitize fuzz \
   altered kills mutants docs wheel lock checksums clean
 
 help:  ## this list
@@ -31,6 +32,9 @@ test: .venv/develop microphone  ## all tests
 
 soak: .venv/develop microphone  ## 200 kills, stalls and losses of the device: half an hour
 	STREAMSED_SOAK=200 $(BIN)/python -m pytest tests/streamsed/live/test_soak.py
+
+household: .venv/develop microphone  ## ten minutes of `serve` with sources that die, stall and flood
+	STREAMSED_SERVE_MINUTES=10 $(BIN)/python -m pytest tests/streamsed/serve/test_household.py
 
 corpus-kills: .venv/develop  ## 50 kills of a corpus of 1000 files; a cluster with 200
 	STREAMSED_KILLS=50 STREAMSED_KILLS_FILES=1000 STREAMSED_RAY_FILES=200 \
