@@ -12,7 +12,7 @@ PIP := $(INSTALL) --constraint constraints.txt
 HASHED := $(INSTALL) --require-hashes --requirement
 
 .PHONY: help check demo test soak household corpus-kills microphone lint format bench card sanitize fuzz \
-  altered kills mutants docs wheel lock checksums clean
+  altered kills home-assistant mutants docs wheel lock checksums clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | sort | expand -t 14
@@ -39,6 +39,15 @@ household: .venv/develop microphone  ## ten minutes of `serve` with sources that
 corpus-kills: .venv/develop  ## 50 kills of a corpus of 1000 files; a cluster with 200
 	STREAMSED_KILLS=50 STREAMSED_KILLS_FILES=1000 STREAMSED_RAY_FILES=200 \
 	  $(BIN)/python -m pytest tests/streamsed/corpus -m slow
+
+# Home Assistant asks for a Python of its own, and for half a gigabyte.
+HOME_PYTHON ?= python3.13
+HOME_VERSION ?= 2025.4.4
+home-assistant: .venv/develop microphone  ## what Home Assistant itself makes of our messages
+	test -x build/home-assistant/bin/python || $(HOME_PYTHON) -m venv build/home-assistant
+	build/home-assistant/bin/python -m pip install --quiet homeassistant==$(HOME_VERSION) paho-mqtt==2.2.0
+	STREAMSED_HOME_ASSISTANT=build/home-assistant/bin/python $(BIN)/python -m pytest -q \
+	  tests/streamsed/serve/mqtt/test_home_assistant.py
 
 # The tests' virtual microphone and the servers they start; without apt they skip and say so.
 microphone:
