@@ -42,7 +42,7 @@ function showConnection() {
 }
 
 // Screen readers are told of what begins, not of every change, and not in a flood.
-let spoken = 0;
+let spoken = -Infinity;
 on("opened", (event) => {
   const now = performance.now();
   if (now - spoken < 1500) return;

@@ -10,7 +10,9 @@ const PAGE = 40; // events of the list
 const RANGES = { today: ["Today", 1], week: ["7 days", 7], month: ["4 weeks", 28] };
 const LEVELS = 5;
 
-const chosen = { range: "today", source: "", label: "" };
+const KINDS = { label: "by label", source: "by source" };
+
+const chosen = { range: "today", by: "label", source: "", label: "" };
 
 export function historyView(main) {
   const filters = h("div", { class: "filters" });
@@ -52,6 +54,10 @@ export function historyView(main) {
         Object.entries(RANGES).map(([key, [words]]) => h("label", {},
           h("input", { type: "radio", name: "range", value: key, checked: chosen.range === key, onchange: () => choose("range", key) }),
           h("span", {}, words)))),
+      h("fieldset", { class: "segments" }, h("legend", { class: "unseen" }, "Rows"),
+        Object.entries(KINDS).map(([key, words]) => h("label", {},
+          h("input", { type: "radio", name: "by", value: key, checked: chosen.by === key, onchange: () => choose("by", key) }),
+          h("span", {}, words)))),
       h("label", { class: "select" }, h("span", { class: "unseen" }, "Source"),
         h("select", { onchange: (event) => choose("source", event.target.value) },
           h("option", { value: "" }, "All sources"),
@@ -80,45 +86,59 @@ export function historyView(main) {
   function showHours({ counts, listened }) {
     const bins = binsOf(chosen.range, span());
     const heard = bins.map(() => 0);
-    for (const each of listened) heard[binAt(bins, each.hour)] += each.heard;
+    const heardBy = new Map(); // source
+    for (const each of listened) {
+      const bin = binAt(bins, each.hour);
+      heard[bin] += each.heard;
+      if (!heardBy.has(each.source)) heardBy.set(each.source, bins.map(() => 0));
+      heardBy.get(each.source)[bin] += each.heard;
+    }
+    const heardFor = (row) => (chosen.by === "source" ? heardBy.get(row) ?? bins.map(() => 0) : heard);
     const rows = new Map();
     for (const each of counts) {
-      if (!rows.has(each.label)) rows.set(each.label, bins.map(() => 0));
-      rows.get(each.label)[binAt(bins, each.hour)] += each.n_events;
+      const row = each[chosen.by];
+      if (!rows.has(row)) rows.set(row, bins.map(() => 0));
+      rows.get(row)[binAt(bins, each.hour)] += each.n_events;
     }
     const total = counts.reduce((sum, each) => sum + each.n_events, 0);
     const hours = heard.reduce((sum, seconds) => sum + seconds, 0) / HOUR;
     summary.replaceChildren(
       tile("events", String(total)), tile("listened", duration(hours * HOUR)),
       tile("per hour listened", hours ? rate(total / hours) : "–"));
-    chart.replaceChildren(table(bins, rows, heard, hours));
+    chart.replaceChildren(table(bins, rows, heardFor, heard));
     const last = chart.querySelector("tr .cell:nth-last-child(1 of .cell:not(.future))");
     if (last) chart.scrollLeft = last.offsetLeft + last.offsetWidth + 48 - chart.clientWidth;
   }
 
-  function table(bins, rows, heard, hours) {
+  function table(bins, rows, heardFor, heard) {
     const most = Math.max(1e-9, ...[...rows.values()].flatMap((row) => row.map((n, i) => perHour(n, heard[i]))));
     const sorted = [...rows].sort((a, b) => sum(b[1]) - sum(a[1]));
     return h("table", { class: "heat" },
-      h("caption", { class: "unseen" }, `Events ${RANGES[chosen.range][0].toLowerCase()}, by label and time; the colour is the rate per hour listened`),
+      h("caption", { class: "unseen" }, `Events ${RANGES[chosen.range][0].toLowerCase()}, ${KINDS[chosen.by]} and time; the colour is the rate per hour listened`),
       h("thead", {}, h("tr", {},
-        h("th", { scope: "col" }, "label"),
+        h("th", { scope: "col" }, chosen.by),
         bins.map((bin) => h("th", { scope: "col", class: bin.isMajor ? "major" : "minor" }, h("span", {}, bin.short), h("span", { class: "unseen" }, bin.long))),
         h("th", { scope: "col", class: "number" }, "events"), h("th", { scope: "col", class: "number" }, "per hour"))),
-      h("tbody", {}, sorted.map(([label, row]) => h("tr", { data: { label: colourIndex(label) } },
-        h("th", { scope: "row" }, h("button", {
-          class: "plain", "aria-pressed": String(chosen.label === label),
-          onclick: () => choose("label", chosen.label === label ? "" : label),
-        }, h("span", { class: "dot", "aria-hidden": "true" }), readable(label))),
-        row.map((n, i) => cell(n, heard[i], most, bins[i])),
-        h("td", { class: "number" }, String(sum(row))),
-        h("td", { class: "number" }, hours ? rate(sum(row) / hours) : "–")))),
+      h("tbody", {}, sorted.map(([name, row]) => tableRow(name, row, heardFor(name), most, bins))),
       h("tfoot", {}, h("tr", {},
         h("th", { scope: "row" }, "listened"),
         bins.map((bin, i) => h("td", { class: "heard" },
           h("span", { class: "bar", title: `${duration(heard[i])} listened, ${bin.long}`, vars: { "--share": Math.min(1, heard[i] / Math.max(...heard, 1)).toFixed(3) } }),
           h("span", { class: "unseen" }, duration(heard[i])))),
-        h("td", { colspan: "2", class: "number" }, duration(hours * HOUR)))));
+        h("td", { colspan: "2", class: "number" }, duration(sum(heard))))));
+  }
+
+  function tableRow(name, row, heard, most, bins) {
+    const hours = sum(heard) / HOUR;
+    const isChosen = chosen[chosen.by] === name;
+    return h("tr", { data: { label: chosen.by === "label" ? colourIndex(name) : 0 } },
+      h("th", { scope: "row" }, h("button", {
+        class: "plain", "aria-pressed": String(isChosen),
+        onclick: () => choose(chosen.by, isChosen ? "" : name),
+      }, h("span", { class: "dot", "aria-hidden": "true" }), readable(name))),
+      row.map((n, i) => cell(n, heard[i], most, bins[i])),
+      h("td", { class: "number" }, String(sum(row))),
+      h("td", { class: "number" }, hours ? rate(sum(row) / hours) : "–"));
   }
 
   function cell(n, heardSeconds, most, bin) {

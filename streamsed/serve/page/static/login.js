@@ -11,9 +11,12 @@ if (wait >= 0) {
     : "This is not the token.";
   refusal.hidden = false;
 }
-const given = new URLSearchParams(location.hash.slice(1)).get("token");
-if (given) {
+function takeGiven() {
+  const given = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (!given) return;
   history.replaceState(null, "", location.pathname);
   document.getElementById("token").value = given;
   document.querySelector("form").requestSubmit();
 }
+addEventListener("hashchange", takeGiven);
+takeGiven();

@@ -124,10 +124,9 @@ export function open() {
       return;
     }
     const event = fromRecord(record);
-    const isFirst = !state.events.has(event.key);
     take(event, true);
     tell("events");
-    if (isFirst && event.state === "opened") tell("opened", event);
+    if (event.state === "opened") tell("opened", event);
   });
   stream.addEventListener("sources", (message) => {
     heard(message);
