@@ -5,7 +5,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 BIN := .venv/bin
 SOURCES := CMakeLists.txt pyproject.toml constraints.txt $(wildcard csrc/* csrc/*/*)
 MICROPHONE := libportaudio2 pulseaudio pulseaudio-utils libasound2-plugins
-SERVERS := mosquitto ffmpeg python3-gi gir1.2-gst-rtsp-server-1.0 \
+SERVERS := mosquitto chromium prometheus ffmpeg python3-gi gir1.2-gst-rtsp-server-1.0 \
   gstreamer1.0-plugins-base gstreamer1.0-plugins-good
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PIP := $(INSTALL) --constraint constraints.txt
