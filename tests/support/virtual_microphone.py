@@ -92,6 +92,14 @@ class VirtualMicrophone:
         self._pactl("load-module", name, *options)
         self._pactl("set-default-source", "mic.monitor")
 
+    def sleep(self):
+        """Let no sound flow, as while a machine is suspended."""
+        self._pactl("suspend-sink", "mic", "1")
+
+    def wake(self):
+        """Let it flow again."""
+        self._pactl("suspend-sink", "mic", "0")
+
     @contextlib.contextmanager
     def second(self, name="other"):
         """Have another microphone beside it for a while."""
