@@ -30,31 +30,6 @@ find_clang() {
 install_clang() {
   local sudo=""
   [ "$(id -u)" = 0 ] || sudo=sudo
-  if command -v apt-get > /dev/null; then
-    $sudo apt-get update || true
-    $sudo apt-get install -y --no-install-recommends clang libclang-rt-dev \
-      || $sudo apt-get install -y clang || true
-  fi
-}
-
-fuzz() {  # COMPILER: whether it brings libFuzzer
-  command -v "$1" > /dev/null \
-    && echo 'extern "C" int LLVMFuzzerTestOneInput(const char*, long) { return 0; }' \
-    | "$1" -x c++ -fsanitize=fuzzer,address -o "$found/probe" - 2> /dev/null
-}
-
-find_clang() {
-  for compiler in clang++ clang++-{22..14}; do
-    if can_fuzz "$compiler"; then
-      echo "$compiler"
-      return
-    fi
-  done
-}
-
-install_clang() {
-  local sudo=""
-  [ "$(id -u)" = 0 ] || sudo=sudo
   command -v apt-get > /dev/null && $sudo apt-get update \
     && $sudo apt-get install -y --no-install-recommends clang libclang-rt-14-dev \
     || $sudo apt-get install -y clang || return 0
