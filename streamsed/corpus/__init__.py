@@ -1,1 +1,1 @@
-"""Corpora of any size: many recordings in, tables out, whatever happens on the way."""
+"""Detection in large corpora: many recordings in, tables out, resumable at any point."""

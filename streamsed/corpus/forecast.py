@@ -1,4 +1,4 @@
-"""What a corpus will take: one percent of it is done, and the rest predicted."""
+"""Estimate the cost of a corpus from a sample of one percent."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ from streamsed.corpus.files.listing import Listed
 from streamsed.corpus.local_engine import LocalEngine
 from streamsed.corpus.status import Status, duration
 from streamsed.corpus.tables.parts import PartWriter, read_files
+from streamsed.terminal import counted
 
 SHARE = 0.01
-"""Of the files, that is done."""
+"""Share of the files in the sample."""
 
 FEWEST = 20
-"""Files that are done in any case, or all where there are fewer."""
+"""Minimum number of files in the sample."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What is expected of all files.
+    """Estimated totals of all files.
 
     Parameters
     ----------
     n_files, n_sampled, n_failed : int
-        All files; those that were done; those of them that failed.
+        Number of all files, of those in the sample, and of those that failed.
     n_bytes, n_bytes_out : float
-        To read, and to write.
+        Bytes to read and to write.
     seconds : float
-        Of audio.
+        Seconds of audio.
     speed : float
-        Times real time, with all workers.
+        Factor of real time, with all workers.
     """
 
     n_files: int
@@ -46,12 +47,12 @@ class Forecast:
     speed: float
 
     def lines(self, n_workers: int) -> list[str]:
-        """Write it for people."""
+        """Return the estimate as text."""
         wall = self.seconds / self.speed if self.speed else 0.0
         return [
-            f"files       {self.n_files}; {self.n_sampled} tried, {self.n_failed} failed",
+            f"files       {self.n_files}; {self.n_sampled} sampled, {self.n_failed} failed",
             f"audio       {self.seconds / 3600:.1f} h in {self.n_bytes / 1e9:.2f} GB",
-            f"speed       {self.speed:.0f} x real time with {n_workers} workers",
+            f"speed       {self.speed:.0f} x real time with {counted(n_workers, 'worker')}",
             f"time        {duration(wall)}, {wall * n_workers / 3600:.1f} core-hours",
             f"tables      {self.n_bytes_out / 1e6:.1f} MB",
         ]
@@ -60,26 +61,26 @@ class Forecast:
 def forecast(
     files: Sequence[Listed], engine: LocalEngine, stamp: dict[str, str], out: Path
 ) -> Forecast | None:
-    """Do a sample of the files, write nothing that stays, and predict the whole.
+    """Process a sample of the files and estimate the totals; no results are kept.
 
-    Files are drawn by their hash, so that the same ones are drawn every time. Hours follow
-    from bytes, for each suffix by itself.
+    Files are selected by hash, so that the sample is always the same. Durations are
+    extrapolated from bytes, separately for each suffix.
 
     Parameters
     ----------
     files : sequence of Listed
-        All that is to be done.
+        Files to process.
     engine : LocalEngine
-        What does it.
+        Engine to use.
     stamp : dict
         See `PartWriter`.
     out : Path
-        The corpus, for a folder beside it that is removed.
+        Output folder; a temporary folder is created beside it.
 
     Returns
     -------
     Forecast or None
-        None where there is nothing to do.
+        None if there is nothing to do.
     """
     by_hash = sorted(files, key=lambda listed: listed.key)
     sample = by_hash[: max(FEWEST, round(SHARE * len(files)))]
@@ -116,7 +117,7 @@ def _seconds_by_uri(folder: Path) -> dict[str, float]:
 def _extrapolated(
     files: Sequence[Listed], sample: Sequence[Listed], seconds: dict[str, float]
 ) -> float:
-    """Return the seconds of all files, from those of the sample by its bytes."""
+    """Return the duration of all files, extrapolated from the sample by bytes."""
     sampled: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
     for listed in sample:
         for group in (_suffix(listed), ""):

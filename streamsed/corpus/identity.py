@@ -1,7 +1,7 @@
-"""What makes the rows of a corpus comparable: one model, one engine, one set of settings.
+"""The identity of a corpus: the model, engine and settings of all its rows.
 
-`OUT/corpus.json` says which. Who comes with others is refused: a table in which half of the
-events have another threshold looks whole and is not.
+It is stored in `OUT/corpus.json`. A run with another identity is refused, because a table
+in which half of the events have another threshold would be misleading.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ FILE = "corpus.json"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What the rows depend on beside the recordings.
+    """Everything the rows depend on, except the recordings.
 
     Parameters
     ----------
     model, sha256 : str
         The model's name, and the SHA-256 of its file.
     labels : tuple of str
-        What it detects.
+        Its labels.
     engine : str
-        What ran the network, such as "openvino int8".
+        Engine and precision, such as "openvino int8".
     settings : mapping
-        Everything else that changes a row, as JSON holds it.
+        All other settings that affect rows, as JSON values.
     """
 
     model: str
@@ -54,11 +54,11 @@ class Identity:
         labels: Sequence[str],
         scores: bool,
     ) -> Identity:
-        """Describe a loaded model with the settings of a run."""
+        """Return the identity of a loaded model and the settings of a run."""
         full = post.override(model.info.labels, {})
         settings = {
             "step": stream.step,
-            "settle": stream.settled,  # the latency of a stream changes no row
+            "settle": stream.settled,  # the latency of a stream does not affect rows
             **full.to_dict(),
             "labels": list(labels),
             "scores": scores,
@@ -73,12 +73,12 @@ class Identity:
 
     @property
     def settings_hash(self) -> str:
-        """Sixteen hexadecimal digits of the settings and the engine."""
+        """Hash of the settings and the engine, sixteen hexadecimal digits."""
         text = json.dumps([self.engine, self.settings], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def stamp(self) -> dict[str, str]:
-        """Return what every row of events and files says of this."""
+        """Return the columns that identify the model and settings in every row."""
         return {
             "model": self.sha256,
             "settings": self.settings_hash,
@@ -86,7 +86,7 @@ class Identity:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what `corpus.json` holds."""
+        """Return the contents of `corpus.json`."""
         return {
             "model": self.model,
             "sha256": self.sha256,
@@ -97,19 +97,19 @@ class Identity:
         }
 
     def claim(self, folder: Path) -> None:
-        """Make OUT a corpus of this identity, or see that it is one.
+        """Create a corpus with this identity, or check that it has this identity.
 
         Raises
         ------
         ValueError
-            It is one of another identity; the message says what differs and how to go on.
+            It has another identity; the message lists the differences.
         """
         path = folder / FILE
         if not path.exists():
             own = path.with_name(f".{FILE}.{os.getpid()}")
             write(own, [json.dumps(self.to_dict(), indent=1) + "\n"])
             try:
-                os.link(own, path)  # of several shards that begin at once, one wins
+                os.link(own, path)  # if several shards start at once, one wins
             except FileExistsError:
                 pass
             finally:
@@ -124,12 +124,12 @@ class Identity:
 
 
 def read_identity(folder: Path) -> dict[str, Any]:
-    """Return what `corpus.json` says.
+    """Return the contents of `corpus.json`.
 
     Raises
     ------
     ValueError
-        There is none, or it is not ours.
+        It does not exist or is invalid.
     """
     path = folder / FILE
     try:
@@ -148,16 +148,16 @@ def read_identity(folder: Path) -> dict[str, Any]:
 
 
 def _differences(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
-    """Name what differs, with both values."""
+    """List the differences, with both values."""
     found = [
         f"{name} was {there.get(name)} and is now {here[name]}"
         for name in ("model", "engine")
         if there.get(name) != here[name]
     ]
     if there.get("model") != here["model"]:
-        return found  # its settings are for other labels
+        return found  # its settings have other labels
     if there.get("sha256") != here["sha256"]:
-        found.append(f"model {here['model']} is another file here")
+        found.append(f"the file of the model {here['model']} has changed")
     for name in sorted(there["settings"].keys() | here["settings"].keys()):
         pair = there["settings"].get(name), here["settings"].get(name)
         if pair[0] != pair[1]:
@@ -166,7 +166,7 @@ def _differences(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
 
 
 def _difference(name: str, there: Any, here: Any) -> str:
-    """Say how a setting differs; of one by label, the first label that does."""
+    """Describe how a setting differs; by label, only the first difference."""
     more = ""
     if isinstance(there, dict) and isinstance(here, dict):
         labels = sorted(
@@ -177,4 +177,4 @@ def _difference(name: str, there: Any, here: Any) -> str:
         name = f"{name} of {labels[0]}"
         there, here = there.get(labels[0]), here.get(labels[0])
         more = f", and {len(labels) - 1} more" if len(labels) > 1 else ""
-    return f"{name} is {there} there and {here} here{more}"
+    return f"{name} was {there} and is now {here}{more}"

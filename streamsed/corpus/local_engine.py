@@ -1,11 +1,11 @@
-"""The local engine: files of a shard to rows, with workers that may die.
+"""The local engine: process the files of a shard with a pool of worker processes.
 
     manifest > tasks > Pool > outcomes > rows > PartWriter
                  ^                 |
                  `- pieces of long files, tasks of dead workers
 
-Work that is written is never done again; work that is not written is done again. That is
-all there is to resuming, and why it does not matter when a run is killed.
+Files whose rows are written are not processed again; all others are. This is all that
+resuming takes, so a run may be killed at any time.
 """
 
 from __future__ import annotations
@@ -36,23 +36,23 @@ from streamsed.inference.model_file import ModelInfo
 from streamsed.terminal import say
 
 PATIENCE = 0.2
-"""Seconds that the loop waits for news before it looks after clock and workers."""
+"""Seconds that the loop waits for results before it checks clock and workers."""
 
 MAX_UNREACHABLE = 10
-"""Files in a row that cannot be reached before a run gives up."""
+"""Consecutive unreachable files after which a run gives up."""
 
 MAX_FILES = 20_000
-"""Files of one part."""
+"""Files per part."""
 
 
 @dataclass
 class _Long:
-    """A recording that is done in pieces: what is known of it so far."""
+    """A recording that is processed in pieces, with the results so far."""
 
     info: AudioInfo
     n_pieces: int
     assembly: Assembly
-    waiting: dict[int, Outcome] = field(default_factory=dict)  # came before their turn
+    waiting: dict[int, Outcome] = field(default_factory=dict)  # arrived out of order
     n_joined: int = 0
     n_samples: int = 0
     scores: list[Row] = field(default_factory=list)
@@ -62,22 +62,22 @@ class _Long:
 
 @dataclass
 class LocalEngine:
-    """Do files with processes of this machine.
+    """Process files with worker processes on this machine.
 
     Parameters
     ----------
     settings : WorkSettings
-        Of the workers.
+        Settings of the workers.
     model : ModelInfo
-        The model that they load.
+        The workers' model.
     n_workers : int
         Processes.
     limits : Limits
-        What a task may take.
+        Limits of a task.
     flush_every : float
-        Seconds between two parts.
+        Seconds between parts.
     make : callable
-        Makes a worker; see `Pool`.
+        Creates a worker; see `Pool`.
     """
 
     settings: WorkSettings
@@ -94,26 +94,26 @@ class LocalEngine:
     _stopping: bool = field(default=False, init=False)
 
     def run(self, files: Iterable[Listed], writer: PartWriter, status: Status) -> bool:
-        """Do files and write their rows.
+        """Process files and write their rows.
 
         Parameters
         ----------
         files : iterable of Listed
-            Are asked for as they are needed.
+            Consumed lazily.
         writer : PartWriter
-            Takes the rows.
+            Writes the rows.
         status : Status
-            Is kept up to date.
+            Updated with the progress.
 
         Returns
         -------
         bool
-            Whether all were done; False if this was interrupted.
+            Whether all files were processed; False if interrupted.
 
         Raises
         ------
         OSError
-            The rows cannot be written, or nothing can be reached any more.
+            The rows cannot be written, or too many files cannot be reached.
         ValueError
             The workers cannot start.
         """
@@ -125,7 +125,7 @@ class LocalEngine:
             writer.flush()
             state = "interrupted" if self._stopping else "finished"
         finally:
-            with suppress(OSError):  # no room for this either
+            with suppress(OSError):  # there may be no room for this either
                 Staging(self.settings.staging).clear()
                 status.report(state)
         return not self._stopping
@@ -133,7 +133,7 @@ class LocalEngine:
     def work(
         self, pool: Pool, files: Iterable[Listed], writer: PartWriter, status: Status
     ) -> None:
-        """Do files with a pool that is there; see `run` for the rest."""
+        """Process files with an existing pool; see `run` for the rest."""
         self._writer, self._status = writer, status
         self._staging = Staging(self.settings.staging)
         self._loop(pool, (FileTask(listed) for listed in files))
@@ -148,7 +148,7 @@ class LocalEngine:
                 self.start_time = time.monotonic() - started
             for news in pool.collect(PATIENCE):
                 if isinstance(news, Death):
-                    self._mourn(news)
+                    self._retry_tasks(news)
                 else:
                     self._take(news)
             late = time.monotonic() - written > self.flush_every
@@ -158,9 +158,9 @@ class LocalEngine:
             self._status.report()
 
     def _fill(self, pool: Pool, todo: Iterator[FileTask]) -> bool:
-        """Give out tasks while there is room; say whether some are left.
+        """Submit tasks while there is room; return whether some are left.
 
-        A task that is to be alone goes first, and others wait until it is given.
+        A task that must run alone goes first, and others wait for it.
         """
         while True:
             if not self._tasks:
@@ -172,8 +172,8 @@ class LocalEngine:
                 return True
             self._tasks.popleft()
 
-    def _mourn(self, death: Death) -> None:
-        """Try what a dead worker had in hand once more, alone; then record it."""
+    def _retry_tasks(self, death: Death) -> None:
+        """Retry the tasks of a dead worker once, alone; then record the error."""
         for task in death.tasks:
             if task.alone:
                 error = f"{task.listed.uri}: failed twice: {death.reason}"
@@ -182,7 +182,7 @@ class LocalEngine:
                 self._tasks.appendleft(replace(task, alone=True))
 
     def _take(self, outcome: Outcome) -> None:
-        """Take what became of a task."""
+        """Process the outcome of a task."""
         task = outcome.task
         if outcome.pieces and outcome.info is not None:
             assembly = Assembly(self.model.labels, self.settings, self.model.frontend)
@@ -199,14 +199,14 @@ class LocalEngine:
             self._write(outcome, rows)
 
     def _take_piece(self, outcome: Outcome) -> None:
-        """Join a piece to those before it, as soon as they are there.
+        """Append a piece to those before it, as soon as they are available.
 
-        What is wrong with a file is what is wrong with its first bad piece, in whatever
-        order they were done.
+        The error of a file is that of its first bad piece, regardless of the order in
+        which the pieces were processed.
         """
         uri = outcome.task.listed.uri
         long = self._long.get(uri)
-        if long is None:  # an earlier piece was bad, and the file is recorded
+        if long is None:  # an earlier piece failed, and the file is recorded
             return
         long.waiting[outcome.task.number] = outcome
         while (piece := long.waiting.pop(long.n_joined, None)) is not None:
@@ -224,7 +224,7 @@ class LocalEngine:
             self._finish_long(long, outcome)
 
     def _finish_long(self, long: _Long, last: Outcome) -> None:
-        """Record a recording that was done in pieces; drop its pieces that are left."""
+        """Record a recording that was processed in pieces; drop the remaining pieces."""
         listed = last.task.listed
         del self._long[listed.uri]
         self._tasks = deque(task for task in self._tasks if task.listed != listed)
@@ -241,7 +241,7 @@ class LocalEngine:
         self._write(whole, long.scores)
 
     def _write(self, outcome: Outcome, scores: list[Row]) -> None:
-        """Take the rows of a file that is done."""
+        """Write the rows of a finished file."""
         listed = outcome.task.listed
         row = file_row(outcome, self.model)
         self._writer.add(row, event_rows(outcome), [] if outcome.error else scores)
@@ -259,19 +259,19 @@ class LocalEngine:
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
-        """Finish what is in hand at the first Ctrl-C or SIGTERM; stop at the second."""
+        """Finish the current files at the first Ctrl-C or SIGTERM; stop at the second."""
 
         def stop(*_: Any) -> None:
             if self._stopping:
                 raise KeyboardInterrupt
             self._stopping = True
-            say("finishing the files in hand; interrupt again to stop at once")
+            say("finishing the current files; interrupt again to stop immediately")
 
         try:
             before = {
                 s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)
             }
-        except ValueError:  # not in the main thread, where no signal arrives
+        except ValueError:  # not in the main thread, which alone receives signals
             before = {}
         try:
             yield

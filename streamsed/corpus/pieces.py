@@ -1,8 +1,8 @@
-"""Scores of a piece of a recording: the ones that the whole gives, to the last bit.
+"""Score a piece of a recording, bit-identical to the scores of the whole.
 
-A long recording is cut into pieces that workers do at the same time. Segments lie on a
-grid of steps from the recording's start, so a piece that begins some steps earlier scores
-the same segments as the whole does::
+A long recording is split into pieces that workers process at the same time. Segments are
+on a grid of steps from the recording's start, so a piece that starts some steps earlier
+scores the same segments as the whole::
 
     whole    [--- segment ---]    [--- segment ---]
                   [--- segment ---]    [--- segment ---]
@@ -10,9 +10,9 @@ the same segments as the whole does::
              the first frames of a warm-up see zeros where there is sound, so the segment
              that begins with them is left out; all later ones are those of the whole
 
-A score frame's final score is made of the same views in the same order then, and the
-scores of all pieces, one after another, are the scores of the whole. Events come from
-these (see `streamsed.pipeline.tracker`), so that none is cut where a piece ends.
+The final score of a frame is then computed from the same segments in the same order, and
+the concatenated scores of all pieces equal the scores of the whole. Events are computed
+from these (see `streamsed.pipeline.tracker`), so that none is cut where a piece ends.
 """
 
 from __future__ import annotations
@@ -57,21 +57,21 @@ WHOLE = RecordingPiece()
 def cut(
     n_samples: int, duration: float, frontend: FrontendConfig
 ) -> list[RecordingPiece]:
-    """Cut a recording into pieces.
+    """Split a recording into pieces.
 
     Parameters
     ----------
     n_samples : int
-        Its length.
+        Length of the recording.
     duration : float
-        Seconds of a piece; the last one is up to twice as long.
+        Seconds per piece; the last one is up to twice as long.
     frontend : FrontendConfig
-        The grid.
+        Defines the grid of score frames.
 
     Returns
     -------
     list of RecordingPiece
-        One after another, from the start to the end.
+        In order, from the start to the end.
 
     Examples
     --------
@@ -92,9 +92,9 @@ class PieceScorer:
     Parameters
     ----------
     model : Model
-        The network.
+        Model to use.
     stream : StreamConfig
-        How often to score and how long a score waits for more segments.
+        How often to score, and when scores are final.
     """
 
     def __init__(self, model: Model, stream: StreamConfig) -> None:
@@ -106,20 +106,20 @@ class PieceScorer:
     def extract(
         self, path: Path, piece: RecordingPiece
     ) -> Iterator[SegmentFeatures | Progress]:
-        """Decode a piece with its warm-up and give the segments that see it.
+        """Decode a piece with its warm-up and yield the segments that overlap it.
 
         Parameters
         ----------
         path : Path
             See `streamsed.audio.decode.file_chunks` for the errors of a bad file.
         piece : RecordingPiece
-            Other than the whole only where `AudioInfo.starts_anywhere`.
+            Not the whole only if `AudioInfo.starts_anywhere`.
 
         Yields
         ------
         SegmentFeatures or Progress
-            On the grid of the whole recording; beyond the end of the piece too, as long
-            as they are asked for.
+            On the grid of the whole recording; also beyond the end of the piece, as long
+            as items are requested.
         """
         frontend = self._frontend
         start = self._warm_up(piece.first)
@@ -144,21 +144,21 @@ class PieceScorer:
     def score(
         self, extracted: Iterable[SegmentFeatures | Progress], piece: RecordingPiece
     ) -> Iterator[tuple[Float32, int]]:
-        """Score what `extract` gives, as far as the piece goes.
+        """Score the items of `extract`, up to the end of the piece.
 
         Parameters
         ----------
         extracted : iterable of SegmentFeatures or Progress
-            In its order.
+            In order.
         piece : RecordingPiece
-            The same.
+            The same piece.
 
         Yields
         ------
         scores : float32 (n_frames, n_labels)
-            Final, of the next score frames of the piece.
+            Final scores of the next frames of the piece.
         n_samples : int
-            Samples of the recording so far: at the end of the last piece, all of them.
+            Samples of the recording so far; all of them at the end of the last piece.
         """
         n_owed = np.inf if piece.last is None else piece.last - piece.first
         stitcher = Stitcher(
@@ -185,7 +185,7 @@ class PieceScorer:
                 return
 
     def _warm_up(self, first: int) -> int:
-        """Return the score frame to begin at, so that all that see `first` are whole.
+        """Return the first score frame of the warm-up, so that `first` has all its segments.
 
         These are the segments that start after `first - segment`; the one at the start
         of the warm-up is not among them.

@@ -1,9 +1,9 @@
-"""CorpusWorker processes that may die: one for each core, watched, and replaced.
+"""A pool of worker processes, one per core, which are watched and replaced.
 
-Every process holds two tasks, the one that it scores and the next, whose decoding has
-begun. Who dies takes both along; they come back to be tried once more, alone, so that it is
-known which of them is to blame. A process that takes too long or too much memory is killed,
-which is a death like others. If the parent dies, its workers see their pipe close and end.
+Every process has two tasks, the one that it scores and the next, whose decoding has
+started. If it dies, both are returned and retried once, alone, to find out which one is
+the cause. A process that takes too long or too much memory is killed, with the same
+effect. If the parent dies, its workers notice that their pipe is closed, and exit.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from typing import Any, Self
 from streamsed.corpus.worker import CorpusWorker, FileTask, Outcome, WorkSettings
 
 IN_HAND = 2
-"""Tasks of a process: the one at work, and the next."""
+"""Tasks per process: the current one and the next."""
 
 PIECE_LIMIT = 600.0
-"""Seconds of audio that the time limit is for; a longer task may take longer."""
+"""Seconds of audio for which the time limit holds; longer tasks may take longer."""
 
 SMALLEST_RATE = 8000
-"""Bytes a second of the most compressed audio, for files that do not say how long."""
+"""Bytes per second of highly compressed audio, for files of unknown length."""
 
 START_LIMIT = 300.0
-"""Seconds that a process may take to load its model."""
+"""Maximum time in seconds to load the model."""
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _MAX_FAILED_STARTS = 3
@@ -43,14 +43,14 @@ Make = Callable[[WorkSettings], CorpusWorker]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a task may take before its process is killed.
+    """Limits of a task, after which its process is killed.
 
     Parameters
     ----------
     time : float
         Seconds for a task of up to ten minutes of audio; longer ones have more.
     memory : int
-        Bytes of a process.
+        Maximum memory of a process, in bytes.
     """
 
     time: float = 300.0
@@ -59,7 +59,7 @@ class Limits:
     def seconds(self, task: FileTask) -> float:
         """Return the time limit of a task."""
         if task.piece is not None:
-            return self.time * 10  # pieces of any length that was asked for
+            return self.time * 10  # pieces may have any length
         return self.time * max(1.0, task.listed.size / SMALLEST_RATE / PIECE_LIMIT)
 
 
@@ -70,9 +70,9 @@ class Death:
     Parameters
     ----------
     tasks : tuple of FileTask
-        What it had in hand.
+        Its tasks.
     reason : str
-        Of what, as far as it is known.
+        Why it died, if known.
     """
 
     tasks: tuple[FileTask, ...]
@@ -81,13 +81,13 @@ class Death:
 
 @dataclass
 class _Process:
-    """A worker process as its parent sees it."""
+    """The parent's record of a worker process."""
 
     process: Any
     pipe: Connection
     ready: bool = False
     in_hand: deque[FileTask] = field(default_factory=deque)
-    since: float = field(default_factory=time.monotonic)  # start of the one at work
+    since: float = field(default_factory=time.monotonic)  # start of the current task
     killed: str = ""
 
     def room(self) -> bool:
@@ -96,18 +96,18 @@ class _Process:
 
 
 class Pool:
-    """Some worker processes.
+    """A pool of worker processes.
 
     Parameters
     ----------
     settings : WorkSettings
-        Of every worker.
+        Settings of the workers.
     n_workers : int
         Processes.
     limits : Limits
         What a task may take.
     make : callable
-        Makes a worker in its process; importable there.
+        Creates a worker in its process; must be importable there.
     """
 
     def __init__(
@@ -132,33 +132,33 @@ class Pool:
 
     @property
     def n_in_hand(self) -> int:
-        """Tasks that were given out and have not come back."""
+        """Number of tasks without an outcome."""
         return sum(len(process.in_hand) for process in self._processes)
 
     @property
     def pids(self) -> list[int]:
-        """The processes."""
+        """Ids of the processes."""
         return [process.process.pid for process in self._processes]
 
     def give(self, task: FileTask) -> bool:
-        """Give a task to a process that has room for it; say whether there is one."""
+        """Give a task to a process that has room for it; return whether there was one."""
         for process in sorted(self._processes, key=lambda each: len(each.in_hand)):
             if process.room() and not (task.alone and process.in_hand):
                 if not process.in_hand:
                     process.since = time.monotonic()
                 process.in_hand.append(task)
-                with contextlib.suppress(OSError):  # dead: `collect` will see it
+                with contextlib.suppress(OSError):  # it died; `collect` will notice
                     process.pipe.send(task)
                 return True
         return False
 
     def collect(self, patience: float) -> list[Outcome | Death]:
-        """Wait for news of up to `patience` seconds and return it.
+        """Wait for outcomes for up to `patience` seconds and return them.
 
         Raises
         ------
         ValueError
-            Workers cannot be made; the message is theirs.
+            Workers cannot be created.
         """
         pipes = {process.pipe: process for process in self._processes}
         news: list[Outcome | Death] = []
@@ -167,7 +167,7 @@ class Pool:
             try:
                 outcome = process.pipe.recv()
             except (EOFError, OSError):
-                news.append(self._bury(process))
+                news.append(self._replace(process))
                 continue
             if isinstance(outcome, Outcome):
                 process.in_hand.popleft()
@@ -183,7 +183,7 @@ class Pool:
         return news
 
     def close(self) -> None:
-        """End all processes at once."""
+        """Kill all processes."""
         for process in self._processes:
             process.process.kill()
         for process in self._processes:
@@ -200,8 +200,8 @@ class Pool:
         theirs.close()
         self._processes.append(_Process(process, ours))
 
-    def _bury(self, process: _Process) -> Death:
-        """Replace a dead process; say what it had in hand."""
+    def _replace(self, process: _Process) -> Death:
+        """Replace a dead process; return its tasks and the reason."""
         process.process.join()
         process.pipe.close()
         self._processes.remove(process)
@@ -220,7 +220,7 @@ class Pool:
         return Death(tuple(process.in_hand), reason)
 
     def _watch(self, process: _Process) -> None:
-        """Kill a process that takes more than it may."""
+        """Kill a process that exceeds a limit."""
         if process.killed or (process.ready and not process.in_hand):
             return
         limit = START_LIMIT
@@ -236,7 +236,7 @@ class Pool:
 
 
 def _memory(pid: int) -> int:
-    """Return the bytes that a process holds; 0 where the system does not say."""
+    """Return the memory of a process in bytes; 0 if unknown."""
     try:
         with open(f"/proc/{pid}/statm", encoding="ascii") as stream:  # noqa: PTH123
             return int(stream.read().split()[1]) * _PAGE
@@ -245,7 +245,7 @@ def _memory(pid: int) -> int:
 
 
 def _serve(pipe: Connection, settings: WorkSettings, make: Make) -> None:
-    """Be a worker: take tasks from a pipe and send outcomes, until it closes."""
+    """Run a worker: receive tasks from a pipe and send outcomes until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to end
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     tasks: queue.SimpleQueue[FileTask] = queue.SimpleQueue()
@@ -255,7 +255,7 @@ def _serve(pipe: Connection, settings: WorkSettings, make: Make) -> None:
             while True:
                 tasks.put(pipe.recv())
         except (EOFError, OSError):
-            os._exit(0)  # the parent is gone, and with it who wants to know
+            os._exit(0)  # the parent is gone
 
     try:
         worker = make(settings)

@@ -1,13 +1,13 @@
-"""The same work on a Ray cluster: batches of files to actors, each with a process of its own.
+"""Process a corpus on a Ray cluster: batches of files to actors.
 
-    batches of files > map_batches(BatchWorker) > a row for each batch, for the progress
+    batches of files > map_batches(BatchWorker) > a row per batch, for the progress
                               |
-                              `- parts, written by the actor that made them
+                              `- parts, written by the actors
 
-Every node must see OUT and the files under the same names, as every node of a SLURM cluster
-does. An actor has a pool of one worker process, so that bad files, limits and deaths are
-what they are on one machine, and Ray restarts no actor for them. Ray's own retries are for
-nodes that are lost; a batch that is done twice is written under one name twice.
+Every node must see OUT and the files under the same names, as on a SLURM cluster. An actor
+has a pool of one worker process, so that bad files, limits and crashes are handled as on
+one machine, without restarting actors. Ray's retries are for lost nodes; a batch that is
+processed twice is written twice under the same name.
 """
 
 from __future__ import annotations
@@ -33,29 +33,29 @@ from streamsed.inference.model_file import ModelInfo
 from streamsed.installation import install_command
 
 BATCH_BYTES = 512_000_000
-"""Of the files of a batch: some 20 s of work for a core."""
+"""Bytes per batch: some 20 s of work for a core."""
 
 BATCH_FILES = 2000
-"""Of a batch, at most."""
+"""Maximum number of files per batch."""
 
 PATIENCE = 20.0
 """Seconds to wait for a cluster to answer."""
 
 BATCHES_EACH = 4
-"""For every actor, at least, so that all end at about the same time."""
+"""Minimum number of batches per actor, so that all end at about the same time."""
 
 
 class BatchWorker:
-    """An actor: does batches of files, and writes their parts.
+    """An actor that processes batches of files and writes their parts.
 
     Parameters
     ----------
     settings : WorkSettings
-        Of the worker.
+        Settings of the worker.
     limits : Limits
-        What a file may take.
+        Limits of a file.
     model : ModelInfo
-        The model that the worker loads.
+        The worker's model.
     out, shard, stamp
         See `PartWriter`.
     """
@@ -75,7 +75,7 @@ class BatchWorker:
         self._parts = out, shard, stamp
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Do a batch of one row; return what became of its files."""
+        """Process a batch of one row; return the status of its files."""
         text = str(batch["files"][0])
         files = [Listed(*fields) for fields in json.loads(text)]
         writer = PartWriter(*self._parts)
@@ -89,20 +89,20 @@ class BatchWorker:
 
 @dataclass
 class RayEngine:
-    """Do files on a Ray cluster.
+    """Process files on a Ray cluster.
 
     Parameters
     ----------
     settings : WorkSettings
-        Of the workers.
+        Settings of the workers.
     model : ModelInfo
-        The model that they load.
+        The workers' model.
     limits : Limits
-        What a file may take.
+        Limits of a file.
     address : str
-        Of the cluster, as of `ray.init`; "local" starts one on this machine.
+        Address for `ray.init`; "local" starts a cluster on this machine.
     n_workers : int or None
-        Actors, of one core each; None is as many as the cluster has cores.
+        Actors, with one core each; None uses all cores of the cluster.
     """
 
     settings: WorkSettings
@@ -112,14 +112,14 @@ class RayEngine:
     n_workers: int | None
 
     def run(self, files: Iterable[Listed], writer: PartWriter, status: Status) -> bool:
-        """Do files; see `LocalEngine.run`.
+        """Process files; see `LocalEngine.run`.
 
         Raises
         ------
         ModuleNotFoundError
             Ray is not installed.
         ConnectionError
-            There is no cluster at this address.
+            No cluster answers at this address.
         """
         ray = _ray()
         state = "stopped"
@@ -195,19 +195,19 @@ class RayEngine:
 
 
 def make_batches(files: Sequence[Listed], n_actors: int) -> list[str]:
-    """Divide files into batches that are neither too long nor too few.
+    """Divide files into batches that are neither too large nor too few.
 
     Parameters
     ----------
     files : sequence of Listed
-        In their order.
+        In order.
     n_actors : int
-        Actors that share them.
+        Number of actors.
 
     Returns
     -------
     list of str
-        Each batch as JSON: lists of URI, size and etag.
+        Batches as JSON: lists of URI, size and etag.
 
     Examples
     --------
@@ -227,12 +227,12 @@ def make_batches(files: Sequence[Listed], n_actors: int) -> list[str]:
 
 
 def _try_port(address: str) -> None:
-    """See whether anybody listens: Ray itself would try for minutes.
+    """Check that the port is open: Ray itself would retry for minutes.
 
     Raises
     ------
     OSError
-        Nobody does.
+        It is not.
     """
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if colon and port.isdecimal():
@@ -240,7 +240,7 @@ def _try_port(address: str) -> None:
 
 
 def _ray() -> Any:
-    """Import Ray, with its usage reports off."""
+    """Import Ray, with usage reports disabled."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     try:
         import ray

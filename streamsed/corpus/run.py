@@ -1,7 +1,7 @@
-"""One run of `streamsed corpus`: list, lock, look at what is done, do the rest.
+"""Run `streamsed corpus`: list files, lock the shard, process what is not done.
 
-A run that was interrupted is gone on with by the same command. Nothing else is kept but
-the tables: what `files` names is done, unless the file has changed since.
+The same command continues an interrupted run. No other state is kept than the tables: the
+files listed in `files` are done, unless they have changed since.
 """
 
 from __future__ import annotations
@@ -42,50 +42,50 @@ from streamsed.terminal import say
 
 
 class Runner(Protocol):
-    """What does the files: processes of this machine, or a cluster."""
+    """Processes files, on this machine or on a cluster."""
 
     def run(self, files: Iterable[Listed], writer: PartWriter, status: Status) -> bool:
-        """Do files, write their rows, and say whether all were done."""
+        """Process files, write their rows, and return whether all were done."""
 
 
 @dataclass
 class CorpusRun:
-    """Detect in the files of a corpus and write tables.
+    """Detect events in the files of a corpus and write tables.
 
     Parameters
     ----------
     out : Path
-        Where the tables are written; is made if its parent exists.
+        Folder for the tables; created if necessary.
     shard : Shard
-        Which part of the files to do.
+        Which part of the files to process.
     model : str
         Name or path.
     engine : mapping
         Settings of `Model.load`.
     step, settle : float or None
-        Seconds; None is the model's own.
+        Seconds; None uses the model's setting.
     detection : DetectionSettings
         How scores become events, and which labels are reported.
     sha256 : str or None
-        What the model file's SHA-256 must be.
+        Required SHA-256 of the model file.
     scores : bool
         Whether to write frame scores too.
     workers : int or None
-        Processes; None is one for each core.
+        Processes; None is one per core.
     limits : Limits
-        What a file may take.
+        Limits of a file.
     piece : float
         Seconds; see `WorkSettings`.
     flush_every : float
-        Seconds between two parts.
+        Seconds between parts.
     staging : Path or None
-        For copies of remote files; None is inside `out`.
+        Folder for copies of remote files; None is inside `out`.
     retry_failed : bool
-        Whether to do files again that failed before.
+        Whether to retry files that failed before.
     relist : bool
         Whether to list the inputs again.
     ray : str or None
-        Address of a Ray cluster, or "local"; None does without Ray.
+        Address of a Ray cluster, or "local"; None does not use Ray.
     """
 
     out: Path
@@ -107,7 +107,7 @@ class CorpusRun:
     ray: str | None = None
 
     def run(self, inputs: Sequence[str]) -> int:
-        """Do it all and return the exit code (see `streamsed.cli.corpus`)."""
+        """Run and return the exit code (see `streamsed.cli.corpus`)."""
         model, settings, identity = self._load()
         self._make_folder()
         identity.claim(self.out)
@@ -130,9 +130,9 @@ class CorpusRun:
         return self._exit_code(status, finished=finished)
 
     def predict(self, inputs: Sequence[str]) -> Forecast | None:
-        """Do a sample of what is to be done, and predict what all of it takes.
+        """Process a sample of the remaining files, and estimate the cost of all.
 
-        The listing stays, and nothing else.
+        Only the listing is kept.
         """
         model, settings, identity = self._load()
         self._make_folder()
@@ -146,7 +146,7 @@ class CorpusRun:
         return available_cores() if self.workers is None else self.workers
 
     def _load(self) -> tuple[ModelInfo, WorkSettings, Identity]:
-        """Check the settings, and choose the engine that all workers load."""
+        """Check the settings, and choose the engine for all workers."""
         if self.n_workers < 1:
             raise ValueError("--workers must be 1 or more")
         engine = dict(self.engine) | {"threads": 1, "sha256": self.sha256}
@@ -164,7 +164,7 @@ class CorpusRun:
         identity = Identity.of(model, stream, post, labels=labels, scores=self.scores)
         chosen = {"engine": model.chosen.engine, "precision": model.chosen.precision}
         folder = self.staging or self.out / ".staging"
-        path = Path(self.model)  # workers may be elsewhere
+        path = Path(self.model)  # workers may have another working directory
         settings = WorkSettings(
             model=str(path.absolute()) if path.is_file() else self.model,
             engine=engine | chosen,
@@ -184,32 +184,32 @@ class CorpusRun:
 
     @contextmanager
     def _locked(self, inputs: Sequence[str]) -> Iterator[None]:
-        """Hold the shard, with the manifest written and interrupted work removed."""
+        """Lock the shard, write the manifest and remove interrupted work."""
         with locked(self.out, self.shard) as others:
             self._list(inputs)
             remove_unfinished(self.out, others)
             yield
 
     def _list(self, inputs: Sequence[str]) -> None:
-        """Write the manifest, unless it was made from the same inputs."""
+        """Write the manifest, unless there is one of the same inputs."""
         if manifest_inputs(self.out) == list(inputs) and not self.relist:
             return
         files = list(list_inputs(inputs, on_error=lambda text: say(f"error: {text}")))
         write_manifest(self.out, inputs, files)
 
     def _to_do(self) -> tuple[list[Listed], set[str], list[Listed]]:
-        """Return what is to be done in this shard, what to forget first, what is done.
+        """Return the files to process, the rows to remove first, and the finished files.
 
-        Rows are forgotten of files that have changed since, that could not be reached, or
-        that are to be tried again.
+        Rows are removed for files that have changed, that could not be reached, or that
+        are to be retried.
         """
         status: dict[bytes, str] = {}
         known = set()
         for table in read_files(self.out, ["uri", "size", "etag", "status"]):
             for row in table.to_pylist():
-                if self.shard.holds(row["uri"]):
+                if self.shard.contains(row["uri"]):
                     key = key_of(row["uri"], row["size"], row["etag"])
-                    twice = key in status  # by a cluster that lost a node, at the worst
+                    twice = key in status  # possible on a cluster that lost a node
                     status[key] = "skipped" if twice else row["status"]
                     known.add(row["uri"])
         again = {"skipped", "failed"} if self.retry_failed else {"skipped"}

@@ -1,4 +1,4 @@
-"""How far a run is: a bar or lines for people, and `OUT/status-1-of-1.json` for programs."""
+"""Progress of a run: a bar or lines on stderr, and `OUT/status-1-of-1.json`."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from streamsed.progress import Task, task
 from streamsed.terminal import say
 
 FILE_EVERY = 2.0
-"""Seconds between two states of the file."""
+"""Seconds between updates of the file."""
 
 LINE_EVERY = 30.0
-"""Seconds between two lines where no terminal shows a bar."""
+"""Seconds between lines if stderr is not a terminal."""
 
 N_ERRORS = 10
-"""Newest errors in the file."""
+"""Number of latest errors in the file."""
 
 
 class Status:
-    """Count what is done, and report it now and then.
+    """Count processed files and report the progress.
 
     Parameters
     ----------
     path : Path or None
         The JSON file; None reports nothing.
     n_files : int
-        Files to do, those that are done already included.
+        Number of files, including those already done.
     n_bytes : int
-        Their size.
+        Their total size.
     """
 
     def __init__(self, path: Path | None, n_files: int, n_bytes: int) -> None:
@@ -65,7 +65,7 @@ class Status:
         return self._seconds
 
     def skip_done(self, n_files: int, n_bytes: int) -> None:
-        """Count what earlier runs did."""
+        """Add the files of earlier runs."""
         self._counts["done before"] += n_files
         self._bytes_before += n_bytes
         if self._task is not None:
@@ -80,7 +80,7 @@ class Status:
             self._errors.append(error)
 
     def to_dict(self, state: str) -> dict[str, Any]:
-        """Return what the file holds."""
+        """Return the contents of the file."""
         elapsed = time.time() - self._started
         speed = self._seconds / elapsed if elapsed else 0.0
         return {
@@ -104,7 +104,7 @@ class Status:
         }
 
     def report(self, state: str = "running") -> None:
-        """Write the file and show the line, if it is time or the state is final."""
+        """Write the file and print the line, if it is time or the state is final."""
         if self._path is None:
             return
         now, final = time.monotonic(), state != "running"
@@ -121,7 +121,7 @@ class Status:
             say(self._line(left=not final))
 
     def _left(self, elapsed: float) -> float | None:
-        """Return the seconds left, by the bytes that this run did."""
+        """Estimate the seconds left, from the bytes processed in this run."""
         left = self._n_bytes - self._bytes_before - self._bytes_done
         if left <= 0:
             return 0.0
@@ -147,6 +147,6 @@ def _clock(moment: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Write seconds as h:mm:ss."""
+    """Format seconds as h:mm:ss."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

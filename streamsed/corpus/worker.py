@@ -1,8 +1,8 @@
-"""What is done to one file, or to one piece of a long one; the same under every engine.
+"""Process one file, or one piece of a long one; used by every engine.
 
-A worker is in two halves. `begin` runs in a thread: it fetches, decodes and cuts segments,
-a few ahead. `finish` scores them and makes rows. So the next file is read while the network
-runs for this one. Whatever is wrong with a file becomes an outcome, never an exception.
+A worker has two halves. `begin` runs in a thread: it fetches, decodes and cuts segments, a
+few in advance. `finish` scores them and creates rows. So the next file is read while the
+network runs for this one. Errors in a file become part of its outcome, not exceptions.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from streamsed.recordings.prefetch import Prefetch
 from streamsed.samples import Float32
 
 AHEAD = 32
-"""Segments of each file that may wait; a segment is half a megabyte."""
+"""Maximum number of waiting segments per file; a segment is half a megabyte."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkSettings:
-    """What a worker needs to know.
+    """Settings of a worker.
 
     Parameters
     ----------
@@ -44,13 +44,13 @@ class WorkSettings:
     stream, post : StreamConfig, PostConfig
         How to score, and how scores become events.
     labels : tuple of str
-        Of which labels events are reported.
+        Labels to report.
     keep_scores : bool
-        Whether frame scores are wanted too.
+        Whether to keep frame scores.
     piece : float
-        Seconds; recordings of at least twice this are cut into pieces of it.
+        Seconds; recordings of at least twice this length are split into such pieces.
     staging : Path
-        Where copies of remote files are kept meanwhile.
+        Folder for copies of remote files.
     delays : tuple of float
         See `streamsed.corpus.files.storage.DELAYS`.
     """
@@ -68,18 +68,18 @@ class WorkSettings:
 
 @dataclass(frozen=True, slots=True)
 class FileTask:
-    """A file, or a piece of one, to be done.
+    """A file, or a piece of one, to be processed.
 
     Parameters
     ----------
     listed : Listed
         The file.
     piece : RecordingPiece or None
-        None is the whole, or a plan of pieces if it turns out to be long.
+        None is the whole file, or a plan of pieces if it is long.
     number : int
-        Which of the pieces this is.
+        Number of the piece.
     alone : bool
-        Whether a worker died on it before: it is then the only one in its worker's hands.
+        Whether a worker died with it before: it is then its worker's only task.
     """
 
     listed: Listed
@@ -90,28 +90,28 @@ class FileTask:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a task.
+    """The result of a task.
 
     Parameters
     ----------
     task : FileTask
-        Which.
+        The task.
     info : AudioInfo or None
-        What the file's header says; None where it could not be read.
+        From the file's header; None if it could not be read.
     events : list of Event
-        Of a whole file, by onset.
+        Events of a whole file, by onset.
     scores : float32 (n_score_frames, n_labels) or None
-        Of a piece, or of a whole file where scores are kept.
+        Scores of a piece, or of a whole file if scores are kept.
     n_samples : int
         Length of the recording, known at its end.
     pieces : list of RecordingPiece
-        In which this file is to be done, instead of everything else.
+        If not empty, the pieces in which to process this file; there is no other result.
     error : str
-        What was wrong, "" if nothing.
+        Error message, or "".
     unreachable : bool
-        Whether it may be the network that was wrong.
+        Whether the error may be due to the network.
     wall_time : float
-        Seconds that a worker spent on it.
+        Seconds spent by the worker.
     """
 
     task: FileTask
@@ -126,16 +126,16 @@ class Outcome:
 
 
 class Assembly:
-    """Join the scores of a recording, in their order, to its events.
+    """Combine the scores of a recording, in order, into its events.
 
     Parameters
     ----------
     labels : sequence of str
-        The columns.
+        Columns of the scores.
     settings : WorkSettings
-        How scores become events, and of which labels.
+        Post-processing settings and labels to report.
     frontend : FrontendConfig
-        The grid.
+        Defines the grid of score frames.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class Assembly:
         self._events: list[Event] = []
 
     def push(self, scores: Float32) -> None:
-        """Take the scores of the next frames, float32 (n_frames, n_labels)."""
+        """Add the scores of the next frames, float32 (n_frames, n_labels)."""
         if len(scores):
             self._events += self._tracker.push(np.ascontiguousarray(scores))
 
@@ -160,12 +160,12 @@ class Assembly:
 
 
 class CorpusWorker:
-    """Do files, one after another.
+    """Process files, one after another.
 
     Parameters
     ----------
     settings : WorkSettings
-        How.
+        Settings.
 
     Raises
     ------
@@ -181,13 +181,13 @@ class CorpusWorker:
         self._staging = Staging(settings.staging, settings.delays)
 
     def begin(self, task: FileTask) -> Prefetch[AudioInfo | SegmentFeatures | Progress]:
-        """Begin to fetch and decode a file in a thread; give it to `finish`."""
+        """Start to fetch and decode a file in a thread; pass the result to `finish`."""
         return Prefetch(self._extract(task), length=AHEAD)
 
     def finish(
         self, task: FileTask, begun: Prefetch[AudioInfo | SegmentFeatures | Progress]
     ) -> Outcome:
-        """Do what `begin` has begun."""
+        """Complete a task started by `begin`."""
         started = time.perf_counter()
         outcome = Outcome(task)
         try:
@@ -199,7 +199,7 @@ class CorpusWorker:
             outcome.error = f"{task.listed.uri}: not enough memory"
         except (OSError, ValueError) as error:
             outcome.error = self._plain(error, task.listed)
-        except Exception as error:  # noqa: BLE001 - a bad file costs one row
+        except Exception as error:  # noqa: BLE001 - a bad file becomes one row
             outcome.error = f"{type(error).__name__}: {self._plain(error, task.listed)}"
         outcome.wall_time = time.perf_counter() - started
         return outcome
@@ -207,7 +207,7 @@ class CorpusWorker:
     def _extract(
         self, task: FileTask
     ) -> Iterator[AudioInfo | SegmentFeatures | Progress]:
-        """Give the header of a file, then what is to be scored; runs in a thread."""
+        """Yield the header of a file, then its segments; runs in a thread."""
         listed = task.listed
         path = self._staging.fetch(listed.uri, listed.size, listed.etag)
         info = audio_info(path)
@@ -218,7 +218,7 @@ class CorpusWorker:
     def _score(
         self, outcome: Outcome, begun: Prefetch[AudioInfo | SegmentFeatures | Progress]
     ) -> None:
-        """Fill in the outcome from the items of the thread."""
+        """Complete the outcome from the items of the thread."""
         items = iter(begun)
         info = next(items)
         assert isinstance(info, AudioInfo)
@@ -246,7 +246,7 @@ class CorpusWorker:
         return exact and info.duration >= 2 * self._settings.piece
 
     def _plain(self, error: Exception, listed: Listed) -> str:
-        """Say what is wrong on one line, with the file's URI for that of its copy."""
+        """Return an error message in one line, with the URI instead of the local copy."""
         path = self._staging.path(listed.uri, listed.size, listed.etag)
         text = str(error) or type(error).__name__
         return " ".join(text.replace(str(path), listed.uri).split())

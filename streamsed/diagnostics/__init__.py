@@ -1,1 +1,1 @@
-"""What this machine can do, and what it lacks."""
+"""Diagnostics of this machine: `bench`, `doctor` and `--version`."""

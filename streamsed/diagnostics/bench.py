@@ -1,8 +1,8 @@
-"""What `streamsed bench` measures: engines, precisions and threads on this machine.
+"""Benchmark engines, precisions and threads on this machine.
 
-Each combination loads the model in a process of its own, which shows its memory and its
-start-up; then they score a segment each in turns, so that a busy moment hits all alike.
-Run as a program, this module is such a process.
+Each combination loads the model in its own process, which gives its memory and start-up
+time; then they score one segment each in turn, so that other load affects all alike. Run
+as a program, this module is such a process.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ from streamsed.pipeline.frontend import scale_segment
 
 @dataclass(slots=True)
 class Contender:
-    """A process that has a model loaded by one engine.
+    """A process with the model loaded by one engine.
 
     Parameters
     ----------
     file : ModelFile
-        The model; the process refuses any other.
+        The model; the process accepts no other.
     request : EngineRequest
         Engine, precision and threads.
 
     Raises
     ------
     ValueError
-        The engine does not run here; the message is its own.
+        The engine does not run here.
     """
 
     file: ModelFile
@@ -73,18 +73,18 @@ class Contender:
             stdout=subprocess.PIPE,
             text=True,
         )
-        ready = self._hear()
+        ready = self._read()
         if "error" in ready:
             self.close()
             raise ValueError(ready["error"])
         self.load = ready["load"]
 
     def score(self) -> None:
-        """Score a segment and note the seconds."""
+        """Score a segment and store the time."""
         self.seconds.append(self._ask("score")["seconds"])
 
     def memory(self) -> float:
-        """Return the most memory that the process had so far, in MB."""
+        """Return the peak memory of the process so far, in MB."""
         return float(self._ask("memory")["memory"])
 
     def close(self) -> None:
@@ -93,16 +93,16 @@ class Contender:
 
     @property
     def median(self) -> float:
-        """Seconds for a segment."""
+        """Median seconds per segment."""
         return statistics.median(self.seconds)
 
     def _ask(self, what: str) -> dict[str, Any]:
         if self._process.poll() is None and self._process.stdin is not None:
             self._process.stdin.write(what + "\n")
             self._process.stdin.flush()
-        return self._hear()
+        return self._read()
 
-    def _hear(self) -> dict[str, Any]:
+    def _read(self) -> dict[str, Any]:
         out = self._process.stdout
         line = "" if out is None or out.closed else out.readline()
         if not line:
@@ -113,22 +113,22 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class BenchResult:
-    """What was measured of one combination.
+    """Results of one combination.
 
     Parameters
     ----------
     engine, precision, threads
-        Which.
+        The combination.
     load : float
         Seconds to load the model and score a first segment, imports included.
     segment : float
-        Seconds for a segment, the median.
+        Median seconds per segment.
     real_time_factor : float
-        Share of the time that scoring takes at the model's own step.
+        Load at the model's default step.
     step : float
         Seconds; the shortest step that `listen` would choose.
     memory : float
-        MB at most.
+        Peak memory in MB.
     """
 
     engine: str
@@ -142,9 +142,9 @@ class BenchResult:
 
 
 def requests(file: ModelFile, request: EngineRequest) -> list[EngineRequest]:
-    """Return the combinations that can run here, within a request.
+    """Return the combinations that can run here and match a request.
 
-    An engine need not have been accepted at export to be measured.
+    Engines that were not accepted at export are included.
     """
     cores = available_cores()
     counts = [1, cores] if request.threads is None else [request.threads]
@@ -161,21 +161,21 @@ def requests(file: ModelFile, request: EngineRequest) -> list[EngineRequest]:
 def measure(
     file: ModelFile, request: EngineRequest, *, n_rounds: int
 ) -> Iterator[BenchResult]:
-    """Measure all combinations in turns.
+    """Measure all combinations in turn.
 
     Parameters
     ----------
     file : ModelFile
         The model.
     request : EngineRequest
-        What to measure; "auto" and None are everything.
+        What to measure; "auto" and None select all.
     n_rounds : int
-        Segments that each scores.
+        Segments per combination.
 
     Raises
     ------
     ValueError
-        Nothing of what is wished for runs here.
+        None of the requested combinations runs here.
     """
     if n_rounds < 1:
         raise ValueError(f"rounds={n_rounds} must be at least 1")
@@ -196,7 +196,7 @@ def measure(
 
 
 def in_turns(contenders: Sequence[Contender], n_rounds: int) -> None:
-    """Let all score a segment, again and again."""
+    """Let each process score one segment in turn, `n_rounds` times."""
     for _ in range(n_rounds):
         for contender in contenders:
             contender.score()
@@ -220,9 +220,9 @@ def _row(contender: Contender, info: ModelInfo) -> BenchResult:
 
 
 def peak_memory() -> float:
-    """Return the most memory that this process had so far, in MB."""
+    """Return the peak memory of this process so far, in MB."""
     status = Path("/proc/self/status")
-    if status.is_file():  # what getrusage says there includes the parent's at the fork
+    if status.is_file():  # getrusage includes the parent's memory at the fork
         peak = re.search(r"^VmHWM:\s*(\d+) kB$", status.read_text(), re.MULTILINE)
         if peak is not None:
             return int(peak[1]) * 1024 / 1e6
@@ -231,8 +231,8 @@ def peak_memory() -> float:
 
 
 def _contend(path: str, settings: dict[str, Any]) -> None:
-    """Load a model, then do what standard input says, line by line."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the end of its input ends it
+    """Load a model, then execute the commands from standard input."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it exits at the end of its input
     start = time.perf_counter()
     try:
         model = Model.load(path, **settings)
@@ -242,19 +242,19 @@ def _contend(path: str, settings: dict[str, Any]) -> None:
         features = scale_segment(frames, config)
         model.score(features)
     except (OSError, ValueError) as error:
-        _tell({"error": str(error)})
+        _answer({"error": str(error)})
         return
-    _tell({"load": time.perf_counter() - start})
+    _answer({"load": time.perf_counter() - start})
     for line in sys.stdin:
         if line.strip() == "memory":
-            _tell({"memory": peak_memory()})
+            _answer({"memory": peak_memory()})
             continue
         start = time.perf_counter()
         model.score(features)
-        _tell({"seconds": time.perf_counter() - start})
+        _answer({"seconds": time.perf_counter() - start})
 
 
-def _tell(answer: dict[str, Any]) -> None:
+def _answer(answer: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.flush()
 

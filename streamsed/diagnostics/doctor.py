@@ -1,4 +1,4 @@
-"""What is needed to listen, checked one by one; every failure ends with its remedy."""
+"""Check what `listen` needs, one by one; each failure comes with its remedy."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from streamsed.live.auto_step import MAX_LOAD, segment_cost, shortest_step
 from streamsed.terminal import percent
 
 LISTENING = 2.0
-"""Seconds of sound that the microphone is asked for."""
+"""Seconds of sound to record from the microphone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One checked thing.
+    """The result of one check.
 
     Parameters
     ----------
     what : str
-        The thing.
+        What was checked.
     well : bool
-        Whether it is as it should be.
+        Whether the check passed.
     says : str
-        What was found, and the remedy if it is not well.
+        The result, and the remedy if it failed.
     """
 
     what: str
@@ -43,16 +43,16 @@ class Finding:
 
 
 def examine(*, model: str, device: str | None, latency: float) -> Iterator[Finding]:
-    """Check everything, giving each finding as it is known.
+    """Run all checks, yielding each finding as soon as it is known.
 
     Parameters
     ----------
     model : str
-        Name or path of the model that would listen.
+        Name or path of the model.
     device : str or None
-        The microphone that would be used.
+        The microphone; None is the default.
     latency : float
-        Seconds, as `listen` would use it.
+        Seconds, as for `listen`.
     """
     yield Finding(
         "core", well=True, says=f"C++ core for {', '.join(_core.simd_targets())}"
@@ -88,7 +88,7 @@ def _examine_devices(wanted: str | None) -> Iterator[Finding]:
 
 
 def _listen(device: Device) -> Finding:
-    """Hear what the microphone sends."""
+    """Record from the microphone and check the level."""
     source = Microphone(str(device.index), sample_rate=device.sample_rate)
     peak, n_samples = 0.0, 0
     give_up = time.monotonic() + 3 * LISTENING

@@ -1,4 +1,4 @@
-"""`streamsed --version`: what to write into a report of a fault."""
+"""`streamsed --version`: what to include in a bug report."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DISTRIBUTIONS = {"openvino": "openvino", "onnx": "onnxruntime", "torchscript": 
 
 
 def version_lines(model: str = "default") -> Iterator[str]:
-    """Give the version of the program, and of what it detects with on this machine."""
+    """Yield the versions of the program, of Python, of the model and of the engine."""
     yield f"streamsed {streamsed.__version__}"
     python, system = platform.python_version(), platform.system()
     yield f"python {python}, {system} {platform.machine()}"
@@ -22,7 +22,7 @@ def version_lines(model: str = "default") -> Iterator[str]:
         file = ModelFile.open(find_model(model))
         yield f"model {file.info.name}, sha256 {file.sha256}"
         loaded = Model.load(file)
-    except (OSError, ValueError) as error:  # the version is wanted most when it fails
+    except (OSError, ValueError) as error:  # the version is needed most when it fails
         yield f"engine: none ({error})"
         return
     name = loaded.chosen.engine

@@ -1,1 +1,1 @@
-"""The network at work: model files, and the engines that run them."""
+"""Inference: model files, and the engines that run their networks."""

@@ -1,9 +1,9 @@
-"""The archive that a model file is, checked as a whole before anything in it is used.
+"""Read the archive of a model file, checked as a whole before any of it is used.
 
-A model file may come from anybody. Of the many things that a ZIP archive can be, only what
-`torch.jit.save` and Python's `zipfile` write is let in: members that are stored or
-deflated, each name once, relative and printable, none inside another, all of bounded size.
-The file is read once, so what was checked is what is used.
+Model files are untrusted. Of the many features of ZIP archives, only those that
+`torch.jit.save` and Python's `zipfile` use are accepted: members that are stored or
+deflated, with unique, relative and printable names, without overlaps, and of bounded size.
+The file is read once, so that what is checked is what is used.
 
 References
 ----------
@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 MAX_BYTES = 200_000_000
-"""Of a file, and of all its members together when they are inflated."""
+"""Maximum size of a file, and of all its members when inflated."""
 MAX_MEMBERS = 10_000
 MAX_RATIO = 100
-"""Inflated bytes for each byte of a deflated member; TorchScript's reach 5."""
+"""Maximum compression ratio of a member; TorchScript's reach 5."""
 MAX_NAME = 512
 
 _END, _ENTRY, _LOCAL = (
@@ -41,7 +41,7 @@ _IN_ZIP64 = 0xFFFFFFFF
 
 
 class Member(NamedTuple):
-    """Where a member lies: `data[start:stop]`, and what it is when inflated."""
+    """The position of a member, `data[start:stop]`, and its inflated size and checksum."""
 
     start: int
     stop: int
@@ -51,7 +51,7 @@ class Member(NamedTuple):
 
 
 class Archive:
-    """The members of an archive, each inflated when it is asked for.
+    """The members of an archive, inflated on request.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class Archive:
     Raises
     ------
     ValueError
-        The archive is damaged or is not of the kind above; the message says how.
+        The archive is damaged, or uses other features than those above.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -91,7 +91,7 @@ class Archive:
         OSError
             The file cannot be read.
         ValueError
-            As of the class.
+            As for the class.
         """
         with path.open("rb") as stream:
             size = os.fstat(stream.fileno()).st_size
@@ -106,7 +106,7 @@ class Archive:
 
     @cached_property
     def root(self) -> str:
-        """The one folder that holds everything, as `torch.jit.save` names it.
+        """The folder that contains all members, as `torch.jit.save` names it.
 
         Raises
         ------
@@ -153,7 +153,7 @@ class Archive:
         return content
 
     def check_all(self) -> None:
-        """Inflate every member once, so that a damaged file is never used in part.
+        """Inflate every member once, so that a damaged file is not used in part.
 
         Raises
         ------
@@ -165,14 +165,14 @@ class Archive:
 
 
 def _too_large(size: int) -> str:
-    return f"it has {size / 1e6:.0f} MB, and may have {MAX_BYTES // 10**6}"
+    return f"it has {size / 1e6:.0f} MB; at most {MAX_BYTES // 10**6} are allowed"
 
 
 def _entries(data: bytes) -> Iterator[tuple[str, int, Member]]:
-    """Give name, offset and place of each member, as the directory lists them."""
+    """Yield name, offset and position of each member listed in the directory."""
     at = len(data) - _END.size
     if at < 0 or data[at : at + 4] != b"PK\x05\x06":
-        raise ValueError("it is no ZIP archive, or is cut off")
+        raise ValueError("it is not a ZIP archive, or is truncated")
     _, disk, first, here, count, size, start, comment = _END.unpack_from(data, at)
     end = start + size
     if (disk, first, here, comment) != (0, 0, count, 0) or end > at:
@@ -180,11 +180,11 @@ def _entries(data: bytes) -> Iterator[tuple[str, int, Member]]:
     if data[end:at] not in (b"", _zip64_end(count, size, start)):
         raise ValueError("its directory is damaged")
     if not 1 <= count <= MAX_MEMBERS:
-        raise ValueError(f"it has {count} members, and may have {MAX_MEMBERS}")
+        raise ValueError(f"it has {count} members; at most {MAX_MEMBERS} are allowed")
     position = start
     for _ in range(count):
         if position + _ENTRY.size > end:
-            raise ValueError("its directory is cut off")
+            raise ValueError("its directory is truncated")
         entry = _ENTRY.unpack_from(data, position)
         n_name, n_extra, n_comment = entry[10:13]
         raw = data[position + _ENTRY.size : position + _ENTRY.size + n_name]
@@ -198,7 +198,7 @@ def _entries(data: bytes) -> Iterator[tuple[str, int, Member]]:
 
 
 def _zip64_end(count: int, size: int, start: int) -> bytes:
-    """Return what torch writes before the end, for readers of larger archives."""
+    """Return the ZIP64 records that torch writes before the end."""
     record = struct.pack(
         "<4sQ2H2L4Q", b"PK\x06\x06", 44, 0x031E, 45, 0, 0, count, count, size, start
     )
@@ -212,7 +212,7 @@ def _checked_name(raw: bytes) -> str:
         raise ValueError("it holds a name that is not UTF-8") from None
     parts = name.split("/")
     if not name.isprintable() or len(name) > MAX_NAME:
-        raise ValueError("it holds a name that cannot be printed")
+        raise ValueError("it holds a name that is not printable")
     if "\\" in name or ":" in name or any(part in ("", ".", "..") for part in parts):
         raise ValueError(f"its member {name} must have a plain relative name")
     return name
@@ -221,13 +221,13 @@ def _checked_name(raw: bytes) -> str:
 def _place(
     data: bytes, name: str, raw: bytes, entry: tuple[bytes | int, ...], end: int
 ) -> Member:
-    """Return where a member lies, after comparing its two headers."""
+    """Return the position of a member, after comparing its two headers."""
     flags, method, time, date, crc, packed, size = map(int, entry[3:10])
     disk, offset = int(entry[13]), int(entry[16])
     if flags & _ENCRYPTED:
         raise ValueError(f"its {name} is encrypted")
     if method not in (_STORED, _DEFLATED):
-        raise ValueError(f"its {name} is compressed in an odd way ({method})")
+        raise ValueError(f"its {name} uses an unsupported compression ({method})")
     if disk or _IN_ZIP64 in (packed, size) or offset + _LOCAL.size > end:
         raise ValueError(f"its {name} is damaged")
     local = _LOCAL.unpack_from(data, offset)
@@ -245,5 +245,7 @@ def _place(
     if start + packed > end or (method == _STORED and packed != size):
         raise ValueError(f"its {name} is damaged")
     if method == _DEFLATED and size > MAX_RATIO * max(packed, 1):
-        raise ValueError(f"its {name} would grow {size // max(packed, 1)} times")
+        raise ValueError(
+            f"its {name} has a compression ratio of {size // max(packed, 1)}"
+        )
     return Member(start, start + packed, size, crc, method == _DEFLATED)

@@ -1,4 +1,4 @@
-"""What this machine's processor can do, as far as the choice of an engine needs it."""
+"""Features of this machine's processor that matter for the choice of an engine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CPUINFO = Path("/proc/cpuinfo")
 
 @cache
 def processor_flags() -> frozenset[str]:
-    """Return the features that Linux names; none where there is no /proc/cpuinfo."""
+    """Return the flags in /proc/cpuinfo; none if it does not exist."""
     try:
         text = CPUINFO.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -22,22 +22,22 @@ def processor_flags() -> frozenset[str]:
 
 
 def has_bf16() -> bool:
-    """Whether 16-bit floats (bfloat16) are multiplied by instructions of their own."""
+    """Return whether there are instructions for 16-bit floats (bfloat16)."""
     return not processor_flags().isdisjoint({"avx512_bf16", "amx_bf16"})
 
 
 def has_bf16_tiles() -> bool:
-    """Whether they are multiplied by the matrix (AMX), as fast as 8-bit numbers are."""
+    """Return whether AMX multiplies bfloat16, as fast as 8-bit numbers."""
     return "amx_bf16" in processor_flags()
 
 
 def available_cores() -> int:
-    """Return the processor's cores that this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def may_have_cuda() -> bool:
-    """Whether a driver for CUDA devices is there; torch knows more, and is slow to ask."""
+    """Return whether a CUDA driver exists; a quick check that does not import torch."""
     return any(Path(path).exists() for path in ("/dev/nvidiactl", "/dev/dxg"))

@@ -1,7 +1,7 @@
-"""Engines: ways to run a model file's network. `streamsed.inference.model` chooses among them.
+"""The interface of inference engines; `streamsed.inference.model` chooses one.
 
-Every engine runs one segment per call, in a fixed shape and with a fixed number of
-threads, so that equal features give equal bits; and may be called from several threads.
+Every engine runs one segment per call, with a fixed shape and a fixed number of threads,
+so that equal features give bit-identical scores; it may be called from several threads.
 """
 
 from __future__ import annotations
@@ -41,5 +41,5 @@ class Engine(Protocol):
         Raises
         ------
         ValueError
-            The network cannot run on such features; the message is the engine's own.
+            The network cannot run on such features; the message is the engine's.
         """

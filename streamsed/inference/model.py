@@ -1,7 +1,7 @@
-"""The network at work: segments in, scores out, by the fastest engine that is right.
+"""Run a network: segments in, scores out, with the fastest engine that is correct.
 
-One segment is scored per call: a matrix product is not bit-stable when its row count
-changes, and the events of a stream must equal those of the file.
+One segment is scored per call: the bits of a matrix product depend on the number of rows,
+and a stream must give the same events as the file.
 """
 
 from __future__ import annotations
@@ -25,33 +25,33 @@ from streamsed.inference.torchscript import TorchScript
 from streamsed.terminal import counted
 
 SHARED_GMAC = 10.0
-"""Cost of a segment from which threads share it; a smaller one gains little by that."""
+"""Cost in GMAC from which several threads share a segment; smaller ones gain little."""
 
 PROBE_SLACK = 2.0
-"""Times farther from the network than at export that an engine may be on a machine."""
+"""Factor by which an engine may differ more from the network than at export."""
 
 PROBE_FLOOR = 1e-4
-"""Mean difference of scores that is let pass in any case."""
+"""Mean difference of scores that is always accepted."""
 
 UNMEASURED = {"fp32": 1e-3, "bf16": 0.25, "int8": 0.25}
-"""Mean difference that an engine may have that was not measured at export."""
+"""Mean difference accepted for an engine that was not measured at export."""
 
 MAX_REASON = 300
-"""Characters that are kept of an engine's own words."""
+"""Characters of an engine's error message that are kept."""
 
 ROUNDING = 1e-5
-"""A mean of scores may be above 1 by this much."""
+"""A mean of scores may exceed 1 by this much."""
 
 
 class SegmentScores(NamedTuple):
-    """What the network says of one segment.
+    """The network's output for one segment.
 
     Parameters
     ----------
     scores : float32 (n_score_frames, n_labels)
         In [0, 1] (`f_s` of the report).
     region : float32 (n_score_frames,)
-        The self-mask's probability that anything sounds, in [0, 1] (`f_p`).
+        The self-mask's probability that there is any event, in [0, 1] (`f_p`).
     """
 
     scores: NDArray[np.float32]
@@ -59,20 +59,20 @@ class SegmentScores(NamedTuple):
 
 
 class Model:
-    """A loaded network with its description.
+    """A loaded network and its description.
 
     Parameters
     ----------
     info : ModelInfo
-        What the file says of itself.
+        Description of the model file.
     engine : Engine
-        What runs the network.
+        Engine that runs the network.
     chosen : Candidate
-        Which engine that is.
+        Name of the engine and its precision.
     rejected : sequence of Candidate
-        Other engines, each with what spoke against it.
+        Other engines, with the reason why they were not chosen.
     sha256 : str
-        Of the file, in hexadecimal digits.
+        SHA-256 of the file, in hexadecimal digits.
 
     Examples
     --------
@@ -119,22 +119,22 @@ class Model:
         Parameters
         ----------
         model : str, path or ModelFile
-            A name from `shipped_models`, a file, or one that is open.
+            A name from `shipped_models`, a path, or an open file.
         device, engine, precision, threads, trust
             See `streamsed.inference.selection.EngineRequest`. "auto" takes the fastest engine that is
             installed and answers as the network did when it was exported.
         sha256 : str or None
-            What the file's SHA-256 must be.
+            Required SHA-256 of the file.
         n_parallel : int or None
-            Segments that will be scored at once, in threads of the caller; None is as many
-            as the cores allow. A process that shares the machine with others says 1.
+            Segments that will be scored at once by threads of the caller; None depends on
+            the number of cores. Use 1 in a process that shares the machine with others.
 
         Raises
         ------
         FileNotFoundError
             There is no such model.
         ValueError
-            The file is not a model or is damaged, or what is wished for is not there.
+            The file is not a model or is damaged, or the engine is not available.
         """
         request = EngineRequest(device, engine, precision, threads, trust)
         file = model
@@ -171,7 +171,7 @@ class Model:
                 reason = " ".join(str(error).split())[:MAX_REASON]
                 failed.append(replace(candidate, rejected_because=reason))
                 if candidate.precision == "fp32" and candidate.device == "cpu":
-                    break  # what 32 bits cannot do is not the engine's fault
+                    break  # if fp32 fails, it is not the engine's fault
             else:
                 return loaded
         reasons = "; ".join(f"{each.name}: {each.rejected_because}" for each in failed)
@@ -182,7 +182,7 @@ class Model:
 
     @property
     def place(self) -> str:
-        """Where the network runs and by what, for people."""
+        """Device and engine, for people."""
         threads = self._engine.threads
         shared = (
             "" if self._engine.place == "cuda" else f", {counted(threads, 'thread')}"
@@ -191,7 +191,7 @@ class Model:
 
     @property
     def n_parallel(self) -> int:
-        """Segments that are best scored at once, in threads of the caller."""
+        """Number of segments to score at once, in threads of the caller, for best speed."""
         if self._engine.place == "cuda":
             return 1
         return max(1, available_cores() // self._engine.threads)
@@ -212,8 +212,8 @@ class Model:
         Raises
         ------
         ValueError
-            The network cannot run on such a segment, or gives scores of another shape
-            than the model's labels and grid say.
+            The network cannot run on such a segment, or its scores do not have the shape
+            of the model's labels and score frames.
         """
         frontend = self.info.frontend
         shape = frontend.segment_frames, frontend.n_mels
@@ -236,7 +236,7 @@ class Model:
         return SegmentScores(*(self._in_range(values) for values in result))
 
     def _in_range(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return scores from 0 to 1; what rounding put above 1 becomes 1."""
+        """Return scores from 0 to 1; values rounded to above 1 are clipped."""
         least, most = float(values.min()), float(values.max())
         if least >= 0 and most <= 1:
             return values
@@ -249,14 +249,14 @@ class Model:
         return np.minimum(values, np.float32(1))
 
     def probe_difference(self, probe: Probe) -> float:
-        """Return the mean difference from the scores that the network itself gave."""
+        """Return the mean difference from the scores of the original network."""
         scores = self.score(probe.features).scores
         return float(np.abs(scores - probe.scores).mean())
 
     def _check(self, probe: Probe | None) -> None:
-        """Raise ValueError if this engine answers otherwise here than at export.
+        """Raise ValueError if the scores of this engine differ from those at export.
 
-        A file of an older kind has no probe; then what matters is that it answers.
+        Older files have no probe; then it only has to run.
         """
         if probe is None:
             frontend = self.info.frontend
@@ -304,7 +304,7 @@ def _make(
     candidate: Candidate, file: ModelFile, threads: int | None, n_parallel: int | None
 ) -> Engine:
     precision = candidate.precision
-    if candidate.engine == "torchscript":  # its threads are those of the whole process
+    if candidate.engine == "torchscript":  # its threads are shared by the whole process
         device = candidate.device
         return TorchScript(file, precision=precision, threads=threads, device=device)
     if threads is None:

@@ -1,10 +1,10 @@
-"""The artefact: one file that holds a network and everything needed to use it.
+"""The model file: a network and everything needed to use it.
 
 A model file is a TorchScript archive with `streamsed.json` inside: labels, front-end,
-streaming and post-processing settings, the scores it reached when it was exported, how
-other engines agreed with it, and how it was trained. All of that is read here, without
-torch; `streamsed.inference.onnx_weights` reads the graphs that the engines run. A model
-file may come from anybody: it is data, checked before anything in it is used.
+streaming and post-processing settings, its scores at export, how far the scores of each
+engine differ, and how it was trained. This module reads these without torch;
+`streamsed.inference.onnx_weights` reads the graphs that the engines run. Model files are
+untrusted data, checked before anything in them is used.
 """
 
 from __future__ import annotations
@@ -31,41 +31,41 @@ from streamsed.strict_json import read_json
 FORMAT_VERSION = 1
 INFO_NAME = "streamsed.json"
 SEAL = "seal"
-"""The entry of the description that covers all else in the file."""
+"""The entry of the description with the checksum of everything else in the file."""
 MAX_LABELS = 2000
 MAX_NAME = 200
-"""Characters of a label, and of the model's name."""
+"""Maximum length of a label, and of the model's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """Describe a model file: what it detects, how it is used, where it comes from.
+    """Description of a model file: its labels, settings and origin.
 
     Parameters
     ----------
     name : str
-        What the model is called.
+        Name of the model.
     labels : tuple of str
         The columns of its scores.
     frontend, stream, post : FrontendConfig, StreamConfig, PostConfig
         The features it was trained on, and its default settings.
     scores_at_export : mapping
-        What it scored on which data when it was exported.
+        Its scores at export, and the data they were measured on.
     training : mapping
         How it was trained.
     engines : mapping
-        How each engine with its precision ("openvino int8") answered at export:
-        `max_difference` of scores, `events_changed` (0 to 1), `probe_difference`,
-        `accepted`, and event F1 where it was measured. Empty in older files.
+        Results of each engine and precision ("openvino int8") at export: `max_difference`
+        of scores, `events_changed` (0 to 1), `probe_difference`, `accepted`, and event F1
+        if measured. Empty in older files.
     parameters : int
-        Trained numbers in the network.
+        Number of trained parameters.
     gmac : float
-        Billions of multiplications for one segment.
+        Billions of multiplications per segment.
     operating_points : tuple of OperatingPoint
-        Other thresholds than `post`, for other sensitivities and settlings. Empty in
+        Thresholds for other sensitivities and values of `settle` than `post`. Empty in
         older files; see `operating_point`.
     recall_curves : tuple of RecallCurves
-        What is found at each threshold, by settling. Empty in older files.
+        Recall at each threshold, for values of `settle`. Empty in older files.
     """
 
     name: str
@@ -107,7 +107,7 @@ class ModelInfo:
     def operating_point(
         self, *, sensitivity: str = "normal", settle: float | None = None
     ) -> OperatingPoint:
-        """Return the thresholds for a sensitivity, and for when scores settle.
+        """Return the thresholds for a sensitivity and a value of `settle`.
 
         Parameters
         ----------
@@ -130,7 +130,7 @@ class ModelInfo:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as a dict that JSON can hold, with the format's version."""
+        """Return everything as a dict for JSON, with the version of the format."""
         return {
             "format_version": FORMAT_VERSION,
             "name": self.name,
@@ -149,13 +149,13 @@ class ModelInfo:
 
     @classmethod
     def from_dict(cls, info: Mapping[str, Any]) -> ModelInfo:
-        """Build from `to_dict`'s form.
+        """Build from a dict of the form of `to_dict`.
 
         Raises
         ------
         ValueError
-            The format's version is another, something is missing or not of its kind, or
-            a setting is unknown or out of range.
+            The version of the format is not supported, something is missing or has the
+            wrong type, or a setting is unknown or out of range.
         """
         version = info.get("format_version")
         if version != FORMAT_VERSION:
@@ -187,22 +187,22 @@ class ModelInfo:
 
     @classmethod
     def read(cls, path: Path) -> ModelInfo:
-        """Read the description inside a model file, without torch; see `ModelFile`."""
+        """Read the description in a model file, without torch; see `ModelFile`."""
         return ModelFile.open(path).info
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """A model file that was read as a whole and checked: data, of which nothing is run.
+    """A model file that was read and checked completely; none of it is executed.
 
     Parameters
     ----------
     path : Path
-        Where it was read.
+        Where it was read from.
     archive : Archive
-        What it holds.
+        Its contents.
     info : ModelInfo
-        What it says of itself.
+        Its description.
     """
 
     path: Path
@@ -218,15 +218,15 @@ class ModelFile:
         path : Path
             The file.
         sha256 : str or None
-            What its SHA-256 must be, in hexadecimal digits.
+            Its required SHA-256, in hexadecimal digits.
 
         Raises
         ------
         FileNotFoundError
             There is no such file.
         ValueError
-            The file is not a model of this project, is damaged, or is another than was
-            asked for.
+            The file is not a model of this project, is damaged, or has another SHA-256
+            than required.
         """
         try:
             archive = Archive.open(path)
@@ -259,9 +259,9 @@ class ModelFile:
 
 
 def seal_of(archive: Archive, description: Mapping[str, Any]) -> str:
-    """Return what a file states of all that it holds, to notice what was altered since.
+    """Return the checksum of a file's contents, by which alterations are detected.
 
-    It is no signature: who alters a file on purpose can seal it anew.
+    It is not a signature: whoever alters a file on purpose can recompute it.
     """
     stated = {name: value for name, value in description.items() if name != SEAL}
     digest = hashlib.sha256(json.dumps(stated, sort_keys=True).encode())
@@ -274,32 +274,32 @@ def seal_of(archive: Archive, description: Mapping[str, Any]) -> str:
 
 
 def _of_kind(info: Mapping[str, Any], name: str, *kinds: type) -> Any:
-    """Return an entry that must be there and of a kind; True is no number."""
+    """Return an entry after checking its type; a bool is not a number."""
     value = info.get(name)
     if not isinstance(value, kinds) or isinstance(value, bool):
         expected: dict[type, str] = {dict: "an object", list: "a list", str: "a string"}
         rule = f"its {name} must be {expected.get(kinds[0], 'a number')}"
-        raise ValueError(rule)  # noqa: TRY004 - of a file, not of the caller
+        raise ValueError(rule)  # noqa: TRY004 - an error in the file, not of the caller
     return value
 
 
 def _check_record(engine: str, record: Any) -> None:
-    """Raise ValueError if what was found of an engine at export is not of its kind."""
+    """Raise ValueError if the record of an engine is invalid."""
     numbers = {"max_difference", "events_changed", "probe_difference", "event_f1_macro"}
     if not isinstance(record, dict) or not isinstance(record.get("accepted"), bool):
         rule = f"its record of the engine {engine!r} has no `accepted`"
-        raise ValueError(rule)  # noqa: TRY004 - of a file, not of the caller
+        raise ValueError(rule)  # noqa: TRY004 - an error in the file, not of the caller
     for name in numbers & record.keys():
         _of_kind(record, name, int, float)
 
 
 def shipped_models() -> list[str]:
-    """Return the names of the models that are part of the package."""
+    """Return the names of the models in the package."""
     return sorted(path.stem for path in SHIPPED.glob("*.pt"))
 
 
 def find_model(name_or_path: str | os.PathLike[str]) -> Path:
-    """Return the file of a shipped model by its name, or of any model by its path.
+    """Return the path of a shipped model by name, or of a model file by path.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""ONNX Runtime on the processor, from a model file's ONNX graph."""
+"""Run a model file's ONNX graph with ONNX Runtime on the CPU."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ class Onnx:
     Parameters
     ----------
     file : ModelFile
-        One that has graphs.
+        A file with graphs.
     precision : {"fp32", "int8"}
-        Which of its graphs.
+        Which graph.
     threads : int
-        Threads for one segment.
+        Threads per segment.
 
     Raises
     ------
     ValueError
-        The graph is not such as may be run, or ONNX Runtime does not load it.
+        The graph fails the checks, or ONNX Runtime cannot load it.
     """
 
     place = "cpu"
@@ -50,15 +50,17 @@ class Onnx:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _FATAL_ONLY
         options.intra_op_num_threads = threads
-        # Threads that spin while they wait stall others on a busy machine.
+        # Threads that spin while waiting stall other processes on a busy machine.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         model = whole_model(read_graph(file, precision))
         try:
             self._session = onnxruntime.InferenceSession(
                 model, options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # of many kinds, which it does not document
-            raise ValueError(f"ONNX Runtime must load the network ({error})") from error
+        except Exception as error:  # of various undocumented types
+            raise ValueError(
+                f"ONNX Runtime cannot load the network ({error})"
+            ) from error
         (features,) = self._session.get_inputs()
         self._input, self._shape = features.name, features.shape
         self.threads = threads
@@ -66,7 +68,7 @@ class Onnx:
     def run(self, features: Float32) -> tuple[Float32, Float32]:
         """Score a segment, see `Engine.run`."""
         shape = (1, 1, *features.shape)
-        if shape != tuple(self._shape):  # ONNX Runtime has many kinds of errors
+        if shape != tuple(self._shape):  # ONNX Runtime raises various errors
             raise ValueError(f"the network takes {self._shape}")
         try:
             scores, region = self._session.run(

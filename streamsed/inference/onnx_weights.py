@@ -1,19 +1,19 @@
-"""The network as an ONNX graph, which every engine runs.
+"""Read the ONNX graph of a model file, with its weights.
 
-A model file holds its weights once, as 16-bit numbers, where TorchScript keeps them.
-Beside them lie graphs of a few kilobytes (`fp32.onnx`, and `int8.onnx` with the scales of
-8-bit arithmetic), which name weights that they do not hold, and `weights.json`, which says
-in which record of the archive each lies::
+A model file contains its weights once, as 16-bit numbers, where TorchScript stores them.
+In addition there are graphs of a few kilobytes (`fp32.onnx`, and `int8.onnx` with the
+scales of 8-bit arithmetic), which refer to weights that they do not contain, and
+`weights.json`, which gives the record of the archive for each::
 
     model.pt   NAME/data/0, 1, ...        weights, float16
                NAME/extra/fp32.onnx       graphs: nodes and small tensors
                NAME/extra/int8.onnx
                NAME/extra/weights.json    [{"name", "record", "shape"}, ...]
-               NAME/extra/probe.npz       a segment and the network's own answer
+               NAME/extra/probe.npz       a segment and the network's scores
 
-An engine wants one ONNX model with everything inside. In the encoding of protocol buffers
-two messages written one after another are read as one, merged; so the weights are put
-behind the graph as a second model that has nothing but tensors, and no library is needed.
+An engine needs one ONNX model with everything inside. Two protocol buffer messages that
+are concatenated are parsed as one merged message; so the weights are appended to the graph
+as a second model that contains only tensors, and no library is needed.
 
 References
 ----------
@@ -42,21 +42,21 @@ _FLOAT16 = 10  # TensorProto.DataType
 
 
 class Probe(NamedTuple):
-    """A segment, and what the network answers to it.
+    """A segment and the network's scores for it.
 
     Parameters
     ----------
     features : float32 (segment_frames, n_mels)
         Normalised, in [0, 1].
     scores : float32 (n_score_frames, n_labels)
-        By the network in 32 bits, where it was exported.
+        Of the network in fp32, on the machine of the export.
     """
 
     features: NDArray[np.float32]
     scores: NDArray[np.float32]
 
     def to_bytes(self) -> bytes:
-        """Pack; features keep 8 bits, so `scores` must belong to such features."""
+        """Encode; features are stored in 8 bits, so `scores` must belong to such features."""
         packed = io.BytesIO()
         levels = np.rint(self.features * 255).astype(np.uint8)
         np.savez_compressed(packed, features=levels, scores=self.scores)
@@ -66,19 +66,19 @@ class Probe(NamedTuple):
     def from_bytes(
         cls, packed: bytes, *, features: tuple[int, int], scores: tuple[int, int]
     ) -> Probe:
-        """Unpack what `to_bytes` made.
+        """Decode the result of `to_bytes`.
 
         Parameters
         ----------
         packed : bytes
             An archive of two arrays.
         features, scores : (int, int)
-            The shapes that they must have.
+            The required shapes.
 
         Raises
         ------
         ValueError
-            It is damaged, or holds something else.
+            It is damaged, or contains something else.
         """
         archive = Archive(packed)
         levels = _array(archive, "features", np.uint8, features)
@@ -90,29 +90,29 @@ class Probe(NamedTuple):
 
 
 def graph_name(precision: str) -> str:
-    """Return the name of the graph for a precision: bf16 is the engine's own doing."""
+    """Return the name of the graph for a precision; bf16 uses the fp32 graph."""
     return "int8.onnx" if precision == "int8" else "fp32.onnx"
 
 
 def has_graph(file: ModelFile, precision: str) -> bool:
-    """Return whether a model file holds a graph for a precision."""
+    """Return whether a model file contains a graph for a precision."""
     return f"extra/{graph_name(precision)}" in file.archive
 
 
 def read_graph(file: ModelFile, precision: str) -> Graph:
-    """Return a model file's network, checked and with its weights.
+    """Return a model file's network with its weights, after checking it.
 
     Parameters
     ----------
     file : ModelFile
-        One that `has_graph`.
+        A file for which `has_graph` is true.
     precision : {"fp32", "bf16", "int8"}
-        Which of its graphs.
+        Which graph.
 
     Raises
     ------
     ValueError
-        The graph or its weights are not such as may be run; see `check_graph`.
+        The graph or its weights fail the checks; see `check_graph`.
     """
     archive, info = file.archive, file.info
     entries = read_json(archive.read(f"extra/{WEIGHTS}"))
@@ -136,7 +136,7 @@ def read_graph(file: ModelFile, precision: str) -> Graph:
 def _weight(
     archive: Archive, entry: Mapping[str, Any]
 ) -> tuple[str, NDArray[np.generic]]:
-    """Return the name and the numbers of a tensor that lies in a record of its own."""
+    """Return the name and values of a tensor stored in its own record."""
     name: Any = entry.get("name")
     record: Any = entry.get("record")
     shape: Any = entry.get("shape")
@@ -160,7 +160,7 @@ def _weight(
 
 
 def whole_model(graph: Graph) -> bytes:
-    """Return a graph with all its weights as one ONNX model, for an engine."""
+    """Return a graph with all its weights as one ONNX model."""
     tensors = [
         _tensor(name, values.shape, values.tobytes())
         for name, values in graph.elsewhere.items()
@@ -169,7 +169,7 @@ def whole_model(graph: Graph) -> bytes:
 
 
 def has_probe(file: ModelFile) -> bool:
-    """Return whether a model file has a probe; those with graphs have one."""
+    """Return whether a model file has a probe; files with graphs have one."""
     return f"extra/{PROBE}" in file.archive
 
 
@@ -179,7 +179,7 @@ def read_probe(file: ModelFile) -> Probe:
     Raises
     ------
     ValueError
-        It is damaged, or is not a segment and scores of this model.
+        It is damaged, or its shapes do not match the model.
     """
     frontend = file.info.frontend
     return Probe.from_bytes(
@@ -192,7 +192,7 @@ def read_probe(file: ModelFile) -> Probe:
 def _array(
     packed: Archive, name: str, dtype: type[np.generic], shape: tuple[int, int]
 ) -> NDArray[Any]:
-    """Read an array of an .npz whose kind and shape are known before."""
+    """Read an array of a known type and shape from an .npz file."""
     content = io.BytesIO(packed.inflate(f"{name}.npy"))
     try:
         version = np.lib.format.read_magic(content)
@@ -208,7 +208,7 @@ def _array(
 
 
 def with_tensors(tensors: Iterable[bytes]) -> bytes:
-    """Return an ONNX model that has nothing but tensors (`ModelProto.graph` is 7)."""
+    """Return an ONNX model that contains only tensors (`ModelProto.graph` is 7)."""
     return _field(7, b"".join(_field(5, tensor) for tensor in tensors))
 
 
@@ -225,7 +225,7 @@ def _field(number: int, content: bytes) -> bytes:
 
 
 def _varint(number: int) -> bytes:
-    """Encode a whole number, seven bits in a byte, the lowest first.
+    """Encode an integer, seven bits per byte, the lowest first.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""OpenVINO on the processor, from a model file's ONNX graph."""
+"""Run a model file's ONNX graph with OpenVINO on the CPU."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ class OpenVino:
     Parameters
     ----------
     file : ModelFile
-        One that has graphs.
+        A file with graphs.
     precision : {"fp32", "bf16", "int8"}
-        int8 multiplies in the convolutions alone, and has 32 bits elsewhere.
+        int8 is used in convolutions only, with 32 bits elsewhere.
     threads : int
-        Threads for one segment.
+        Threads per segment.
     n_streams : int or None
-        Segments at once; None is as many as the cores allow.
+        Segments at once; None depends on the number of cores.
     """
 
     place = "cpu"
@@ -72,16 +72,18 @@ class OpenVino:
         settings: dict[str, int | str | bool] = {
             "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
             "INFERENCE_NUM_THREADS": n_streams * threads,
-            "NUM_STREAMS": n_streams,  # each takes a segment of its own
-            "ENABLE_CPU_PINNING": False,  # two programs would be pinned to one core
+            "NUM_STREAMS": n_streams,  # each scores one segment
+            "ENABLE_CPU_PINNING": False,  # otherwise two programs could be pinned to the same core
         }
         model = whole_model(read_graph(file, precision))
         try:
             network = core().read_model(model)
             self._compiled = core().compile_model(network, "CPU", settings)
         except RuntimeError as error:
-            raise ValueError(f"OpenVINO must compile the network ({error})") from error
-        self._own = threading.local()  # each thread has a request of its own
+            raise ValueError(
+                f"OpenVINO cannot compile the network ({error})"
+            ) from error
+        self._own = threading.local()  # each thread has its own request
 
     def run(self, features: Float32) -> tuple[Float32, Float32]:
         """Score a segment, see `Engine.run`."""

@@ -1,9 +1,9 @@
-"""Which engine runs a model: those that could, in the order of their speed, and why not.
+"""Choose the engine of a model: candidates by speed, and why others are rejected.
 
-The order is fixed and not timed at each start, so that a machine gives the same events
-every time; benchmarks/RESULTS.md has the times. An engine is taken by itself only if its
-precision was accepted when the model was exported (see `ModelInfo.engines`), and if it
-answers the probe here as it did there: `streamsed.inference.model` asks it.
+The order is fixed rather than measured at each start, so that a machine always gives the
+same events; benchmarks/RESULTS.md has the times. An engine is only chosen automatically if
+its precision was accepted at export (see `ModelInfo.engines`), and if its scores for the
+probe match; `streamsed.inference.model` checks this.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PROJECTS = {"openvino": "OpenVINO", "onnx": "ONNX Runtime", "torchscript": "PyT
 
 @dataclass(frozen=True, slots=True)
 class EngineRequest:
-    """What the user asks for.
+    """The device, engine and precision that the user requests.
 
     Parameters
     ----------
@@ -33,14 +33,14 @@ class EngineRequest:
     engine : {"auto", "torchscript", "openvino", "onnx"}
     precision : {"auto", "fp32", "bf16", "int8"}
     threads : int or None
-        For one segment; None is the engine's own choice.
+        Threads per segment; None lets the engine choose.
     trust : bool
-        Whether a file without a graph may be run as the program that it is.
+        Whether the code in a file without a graph may be run.
 
     Raises
     ------
     ValueError
-        A value is none of these.
+        A value is not one of these.
     """
 
     device: str = "auto"
@@ -50,7 +50,7 @@ class EngineRequest:
     trust: bool = False
 
     def __post_init__(self) -> None:
-        """Check the values, each and together."""
+        """Check the values and their combinations."""
         for name, known in (
             ("device", ("cpu", "cuda")),
             ("engine", NAMES),
@@ -72,7 +72,7 @@ class EngineRequest:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An engine with a precision, and what speaks against it ("" if nothing does)."""
+    """An engine with a precision, and why it is rejected ("" if it is not)."""
 
     engine: str
     precision: str
@@ -81,14 +81,14 @@ class Candidate:
 
     @property
     def name(self) -> str:
-        """What it is called in files and tables, such as "openvino int8"."""
+        """Name in files and tables, such as "openvino int8"."""
         return f"{self.engine} {self.precision}"
 
 
 def engine_order() -> tuple[tuple[str, str], ...]:
-    """Return engines with precisions for this processor, the fastest first.
+    """Return engines and precisions for this processor, fastest first.
 
-    Where a processor has a matrix for bf16, that is as fast as int8 and nearer to fp32.
+    With AMX, bf16 is as fast as int8 and closer to fp32.
     """
     bf16, int8 = ("openvino", "bf16"), ("openvino", "int8")
     first = (bf16, int8) if has_bf16_tiles() else (int8, bf16)
@@ -97,19 +97,19 @@ def engine_order() -> tuple[tuple[str, str], ...]:
 
 
 def candidates(file: ModelFile, request: EngineRequest) -> Iterator[Candidate]:
-    """Give the engines that a request admits, the fastest first.
+    """Yield the engines that match a request, fastest first.
 
     Parameters
     ----------
     file : ModelFile
         A model file.
     request : EngineRequest
-        An engine or precision that is named need not have been accepted at export.
+        An engine or precision named explicitly need not have been accepted at export.
 
     Yields
     ------
     Candidate
-        Also those that cannot run or are not to be taken, with the reason.
+        Including rejected ones, with the reason.
     """
     if request.engine in ("auto", "torchscript") and (
         request.device == "cuda" or (request.device == "auto" and may_have_cuda())
@@ -136,14 +136,14 @@ def candidates(file: ModelFile, request: EngineRequest) -> Iterator[Candidate]:
 def _missing(
     file: ModelFile, engine: str, precision: str, *, device: str = "cpu"
 ) -> str:
-    """Say what is missing to run an engine at all."""
+    """Return what is missing to run an engine, "" if nothing is."""
     if missing := _not_installed(engine):
         return missing
     exact_torch = (engine, precision) == ("torchscript", "fp32")
     if not exact_torch and not has_graph(file, precision):
         return "the model file is of an older kind, without graphs; export it again"
     if precision == "bf16" and device == "cpu" and not has_bf16():
-        return "this processor has no instructions for it"
+        return "not supported by this processor"
     return ""
 
 
@@ -159,7 +159,7 @@ def _not_installed(engine: str) -> str:
 
 
 def _unproven(info: ModelInfo, name: str, request: EngineRequest) -> str:
-    """Say why an engine that could run is not to be taken without being asked for."""
+    """Return why an engine is not chosen automatically, "" if it may be."""
     if name.endswith("fp32") or request.precision != "auto":
         return ""
     record = info.engines.get(name)

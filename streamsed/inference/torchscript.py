@@ -1,11 +1,11 @@
-"""Torch, on the processor or on a CUDA device: an extra, `.[torch]`.
+"""Run a network with torch, on the CPU or a CUDA device; needs the extra `torch`.
 
-The network is built from the checked graph of the model file, as other engines build it.
-Only a file of an older kind, without a graph, is run as the TorchScript program that it
-is, and only from someone who is trusted; see `streamsed.inference.trust`.
+The network is built from the checked graph of the model file, as by other engines. Only
+older files, without a graph, are run as TorchScript programs, and only if they are
+trusted; see `streamsed.inference.trust`.
 
-Torch is imported here and below, and nowhere else in the runtime, when an engine is made,
-because that takes longer than everything else.
+Torch is imported nowhere else in the runtime, and only when this engine is created,
+because the import takes longer than everything else.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ class TorchScript:
     Parameters
     ----------
     file : ModelFile
-        One with a graph, or one that is trusted.
+        A file with a graph, or a trusted one.
     precision : {"fp32", "bf16"}
-        Of the weights and of what passes between the layers.
+        Of weights and activations.
     threads : int or None
-        Of the whole process; None leaves them as they are.
+        Threads of the whole process; None does not change them.
     device : {"cpu", "cuda"}
-        Where it runs.
+        Device.
 
     Raises
     ------
     ValueError
-        The graph is not such as may be run, or the device is not there.
+        The graph fails the checks, or there is no such device.
     """
 
     def __init__(
@@ -85,8 +85,8 @@ class TorchScript:
         """Score a segment, see `Engine.run`."""
         import torch
 
-        # The profiling executor runs a network's first calls in another form than its
-        # later ones; without it every call gives the same bits.
+        # The profiling executor optimizes a network after its first calls, which changes
+        # the bits of later ones; without it every call gives the same bits.
         plainly = torch.jit.optimized_execution(False)  # type: ignore[attr-defined]
         x = torch.from_numpy(features)[None, None]
         try:
@@ -104,19 +104,19 @@ class TorchScript:
 
 
 class CudaGraph:
-    """A network on a CUDA device, recorded once and replayed for every segment.
+    """A network as a CUDA graph, recorded once and replayed for every segment.
 
-    A small network is a hundred small kernels, and starting them one by one takes longer
-    than they do. Copies go through pinned memory, in the order of one stream.
+    A small network consists of a hundred small kernels, and launching them one by one takes
+    longer than running them. Copies go through pinned memory, in the order of one stream.
 
     Parameters
     ----------
     network : callable
-        On the device.
+        Network on the device.
     x : float32 (1, 1, segment_frames, n_mels)
-        A segment of the shape of all; on the host.
+        A segment with the shape of all segments, on the host.
     dtype : torch.dtype
-        That the network works in.
+        Data type of the computation.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class CudaGraph:
             return [y.float() for y in network(on_device.to(dtype))]
 
         with torch.cuda.stream(self._stream):
-            for _ in range(3):  # kernels are chosen and memory is set aside
+            for _ in range(3):  # warm up: choose kernels and allocate memory
                 warm = step()
         self._stream.synchronize()
         self._answers = [torch.empty_like(y, device="cpu").pin_memory() for y in warm]
@@ -159,9 +159,9 @@ class CudaGraph:
 def _load_program(
     file: ModelFile, device: str, dtype: torch.dtype
 ) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
-    """Load a TorchScript program, with weights of 16 bits or, from older files, of 32.
+    """Load a TorchScript program, with 16-bit weights or, in older files, 32-bit ones.
 
-    It is read from the bytes whose SHA-256 is known, not from the file once more.
+    It is loaded from the bytes that were checked; the file is not read again.
     """
     import torch
 
@@ -171,7 +171,9 @@ def _load_program(
             network = torch.jit.load(  # type: ignore[no-untyped-call]
                 io.BytesIO(file.archive.data), map_location=device
             ).eval()
-            if any(True for _ in network.parameters()):  # else it is frozen already
+            if any(
+                True for _ in network.parameters()
+            ):  # otherwise it is already frozen
                 network.to(dtype=dtype, memory_format=torch.channels_last)
                 network = torch.jit.freeze(network)
     except RuntimeError as error:

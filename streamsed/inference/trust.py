@@ -1,10 +1,10 @@
-"""Whose model files may run their own program, the TorchScript inside them.
+"""Which model files may run the TorchScript program they contain.
 
 A TorchScript archive is a program that can write and overwrite files. The runtime builds
-the network from the file's data instead; only a file of an older kind, which has no graph,
-must be run as a program. That is done for two lists of files, by their SHA-256: those that
-the package ships (`models/SHA256SUMS`, made by `make checksums`) and those that this user
-exported, which `python -m train export` notes in the user's own folder.
+the network from the file's data instead; only older files, without a graph, have to be run
+as programs. This is permitted for two lists of files, by SHA-256: those shipped with the
+package (`models/SHA256SUMS`, written by `make checksums`) and those exported by this user,
+which `python -m train export` records in the user's data folder.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _LINE = re.compile(r"^([0-9a-f]{64})  ", re.MULTILINE)
 
 
 def exported_sums() -> Path:
-    """Return the list of the files that this user exported, as `sha256sum` writes it."""
+    """Return the path of the list of files exported by this user, in `sha256sum` format."""
     state = os.environ.get("XDG_STATE_HOME", "")
     folder = Path(state) if Path(state).is_absolute() else Path.home() / ".local/state"
     return folder / "streamsed" / "exported.sha256"
 
 
 def origin(sha256: str) -> str:
-    """Return where a file comes from: "shipped", "exported" by this user, or "".
+    """Return the origin of a file: "shipped", "exported" by this user, or "".
 
     Examples
     --------
@@ -39,7 +39,7 @@ def origin(sha256: str) -> str:
 
 
 def note_exported(sha256: str, path: Path) -> None:
-    """Note a file as this user's own.
+    """Record a file as exported by this user.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def note_exported(sha256: str, path: Path) -> None:
     line = f"{sha256}  {name}\n".encode(errors="surrogateescape")
     descriptor = os.open(sums, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        os.write(descriptor, line)  # in one piece, so that two exports do not mix
+        os.write(descriptor, line)  # in one write, so that two exports do not mix
     finally:
         os.close(descriptor)
 
@@ -62,6 +62,6 @@ def note_exported(sha256: str, path: Path) -> None:
 def _listed(sums: Path) -> frozenset[str]:
     try:
         text = sums.read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError:  # nothing was exported yet
+    except OSError:  # nothing has been exported yet
         return frozenset()
     return frozenset(_LINE.findall(text))

@@ -1,1 +1,1 @@
-"""Files in, results out: what `streamsed file` does."""
+"""Detection in recordings: files in, results out."""

@@ -1,9 +1,9 @@
-"""Detect in recordings: from paths on a command line to their events.
+"""Detect events in recordings: from paths on a command line to events.
 
-`find_recordings` says which files are meant and what each is called in the output;
-`extract` and `detect` are the two halves of the work on one of them, so that decoding, front-end and
-network of this and the next ones run beside each other; `differs_in_chunks` shows that a
-stream gives the same events.
+`find_recordings` finds the files and their names in the output. `extract` and `detect` are
+the two halves of the work on one recording, so that decoding, front-end and network of
+several recordings run in parallel. `differs_in_chunks` checks that a stream gives the same
+events.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ Chunks = Iterable[NDArray[np.float32]]
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A file to work on.
+    """A recording.
 
     Parameters
     ----------
     path : Path
-        Where it is.
+        Path of the file.
     name : str
-        What it is called in the output: its file name, its path below the folder that was
-        asked for, or its whole path where two would share a name.
+        Name in the output: its file name, its path relative to the given folder, or its
+        full path if names would not be unique.
     duration : float
-        Seconds, as its header states; 0 where it does not.
+        Seconds, from its header; 0 if unknown.
     """
 
     path: Path
@@ -51,21 +51,21 @@ class Recording:
 def find_recordings(
     paths: Sequence[Path], *, recursive: bool
 ) -> tuple[list[Recording], list[str]]:
-    """Return the recordings that files and folders stand for, and what went wrong.
+    """Return the recordings in files and folders, and error messages.
 
     Parameters
     ----------
     paths : sequence of Path
-        Files are taken as they are; folders give their audio files.
+        Files, and folders of audio files.
     recursive : bool
-        Whether to look in folders inside folders.
+        Whether to include subfolders.
 
     Returns
     -------
     recordings : list of Recording
-        Each file once, if its header can be read.
+        Without duplicates; only files with a readable header.
     errors : list of str
-        A sentence for every path that gives nothing.
+        A message for each path without a readable recording.
     """
     found: dict[Path, str] = {}
     durations: dict[Path, float] = {}
@@ -82,7 +82,7 @@ def find_recordings(
     for path in found:
         try:
             durations[path] = audio_info(path).duration
-        except Exception as error:  # noqa: BLE001 - a bad file costs only itself
+        except Exception as error:  # noqa: BLE001 - a bad file must not stop the others
             errors.append(describe_error(error, path))
     count = Counter(found.values())
     recordings = [
@@ -94,7 +94,7 @@ def find_recordings(
 
 
 def describe_error(error: Exception, path: Path) -> str:
-    """Return a sentence about what went wrong with a recording, which names it."""
+    """Return an error message that names the recording."""
     message = " ".join(str(error).split())
     if not isinstance(error, OSError | ValueError):
         message = f"{type(error).__name__} {message}".rstrip()
@@ -103,18 +103,18 @@ def describe_error(error: Exception, path: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """What was found in a recording.
+    """The result of detection in a recording.
 
     Parameters
     ----------
     recording : Recording
-        Where.
+        The recording.
     events : list of Event
-        What, by onset.
+        Its events, by onset.
     n_samples : int
-        Length of the recording at the detector's sampling frequency.
+        Length of the recording at the detector's sampling rate.
     trace : Trace or None
-        What passed between the stages, if it was asked for.
+        The data between the stages, if requested.
     """
 
     recording: Recording
@@ -124,7 +124,7 @@ class Detection:
 
 
 Scored = tuple[Extracted, "Future[SegmentScores] | None"]
-"""Frames, segment or progress; a segment with the promise of its scores."""
+"""Frames, segment or progress; a segment comes with the future of its scores."""
 
 
 def extract(
@@ -132,16 +132,16 @@ def extract(
     recording: Recording,
     scorers: ThreadPoolExecutor | None = None,
 ) -> Iterator[Scored]:
-    """Decode a recording, cut its segments and have them scored, ahead of `detect`.
+    """Decode a recording, cut segments and start scoring them, ahead of `detect`.
 
     Parameters
     ----------
     detector : Detector
-        Whose settings are taken; it may be at work on another recording meanwhile.
+        Provides the settings; it may work on another recording at the same time.
     recording : Recording
-        See `streamsed.audio.decode.file_chunks` for the errors that a bad file raises.
+        See `streamsed.audio.decode.file_chunks` for the errors of bad files.
     scorers : ThreadPoolExecutor or None
-        Who scores; None leaves that to `detect`.
+        Threads for scoring; None leaves scoring to `detect`.
     """
     chunks = file_chunks(recording.path, sample_rate=detector.sample_rate)
     for extracted in detector.new_extractor().run(chunks):
@@ -164,15 +164,15 @@ def detect(
     Parameters
     ----------
     detector : Detector
-        Is reset first.
+        It is reset first.
     recording : Recording
         Which.
     extracted : iterable of Scored or None
-        What `extract` gives of it, in its order; None does that here.
+        Items of `extract`, in order; None calls it here.
     trace : Trace or None
-        Where to keep what passes between the stages.
+        Stores the data between the stages.
     on_samples : callable
-        Told now and then of the samples done.
+        Called with the number of samples processed.
     """
     detector.reset()
     detector.observer = trace
@@ -191,23 +191,23 @@ def detect(
 def differs_in_chunks(
     detector: Detector, detection: Detection, *, seed: int
 ) -> tuple[int, list[Event]]:
-    """Push the recording again in random chunks, as a microphone might give it.
+    """Push the recording again in random chunks, as from a microphone, and compare.
 
     Parameters
     ----------
     detector : Detector
-        Is reset first.
+        It is reset first.
     detection : Detection
-        What it gave the first time.
+        The first result.
     seed : int
-        Of the chunk sizes, which run from no sample to about 1.5 s.
+        Seed of the chunk sizes, which range from 0 to about 1.5 s.
 
     Returns
     -------
     n_chunks : int
-        How many chunks were pushed.
+        Number of chunks.
     different : list of Event
-        Events that only one of the two ways gave; empty if all is well.
+        Events that occur in only one of the two results; empty if they agree.
     """
     n_chunks = 0
 
@@ -224,7 +224,7 @@ def differs_in_chunks(
 
 
 def recut(chunks: Chunks, rng: np.random.Generator) -> Iterator[NDArray[np.float32]]:
-    """Cut a recording anew: random chunk lengths from 0 to 65536, short ones as likely."""
+    """Cut a recording into random chunks of 0 to 65536 samples, log-uniformly."""
     rest = np.empty(0, dtype=np.float32)
     length = 0
     for chunk in chunks:

@@ -1,7 +1,7 @@
-"""Events to text: the formats that annotators, the challenge and programs read.
+"""Text formats of events: for annotation tools, the DCASE challenge and programs.
 
-A `Format` says how one event of one recording becomes a line, what stands above the
-lines, and whether one file can hold several recordings.
+A `Format` defines the line of one event of one recording, the header, and whether a file
+can contain several recordings.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from streamsed.events import Event
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A way to write events.
+    """A text format of events.
 
     Parameters
     ----------
     suffix : str
-        Of a file in this format, with its dot.
+        Suffix of files in this format, with its dot.
     header : str
         First line, or "" for none.
     row : callable
-        (filename, number counted from 1, event) to a line without its end.
+        Maps (filename, number from 1, event) to a line without line break.
     empty : callable or None
-        Filename to the line that says that a recording has no events; None writes none.
+        Maps the filename of a recording without events to a line; None writes none.
     many : bool
-        Whether one file can hold several recordings.
+        Whether a file can contain several recordings.
     is_open : bool
-        Whether a line is a JSON object, which may hold more.
+        Whether a line is a JSON object, which may have more keys.
     """
 
     suffix: str
@@ -50,7 +50,7 @@ class Format:
 
 
 def _joined(*fields: str, by: str) -> str:
-    """Join fields to a line; one that holds the separator or a line end is quoted."""
+    """Join fields to a line, quoting those with the separator or a line break."""
     line = io.StringIO()
     csv.writer(line, delimiter=by, lineterminator="\r\n").writerow(fields)
     return line.getvalue().removesuffix("\r\n")
@@ -68,7 +68,7 @@ def _csv(filename: str, _: int, event: Event) -> str:
 
 
 def _for_spreadsheets(text: str) -> str:
-    """Return text that no spreadsheet takes for a formula: an apostrophe marks it as text.
+    """Escape text that a spreadsheet would interpret as a formula, by an apostrophe.
 
     Examples
     --------
@@ -128,7 +128,7 @@ def lines(
     results: Iterable[tuple[str, Sequence[Event]]],
     about: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[str]:
-    """Give the lines of a file, as its recordings are done.
+    """Yield the lines of a file, recording by recording.
 
     Parameters
     ----------
@@ -137,12 +137,12 @@ def lines(
     results : iterable of (filename, events)
         Recordings with their events in order.
     about : mapping
-        What stands in every line too, where the format is open to it.
+        Additional keys of every line, if the format allows them.
 
     Yields
     ------
     str
-        A line, with its end.
+        A line with its line break.
 
     Examples
     --------
@@ -170,23 +170,23 @@ def score_lines(
     frontend: FrontendConfig,
     n_samples: int,
 ) -> Iterator[str]:
-    """Give the lines of a score file as `sed_scores_eval` reads it.
+    """Yield the lines of a score file in the format of `sed_scores_eval`.
 
     Parameters
     ----------
     scores : float32 (n_score_frames, n_labels)
         In [0, 1].
     labels : sequence of str
-        The columns.
+        Columns of the scores.
     frontend : FrontendConfig
-        The grid.
+        Defines the grid of score frames.
     n_samples : int
         Length of the recording; the last frame ends there.
 
     Yields
     ------
     str
-        `onset offset` and the scores, tab-separated, with its end.
+        `onset offset` and the scores, tab-separated, with a line break.
     """
     yield _joined("onset", "offset", *labels, by="\t") + "\n"
     length, rate = frontend.score_frame_length, frontend.sample_rate

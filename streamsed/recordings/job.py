@@ -1,9 +1,8 @@
-"""What `streamsed file` does, once its options are read.
+"""Run `streamsed file` with parsed options.
 
-Everything that can be known to be wrong is said before the model is loaded. Then the
-recordings are done in their order, decoded and scored ahead in threads; a bad one is
-reported and the rest go on. An interruption ends the work between chunks; what is done by
-then is delivered.
+Options are checked before the model is loaded. Then the recordings are processed in order,
+decoded and scored ahead in threads; a bad one is reported and the others continue. An
+interruption ends the work between chunks; results so far are written.
 """
 
 from __future__ import annotations
@@ -38,15 +37,15 @@ from streamsed.recordings.prefetch import prefetch_each
 from streamsed.terminal import counted, say
 
 AHEAD = 32
-"""Pieces of each recording that may wait; a segment is half a megabyte."""
+"""Maximum number of waiting items per recording; a segment is half a megabyte."""
 
 CHECK_SEED = 1
-"""Of the random chunks of `--check-stream`; any other must do as well."""
+"""Seed of the random chunks of `--check-stream`; any other works as well."""
 
 
 @dataclass
 class FileJob:
-    """Detect in many recordings and deliver the results.
+    """Detect events in recordings and write the results.
 
     Parameters
     ----------
@@ -55,15 +54,15 @@ class FileJob:
     engine : mapping
         Settings of `Model.load`.
     step, latency, settle : float or None
-        Seconds; None is the model's own, none of them above the next.
+        Seconds, in ascending order; None uses the model's setting.
     detection : DetectionSettings
         How scores become events, and which labels are reported.
     outputs : Outputs
-        Where the results go.
+        Where to write the results.
     check_stream : bool
         Whether to push each recording again in random chunks and compare.
     sha256 : str or None
-        What the model file's SHA-256 must be.
+        Required SHA-256 of the model file.
     """
 
     model: str
@@ -80,7 +79,7 @@ class FileJob:
     _interrupted: bool = field(default=False, init=False)
 
     def run(self, paths: Sequence[Path], *, recursive: bool) -> int:
-        """Do it all and return the exit code (see `streamsed.cli.file`)."""
+        """Run and return the exit code (see `streamsed.cli.file`)."""
         recordings, errors = find_recordings(paths, recursive=recursive)
         for error in errors:
             self._failed(error)
@@ -89,9 +88,9 @@ class FileJob:
             detector = self._detector()
             detections = self._detections(detector, recordings)
             first = next(detections, None)
-            if first is not None:  # else leave alone what may stand at the outputs
+            if first is not None:  # otherwise do not touch existing outputs
                 about = {"model_sha256": detector.model.sha256}
-                self.outputs.deliver(chain([first], detections), about)
+                self.outputs.write_events(chain([first], detections), about)
         if self._interrupted:
             return 130
         return min(1, self._n_failed) if self._n_done else 2
@@ -110,7 +109,7 @@ class FileJob:
     def _detections(
         self, detector: Detector, recordings: Sequence[Recording]
     ) -> Iterator[Detection]:
-        """Give the recordings that can be done; report the others and go on."""
+        """Yield the results of the recordings; report errors and continue."""
         n_parallel = detector.model.n_parallel
         scorers = ThreadPoolExecutor(n_parallel)
         turns = prefetch_each(
@@ -125,14 +124,14 @@ class FileJob:
                 for recording, extracted in turns:
                     try:
                         found = self._one(detector, recording, extracted, detecting)
-                    except Exception as error:  # noqa: BLE001 - it costs only itself
+                    except Exception as error:  # noqa: BLE001 - a bad file must not stop the others
                         self._failed(describe_error(error, recording.path))
                         continue
                     self._n_done += 1
                     yield found
             except KeyboardInterrupt:
                 self._interrupted = True
-                done = f"{self._n_done} of {len(recordings)} recordings"
+                done = f"{self._n_done} of {counted(len(recordings), 'recording')}"
                 say(f"interrupted after {done}")
             finally:
                 scorers.shutdown(cancel_futures=True)
@@ -152,7 +151,7 @@ class FileJob:
         def advance(n: int) -> None:
             nonlocal n_samples
             n_samples += n
-            self._check_duration(recording, n_samples / rate)  # headers may lie
+            self._check_duration(recording, n_samples / rate)  # headers may be wrong
             detecting.advance(n / rate, recording.name)
 
         self._check_duration(recording, recording.duration)
@@ -168,7 +167,7 @@ class FileJob:
         return found
 
     def _new_trace(self, detector: Detector) -> Trace:
-        """Return a trace that keeps the frames of the part that is drawn."""
+        """Return a trace for the part that is plotted."""
         picture, frontend = self.outputs.picture, detector.model.info.frontend
         if self.outputs.plot is None:
             return Trace()
@@ -180,7 +179,7 @@ class FileJob:
         return Trace(keep_frames=True, first_frame=first, last_frame=last)
 
     def _check_duration(self, recording: Recording, duration: float) -> None:
-        """Raise ValueError if a recording is too long for a picture."""
+        """Raise ValueError if a recording is too long for a plot."""
         if self.outputs.plot is not None:
             try:
                 self.outputs.picture.check(duration)

@@ -1,4 +1,4 @@
-"""Where the results of `streamsed file` go, checked before any work is done."""
+"""The outputs of `streamsed file`, checked before any recording is processed."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ PLOT_SUFFIX = ".png"
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Where the results go.
+    """Where to write the results, and in which format.
 
     Parameters
     ----------
     format_name : str or None
         "table" or one of `FORMATS`; None is a table on a terminal and tsv elsewhere.
     events, scores, plot : Path or None
-        A file, or a folder for a file per recording; None prints the events, and writes
-        no scores and no picture.
+        A file, or a folder with a file per recording; None prints the events, and writes
+        no scores and no plot.
     folders : frozenset of Path
-        Those of them that are folders though they may not exist yet.
+        Those of them that are folders, even if they do not exist yet.
     picture : Picture
-        What of a recording is drawn, and how.
+        Which part of a recording is plotted, and how.
     """
 
     format_name: str | None = None
@@ -53,24 +53,24 @@ class Outputs:
 
     @property
     def format(self) -> Format | None:
-        """How events are written; None is the table."""
+        """The format of events; None is the table."""
         name = self.format_name
         if name is None:
             name = "table" if self.events is None and sys.stdout.isatty() else "tsv"
         return None if name == "table" else FORMATS[name]
 
     def check(self, recordings: Sequence[Recording]) -> None:
-        """Raise what can be known to be wrong before the recordings are done.
+        """Check the outputs before the recordings are processed.
 
-        If nothing is, the folders that are written to are made.
+        If they are valid, missing folders are created.
 
         Raises
         ------
         ValueError
-            The format is unknown or does not fit the place, or two recordings would be
-            written to one file.
+            The format is unknown or not possible for this output, or two recordings would
+            be written to the same file.
         OSError
-            A place to write is missing or not writable.
+            An output is not writable.
         """
         if self.format_name not in (None, "table", *FORMATS):
             raise ValueError(
@@ -117,19 +117,19 @@ class Outputs:
         """Whether `write_trace` has anything to write."""
         return self.scores is not None or self.plot is not None
 
-    def deliver(
+    def write_events(
         self,
         detections: Iterable[Detection],
         about: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        """Print or write the events of each recording as it is done.
+        """Print or write the events of each recording as soon as they are available.
 
         Parameters
         ----------
         detections : iterable of Detection
-            The recordings, each as it is done.
+            Results, recording by recording.
         about : mapping
-            What stands beside each event where the format has room for it, such as the
+            Additional values with each event, if the format allows them, such as the
             SHA-256 of the model.
         """
         form = self.format
@@ -139,7 +139,7 @@ class Outputs:
             check_stdout("--output FILE")
             on_terminal = sys.stdout.isatty()
             for line in lines(form, map(_named, detections), about):
-                # On a terminal, names must not steer it; a program gets them as they are.
+                # Escape control characters in names, but only on a terminal.
                 sys.stdout.write(_shown(line) if on_terminal else line)
                 sys.stdout.flush()
         elif self.events.is_dir():
@@ -152,16 +152,16 @@ class Outputs:
     def write_trace(
         self, found: Detection, info: ModelInfo, *, sha256: str = ""
     ) -> None:
-        """Write the scores and the picture of a recording, if they are asked for.
+        """Write the scores and the plot of a recording, if requested.
 
         Parameters
         ----------
         found : Detection
-            With a trace where `needs_trace`.
+            With a trace if `needs_trace`.
         info : ModelInfo
-            Labels and grid of the model that found it.
+            Description of the model.
         sha256 : str
-            Of the model file; it stands in the picture.
+            SHA-256 of the model file, for the plot's metadata.
         """
         if self.scores is not None and found.trace is not None:
             path = _made(self.scores, found.recording, SCORES_SUFFIX)
@@ -177,7 +177,7 @@ def _named(found: Detection) -> tuple[str, list[Event]]:
 
 
 def _target(place: Path, recording: Recording, suffix: str) -> Path:
-    """Return the file for one recording: `place`, or the recording's own in it."""
+    """Return the file for one recording: `place`, or a file in it."""
     return _target_in(place, recording, suffix) if place.is_dir() else place
 
 
@@ -189,7 +189,7 @@ def _target_in(folder: Path, recording: Recording, suffix: str) -> Path:
 
 
 def _made(place: Path, recording: Recording, suffix: str) -> Path:
-    """Return `_target` after making the folders that it is in below `place`."""
+    """Return `_target` after creating its folder below `place`."""
     path = _target(place, recording, suffix)
     if place.is_dir():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -197,7 +197,7 @@ def _made(place: Path, recording: Recording, suffix: str) -> Path:
 
 
 def _shown(line: str) -> str:
-    """Return a line for a terminal: its tabs and its end stay."""
+    """Return a line for a terminal, keeping tabs and the line break."""
     cells = line.removesuffix("\n").split("\t")
     return "\t".join(map(printable, cells)) + "\n"
 
@@ -240,7 +240,7 @@ def _check_distinct(written: Sequence[Path], recordings: Sequence[Recording]) ->
 
 
 def events_table(name: str, events: Sequence[Event]) -> RenderableType:
-    """Show the events of one recording, or say that there are none."""
+    """Return a table of the events of one recording."""
     if not events:
         return Text(f"{printable(name)}: no events")
     table = Table(

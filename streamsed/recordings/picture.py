@@ -1,4 +1,4 @@
-"""What a picture of a recording shows, and in which colours."""
+"""Settings of the plot of a recording: its part and colours."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 MAX_DURATION = 3600.0
-"""Seconds; more shows nothing in one picture and fills the memory."""
+"""Seconds; longer plots are unreadable and need too much memory."""
 
 
 class Theme(NamedTuple):
@@ -28,14 +28,14 @@ THEMES = {
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Which part of a recording is drawn, and how.
+    """Which part of a recording is plotted, and how.
 
     Parameters
     ----------
     start : float
         Seconds from the start of the recording.
     stop : float or None
-        Seconds; None draws to the end.
+        Seconds; None is the end.
     theme : str
         One of `THEMES`.
 
@@ -50,7 +50,7 @@ class Picture:
     theme: str = "light"
 
     def __post_init__(self) -> None:
-        """Check the settings, each and together."""
+        """Check the settings and their combinations."""
         if self.theme not in THEMES:
             raise ValueError(
                 f"--theme must be {' or '.join(THEMES)}, not {self.theme!r}"
@@ -65,7 +65,7 @@ class Picture:
             self.check(self.stop)
 
     def check(self, duration: float) -> None:
-        """Raise ValueError if what is drawn of so many seconds is too long."""
+        """Raise ValueError if the part of a recording of this length is too long."""
         seconds = min(duration, self.stop or duration) - self.start
         if seconds > MAX_DURATION:
             raise ValueError(
@@ -75,7 +75,7 @@ class Picture:
 
 
 def seconds_of(text: str, option: str) -> float:
-    """Read a moment: seconds, or minutes and hours before them, divided by colons.
+    """Parse a time: seconds, optionally with minutes and hours, separated by colons.
 
     Examples
     --------

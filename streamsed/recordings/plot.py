@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 DPI = 100
 N_COLUMNS = 4000
-"""Columns of the spectrogram at most; more than a screen has."""
+"""Maximum number of columns of the spectrogram; more than a screen has."""
 NUMBER_WIDTH = 34.0
-"""Pixels that the score of an event takes, with room beside it."""
+"""Width of the score of an event, with margin, in pixels."""
 
 
 class Part(NamedTuple):
-    """What is drawn: seconds, and what the pipeline made of them."""
+    """The plotted part: its times and data."""
 
     start: float
     stop: float
@@ -51,29 +51,29 @@ def plot_detection(
     *,
     sha256: str = "",
 ) -> None:
-    """Draw what the detector was given and what it reports, as a PNG.
+    """Plot the log-mel, scores and events of a recording as a PNG.
 
     Parameters
     ----------
     path : Path
-        Where the picture goes; it appears whole or not at all.
+        Output file, written atomically.
     found : Detection
-        With a trace that kept the frames of the part that is drawn.
+        With a trace of the plotted frames.
     info : ModelInfo
-        Labels and grid of the model that found it.
+        Description of the model.
     picture : Picture or None
-        Which part, and in which colours; None is all of it in light ones.
+        Part and colours; None is the whole recording in light colours.
     sha256 : str
-        Of the model file; it stands in the picture's metadata.
+        SHA-256 of the model file, for the metadata.
 
     Raises
     ------
     OSError
-        The picture cannot be written.
+        The plot cannot be written.
     ModuleNotFoundError
         matplotlib is not installed.
     ValueError
-        The recording is too short for a frame, ends before the part begins, or has no
+        The recording is too short for a frame, ends before the part starts, or has no
         trace.
     """
     try:
@@ -106,7 +106,7 @@ def plot_detection(
 
 
 def _part(found: Detection, frontend: FrontendConfig, picture: Picture) -> Part:
-    """Cut out what is drawn; the trace may have kept no other frames than these."""
+    """Return the plotted part; the trace need not contain other frames."""
     trace, path = found.trace, found.recording.path
     if trace is None:
         raise ValueError("found must have a trace: detect with a Trace")
@@ -130,7 +130,7 @@ def _part(found: Detection, frontend: FrontendConfig, picture: Picture) -> Part:
 
 
 def _frames(trace: Trace, first: int, last: int) -> Float32:
-    """Return the frames of a part, with those that the end of the recording lacks."""
+    """Return the frames of a part, padded at the end of the recording."""
     before = trace.first_frame
     return trace.frames[max(0, first - before) : last - before]
 
@@ -138,7 +138,7 @@ def _frames(trace: Trace, first: int, last: int) -> Float32:
 def _draw_frames(
     figure: Figure, axes: Axes, part: Part, frontend: FrontendConfig
 ) -> None:
-    """Draw the log-mel, down to the floor that the network sees."""
+    """Plot the log-mel, clipped as in the network's input."""
     picture = _pooled(part.frames, n_columns=N_COLUMNS)
     duration = len(part.frames) * frontend.hop_length / frontend.sample_rate
     image = axes.imshow(
@@ -154,7 +154,7 @@ def _draw_frames(
 
 
 def _draw_region(axes: Axes, part: Part, theme: Theme) -> None:
-    """Draw where the self-mask finds that anything sounds."""
+    """Plot the self-mask's probability that there is any event."""
     edges = np.linspace(part.start, part.stop, len(part.region) + 1)
     axes.stairs(part.region, edges, fill=True, color=theme.faint)
     axes.set(ylim=(0, 1), ylabel="self-mask", yticks=(0, 1))
@@ -163,7 +163,7 @@ def _draw_region(axes: Axes, part: Part, theme: Theme) -> None:
 def _draw_lanes(
     figure: Figure, axes: Axes, part: Part, labels: Sequence[str], theme: Theme
 ) -> None:
-    """Draw a lane for each label: scores as shades, events as bars with their scores."""
+    """Plot a lane per label: scores as shades, events as bars with their scores."""
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.lines import Line2D
 
@@ -177,7 +177,7 @@ def _draw_lanes(
         vmax=1,
         interpolation="nearest",
     )
-    free = dict.fromkeys(labels, -np.inf)  # from where each lane has room for a number
+    free = dict.fromkeys(labels, -np.inf)  # where each lane has room for a number
     pixels = figure.get_figwidth() * DPI * 0.8
     width = NUMBER_WIDTH * (part.stop - part.start) / pixels
     for event in part.events:
@@ -200,7 +200,7 @@ def _draw_lanes(
 
 
 def _colour(figure: Figure, theme: Theme) -> None:
-    """Give all axes the theme's colours."""
+    """Apply the theme's colours to all axes."""
     for axes in figure.axes:
         axes.set_facecolor(theme.background)
         axes.tick_params(colors=theme.ink, which="both")
@@ -211,12 +211,12 @@ def _colour(figure: Figure, theme: Theme) -> None:
 
 
 def _printable(name: str) -> str:
-    """Replace what cannot be drawn: line ends, and bytes that are not UTF-8."""
+    """Replace line breaks and bytes that are not UTF-8."""
     return " ".join(os.fsencode(name).decode(errors="replace").split())
 
 
 def _pooled(frames: Float32, *, n_columns: int) -> Float32:
-    """Take maxima over equal spans of frames, so that at most `n_columns` remain."""
+    """Take the maximum over equal spans of frames, leaving at most `n_columns`."""
     span = -(-len(frames) // n_columns)
     padded = np.pad(frames, ((0, -len(frames) % span), (0, 0)), mode="edge")
     pooled: Float32 = padded.reshape(-1, span, frames.shape[1]).max(axis=1)

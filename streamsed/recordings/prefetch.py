@@ -1,9 +1,8 @@
-"""Work ahead of who needs it, in threads, with bounded memory and results in order.
+"""Iterate in threads, ahead of the consumer, with bounded memory and in order.
 
-`Prefetch` runs an iterator in a thread of its own, a few items ahead of its reader;
-`prefetch_each`
-has several such iterators begun at once, and gives them one after another. What goes wrong
-in a thread is raised where its item would have come.
+`Prefetch` runs an iterator in its own thread, a few items ahead of the consumer;
+`prefetch_each` starts several such iterators at once and yields them one after another.
+An exception in a thread is raised in place of its item.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ Origin = TypeVar("Origin")
 
 
 class Prefetch(Generic[Item]):
-    """Iterate in a thread of its own.
+    """Iterate in a separate thread.
 
     Parameters
     ----------
     items : iterable
-        What is asked for in the thread.
+        Iterated in the thread.
     length : int
-        Items that may wait for the reader.
+        Maximum number of waiting items.
 
     Examples
     --------
@@ -51,7 +50,7 @@ class Prefetch(Generic[Item]):
         self.close()
 
     def __iter__(self) -> Iterator[Item]:
-        """Give the items in their order; raise what the thread met in its place."""
+        """Yield the items in order; raise exceptions of the thread in place of items."""
         while True:
             items, error = self._done.get()
             if error is not None:
@@ -62,7 +61,7 @@ class Prefetch(Generic[Item]):
             self._room.release()
 
     def close(self) -> None:
-        """Stop the thread after the item in hand, and wait for it."""
+        """Stop the thread after the current item, and wait for it."""
         self._stopped = True
         self._room.release()
         self._thread.join()
@@ -74,7 +73,7 @@ class Prefetch(Generic[Item]):
                 if self._stopped:
                     return
                 self._done.put(([item], None))
-        except BaseException as error:  # noqa: BLE001 - it is raised for the reader
+        except BaseException as error:  # noqa: BLE001 - raised in the consumer
             self._done.put(([], error))
         else:
             self._done.put(([], None))
@@ -87,24 +86,24 @@ def prefetch_each(
     n_begun: int,
     length: int,
 ) -> Generator[tuple[Origin, Prefetch[Item]]]:
-    """Begin several iterations ahead of the one that is read.
+    """Start several iterations ahead of the current one.
 
     Parameters
     ----------
     sources : iterable
-        What is to be iterated, one after another.
+        Sources to iterate, one after another.
     iterate : callable
-        A source to its items, called in a thread.
+        Maps a source to its items; called in a thread.
     n_begun : int
-        Iterations at work at once, the one that is read included.
+        Number of active iterations, including the current one.
     length : int
         See `Prefetch`.
 
     Yields
     ------
     source, items
-        In the order of the sources; the items of one are closed when the next is asked
-        for, and all when the generator is.
+        In the order of the sources. The items of a source are closed when the next one is
+        requested, and all when the generator is closed.
     """
     begun: deque[tuple[Origin, Prefetch[Item]]] = deque()
     waiting = iter(sources)
@@ -126,5 +125,5 @@ def prefetch_each(
 def _late(
     iterate: Callable[[Origin], Iterable[Item]], source: Origin
 ) -> Iterator[Item]:
-    """Call `iterate` when the first item is asked for: in the thread."""
+    """Call `iterate` when the first item is requested, in the thread."""
     yield from iterate(source)

@@ -1,1 +1,1 @@
-"""Logs of `streamsed listen` in; what sounded when, how often and how long out."""
+"""Summaries of the logs of `streamsed listen`: which events occurred when and how long."""

@@ -1,4 +1,4 @@
-"""A report as a picture: when each label sounded, and when there was nobody to hear it."""
+"""Plot a report: when each label occurred, and when nothing was recorded."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ DPI = 100
 WIDTH = 12.0
 """Inches."""
 THINNEST = 1 / 700
-"""Share of the width that the shortest event takes."""
+"""Minimum width of an event, as a share of the whole width."""
 DAY = 86400.0
 
 
 def plot_report(path: Path, log: ListeningLog) -> None:
-    """Draw a lane for each label along the clock, as a PNG.
+    """Plot a lane per label against the time of day, as a PNG.
 
     Raises
     ------
     OSError
-        The picture cannot be written.
+        The plot cannot be written.
     ModuleNotFoundError
         matplotlib is not installed.
     ValueError
-        There was nothing to hear.
+        The log has no time of listening.
     """
     try:
         from matplotlib.figure import Figure
@@ -68,7 +68,7 @@ def _draw_lanes(axes: Axes, log: ListeningLog) -> None:
         ]
         axes.broken_barh(bars, (lane - 0.36, 0.72), color="tab:blue", lw=0)
         says = (
-            f" {each.n_events} ({each.per_hour:.1f} an hour), {duration(each.seconds)}"
+            f" {each.n_events} ({each.per_hour:.1f} per hour), {duration(each.seconds)}"
         )
         axes.text(1.0, lane, says, transform=axes.get_yaxis_transform(), va="center",
                   fontsize=9)  # fmt: skip
@@ -81,7 +81,7 @@ def _draw_lanes(axes: Axes, log: ListeningLog) -> None:
 
 
 def _draw_clock(axes: Axes, log: ListeningLog) -> None:
-    """Write clock times below, at round ones."""
+    """Label the axis with round clock times."""
     start, stop = log.listened[0][0], log.listened[-1][1]
     steps = (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 7200, 10800, 21600, 43200, DAY)
     step = next((s for s in steps if (stop - start) / s <= 12), 7 * DAY)

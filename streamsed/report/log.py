@@ -1,9 +1,9 @@
-"""Read logs of `streamsed listen`: which events closed, and when there was sound to hear.
+"""Read logs of `streamsed listen`: the closed events, and the times with sound.
 
-A log may hold several runs, of one listener after another or of two at once, and a run may
-go on in the next file after a rotation. Every record counts seconds (`at`) from the start
-of its run; the `listening` records say at which clock time that was. A line that is no
-record, such as the last one of a program that was killed, is counted and left out.
+A log may contain several runs, one after another or at the same time, and a run may
+continue in the next file after a rotation. Every record has its time (`at`) in seconds
+from the start of its run; `listening` records give the clock time of the start. Lines that
+are not records, such as the last one of a program that was killed, are counted and skipped.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from streamsed.strict_json import MAX_BYTES, read_json
 
 @dataclass(frozen=True, slots=True, order=True)
 class LoggedEvent:
-    """An event that was closed.
+    """A closed event.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class LoggedEvent:
     duration : float
         Seconds.
     label : str
-        What sounded.
+        Its label.
     score : float
         Mean of its scores.
     """
@@ -41,17 +41,17 @@ class LoggedEvent:
 
 @dataclass(slots=True)
 class Run:
-    """What one listener wrote, as far as it was read.
+    """What was read of one run.
 
     Parameters
     ----------
     origin : float or None
-        Clock time of its time line's beginning, in seconds since 1970; None until a record
-        says it.
+        Clock time of the start of its time line, in seconds since 1970; None if not yet
+        known.
     first, last : float
-        Seconds of its time line that the records span.
+        Times of the first and last record, in seconds of its time line.
     gaps : list of (float, float)
-        Seconds of its time line without sound.
+        Times without sound, in seconds of its time line.
     """
 
     origin: float | None = None
@@ -62,18 +62,18 @@ class Run:
 
 @dataclass(slots=True)
 class ListeningLog:
-    """What logs hold.
+    """The contents of logs.
 
     Parameters
     ----------
     events : list of LoggedEvent
         By onset.
     listened : list of (float, float)
-        Clock times between which there was sound, apart and in order.
+        Clock times of the spans with sound, disjoint and in order.
     n_runs : int
-        Listeners.
+        Number of runs.
     n_left_out : int
-        Lines that are no records.
+        Number of lines that are not records.
     """
 
     events: list[LoggedEvent]
@@ -83,7 +83,7 @@ class ListeningLog:
 
     @property
     def seconds_listened(self) -> float:
-        """Seconds that anybody listened."""
+        """Total seconds with sound."""
         return sum(stop - start for start, stop in self.listened)
 
 
@@ -95,7 +95,7 @@ def read_logs(paths: Iterable[Path]) -> ListeningLog:
     OSError
         A file cannot be read.
     ValueError
-        There is no record in them.
+        They contain no record.
     """
     paths = list(paths)
     runs: dict[str, Run] = {}
@@ -104,7 +104,7 @@ def read_logs(paths: Iterable[Path]) -> ListeningLog:
     for path in paths:
         if not path.exists():
             raise FileNotFoundError(f"{path}: no such file")
-        current = f"{path}"  # runs that wrote no id, one after another
+        current = f"{path}"  # consecutive runs without an id
         with path.open("rb") as lines:
             while line := lines.readline(MAX_BYTES):
                 try:
@@ -124,7 +124,7 @@ def read_logs(paths: Iterable[Path]) -> ListeningLog:
 
 
 def _read_record(record: Mapping[str, Any], run: Run) -> list[LoggedEvent]:
-    """Take a record into its run; return the event that it closes."""
+    """Add a record to its run; return the event if it closes one."""
     state, at = record["state"], float(record["at"])
     if run.origin is None:
         run.first = at
@@ -146,7 +146,7 @@ def _read_record(record: Mapping[str, Any], run: Run) -> list[LoggedEvent]:
 def _clock_of_onset(record: Mapping[str, Any], run: Run, onset: float) -> float:
     if "time" in record:
         clock = _seconds(record["time"])
-        if run.origin is None:  # the log begins after a rotation
+        if run.origin is None:  # the log starts after a rotation
             run.origin = clock - onset
         return clock
     if run.origin is None:
@@ -173,7 +173,7 @@ def _listened(run: Run) -> list[tuple[float, float]]:
 
 
 def _union(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Join spans that overlap: an hour that two listened is an hour."""
+    """Merge overlapping spans."""
     joined: list[tuple[float, float]] = []
     for start, stop in sorted(spans):
         if joined and start <= joined[-1][1]:

@@ -11,28 +11,28 @@ from rich.text import Text
 
 from streamsed.report.log import ListeningLog
 from streamsed.report.tally import Tally, hours_of, tallies
-from streamsed.terminal import printable
+from streamsed.terminal import counted, printable
 
 BARS = " ▁▂▃▄▅▆▇█"
 WIDE = 115
-"""Columns of a terminal that has room for everything."""
+"""Minimum width of a terminal for all columns."""
 MAX_HOURS = 24
-"""Hours that are drawn; of a longer log, several together."""
+"""Maximum number of bars; in a longer log, each covers several hours."""
 
 
 def page(log: ListeningLog, width: int) -> RenderableType:
-    """Show how often and how long each label sounded, and in which hours.
+    """Return a table of how often and how long each label occurred, and in which hours.
 
     Parameters
     ----------
     log : ListeningLog
-        What was read.
+        The log.
     width : int
-        Columns of the terminal; a narrow one shows less of each label.
+        Columns of the terminal; a narrow one shows fewer columns.
     """
     table = Table(box=None, pad_edge=False)
     table.add_column("label", no_wrap=True)
-    for head in ("events", "per hour", "sounding"):
+    for head in ("events", "per hour", "duration"):
         table.add_column(head, justify="right", no_wrap=True)
     if is_wide := width >= WIDE:
         for head in ("median", "score", "first", "last"):
@@ -53,9 +53,9 @@ def _row(each: Tally, *, is_wide: bool) -> list[Text | str]:
 
 
 def _head(log: ListeningLog) -> str:
-    """Say when there was sound to hear, and what was lost or left out."""
+    """Return the times with sound, and what was lost or skipped."""
     if not log.listened:
-        return "nothing was heard"
+        return "nothing was recorded"
     start, stop = log.listened[0][0], log.listened[-1][1]
     heard = log.seconds_listened
     words = f"{clock(start)} to {clock(stop)}: listened for {duration(heard)}"
@@ -64,7 +64,7 @@ def _head(log: ListeningLog) -> str:
     if log.n_runs > 1:
         words += f", in {log.n_runs} runs"
     if log.n_left_out:
-        words += f"; lines that are no records: {log.n_left_out}"
+        words += f"; {counted(log.n_left_out, 'invalid line')}"
     return words if log.events else f"{words}; no events"
 
 
@@ -78,7 +78,7 @@ def _hours_head(log: ListeningLog) -> str:
 
 
 def sparkline(counts: Sequence[int]) -> str:
-    """Draw counts as bars, the largest as high as a line.
+    """Draw counts as bars, scaled to the largest.
 
     Examples
     --------
@@ -92,7 +92,7 @@ def sparkline(counts: Sequence[int]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Write a length of time as a person would.
+    """Format a duration for people.
 
     Examples
     --------
@@ -108,5 +108,5 @@ def duration(seconds: float) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Write a clock time in the zone of this machine, with its day."""
+    """Format a clock time in the local time zone, with its day."""
     return datetime.fromtimestamp(seconds).astimezone().strftime("%d %b %H:%M:%S")

@@ -1,4 +1,4 @@
-"""How often and how long each label sounded, for all of a log and by the hour."""
+"""Count how often and how long each label occurred, in total and by hour."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Tally:
     Parameters
     ----------
     label : str
-        Which.
+        The label.
     n_events : int
-        How often it sounded.
+        Number of events.
     seconds : float
-        How long, altogether.
+        Total duration of the events.
     median : float
-        Seconds of the event in the middle.
+        Median duration in seconds.
     per_hour : float
         Events per hour listened.
     first, last : float
@@ -52,7 +52,7 @@ class Tally:
 
 
 def hours_of(log: ListeningLog) -> list[float]:
-    """Return the beginnings of the clock's hours from the first to the last."""
+    """Return the starts of the clock hours from the first to the last."""
     times = [time for span in log.listened for time in span]
     times += [event.onset for event in log.events]
     if not times:
@@ -63,12 +63,12 @@ def hours_of(log: ListeningLog) -> list[float]:
 
 
 def listened(log: ListeningLog, start: float, stop: float) -> float:
-    """Return the seconds that anybody listened between two clock times."""
+    """Return the seconds with sound between two clock times."""
     return sum(max(0.0, min(stop, b) - max(start, a)) for a, b in log.listened)
 
 
 def tallies(log: ListeningLog) -> list[Tally]:
-    """Count the events of each label, those that sounded longest first."""
+    """Count the events of each label, sorted by total duration."""
     hours = hours_of(log)
     total = log.seconds_listened / HOUR
     found = [
@@ -89,12 +89,12 @@ def tallies(log: ListeningLog) -> list[Tally]:
 
 
 def csv_lines(log: ListeningLog) -> Iterator[str]:
-    """Give a row for each label in each hour; a label that did not sound then counts 0.
+    """Yield a row per label and hour, including zeros.
 
     Yields
     ------
     str
-        A line with its end, the header first: `HEADER`.
+        A line with its line break; the first is `HEADER`.
     """
     yield ",".join(HEADER) + "\n"
     by_label = _by_label(log.events)

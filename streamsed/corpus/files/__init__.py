@@ -1,1 +1,1 @@
-"""Which files make up a corpus, and where they lie."""
+"""The files of a corpus: listing, sharding and access."""

@@ -1,7 +1,7 @@
-"""Which files make up a corpus: inputs to `OUT/manifest.parquet`, apart from the work.
+"""List the files of a corpus and write them to `OUT/manifest.parquet`.
 
-An input is a file, a folder (with all below it), a pattern, a list of URIs (.txt with one
-on each line, .csv or .parquet with a column `uri`), or any of the first three as a URL.
+An input is a file, a folder (including subfolders), a pattern, a list of URIs (.txt with
+one per line, .csv or .parquet with a column `uri`), or any of the first three as a URL.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FILE = "manifest.parquet"
 LISTS = (".txt", ".csv", ".parquet")
 SCHEMA = pa.schema([("uri", pa.string()), ("size", pa.int64()), ("etag", pa.string())])
 
-_AT_ONCE = 32  # files that are asked for their size at the same time
+_AT_ONCE = 32  # files whose size is queried at the same time
 _URI_COLUMNS = ("uri", "url", "path", "filename", "file")
 
 
@@ -40,11 +40,11 @@ class Listed:
     Parameters
     ----------
     uri : str
-        Where it is: an absolute path or a URL.
+        Its location: an absolute path or a URL.
     size : int
-        Bytes; -1 where that could not be found out.
+        Bytes; -1 if unknown.
     etag : str
-        Its state: of a local file the time of its last change.
+        Its version; for a local file, the time of its last change.
     """
 
     uri: str
@@ -53,26 +53,26 @@ class Listed:
 
     @property
     def key(self) -> bytes:
-        """What identifies the file in this state."""
+        """The key of this version of the file."""
         return key_of(self.uri, self.size, self.etag)
 
 
 def list_inputs(
     inputs: Sequence[str], *, on_error: Callable[[str], None]
 ) -> Iterator[Listed]:
-    """Give the files that inputs stand for, each once.
+    """Yield the files of the inputs, without duplicates.
 
     Parameters
     ----------
     inputs : sequence of str
-        See the module.
+        See the module docstring.
     on_error : callable
-        Is told of folders that cannot be listed.
+        Called with a message for each folder that cannot be listed.
 
     Raises
     ------
     ValueError, OSError
-        An input gives nothing; the message names it.
+        An input has no files; the message names it.
     """
     seen = set()
     for text in inputs:
@@ -87,7 +87,7 @@ def list_inputs(
 
 
 def write_manifest(folder: Path, inputs: Sequence[str], files: list[Listed]) -> None:
-    """Write the listing, sorted by URI, with the inputs that it was made from."""
+    """Write the listing, sorted by URI, and its inputs."""
     rows = sorted(files, key=lambda listed: listed.uri)
     table = pa.table(
         [
@@ -101,7 +101,7 @@ def write_manifest(folder: Path, inputs: Sequence[str], files: list[Listed]) -> 
 
 
 def manifest_inputs(folder: Path) -> list[str] | None:
-    """Return the inputs that the manifest was made from, None where there is none."""
+    """Return the inputs of the manifest, None if there is no manifest."""
     if not (folder / FILE).exists():
         return None
     metadata = pq.read_schema(folder / FILE).metadata or {}
@@ -109,11 +109,11 @@ def manifest_inputs(folder: Path) -> list[str] | None:
 
 
 def read_manifest(folder: Path, shard: Shard) -> Iterator[Listed]:
-    """Give the files of a shard, in the order of the manifest."""
+    """Yield the files of a shard, in the order of the manifest."""
     with pq.ParquetFile(folder / FILE) as manifest:
         for batch in manifest.iter_batches(columns=SCHEMA.names):
             for row in batch.to_pylist():
-                if shard.holds(row["uri"]):
+                if shard.contains(row["uri"]):
                     yield Listed(**row)
 
 
@@ -142,7 +142,7 @@ def _of(text: str, on_error: Callable[[str], None]) -> Iterator[Listed]:
 
 
 def _folder(folder: Path, on_error: Callable[[str], None]) -> Iterator[Listed]:
-    """List the audio files in a folder and below; hidden ones are not taken."""
+    """List the audio files in a folder and its subfolders, without hidden ones."""
     waiting = [os.fspath(folder)]
     while waiting:
         try:
@@ -158,11 +158,11 @@ def _folder(folder: Path, on_error: Callable[[str], None]) -> Iterator[Listed]:
                 waiting.append(entry.path)
             elif _is_audio(entry.name) and (entry.is_file() or entry.is_symlink()):
                 uri = uri_of(Path(entry.path))
-                yield Listed(uri, *stat(uri))  # also of links to nothing: they fail
+                yield Listed(uri, *stat(uri))  # includes broken links, which fail later
 
 
 def _remote(url: str) -> Iterator[Listed]:
-    """List what a URL stands for: one file, a pattern, or all below a prefix."""
+    """List the files of a URL: one file, a pattern, or all below a prefix."""
     files = filesystem(url)
     root = files._strip_protocol(url)
     try:
@@ -197,7 +197,7 @@ def _is_audio(name: str) -> bool:
 
 
 def _entries(path: Path) -> Iterator[dict[str, Any]]:
-    """Read a list of files: `uri`, and `size` and `etag` where the list has them."""
+    """Read a list of files: `uri`, and `size` and `etag` if present."""
     if path.suffix.lower() == ".parquet":
         with pq.ParquetFile(path) as table:
             names = table.schema_arrow.names
@@ -230,7 +230,7 @@ def _uri_column(path: Path, names: Sequence[str]) -> str:
 
 
 def _with_states(entries: Iterator[dict[str, Any]]) -> Iterator[Listed]:
-    """Add the size and etag of files that come without, many at a time."""
+    """Add missing sizes and etags, querying many files at a time."""
 
     def listed(entry: dict[str, Any]) -> Listed:
         uri = str(entry["uri"] or "")

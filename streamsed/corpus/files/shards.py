@@ -1,7 +1,7 @@
-"""Parts of a corpus that several programs work on at the same time, without a leader.
+"""Shards of a corpus, processed at the same time by independent programs.
 
-`--shard 3/8` takes every file whose URI hashes to 2 modulo 8. Who works on a shard holds a
-lock in `OUT/locks`, which the system releases when the process ends in any way.
+`--shard 3/8` processes every file whose URI hashes to 2 modulo 8. The process of a shard
+locks a file in `OUT/locks`; the system releases the lock when the process ends.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import IO
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One of several parts of a corpus.
+    """One of several shards of a corpus.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class Shard:
     Examples
     --------
     >>> shards = [Shard.parse(f"{i}/3") for i in (1, 2, 3)]
-    >>> [shard.holds("s3://bucket/a.flac") for shard in shards].count(True)
+    >>> [shard.contains("s3://bucket/a.flac") for shard in shards].count(True)
     1
     """
 
@@ -57,10 +57,10 @@ class Shard:
 
     @property
     def name(self) -> str:
-        """As in the names of files."""
+        """Name in file names."""
         return f"{self.number}-of-{self.count}"
 
-    def holds(self, uri: str) -> bool:
+    def contains(self, uri: str) -> bool:
         """Whether a file belongs to this shard."""
         digest = hashlib.blake2b(uri.encode(), digest_size=8).digest()
         return int.from_bytes(digest, "big") % self.count == self.number - 1
@@ -68,12 +68,12 @@ class Shard:
 
 @contextmanager
 def locked(folder: Path, shard: Shard) -> Iterator[set[str]]:
-    """Hold a shard's lock; give the names of the shards that others work on.
+    """Lock a shard; yield the names of the shards that other processes work on.
 
     Raises
     ------
     ValueError
-        Somebody works on this shard, or on shards of another count.
+        Another process works on this shard, or on shards with another count.
     """
     locks = folder / "locks"
     locks.mkdir(exist_ok=True)
@@ -81,8 +81,8 @@ def locked(folder: Path, shard: Shard) -> Iterator[set[str]]:
     with own.open("a") as stream:
         if not _try_lock(stream):
             raise ValueError(
-                f"{folder}: shard {shard.number}/{shard.count} is being worked on; wait "
-                "for its end, or take another --shard"
+                f"{folder}: another process is working on shard "
+                f"{shard.number}/{shard.count}; wait for it, or use another --shard"
             )
         others = set()
         for path in sorted(locks.glob("*.lock")):
@@ -101,7 +101,7 @@ def locked(folder: Path, shard: Shard) -> Iterator[set[str]]:
 
 
 def _try_lock(stream: IO[str]) -> bool:
-    """Take an exclusive lock if nobody has one; it ends with the stream."""
+    """Lock exclusively if there is no other lock; closing the stream releases it."""
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,8 +1,8 @@
-"""Where recordings lie: folders, and whatever fsspec reaches (s3, gs, http, ...).
+"""Access recordings in folders, and in anything that fsspec supports (s3, gs, http, ...).
 
-A URI is the absolute path of a local file, or a URL. Every file in one state has an etag:
-the store's own, or the time of the last change. Workers read local files where they are
-and fetch others to a staging folder.
+A URI is the absolute path of a local file, or a URL. Every version of a file has an etag:
+that of the store, or the time of the last change. Workers read local files in place and
+download others to a staging folder.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 DELAYS = (1.0, 2.0, 4.0, 8.0)
-"""Seconds to wait before a file that could not be reached is tried again."""
+"""Seconds to wait before retrying a file that could not be reached."""
 
 _FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotImplementedError)
 
 
 class UnreachableError(OSError):
-    """A file could not be reached, which may be the network's fault."""
+    """A file could not be reached, possibly because of the network."""
 
 
 def is_url(text: str) -> bool:
-    """Whether this is a URL other than of a local file."""
+    """Return whether this is a URL, but not of a local file."""
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+)://", text)
     return scheme is not None and scheme[1].lower() != "file"
 
 
 def local_path(uri: str) -> Path:
-    """Return the path that a URI of a local file, or a plain path, stands for."""
+    """Return the path of a local URI or a plain path."""
     if uri.startswith("file://"):
         return Path(os.fsdecode(unquote_to_bytes(urlsplit(uri).path)))
     return Path(uri)
@@ -57,24 +57,26 @@ def uri_of(path: Path) -> str:
 
 
 def filesystem(url: str) -> AbstractFileSystem:
-    """Return what reaches a URL; options come from fsspec's own configuration.
+    """Return the file system of a URL; options come from fsspec's configuration.
 
     Raises
     ------
     ValueError
-        The kind of URL is unknown, or the package for it is missing.
+        The protocol is unknown, or the package for it is not installed.
     """
     import fsspec
 
     scheme = url.partition("://")[0].lower()
     try:
-        return fsspec.filesystem(scheme)  # never url_to_fs: "::" in a name would chain
+        return fsspec.filesystem(
+            scheme
+        )  # not url_to_fs, which interprets "::" in names
     except (ImportError, ValueError) as error:
         raise ValueError(f"{url}: {error}") from error
 
 
 def etag_of(info: Mapping[str, Any]) -> str:
-    """Return what tells one state of a remote file from another, "" if nothing does."""
+    """Return an identifier of the version of a remote file, "" if there is none."""
     for name in ("ETag", "etag", "md5Hash", "mtime", "LastModified", "last_modified"):
         if info.get(name):
             return str(info[name]).strip('"')
@@ -82,14 +84,14 @@ def etag_of(info: Mapping[str, Any]) -> str:
 
 
 def stat(uri: str) -> tuple[int, str]:
-    """Return size and etag of a file, -1 and "" where that cannot be found out."""
+    """Return size and etag of a file, -1 and "" if unknown."""
     try:
         if is_url(uri):
             files = filesystem(uri)
             info = files.info(files._strip_protocol(uri))
             return int(info.get("size") or 0), etag_of(info)
         found = local_path(uri).stat()
-    except Exception:  # noqa: BLE001 - who works on the file says what is wrong with it
+    except Exception:  # noqa: BLE001 - errors are reported when the file is processed
         return -1, ""
     return found.st_size, str(found.st_mtime_ns)
 
@@ -100,7 +102,7 @@ class Staging:
     Parameters
     ----------
     folder : Path
-        Is made when it is needed.
+        Created when needed.
     delays : sequence of float
         See `DELAYS`.
     """
@@ -109,7 +111,7 @@ class Staging:
         self._folder, self._delays = folder, delays
 
     def path(self, uri: str, size: int, etag: str) -> Path:
-        """Return where the local copy is, or the file itself where that is local."""
+        """Return the path of the local copy, or of the file itself if it is local."""
         if not is_url(uri):
             return local_path(uri)
         suffix = Path(urlsplit(uri).path).suffix
@@ -117,14 +119,14 @@ class Staging:
         return self._folder / f"{key_of(uri, size, etag).hex()}{plain}"
 
     def fetch(self, uri: str, size: int, etag: str) -> Path:
-        """Return the path of a local copy, made now if it is not there.
+        """Return the path of a local copy, downloading it if necessary.
 
         Raises
         ------
         UnreachableError
-            It could not be reached in several tries.
+            It could not be reached after several attempts.
         OSError, ValueError
-            It does not exist, may not be read, or cannot be written here.
+            It does not exist, cannot be read, or cannot be written here.
         """
         path = self.path(uri, size, etag)
         if not is_url(uri) or path.exists():
@@ -143,7 +145,7 @@ class Staging:
                     _raise_if_full(uri, error, self._folder)
                     if delay is None:
                         raise UnreachableError(
-                            f"{uri} could not be reached in {len(self._delays) + 1} tries "
+                            f"{uri} could not be reached in {len(self._delays) + 1} attempts "
                             f"({_reason(error)})"
                         ) from error
                     time.sleep(delay * random.uniform(0.5, 1.5))
@@ -151,25 +153,25 @@ class Staging:
                     return path
         finally:
             scratch.unlink(missing_ok=True)
-        raise AssertionError("the last try returns or raises")
+        raise AssertionError("the last attempt returns or raises")
 
     def release(self, uri: str, size: int, etag: str) -> None:
-        """Remove the local copy of a file that is done."""
+        """Remove the local copy of a processed file."""
         if is_url(uri):
             self.path(uri, size, etag).unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Remove all copies, those of an interrupted run too."""
+        """Remove all copies, including those of interrupted runs."""
         if self._folder.is_dir():
             shutil.rmtree(self._folder)
 
 
 def _raise_if_full(uri: str, error: Exception, folder: Path) -> None:
-    """Raise an error that is not the network's: no room for the copy."""
+    """Raise an error if there is no room for the copy."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         raise UnreachableError(
-            f"{uri} could not be copied to {folder} ({error.strerror}); make room, or "
-            "name another place with --staging"
+            f"{uri} could not be copied to {folder} ({error.strerror}); free some space, or "
+            "choose another folder with --staging"
         ) from error
 
 

@@ -1,1 +1,1 @@
-"""What a corpus is written to, and read from."""
+"""The tables of a corpus: writing, reading and searching."""

@@ -1,4 +1,4 @@
-"""The events of a corpus, read part by part; all events of a file are in one part."""
+"""Read the events of a corpus part by part; all events of a file are in one part."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from streamsed.corpus.tables.parts import parts
 
 
 def check_choice(folder: Path, labels: Sequence[str], min_score: float) -> None:
-    """See that events can be chosen so.
+    """Check a selection of events.
 
     Raises
     ------
     ValueError
-        A label is not one of the corpus's, the score is out of range, or `folder` is no
+        A label does not occur in the corpus, the score is out of range, or `folder` is no
         corpus.
     """
     known = read_identity(folder)["labels"]
@@ -35,16 +35,16 @@ def check_choice(folder: Path, labels: Sequence[str], min_score: float) -> None:
 def read_parts(
     folder: Path, labels: Sequence[str], min_score: float
 ) -> Iterator[tuple[pa.Table, pa.Table]]:
-    """Give files and events, part by part.
+    """Yield files and events, part by part.
 
     Parameters
     ----------
     folder : Path
         The corpus.
     labels : sequence of str
-        Which events; none are all.
+        Labels to select; empty selects all.
     min_score : float
-        The lowest score.
+        Minimum score.
 
     Yields
     ------

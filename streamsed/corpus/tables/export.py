@@ -1,4 +1,4 @@
-"""The parts of a corpus to one file, for who wants that; memory is that of one part."""
+"""Combine the parts of a corpus into one file, with the memory of one part."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from streamsed.events import Event
 from streamsed.recordings.formats import FORMATS, lines
 
 OF_FILES = ("size", "etag", "seconds", "sample_rate", "channels")
-"""What an event learns of its file."""
+"""Columns of the files table that are added to events."""
 
 TEXT = {FORMATS[name].suffix: FORMATS[name] for name in ("csv", "tsv", "jsonl")}
 
@@ -31,22 +31,22 @@ def export_events(
     folder : Path
         The corpus.
     output : Path
-        A .parquet file, with what is known of the files beside their events; or .csv,
+        A .parquet file, with columns of the files in addition to events; or .csv,
         .tsv or .jsonl as `streamsed file` writes them.
     labels : sequence of str or None
-        Which events; none are all.
+        Labels to select; None selects all.
     min_score : float
-        The lowest score.
+        Minimum score.
 
     Returns
     -------
     n_events, n_files : int
-        How many; of files those that were read to their end.
+        Number of events, and of files that were read to the end.
 
     Raises
     ------
     ValueError, OSError
-        Something cannot be chosen, read or written; the message names it.
+        The selection is invalid, or a file cannot be read or written.
     """
     labels = labels or ()
     suffix = output.suffix.lower()
@@ -85,7 +85,7 @@ def _counted(
 def _by_file(
     tables: Iterator[tuple[pa.Table, pa.Table]],
 ) -> Iterator[tuple[str, list[Event]]]:
-    """Give the files that were read to their end, with their events."""
+    """Yield the files that were read to the end, with their events."""
     for files, events in tables:
         found = defaultdict(list)
         for row in events.select(

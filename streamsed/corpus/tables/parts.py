@@ -1,12 +1,12 @@
-"""The tables of a corpus: Parquet parts that are whole at any moment.
+"""The tables of a corpus: Parquet parts that are complete at any time.
 
-    OUT/events/3-of-8-5f0c-000017.parquet     a row for each event
-    OUT/files/3-of-8-5f0c-000017.parquet      a row for each file that was worked on
-    OUT/scores/...                            a row for each label of each span, if wanted
+    OUT/events/3-of-8-5f0c-000017.parquet     a row per event
+    OUT/files/3-of-8-5f0c-000017.parquet      a row per processed file
+    OUT/scores/...                            a row per label and span, on request
 
-A part is written beside its place and renamed. Of the parts with one name `files` is
-written last, and is what counts: files that it names are done, and parts of events without
-it are of work that was not finished; who resumes removes them and does that work again.
+A part is written to a temporary file and renamed. Of the parts with the same name, `files`
+is written last, and is the one that counts: the files listed in it are done. Parts of
+events without it belong to unfinished work, which is removed and repeated when resuming.
 """
 
 from __future__ import annotations
@@ -64,13 +64,13 @@ SCORES = pa.schema(
 SCHEMAS = {"scores": SCORES, "events": EVENTS, "files": FILES}  # in order of writing
 
 STATUSES = ("ok", "empty", "failed", "skipped")
-"""Events found; read to its end and none found; not readable; not reached, tried again."""
+"""Events found; read to the end without events; not readable; not reached, to be retried."""
 
 Row = dict[str, Any]
 
 
 def key_of(uri: str, size: int, etag: str) -> bytes:
-    """Return what identifies a file in one state: the same wherever it is listed."""
+    """Return the key of a version of a file, which does not depend on the listing."""
     text = f"{uri}\0{size}\0{etag}"
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
@@ -83,9 +83,9 @@ class PartWriter:
     folder : Path
         OUT.
     shard : str
-        Whose parts these are, such as "3-of-8".
+        Shard of the parts, such as "3-of-8".
     stamp : dict
-        What every row of events and files says of the model, settings and version.
+        Columns of every row that identify the model, settings and version.
     """
 
     def __init__(self, folder: Path, shard: str, stamp: Row) -> None:
@@ -99,7 +99,7 @@ class PartWriter:
 
     @property
     def n_files(self) -> int:
-        """Files whose rows wait to be written."""
+        """Number of files whose rows are not yet written."""
         return len(self._rows["files"])
 
     def file_rows(self) -> list[Row]:
@@ -107,18 +107,18 @@ class PartWriter:
         return list(self._rows["files"])
 
     def add(self, file: Row, events: Sequence[Row], scores: Sequence[Row]) -> None:
-        """Take all rows of a file; they stay together in one part."""
+        """Add all rows of a file; they stay together in one part."""
         self._rows["files"].append(self._stamp | file)
         self._rows["events"] += [self._stamp | event for event in events]
         self._rows["scores"] += scores
 
     def flush(self, name: str | None = None) -> None:
-        """Write what was taken, under a new name or the one that is given.
+        """Write the rows, under a new name or the given one.
 
         Raises
         ------
         OSError
-            There is no room, or OUT cannot be written to; what was written before stays.
+            There is no room, or OUT is not writable; earlier parts remain.
         """
         if not self._rows["files"]:
             return
@@ -134,7 +134,7 @@ class PartWriter:
 
 
 def write_table(table: pa.Table, path: Path) -> None:
-    """Write a Parquet file that appears whole or not at all, be there a power cut."""
+    """Write a Parquet file atomically, even in case of a power failure."""
     with replacing(path) as scratch, scratch.open("wb") as stream:
         pq.write_table(table, stream, compression="zstd")
         stream.flush()
@@ -142,19 +142,19 @@ def write_table(table: pa.Table, path: Path) -> None:
 
 
 def parts(folder: Path, table: str) -> list[Path]:
-    """Return the parts of a table that count: those whose files part is there."""
+    """Return the valid parts of a table: those with a part of `files`."""
     found = sorted((folder / table).glob("*.parquet"))
     return [path for path in found if (folder / "files" / path.name).exists()]
 
 
 def read_files(folder: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
-    """Give these columns of the files table, part by part."""
+    """Yield these columns of the files table, part by part."""
     for path in parts(folder, "files"):
         yield pq.read_table(path, columns=list(columns), partitioning=None)
 
 
 def done_keys(folder: Path) -> set[bytes]:
-    """Return the keys of the files that are done, however they ended."""
+    """Return the keys of all processed files, including failed ones."""
     return {
         key_of(row["uri"], row["size"], row["etag"])
         for table in read_files(folder, ["uri", "size", "etag"])
@@ -163,21 +163,21 @@ def done_keys(folder: Path) -> set[bytes]:
 
 
 def remove_unfinished(folder: Path, is_running: Collection[str]) -> None:
-    """Remove what work that was interrupted left behind.
+    """Remove the remains of interrupted work.
 
     Parameters
     ----------
     folder : Path
         OUT.
     is_running : collection of str
-        Shards whose work goes on, such as "3-of-8"; theirs is left alone.
+        Shards in progress, such as "3-of-8", which are not touched.
     """
     for table in SCHEMAS:
         for path in (folder / table).glob("*.parquet"):
             committed = (folder / "files" / path.name).exists()
             if not committed and _shard(path.name) not in is_running:
                 path.unlink(missing_ok=True)
-        for path in (folder / table).glob(".*"):  # scratch files
+        for path in (folder / table).glob(".*"):  # temporary files
             if _shard(path.name.removeprefix(".")) not in is_running:
                 path.unlink(missing_ok=True)
 
@@ -187,9 +187,9 @@ def _shard(name: str) -> str:
 
 
 def forget(folder: Path, uris: Collection[str]) -> None:
-    """Remove all rows of these files, which are then done again.
+    """Remove all rows of these files, so that they are processed again.
 
-    Their events go first: a file is done as long as the files table has it.
+    Events are removed first: a file is done as long as it is in the files table.
     """
     gone = pa.array(sorted(uris), pa.string())
     stale = [

@@ -1,4 +1,4 @@
-"""Outcomes to rows of the tables."""
+"""Convert outcomes to rows of the tables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def event_rows(outcome: Outcome) -> list[Row]:
 
 
 def file_row(outcome: Outcome, model: ModelInfo) -> Row:
-    """Return the row of a file: "empty" if it was read to its end and nothing is in it."""
+    """Return the row of a file; its status is "empty" if it has no events."""
     listed, info = outcome.task.listed, outcome.info
     seconds = None if info is None else info.duration
     if outcome.error:
@@ -39,7 +39,7 @@ def file_row(outcome: Outcome, model: ModelInfo) -> Row:
 
 
 def score_rows(outcome: Outcome, model: ModelInfo) -> list[Row]:
-    """Return a row for each label of the scores of a file or piece, in 16 bits."""
+    """Return a row per label with the scores of a file or piece, in 16 bits."""
     assert outcome.scores is not None
     step = model.frontend.score_frame_duration
     first = 0 if outcome.task.piece is None else outcome.task.piece.first

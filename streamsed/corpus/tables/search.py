@@ -1,10 +1,10 @@
 """Find events in a corpus and cut them out of their recordings, to listen to them.
 
-Into one folder::
+Files in the output folder::
 
-    0001-Dog-0.98-kitchen.flac     the sound, at the recording's own rate and channels
-    0001-Dog-0.98-kitchen.txt      where in it the event is, as Audacity labels
-    clips.selections.txt           all of them as a Raven table, by their recordings
+    0001-Dog-0.98-kitchen.flac     the sound, with the recording's rate and channels
+    0001-Dog-0.98-kitchen.txt      the position of the event, as Audacity labels
+    clips.selections.txt           all events as a Raven table, by recording
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from streamsed.terminal import counted, say
 
 TABLE = "clips" + FORMATS["raven"].suffix
 
-_DEEP = {"PCM_24", "PCM_32", "FLOAT", "DOUBLE"}  # clips of these have 24 bits
-_MOST_CHANNELS = 8  # of a FLAC file
+_DEEP = {"PCM_24", "PCM_32", "FLOAT", "DOUBLE"}  # clips of these formats have 24 bits
+_MOST_CHANNELS = 8  # the maximum of FLAC
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An event that was found, with its file and the rank of its score, from 1."""
+    """A selected event, its file, and the rank of its score, from 1."""
 
     rank: int
     uri: str
@@ -47,7 +47,7 @@ class Found:
 
     @property
     def stem(self) -> str:
-        """A file name for the clip, whatever stands in the labels and URIs."""
+        """A safe file name for the clip, for any label and URI."""
         name = unquote(self.uri.partition("?")[0]).rpartition("/")[2].rpartition(".")[0]
         words = f"{self.event.label}-{self.event.score:.2f}-{name}"
         return f"{self.rank:04d}-{re.sub(r'[^A-Za-z0-9._-]+', '_', words)[:80]}"
@@ -56,7 +56,7 @@ class Found:
 def find_events(
     folder: Path, *, labels: Sequence[str], min_score: float, limit: int
 ) -> list[Found]:
-    """Return the events of the highest scores, at most `limit`, the highest first."""
+    """Return the `limit` events with the highest scores, in descending order."""
 
     def candidates() -> Any:
         for files, events in read_parts(folder, labels, min_score):
@@ -96,15 +96,15 @@ def search_events(
     folder : Path
         The corpus.
     output : Path
-        Folder for the clips; is made if its parent exists.
+        Folder for the clips; created if its parent exists.
     labels : sequence of str or None
-        Which events; none are all.
+        Labels to select; None selects all.
     min_score : float
-        The lowest score.
+        Minimum score.
     context : float
         Seconds before and after each event.
     limit : int
-        At most so many events.
+        Maximum number of events.
 
     Returns
     -------
@@ -114,7 +114,7 @@ def search_events(
     Raises
     ------
     ValueError, OSError
-        Something cannot be chosen or written; the message names it.
+        The selection is invalid, or a file cannot be written.
     """
     check_choice(folder, labels or (), min_score)
     if not 0 <= context <= 3600:
@@ -142,7 +142,7 @@ def search_events(
 def _cut_all(
     found: Sequence[Found], output: Path, context: float
 ) -> tuple[list[Found], int]:
-    """Cut all events, recording by recording; return those that were cut."""
+    """Write all clips, recording by recording; return those that were written."""
     by_file = defaultdict(list)
     for each in found:
         by_file[each.uri, each.size, each.etag].append(each)
@@ -153,7 +153,7 @@ def _cut_all(
             try:
                 if stat(state[0]) != state[1:]:
                     raise ValueError(
-                        f"{state[0]} has changed since, or is gone; run `streamsed corpus` "
+                        f"{state[0]} has changed or does not exist any more; run `streamsed corpus` "
                         "again with --relist"
                     )
                 path = staging.fetch(*state)
@@ -168,7 +168,7 @@ def _cut_all(
 
 
 def _cut(path: Path, found: Found, output: Path, context: float) -> None:
-    """Write one clip, and where in it the event is."""
+    """Write one clip, and the position of the event in it."""
     event = found.event
     begin = max(0.0, event.onset - context)
     info = audio_info(path)
@@ -188,7 +188,7 @@ def _cut(path: Path, found: Found, output: Path, context: float) -> None:
 def _read(path: Path, first: int, last: int, *, exact: bool) -> tuple[Any, str]:
     """Return samples `first` to `last`, float32 (n, n_channels), and FLAC's subtype.
 
-    Where a format cannot be begun anywhere, it is read from its start.
+    Formats that cannot be read from any sample are read from the start.
     """
     with soundfile.SoundFile(path) as sound:
         subtype = "PCM_24" if sound.subtype in _DEEP else "PCM_16"

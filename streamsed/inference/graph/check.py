@@ -1,7 +1,7 @@
-"""A graph that may be run: every operator known, every shape worked out, all in bounds.
+"""Check a graph before it is run: known operators, inferred shapes, bounded resources.
 
-The order of a graph is checked as it is worked out: each node may use only what stands
-before it, so there are no circles, and each name is given once.
+Nodes are checked in order: each may only use values computed before it, so there are no
+cycles, and each name is assigned once.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from streamsed.inference.graph.tensor_types import (
 )
 
 OPSETS = range(18, 24)
-"""Versions of ONNX's operators in which those of the list mean the same."""
+"""Versions of the ONNX operator set in which all supported operators are the same."""
 
 MAX_NODES = 10_000
 MAX_GMAC = 200.0
-"""Billions of multiplications for a segment; the report's largest network takes 40."""
+"""Billions of multiplications per segment; the report's largest network needs 40."""
 MAX_LIVE = 1 << 25
-"""Numbers that are in memory at once beside the weights (128 MB as float32)."""
+"""Values in memory at once besides the weights (128 MB as float32)."""
 MAX_NUMBERS = 1 << 32
-"""Numbers that all operators give together."""
+"""Total number of values in all outputs."""
 
 _KINDS = {dtype: kind for kind, dtype in DTYPES.items()}
 
@@ -46,7 +46,7 @@ Tensors = Mapping[str, NDArray[np.generic]]
 
 
 class Step(NamedTuple):
-    """A node with what it is given, and the names that are of no use after it."""
+    """A node, its call, and the names that are not used after it."""
 
     node: Node
     call: Call
@@ -56,24 +56,24 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A network that is known to run in bounds.
+    """A network that was checked to run within bounds.
 
     Parameters
     ----------
     encoded : bytes
-        As it was read.
+        The bytes it was read from.
     input : str
         The name of the segment, float32 (1, 1, segment_frames, n_mels).
     outputs : (str, str)
         Names of scores (1, n_score_frames, n_labels) and region (1, n_score_frames).
     steps : sequence of Step
-        In the order of their computation.
+        In the order of computation.
     tensors : mapping
         Weights and constants by name.
     elsewhere : mapping
-        Those of them that are not in `encoded`.
+        Those that are not contained in `encoded`.
     gmac : float
-        Billions of multiplications for a segment.
+        Billions of multiplications per segment.
     """
 
     encoded: bytes
@@ -88,23 +88,23 @@ class Graph:
 def check_graph(
     encoded: bytes, elsewhere: Tensors, *, features: Shape, scores: Shape
 ) -> Graph:
-    """Read a graph and work out all that it will do.
+    """Read a graph, infer all shapes and check the bounds.
 
     Parameters
     ----------
     encoded : bytes
         An ONNX model.
     elsewhere : mapping
-        Tensors that it names and does not hold.
+        Tensors that it refers to but does not contain.
     features : (segment_frames, n_mels)
-        What it must take.
+        Required shape of its input.
     scores : (n_score_frames, n_labels)
-        What it must give, with a region (n_score_frames,) beside it.
+        Required shape of its output, in addition to a region (n_score_frames,).
 
     Raises
     ------
     ValueError
-        It is no such graph, uses an operator that is not known, or asks for too much.
+        It is not such a graph, uses an unknown operator, or exceeds a limit.
     """
     message = read_model(encoded)
     if message.opset not in OPSETS:
@@ -134,14 +134,14 @@ def check_graph(
 
 
 class Walk:
-    """Work out every node of a graph in turn.
+    """Check every node of a graph in turn.
 
     Parameters
     ----------
     message : GraphMessage
-        As it was read.
+        The bytes it was read from.
     tensors : mapping
-        All that it has and names.
+        All tensors that it contains or refers to.
 
     Attributes
     ----------
@@ -151,7 +151,7 @@ class Walk:
     Raises
     ------
     ValueError
-        A node is wrong or takes too much; the message says which and why.
+        A node is invalid or exceeds a limit.
     """
 
     def __init__(self, message: GraphMessage, tensors: Tensors) -> None:
@@ -236,7 +236,7 @@ class Walk:
 
 
 def _last_use(message: GraphMessage) -> dict[int, tuple[str, ...]]:
-    """Return the names that are of no use after each node."""
+    """Return the names that are not used after each node."""
     last: dict[str, int] = {}
     for number, node in enumerate(message.nodes):
         for name in (*node.inputs, *node.outputs):

@@ -1,8 +1,8 @@
-"""An ONNX model as plain values, read field by field; what is not listed is refused.
+"""Read an ONNX model into plain values, field by field; other fields are rejected.
 
-Engines read a graph with large C++ libraries, each with its own idea of what an unusual
-one means. So only the few fields that an exporter writes are let in, each at most once
-unless it is a list: no external data, no functions, no subgraphs, no sparse tensors.
+Engines parse graphs with large C++ libraries, each with its own interpretation of unusual
+ones. So only the few fields that an exporter writes are accepted, each at most once unless
+it is a list: no external data, functions, subgraphs or sparse tensors.
 
 References
 ----------
@@ -38,14 +38,14 @@ from streamsed.inference.graph.wire import (
 
 MAX_NODES = 10_000
 MAX_LIST = 64
-"""Numbers in an attribute."""
+"""Maximum number of values of an attribute."""
 
 Attribute = int | float | str | tuple[int, ...] | tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An operator with its inputs ("" for one that is left out) and outputs by name."""
+    """An operator with its inputs ("" for an omitted one) and outputs by name."""
 
     operator: str
     inputs: tuple[str, ...]
@@ -55,7 +55,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class GraphMessage:
-    """A graph as it was written; whether it makes sense is not known yet."""
+    """A graph as it was written, not yet checked for consistency."""
 
     opset: int
     nodes: list[Node]
@@ -100,11 +100,11 @@ _FIELDS = {
     "shape": _fields("", "1 dim"),
     "dimension": _fields("1 dim_value"),
 }
-"""Of each message, the fields that may stand once, and those that may stand often."""
+"""For each message, the fields that may occur once, and those that may be repeated."""
 
 
 class _Message:
-    """The fields of a message by number, after a look at which they are.
+    """The fields of a message by number, after checking that they are allowed.
 
     Parameters
     ----------
@@ -180,12 +180,12 @@ def read_model(encoded: bytes) -> GraphMessage:
     Parameters
     ----------
     encoded : bytes
-        A `ModelProto`; the tensors that lie elsewhere in the model file are not in it.
+        A `ModelProto`, without the tensors stored elsewhere in the model file.
 
     Raises
     ------
     ValueError
-        It is no such message, or has a field, a size or a name that it must not have.
+        It is not such a message, or has a field, size or name that is not allowed.
     """
     model = _Message(memoryview(encoded), "model")
     opsets = [_opset(each) for each in model.messages(8)]
@@ -266,7 +266,7 @@ def _tensor(encoded: memoryview) -> tuple[str, NDArray[np.generic]]:
 
 
 def _filled(tensor: _Message, name: str, type_: TensorType) -> NDArray[np.generic]:
-    """Return a tensor's numbers, of which there must be as many as its shape says."""
+    """Return a tensor's values, after checking their number against its shape."""
     dtype, size = DTYPES[type_.dtype], math.prod(type_.shape)
     places = [number for number in (4, 5, 7, 9) if number in tensor]
     if len(places) != 1:

@@ -1,12 +1,12 @@
-"""The operators that a graph may use, and the shape that each gives.
+"""The supported operators, and the shapes of their outputs.
 
-`OPERATORS` is the whole list. To let another in: add its line here, with what its inputs
-and attributes may be and the function that works its shape out, and its line in
-`streamsed.inference.graph.torch_operators`, which computes it; a test holds the two lists
-to each other and to ONNX Runtime's own results.
+`OPERATORS` is the complete list. To add an operator, add a line here, with its permitted
+inputs and attributes and the function that infers its shape, and a line in
+`streamsed.inference.graph.torch_operators`, which computes it; a test compares the two
+lists with each other and with the results of ONNX Runtime.
 
-Shapes are worked out before anything is computed, so that a graph of a few bytes cannot ask
-for more memory or time than `streamsed.inference.graph.check` allows.
+Shapes are inferred before anything is computed, so that a graph of a few bytes cannot use
+more memory or time than `streamsed.inference.graph.check` allows.
 
 References
 ----------
@@ -52,18 +52,18 @@ from streamsed.inference.graph.windows import convolved, pooled, pooled_whole
 
 
 class Operator(NamedTuple):
-    """What an operator may be given, and the shape of what it gives.
+    """Permitted inputs of an operator, and the shape of its output.
 
     Parameters
     ----------
     shape : callable
-        A call to the shape of its output.
+        Maps a call to the shape of its output.
     n_inputs : (int, int)
-        Tensors that it takes, fewest and most.
+        Minimum and maximum number of tensor inputs.
     n_constants : int
-        Lists of whole numbers that may follow, or a scalar of a `Clip`.
+        Number of lists of integers that may follow, or scalars of `Clip`.
     attributes : frozenset of str
-        Those that it may have.
+        Permitted attributes.
     """
 
     shape: Callable[[Call], Shape]
@@ -84,7 +84,7 @@ _SEVERAL = Operator(combined, (1, 16))
 _SCALES = Operator(quantized, (3, 3), 0, _names("axis saturate"))
 
 OPERATORS: dict[str, Operator] = {
-    # What convolutional networks are made of.
+    # Layers of convolutional networks.
     "Conv": Operator(convolved, (2, 3), 0, _WINDOW | {"group"}),
     "BatchNormalization": Operator(
         normalised, (5, 5), 0, _names("epsilon momentum training_mode")
@@ -96,7 +96,7 @@ OPERATORS: dict[str, Operator] = {
     "GlobalAveragePool": Operator(pooled_whole, (1, 1)),
     "Gemm": Operator(gemm, (2, 3), 0, _names("alpha beta transA transB")),
     "MatMul": Operator(multiplied, (2, 2)),
-    # Number by number.
+    # Elementwise.
     "Relu": _UNARY,
     "Sigmoid": _UNARY,
     "Tanh": _UNARY,
@@ -120,12 +120,12 @@ OPERATORS: dict[str, Operator] = {
     "Pow": _BINARY,
     "Max": _SEVERAL,
     "Min": _SEVERAL,
-    # Over axes.
+    # Reductions.
     "ReduceMean": _REDUCE,
     "ReduceMax": _REDUCE,
     "ReduceMin": _REDUCE,
     "ReduceSum": _REDUCE,
-    # The same numbers in another shape.
+    # Changes of shape.
     "Unsqueeze": Operator(unsqueezed, (1, 1), 1),
     "Squeeze": Operator(squeezed, (1, 1), 1),
     "Transpose": Operator(transposed, (1, 1), 0, _names("perm")),
@@ -134,23 +134,23 @@ OPERATORS: dict[str, Operator] = {
     "Expand": Operator(expanded, (1, 1), 1),
     "Concat": Operator(concatenated, (1, 16), 0, _names("axis")),
     "Slice": Operator(sliced, (1, 1), 4),
-    # Weights of 16 bits, and arithmetic of 8.
+    # 16-bit weights and 8-bit arithmetic.
     "Cast": Operator(cast, (1, 1), 0, _names("to saturate")),
     "QuantizeLinear": _SCALES,
     "DequantizeLinear": _SCALES,
 }
-"""By the name that ONNX gives them."""
+"""By their names in ONNX."""
 
 _WHOLE = frozenset({UINT8, INT8, INT32})
 
 
 def output_type(operator: str, call: Call) -> TensorType:
-    """Return what an operator gives.
+    """Return the type of an operator's output.
 
     Raises
     ------
     ValueError
-        It cannot be given such inputs or attributes; the message says which.
+        The inputs or attributes are not permitted.
     """
     kinds = [each.dtype for each in call.inputs]
     expected: list[frozenset[int]] = [frozenset({FLOAT})] * len(kinds)
@@ -168,7 +168,7 @@ def output_type(operator: str, call: Call) -> TensorType:
 
 
 def multiplications(operator: str, call: Call, output: Shape) -> int:
-    """Return how many multiplications an operator takes; 0 for those that hardly do."""
+    """Return the number of multiplications of an operator; 0 if it is negligible."""
     if operator == "Conv":
         return math.prod(output) * math.prod(call.shape(1)[1:])
     if operator in ("MatMul", "Gemm"):

@@ -1,6 +1,6 @@
-"""The shape that an operator gives, from the shapes that it is given.
+"""Infer the output shapes of operators from their input shapes.
 
-Each function raises ValueError where the inputs do not fit; the message says why.
+Each function raises ValueError if the inputs do not match.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from streamsed.inference.graph.tensor_types import (
 
 
 class Call(NamedTuple):
-    """A node with what is known before it is computed.
+    """A node with what is known before the computation.
 
     Parameters
     ----------
     inputs : sequence of TensorType
-        Those that are tensors.
+        The inputs that are tensors.
     constants : sequence of (list of int or None)
-        Those that are lists of whole numbers: axes, shapes, indices; None is left out.
+        The inputs that are lists of integers: axes, shapes, indices; None if omitted.
     attributes : mapping
-        Of the node.
+        Attributes of the node.
     """
 
     inputs: Sequence[TensorType]
@@ -40,21 +40,21 @@ class Call(NamedTuple):
         return self.inputs[i].shape
 
     def integer(self, name: str, default: int) -> int:
-        """Return an attribute that is a whole number."""
+        """Return an integer attribute."""
         value = self.attributes.get(name, default)
         if not isinstance(value, int):
             raise ValueError(f"{name} must be a whole number")  # noqa: TRY004 - of a file
         return value
 
     def integers(self, name: str, default: Sequence[int]) -> list[int]:
-        """Return an attribute that is a list of whole numbers."""
+        """Return an attribute that is a list of integers."""
         value = self.attributes.get(name, tuple(default))
         if not isinstance(value, tuple) or not all(isinstance(n, int) for n in value):
             raise ValueError(f"{name} must be whole numbers")
         return [int(n) for n in value]
 
     def real(self, name: str, default: float) -> float:
-        """Return an attribute that is a number."""
+        """Return a numeric attribute."""
         value = self.attributes.get(name, default)
         if isinstance(value, str | tuple):
             raise ValueError(f"{name} must be a number")  # noqa: TRY004 - of a file
@@ -62,12 +62,12 @@ class Call(NamedTuple):
 
 
 def broadcast(*shapes: Shape) -> Shape:
-    """Return the shape of several tensors combined number by number.
+    """Return the shape of several tensors combined elementwise.
 
     Raises
     ------
     ValueError
-        They do not fit.
+        The shapes do not match.
 
     Examples
     --------
@@ -110,12 +110,12 @@ def along(call: Call) -> Shape:
 
 
 def combined(call: Call) -> Shape:
-    """Return the shape of inputs combined number by number."""
+    """Return the shape of inputs combined elementwise."""
     return broadcast(*(each.shape for each in call.inputs))
 
 
 def normalised(call: Call) -> Shape:
-    """Return the shape that `BatchNormalization` gives."""
+    """Return the output shape of `BatchNormalization`."""
     channels = call.shape(0)[1:2]
     if call.integer("training_mode", 0) or any(
         each.shape != channels for each in call.inputs[1:]
@@ -139,14 +139,14 @@ def reduced_axes(call: Call) -> list[int]:
 
 
 def reduced(call: Call) -> Shape:
-    """Return the shape that a reduction gives."""
+    """Return the output shape of a reduction."""
     axes, keep = reduced_axes(call), call.integer("keepdims", 1)
     sizes = [1 if i in axes else n for i, n in enumerate(call.shape(0))]
     return tuple(n for i, n in enumerate(sizes) if keep or i not in axes)
 
 
 def multiplied(call: Call) -> Shape:
-    """Return the shape that `MatMul` gives."""
+    """Return the output shape of `MatMul`."""
     a, b = call.shape(0), call.shape(1)
     if len(a) < 2 or len(b) < 2 or a[-1] != b[-2]:
         raise ValueError(f"matrices of {a} and {b} must fit each other")
@@ -154,7 +154,7 @@ def multiplied(call: Call) -> Shape:
 
 
 def gemm(call: Call) -> Shape:
-    """Return the shape that `Gemm` gives."""
+    """Return the output shape of `Gemm`."""
     a, b = call.shape(0), call.shape(1)
     a = a[::-1] if call.integer("transA", 0) else a
     b = b[::-1] if call.integer("transB", 0) else b
@@ -180,7 +180,7 @@ def inserted_axes(call: Call) -> list[int]:
 
 
 def unsqueezed(call: Call) -> Shape:
-    """Return the shape that `Unsqueeze` gives."""
+    """Return the output shape of `Unsqueeze`."""
     sizes = list(call.shape(0))
     for axis in inserted_axes(call):
         sizes.insert(axis, 1)
@@ -188,7 +188,7 @@ def unsqueezed(call: Call) -> Shape:
 
 
 def dropped_axes(call: Call) -> list[int]:
-    """Return the axes of length 1 that `Squeeze` takes out."""
+    """Return the axes of length 1 that `Squeeze` removes."""
     shape = call.shape(0)
     axes = sorted({axis_of(axis, len(shape)) for axis in _required(call)})
     if any(shape[axis] != 1 for axis in axes):
@@ -197,13 +197,13 @@ def dropped_axes(call: Call) -> list[int]:
 
 
 def squeezed(call: Call) -> Shape:
-    """Return the shape that `Squeeze` gives."""
+    """Return the output shape of `Squeeze`."""
     axes = dropped_axes(call)
     return tuple(n for i, n in enumerate(call.shape(0)) if i not in axes)
 
 
 def transposed(call: Call) -> Shape:
-    """Return the shape that `Transpose` gives."""
+    """Return the output shape of `Transpose`."""
     shape = call.shape(0)
     order = call.integers("perm", range(len(shape))[::-1])
     if sorted(order) != list(range(len(shape))):
@@ -212,7 +212,7 @@ def transposed(call: Call) -> Shape:
 
 
 def reshaped(call: Call) -> Shape:
-    """Return the shape that `Reshape` gives."""
+    """Return the output shape of `Reshape`."""
     shape, asked = call.shape(0), list(_required(call))
     if call.integer("allowzero", 0):
         raise ValueError("allowzero must be 0")
@@ -229,7 +229,7 @@ def reshaped(call: Call) -> Shape:
 
 
 def flattened(call: Call) -> Shape:
-    """Return the shape that `Flatten` gives."""
+    """Return the output shape of `Flatten`."""
     shape, axis = call.shape(0), call.integer("axis", 1)
     if not 0 <= axis <= len(shape):
         raise ValueError(f"axis={axis} must be from 0 to {len(shape)}")
@@ -237,12 +237,12 @@ def flattened(call: Call) -> Shape:
 
 
 def expanded(call: Call) -> Shape:
-    """Return the shape that `Expand` gives."""
+    """Return the output shape of `Expand`."""
     return broadcast(call.shape(0), checked_shape(_required(call)))
 
 
 def concatenated(call: Call) -> Shape:
-    """Return the shape that `Concat` gives."""
+    """Return the output shape of `Concat`."""
     first = call.shape(0)
     axis = axis_of(call.integer("axis", 0), len(first))
     for each in call.inputs:
@@ -255,7 +255,7 @@ def concatenated(call: Call) -> Shape:
 
 
 def slices(call: Call) -> list[slice]:
-    """Return what `Slice` takes along each axis."""
+    """Return the slice that `Slice` takes along each axis."""
     shape, starts, ends = call.shape(0), _required(call, 0), _required(call, 1)
     axes = call.constants[2] if len(call.constants) > 2 else None
     steps = call.constants[3] if len(call.constants) > 3 else None
@@ -271,19 +271,19 @@ def slices(call: Call) -> list[slice]:
 
 
 def sliced(call: Call) -> Shape:
-    """Return the shape that `Slice` gives."""
+    """Return the output shape of `Slice`."""
     return checked_shape([len(range(s.start, s.stop, s.step)) for s in slices(call)])
 
 
 def cast(call: Call) -> Shape:
-    """Return the shape that `Cast` gives; it must be to 32 bits."""
+    """Return the output shape of `Cast`, which must be to 32 bits."""
     if call.integer("to", 0) != FLOAT:
         raise ValueError("Cast must be to floats of 32 bits")
     return call.shape(0)
 
 
 def quantized(call: Call) -> Shape:
-    """Return the shape that an 8-bit operator gives."""
+    """Return the output shape of an 8-bit operator."""
     shape, scale, zero = call.shape(0), call.shape(1), call.shape(2)
     axis = (
         axis_of(call.integer("axis", 1), len(shape)) if scale not in ((), (1,)) else 0

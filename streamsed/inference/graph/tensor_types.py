@@ -1,4 +1,4 @@
-"""What a tensor of a graph may be: a few kinds of numbers, in shapes that are bounded."""
+"""The permitted types of tensors: a few data types, and bounded shapes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 MAX_RANK = 6
 MAX_SIZE = 1 << 24
-"""Of a dimension."""
+"""Maximum size of a dimension."""
 
 FLOAT, UINT8, INT8, INT32, INT64, FLOAT16 = 1, 2, 3, 6, 7, 10
 DTYPES: dict[int, np.dtype[Any]] = {
@@ -20,20 +20,20 @@ DTYPES: dict[int, np.dtype[Any]] = {
     INT64: np.dtype("<i8"),
     FLOAT16: np.dtype("<f2"),
 }
-"""TensorProto.DataType to what its bytes are."""
+"""NumPy data types of TensorProto.DataType."""
 
 Shape = tuple[int, ...]
 
 
 class TensorType(NamedTuple):
-    """What a value is: one of `DTYPES` in a fixed shape."""
+    """Type of a value: one of `DTYPES`, and a fixed shape."""
 
     dtype: int
     shape: Shape
 
 
 def checked_shape(sizes: Sequence[int]) -> Shape:
-    """Return a shape whose every size is in bounds.
+    """Return a shape after checking that its sizes are in bounds.
 
     Raises
     ------

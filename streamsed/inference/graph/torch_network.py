@@ -1,4 +1,4 @@
-"""A checked graph as a torch network: made of data alone, no code of the file is run."""
+"""Build a torch network from a checked graph; no code from the file is run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _IN_PLACE: dict[str, Callable[[Tensor], Tensor]] = {
     "Sigmoid": torch.sigmoid_,
 }
 _FRESH = frozenset({"Conv", "BatchNormalization", "MaxPool", "Gemm", "Add", "Mul"})
-"""Operators whose outputs share memory with nothing."""
+"""Operators whose outputs do not share memory with their inputs."""
 
 
 class _Step(NamedTuple):
@@ -33,16 +33,16 @@ class TorchNetwork:
     Parameters
     ----------
     graph : Graph
-        In 32 bits; from `check_graph`.
+        A float32 graph from `check_graph`.
     device : str
-        Where its weights are and it runs.
+        Device of the weights and the computation.
     dtype : torch.dtype
-        Of its weights and of what passes between operators.
+        Data type of the weights and activations.
 
     Raises
     ------
     ValueError
-        It uses an operator of 8-bit arithmetic.
+        It uses 8-bit operators.
     """
 
     def __init__(self, graph: Graph, *, device: str, dtype: torch.dtype) -> None:
@@ -68,7 +68,7 @@ class TorchNetwork:
         Parameters
         ----------
         x : (1, 1, segment_frames, n_mels)
-            On the device, of the dtype.
+            On `device`, of type `dtype`.
 
         Returns
         -------
@@ -78,7 +78,7 @@ class TorchNetwork:
         values = {**self._weights, self._graph.input: x}
         for compute, inputs, output, used_up in self._steps:
             values[output] = compute(*[values[name] for name in inputs])
-            for name in used_up:  # the memory is used again at once
+            for name in used_up:  # so that their memory is reused
                 values.pop(name, None)
         scores, region = (values[name] for name in self._graph.outputs)
         return scores, region
@@ -94,7 +94,7 @@ class TorchNetwork:
         return _Step(compute, inputs, step.node.outputs[0], step.used_up)
 
     def _fold(self) -> None:
-        """Compute once what depends on weights alone, such as their change of kind."""
+        """Precompute what depends on weights alone, such as casts."""
         steps = []
         with torch.inference_mode():
             for step in self._steps:
@@ -109,10 +109,10 @@ class TorchNetwork:
 
 
 def _channels_last(weight: Tensor) -> Tensor:
-    """Lay the weights of a 2-D convolution out as the fastest kernels want them.
+    """Return the weights of a 2-D convolution in channels-last memory format.
 
-    `contiguous(memory_format=...)` would leave one input channel as it is, since its order
-    can be read either way, and all maps after it would be in the slower order.
+    `contiguous(memory_format=...)` would not change weights with one input channel, whose
+    layout is ambiguous, and all later activations would be in the slower format.
     """
     if weight.dim() != 4:
         return weight.contiguous()

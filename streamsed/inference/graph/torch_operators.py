@@ -1,8 +1,8 @@
-"""The operators of the list, computed by torch.
+"""The supported operators, computed by torch.
 
-Each entry makes, from what is known of a node, a function of its tensors: axes and windows
-are worked out once, when the network is built. 8-bit operators are left out: torch runs
-the graph in 32 or 16 bits.
+Each entry turns a node into a function of its tensors; axes and windows are computed once,
+when the network is built. 8-bit operators are not supported: torch runs the graph in 32 or
+16 bits.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _conv(call: Call) -> Compute:
 
 
 def _around(window: Window) -> list[int]:
-    """Return pads as torch takes them: from the last dimension, before and after it."""
+    """Return pads in torch's order: last dimension first, before and after it."""
     pairs = zip(window.before[::-1], window.after[::-1], strict=True)
     return [pad for pair in pairs for pad in pair]
 
@@ -225,6 +225,6 @@ TORCH_OPERATORS: dict[str, Callable[[Call], Compute]] = {
     "Expand": _expand,
     "Concat": _concat,
     "Slice": _slice,
-    "Cast": _plain(lambda x: x),  # weights are made one kind when a network is built
+    "Cast": _plain(lambda x: x),  # weights are cast when the network is built
 }
-"""By the name that ONNX gives them; each makes its function from a call."""
+"""By their names in ONNX; each creates its function from a call."""

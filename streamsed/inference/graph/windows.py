@@ -1,4 +1,4 @@
-"""Convolutions and pools: how a window moves over a map, and what comes out."""
+"""Convolutions and pooling: their windows and output shapes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from streamsed.inference.graph.shapes import Call
 from streamsed.inference.graph.tensor_types import Shape, checked_shape
 
 MAX_WINDOW = 4096
-"""Of kernels, strides, dilations and pads."""
+"""Maximum of kernels, strides, dilations and pads."""
 
 
 class Window(NamedTuple):
-    """How a convolution or a pool moves over a map, by dimension."""
+    """The window of a convolution or pooling, by dimension."""
 
     kernel: list[int]
     strides: list[int]
@@ -23,12 +23,12 @@ class Window(NamedTuple):
 
     @classmethod
     def of(cls, call: Call, kernel: Sequence[int]) -> Window:
-        """Read a call's attributes.
+        """Read the attributes of a call.
 
         Raises
         ------
         ValueError
-            One is out of bounds or does not fit the map.
+            One is out of bounds or does not match the input.
         """
         rank = len(call.shape(0)) - 2
         ones = [1] * rank
@@ -52,7 +52,7 @@ class Window(NamedTuple):
         return window
 
     def over(self, sizes: Sequence[int]) -> list[int]:
-        """Return how often the window fits, by dimension."""
+        """Return the number of window positions, by dimension."""
         return [
             (size + before + after - dilation * (kernel - 1) - 1) // stride + 1
             for size, kernel, stride, dilation, before, after in zip(
@@ -62,7 +62,7 @@ class Window(NamedTuple):
 
 
 def convolved(call: Call) -> Shape:
-    """Return the shape that `Conv` gives."""
+    """Return the output shape of `Conv`."""
     batch, channels, *sizes = call.shape(0)
     n_out, per_group, *kernel = call.shape(1)
     group = call.integer("group", 1)
@@ -77,7 +77,7 @@ def convolved(call: Call) -> Shape:
 
 
 def pooled(call: Call) -> Shape:
-    """Return the shape that a pool with a window gives."""
+    """Return the output shape of pooling with a window."""
     batch, channels, *sizes = call.shape(0)
     window = Window.of(call, [])
     if call.integer("ceil_mode", 0) or call.integer("storage_order", 0):
@@ -91,6 +91,6 @@ def pooled(call: Call) -> Shape:
 
 
 def pooled_whole(call: Call) -> Shape:
-    """Return the shape of a pool over the whole map."""
+    """Return the output shape of global pooling."""
     batch, channels, *sizes = call.shape(0)
     return (batch, channels, *[1] * len(sizes))

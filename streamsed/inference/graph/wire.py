@@ -1,8 +1,8 @@
-"""The fields of a message in the encoding of protocol buffers, and nothing more.
+"""Decode the fields of a protocol buffer message.
 
-A message is a row of fields: a key (number and wire type), then a value. Which fields a
-message may have is said by its reader (`streamsed.inference.graph.messages`); here is only
-how they lie in the bytes.
+A message is a sequence of fields: a key (number and wire type), then a value. This module
+only decodes the bytes; `streamsed.inference.graph.messages` defines which fields a message
+may have.
 
 References
 ----------
@@ -15,16 +15,16 @@ from collections.abc import Iterable
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 _MAX_VARINT = 10
-"""Bytes of a varint of 64 bits."""
+"""Maximum length of a 64-bit varint, in bytes."""
 
 Field = tuple[int, int, int, memoryview]
-"""Number, wire type, and the value: of a varint in the third, of others in the fourth."""
+"""Number, wire type, and value: of a varint in the third item, of others in the fourth."""
 
 _NONE = memoryview(b"")
 
 
 def read_varint(message: memoryview, at: int) -> tuple[int, int]:
-    """Return an unsigned whole number and where it ends.
+    """Return an unsigned integer and the position after it.
 
     Raises
     ------
@@ -36,7 +36,7 @@ def read_varint(message: memoryview, at: int) -> tuple[int, int]:
     >>> read_varint(memoryview(bytes.fromhex("ac02")), 0)
     (300, 2)
     """
-    if at < len(message) and message[at] < 0x80:  # nearly all of them
+    if at < len(message) and message[at] < 0x80:  # the most frequent case
         return message[at], at + 1
     number = 0
     for i, byte in enumerate(message[at : at + _MAX_VARINT]):
@@ -45,11 +45,11 @@ def read_varint(message: memoryview, at: int) -> tuple[int, int]:
             if number >> 64:
                 break
             return number, at + i + 1
-    raise ValueError("its graph has a number that is cut off or too long")
+    raise ValueError("its graph has a number that is truncated or too long")
 
 
 def signed(number: int) -> int:
-    """Return what a varint of 64 bits means as a signed number.
+    """Return a 64-bit varint as a signed integer.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def read_fields(message: memoryview) -> list[Field]:
     Raises
     ------
     ValueError
-        The bytes are no message.
+        The bytes are not a message.
     """
     fields: list[Field] = []
     at, end = 0, len(message)
@@ -81,15 +81,15 @@ def read_fields(message: memoryview) -> list[Field]:
                 length, at = read_varint(message, at)
             content, at = message[at : at + length], at + length
             if at > end:
-                raise ValueError("its graph is cut off")
+                raise ValueError("its graph is truncated")
         else:
-            raise ValueError("its graph is no message of protocol buffers")
+            raise ValueError("its graph is not a protocol buffer message")
         fields.append((number, kind, value, content))
     return fields
 
 
 def read_numbers(fields: Iterable[Field]) -> list[int]:
-    """Return the signed whole numbers of a repeated field, packed or one by one."""
+    """Return the signed integers of a repeated field, packed or not."""
     numbers = []
     for _, kind, value, content in fields:
         if kind == VARINT:

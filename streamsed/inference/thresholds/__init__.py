@@ -1,1 +1,1 @@
-"""Thresholds that a model file carries, and what is found at others."""
+"""Thresholds stored in a model file, and recall at other thresholds."""

@@ -1,10 +1,10 @@
-"""How easily a model detects: thresholds for a sensitivity, and for when scores settle.
+"""Operating points: thresholds for each sensitivity and value of `settle`.
 
-A model file may carry several sets of thresholds, each tuned and measured: for a low, a
-normal and a high sensitivity, and for scores that settle earlier than its own do. What it
-does not carry is derived from what it does: a low sensitivity asks for twice the odds of
-its normal thresholds, a high one for half of them. So 0.5 becomes 0.67 or 0.33, and 0.9
-becomes 0.95 or 0.82, and no threshold leaves the range from 0 to 1.
+A model file may contain several sets of thresholds, each tuned and measured: for low,
+normal and high sensitivity, and for shorter values of `settle` than its default. Others
+are derived: low sensitivity doubles the odds of the normal thresholds, high sensitivity
+halves them. So 0.5 becomes 0.67 or 0.33, and 0.9 becomes 0.95 or 0.82, and thresholds
+always stay between 0 and 1.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from streamsed.config import PostConfig
 SENSITIVITIES = ("low", "normal", "high")
 
 MAX_POINTS = 100
-"""Operating points that a model file may have."""
+"""Maximum number of operating points in a model file."""
 
 ODDS = {"low": 2.0, "normal": 1.0, "high": 0.5}
-"""Factor on the odds of the normal thresholds where a model file has none of its own."""
+"""Factor on the odds of the normal thresholds if a model file has no others."""
 
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
-    """A tuned set of thresholds and what it costs.
+    """A tuned set of thresholds and its false alarms.
 
     Parameters
     ----------
     sensitivity : str
         One of `SENSITIVITIES`.
     settle : float
-        Seconds after which the scores it was tuned on are final.
+        Seconds after which scores were final during tuning.
     post : PostConfig
-        How those scores become events.
+        Settings that turn those scores into events.
     false_alarms : mapping
-        False alarms an hour by label, as measured; empty if they were not.
+        Measured false alarms per hour by label; empty if not measured.
     """
 
     sensitivity: str
@@ -47,7 +47,7 @@ class OperatingPoint:
     false_alarms: Mapping[str, float]
 
     def __post_init__(self) -> None:
-        """Check what does not check itself."""
+        """Check the values."""
         if self.sensitivity not in SENSITIVITIES:
             raise ValueError(
                 f"sensitivity={self.sensitivity!r} must be one of "
@@ -55,17 +55,19 @@ class OperatingPoint:
             )
         numbers: dict[str, float] = {"settle": self.settle, **self.false_alarms}
         for name, value in numbers.items():
-            number = value if type(value) in (int, float) else math.nan  # bool is none
+            number = (
+                value if type(value) in (int, float) else math.nan
+            )  # a bool is not a number
             if not 0 <= number < math.inf:
                 raise ValueError(f"{name}={value!r} must be a number, at least 0")
 
     @property
     def total_false_alarms(self) -> float | None:
-        """False alarms an hour of all labels together; None if they were not measured."""
+        """Total false alarms per hour of all labels; None if not measured."""
         return sum(self.false_alarms.values()) if self.false_alarms else None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the point as a dict that JSON can hold."""
+        """Return the point as a dict for JSON."""
         return {
             "sensitivity": self.sensitivity,
             "settle": self.settle,
@@ -75,12 +77,12 @@ class OperatingPoint:
 
     @classmethod
     def from_dict(cls, point: Mapping[str, Any]) -> Self:
-        """Build from `to_dict`'s form.
+        """Build from a dict of the form of `to_dict`.
 
         Raises
         ------
         ValueError
-            A key is missing or unknown, or a value is not of its kind or out of range.
+            A key is missing or unknown, or a value has the wrong type or is out of range.
         """
         known = [field.name for field in fields(cls)]
         if sorted(point) != sorted(known):
@@ -88,23 +90,23 @@ class OperatingPoint:
         tables = [name for name in known[2:] if isinstance(point[name], Mapping)]
         if tables != known[2:]:
             raise ValueError(
-                "post and false_alarms of an operating point must be tables"
+                "post and false_alarms of an operating point must be objects"
             )
         return cls(**{**point, "post": PostConfig.from_dict(point["post"])})
 
 
 def read_points(records: Any) -> tuple[OperatingPoint, ...]:
-    """Read the operating points that a model file's description holds.
+    """Read the operating points from a model file's description.
 
     Parameters
     ----------
     records : list of dict
-        In `OperatingPoint.to_dict`'s form; anything else is refused.
+        In the form of `OperatingPoint.to_dict`; anything else is rejected.
 
     Raises
     ------
     ValueError
-        They are too many, or not of their kind.
+        There are too many, or one is invalid.
     """
     if not isinstance(records, list):
         raise ValueError("its operating_points must be a list")  # noqa: TRY004 - of a file
@@ -124,18 +126,18 @@ def choose_point(
     sensitivity: str,
     settle: float,
 ) -> OperatingPoint:
-    """Return the set of thresholds for a sensitivity and a settling.
+    """Return the operating point for a sensitivity and a value of `settle`.
 
     Parameters
     ----------
     points : sequence of OperatingPoint
-        What the model has; at least one of normal sensitivity.
+        Those of the model; at least one of normal sensitivity.
     labels : sequence of str
-        The model's.
+        The model's labels.
     sensitivity : str
         One of `SENSITIVITIES`.
     settle : float
-        Seconds; the point tuned for the nearest one is taken, of two the later.
+        Seconds; the point with the nearest value is used, the larger one of two.
 
     Raises
     ------
@@ -162,7 +164,7 @@ def choose_point(
 
 
 def with_odds(post: PostConfig, labels: Sequence[str], factor: float) -> PostConfig:
-    """Multiply the odds t / (1 - t) of all thresholds by a factor; 0 and 1 stay."""
+    """Multiply the odds t / (1 - t) of all thresholds by a factor; 0 and 1 are kept."""
 
     def shifted(name: str) -> dict[str, float]:
         values = zip(labels, post.per_label(name, labels), strict=True)

@@ -1,8 +1,8 @@
-"""How much of what occurs a model finds, by threshold: what a higher threshold costs.
+"""Recall by threshold: how many events a higher threshold misses.
 
 A curve is measured once, when thresholds are tuned, on recordings that the network was not
-trained on, and travels in the model file. Whoever raises a threshold, by hand or by
-`streamsed calibrate`, can then say how many events of that label are lost by it.
+trained on, and stored in the model file. It tells how many events of a label are missed
+when its threshold is raised, by hand or by `streamsed calibrate`.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from typing import Any, Self
 from streamsed.config.settings import MAX_SECONDS, is_number, shortened
 
 MAX_CURVES = 20
-"""Settlings for which a model file may have curves."""
+"""Maximum number of values of `settle` with curves in a model file."""
 MAX_THRESHOLDS = 200
-"""Thresholds of a curve."""
+"""Maximum number of thresholds of a curve."""
 MAX_EVENTS = 10**9
-"""Events that a label's curve may rest on."""
+"""Maximum number of events behind a label's curve."""
 FIELDS = ("settle", "thresholds", "recall", "n_events")
 
 
 @dataclass(frozen=True, slots=True)
 class RecallCurves:
-    """The share of the events of each label that is found, by onset threshold.
+    """The recall of each label, by onset threshold.
 
     Parameters
     ----------
     settle : float
-        Seconds after which the scores that were measured are final.
+        Seconds after which scores were final in the measurement.
     thresholds : tuple of float
-        Onset thresholds in [0, 1], rising.
+        Onset thresholds in [0, 1], increasing.
     recall : mapping of str to tuple of float
-        By label, for each threshold the share of its events, in [0, 1], that an event of
-        this label overlaps; it never rises.
+        By label, for each threshold the share of its events, in [0, 1], that a detected
+        event of this label overlaps; not increasing.
     n_events : mapping of str to int
-        How many events each label's curve rests on.
+        Number of events behind each label's curve.
 
     Examples
     --------
@@ -85,15 +85,15 @@ class RecallCurves:
             )
 
     def recall_at(self, label: str, threshold: float) -> float | None:
-        """Return the share that is found at a threshold; None if that was not measured.
+        """Return the recall at a threshold; None if it was not measured.
 
         Parameters
         ----------
         label : str
-            Of the model.
+            One of the model's labels.
         threshold : float
-            In [0, 1]; between two that were measured the share is interpolated, beyond
-            them it is that of the nearest.
+            In [0, 1]; the recall is interpolated between measured thresholds, and
+            constant beyond them.
         """
         shares = self.recall.get(label)
         if shares is None or not self.n_events[label]:
@@ -108,7 +108,7 @@ class RecallCurves:
         return shares[above - 1] + way * (shares[above] - shares[above - 1])
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the curves as a dict that JSON can hold."""
+        """Return the curves as a dict for JSON."""
         return {
             "settle": self.settle,
             "thresholds": list(self.thresholds),
@@ -118,12 +118,12 @@ class RecallCurves:
 
     @classmethod
     def from_dict(cls, curves: Mapping[str, Any]) -> Self:
-        """Build from `to_dict`'s form.
+        """Build from a dict of the form of `to_dict`.
 
         Raises
         ------
         ValueError
-            A key is missing or unknown, or a value is not of its kind or out of range.
+            A key is missing or unknown, or a value has the wrong type or is out of range.
         """
         if sorted(curves) != sorted(FIELDS):
             raise ValueError(f"recall curves must have {', '.join(FIELDS)}")
@@ -141,19 +141,19 @@ class RecallCurves:
 
 
 def read_curves(records: Any, labels: Sequence[str]) -> tuple[RecallCurves, ...]:
-    """Read the curves that a model file's description holds.
+    """Read the curves from a model file's description.
 
     Parameters
     ----------
     records : list of dict
-        In `RecallCurves.to_dict`'s form; anything else is refused.
+        In the form of `RecallCurves.to_dict`; anything else is rejected.
     labels : sequence of str
-        The model's.
+        The model's labels.
 
     Raises
     ------
     ValueError
-        They are too many, not of their kind, or name another label.
+        There are too many, one is invalid, or a label is unknown.
     """
     if not isinstance(records, list) or len(records) > MAX_CURVES:
         raise ValueError(f"its recall_curves must be a list of {MAX_CURVES} at most")
@@ -169,7 +169,7 @@ def read_curves(records: Any, labels: Sequence[str]) -> tuple[RecallCurves, ...]
 def nearest_curves(
     curves: Sequence[RecallCurves], *, settle: float
 ) -> RecallCurves | None:
-    """Return the curves of the nearest settling, of two the later; None without any."""
+    """Return the curves of the nearest `settle`, the larger of two; None without any."""
     return min(
         curves, key=lambda each: (abs(each.settle - settle), -each.settle), default=None
     )

@@ -63,8 +63,8 @@ def test_what_torch_writes_is_read(tmp_path):
         ("m//x", "plain relative name"),
         ("m\\x", "plain relative name"),
         ("C:/x", "plain relative name"),
-        ("m/\x1b[2J", "cannot be printed"),
-        ("m/" + "x" * 600, "cannot be printed"),
+        ("m/\x1b[2J", "is not printable"),
+        ("m/" + "x" * 600, "is not printable"),
     ],
 )
 def test_a_name_that_leads_elsewhere_is_refused(name, reason):
@@ -81,7 +81,7 @@ def test_a_member_that_is_there_twice_is_refused():
 
 @pytest.mark.parametrize("kind", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_an_odd_compression_is_refused(kind):
-    with pytest.raises(ValueError, match="compressed in an odd way"):
+    with pytest.raises(ValueError, match="unsupported compression"):
         Archive(zipped(PLAIN, kind))
 
 
@@ -94,7 +94,7 @@ def test_an_encrypted_member_is_refused():
 
 
 def test_a_member_that_would_grow_is_refused():
-    with pytest.raises(ValueError, match="would grow"):
+    with pytest.raises(ValueError, match="has a compression ratio"):
         Archive(zipped([("m/zeros", bytes(10_000_000))]))
 
 

@@ -80,7 +80,7 @@ def test_points_come_back_from_json():
         ),
         ({"settle": "10"}, "settle='10' must be a number"),
         ({"settle": float("nan")}, "settle=nan must be a number"),
-        ({"post": []}, "post and false_alarms of an operating point must be tables"),
+        ({"post": []}, "post and false_alarms of an operating point must be objects"),
         ({"post": {"onset": 1}}, "'onset' is not a setting of PostConfig"),
         ({"post": {"onset_threshold": {"Cow": 0.5}}}, "unknown label 'Cow'"),
         ({"false_alarms": {"Cow": 1.0}}, "false_alarms names the unknown label 'Cow'"),

@@ -30,7 +30,7 @@ def deliver(outputs, recordings, model):
     detections = [found_in(recording) for recording in recordings]
     for found in detections:
         outputs.write_trace(found, model.info)
-    outputs.deliver(detections)
+    outputs.write_events(detections)
 
 
 def files_in(folder):
@@ -107,7 +107,7 @@ def test_events_go_to_stdout_as_each_recording_is_done(capsys):
             seen.append(capsys.readouterr().out)
             yield found_in(recording)
 
-    outputs.deliver(detections())
+    outputs.write_events(detections())
     seen.append(capsys.readouterr().out)
     assert "a.wav\t0.000\t0.100\tDog\n" in seen[1]
     assert seen[2] == "b.wav\t0.000\t0.100\tDog\n"
@@ -117,7 +117,7 @@ def test_a_pipe_gets_tsv_unless_asked_otherwise(capsys):
     outputs = Outputs()
     assert outputs.format is FORMATS["tsv"]
     outputs = Outputs("table")
-    outputs.deliver(map(found_in, recordings_of("a[b].wav")))
+    outputs.write_events(map(found_in, recordings_of("a[b].wav")))
     shown = capsys.readouterr().out
     assert "a[b].wav" in shown
     assert "Dog" in shown
@@ -228,6 +228,6 @@ def test_an_error_while_detecting_leaves_the_old_file(tmp_path):
         raise ValueError("broken")
 
     with pytest.raises(ValueError, match="broken"):
-        Outputs("tsv", path).deliver(detections())
+        Outputs("tsv", path).write_events(detections())
     assert path.read_text() == "old"
     assert files_in(tmp_path) == ["all.tsv"]
