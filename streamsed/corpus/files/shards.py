@@ -93,9 +93,9 @@ def locked(folder: Path, shard: Shard) -> Iterator[set[str]]:
         for name in sorted(others):
             if not name.endswith(f"-of-{shard.count}"):
                 raise ValueError(
-                    f"{folder}: shard {name.replace('-of-', '/')} is being worked on, and "
-                    f"files would be done twice; use --shard i/{name.rpartition('-')[2]}, "
-                    "or wait for its end"
+                    f"{folder}: another process is working on shard "
+                    f"{name.replace('-of-', '/')}, and files would be processed twice; use "
+                    f"--shard i/{name.rpartition('-')[2]}, or wait for it"
                 )
         yield others
 

@@ -120,7 +120,7 @@ def test_a_shard_is_held_by_one_and_shards_of_another_count_wait(tmp_path):
     with locked(tmp_path, Shard(1, 2)) as others:
         assert others == set()
         with (
-            pytest.raises(ValueError, match="shard 1/2 is being worked on"),
+            pytest.raises(ValueError, match="is working on shard 1/2"),
             locked(tmp_path, Shard(1, 2)),
         ):
             pass

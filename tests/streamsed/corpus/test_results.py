@@ -105,7 +105,7 @@ def test_a_recording_that_has_changed_is_not_cut(tmp_path, run_corpus, run_comma
         path.write_bytes(path.read_bytes() + b"more")
     run = run_command("search", out, "-o", tmp_path / "clips")
     assert run.returncode == 2
-    assert "has changed since, or is gone" in run.stderr
+    assert "has changed or does not exist any more" in run.stderr
 
 
 def test_a_forecast_knows_the_hours_and_leaves_only_the_listing(tmp_path, run_corpus):
@@ -114,7 +114,7 @@ def test_a_forecast_knows_the_hours_and_leaves_only_the_listing(tmp_path, run_co
     run = run_corpus(recordings, "-o", out, "--dry-run")
     assert run.returncode == 0, run.stderr
     words = dict(line.split(maxsplit=1) for line in run.stdout.splitlines())
-    assert words["files"].startswith("40; 20 tried, ")
+    assert words["files"].startswith("40; 20 sampled, ")
     seconds = sum(
         soundfile.info(path).duration for path in recordings.rglob("[0-9]*.*")
     )

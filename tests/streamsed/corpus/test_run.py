@@ -94,7 +94,7 @@ def test_other_settings_are_refused_with_what_differs(finished, recordings, run_
     run = run_corpus(recordings, "-o", finished, "--scores", "--threshold", "Dog=0.01")
     assert run.returncode == 2
     assert "onset_threshold of Dog is" in run.stderr
-    assert "there and 0.01 here" in run.stderr
+    assert "and is now 0.01" in run.stderr
     assert "another folder" in run.stderr
     assert len(run.stderr.splitlines()) == 1
 
@@ -202,7 +202,7 @@ def test_an_interruption_finishes_what_is_in_hand_and_the_next_run_the_rest(
     run.send_signal(signal.SIGINT)
     _, errors = run.communicate(timeout=60)
     assert run.returncode == 130
-    assert "finishing the files in hand" in errors
+    assert "finishing the current files" in errors
     n_first = n_done(out)
     assert 3 <= n_first < 50
     status = json.loads((out / "status-1-of-1.json").read_text())
