@@ -125,7 +125,7 @@ def test_a_shard_is_held_by_one_and_shards_of_another_count_wait(tmp_path):
         ):
             pass
         with (
-            pytest.raises(ValueError, match="done twice; use --shard i/2"),
+            pytest.raises(ValueError, match="processed twice; use --shard i/2"),
             locked(tmp_path, Shard(1, 3)),
         ):
             pass

@@ -93,7 +93,7 @@ def test_the_same_command_again_does_nothing_and_a_changed_file_is_done_anew(
 def test_other_settings_are_refused_with_what_differs(finished, recordings, run_corpus):
     run = run_corpus(recordings, "-o", finished, "--scores", "--threshold", "Dog=0.01")
     assert run.returncode == 2
-    assert "onset_threshold of Dog is" in run.stderr
+    assert "onset_threshold of Dog was" in run.stderr
     assert "and is now 0.01" in run.stderr
     assert "another folder" in run.stderr
     assert len(run.stderr.splitlines()) == 1

@@ -25,7 +25,10 @@ def test_all_is_well_but_the_silence(streamsed, model_path, mic):
     assert " 44100," in found["pulse"][1]
     assert "tiny, 2 labels, on c" in found["model"][1]
     assert found["speed"][1].startswith("step ")
-    assert found["sound"] == ("FAIL", "only zeros came; is it muted or forbidden?")
+    assert found["sound"] == (
+        "FAIL",
+        "only zeros arrived; is the microphone muted, or access not allowed?",
+    )
     assert done.returncode == 1
 
 

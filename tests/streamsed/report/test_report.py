@@ -156,7 +156,7 @@ def test_a_line_that_is_no_record_is_counted_and_left_out(night, line):
     log = read_logs([night])
     assert log.events == whole.events
     assert log.n_left_out == 1
-    assert "no records: 1" in " ".join(shown(page(log, 100)).split())
+    assert "1 invalid line" in " ".join(shown(page(log, 100)).split())
 
 
 def test_the_page_shows_all_where_there_is_room(night):
