@@ -9,12 +9,13 @@ from typing import Annotated
 import typer
 
 from streamsed.atomic_write import write
+from streamsed.cli.options import EngineOption, PrecisionOption
 from streamsed.inference.model import Model
-from train.cli.options import Bank, read_layouts
+from train.cli.options import LeaveOut, read_layouts
 from train.evaluation.continuous import page as continuous_page
 from train.evaluation.model_card import Card
 from train.evaluation.model_card_page import to_markdown
-from train.mixing.soundbank import Soundbank
+from train.mixing.soundbank import load_banks, read_leave_out
 from train.provenance import current_command
 
 BEGIN, END = "<!-- measured -->", "<!-- end of what was measured -->"
@@ -25,7 +26,10 @@ def card(
         str, typer.Argument(metavar="MODEL", help="A model file or a shipped name.")
     ],
     *,
-    soundbank: Bank,
+    soundbank: Annotated[
+        list[Path],
+        typer.Option(metavar="DIR", help="Recordings to mix; may be repeated."),
+    ],
     blueprint: Annotated[
         list[Path],
         typer.Option(
@@ -36,6 +40,9 @@ def card(
     split: Annotated[
         str | None, typer.Option(help="Split that the model was not trained on.")
     ] = "validation",
+    leave_out: LeaveOut = None,
+    engine: EngineOption = "torchscript",
+    precision: PrecisionOption = "fp32",
     continuous: Annotated[
         Path | None,
         typer.Option(
@@ -56,8 +63,9 @@ def card(
     if output is not None and not 0 <= page.find(BEGIN) < page.find(END):
         raise ValueError(f"output={output} must hold the lines {BEGIN} and {END}")
     before = "" if continuous is None else _continuous(continuous)
-    bank = Soundbank.load(soundbank, split=split)
-    loaded = Model.load(model, device="cpu", engine="torchscript", precision="fp32")
+    left_out = read_leave_out(leave_out) if leave_out else set()
+    bank = load_banks(soundbank, split=split, leave_out=left_out)
+    loaded = Model.load(model, device="cpu", engine=engine, precision=precision)
     measured = Card(loaded, bank, read_layouts(blueprint)).measure()
     text = before + to_markdown(measured, current_command())
     print(text)
