@@ -224,7 +224,7 @@ def test_a_card_begins_with_what_was_measured_on_continuous_recordings(
     (tmp_path / "stream.json").write_text("[1]")
     code, error = run(f"{command} --continuous stream.json")
     assert code == 2
-    assert "continuous=stream.json must hold what `evaluate --continuous" in error
+    assert "--continuous stream.json must hold what `evaluate --continuous" in error
     assert page.read_text() == text
 
 
