@@ -8,6 +8,7 @@ import os
 import select
 import termios
 import time
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -207,7 +208,8 @@ class PcmSource:
 
 
 def _waiting(descriptor: int) -> int:
-    """Return how many bytes can be read now."""
+    """Return how many bytes can be read now; 0 of what cannot say, such as /dev/null."""
     n_bytes = array.array("i", [0])
-    fcntl.ioctl(descriptor, termios.FIONREAD, n_bytes)
+    with suppress(OSError):
+        fcntl.ioctl(descriptor, termios.FIONREAD, n_bytes)
     return n_bytes[0]

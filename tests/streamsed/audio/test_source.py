@@ -82,6 +82,15 @@ def test_a_resampled_pipe_is_the_recording_resampled_at_once(rate):
     assert np.abs(got[:n] - expected[:n]).max() < 1e-5
 
 
+def test_what_cannot_say_how_much_waits_is_read_to_its_end():
+    with open(os.devnull, "rb", buffering=0) as nothing:
+        source = PcmSource(nothing, **SETTINGS)
+        source.wait(100, 1.0)
+        (last,) = source.read()
+        assert last.samples.size == 0
+        assert source.read() is None
+
+
 def test_an_empty_pipe_holds_nothing_up():
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb", buffering=0) as pipe, os.fdopen(writing, "wb"):
