@@ -37,7 +37,8 @@ class Broker:
         self.port = free_port()
         self._settings = folder / "mosquitto.conf"
         self._settings.write_text(
-            f"listener {self.port} 127.0.0.1\npersistence false\nuser root\n{settings}\n"
+            f"listener {self.port} 127.0.0.1\npersistence false\nuser root\n"
+            f"max_queued_messages 100000\n{settings}\n"
         )
         self.process = None
         self.start()
