@@ -1,6 +1,7 @@
 import os
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -83,7 +84,7 @@ def test_a_resampled_pipe_is_the_recording_resampled_at_once(rate):
 
 
 def test_what_cannot_say_how_much_waits_is_read_to_its_end():
-    with open(os.devnull, "rb", buffering=0) as nothing:
+    with Path(os.devnull).open("rb", buffering=0) as nothing:
         source = PcmSource(nothing, **SETTINGS)
         source.wait(100, 1.0)
         (last,) = source.read()
