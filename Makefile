@@ -59,12 +59,15 @@ microphone:
 	  || { $(SUDO) apt-get update \
 	    && $(SUDO) apt-get install -y --no-install-recommends $(MICROPHONE) $(SERVERS); }
 
-lint: .venv/develop  ## formats, types, import contracts
+lint: .venv/develop  ## formats, types, import contracts, mistakes in the C++
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/clang-format --dry-run --Werror csrc/*.h csrc/*.cpp csrc/kernels/* tests/core/*.cpp tests/fuzz/*.cpp
+	$(BIN)/clang-tidy --quiet csrc/*.cpp csrc/kernels/kernels.cpp -- -std=c++20 -Icsrc \
+	  $$($(BIN)/python -m pybind11 --includes | sed 's/-I/-isystem /g') \
+	  -DSTREAMSED_TARGET=baseline -DSTREAMSED_LANES=4
 
 format: .venv/develop  ## what lint would only complain of
 	$(BIN)/ruff format .

@@ -113,7 +113,7 @@ Array<float> triple_norm(const Array<float>& frames, float top_db,
   Array<float> out({frames.shape(0), frames.shape(1)});
   if (out.size() == 0) return out;
   std::vector<float> extremes(static_cast<std::size_t>(2 * frames.shape(1)));
-  bool finite;
+  bool finite = false;
   {
     const py::gil_scoped_release unlocked;
     finite = kernels.triple_norm(frames.data(), frames.shape(0), frames.shape(1),

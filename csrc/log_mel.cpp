@@ -24,7 +24,7 @@ void require(bool condition, const char* name, Value value, const std::string& r
   throw std::invalid_argument(message.str());
 }
 
-const LogMelSettings& checked(const LogMelSettings& s) {
+LogMelSettings checked(const LogMelSettings& s) {
   require(s.sample_rate >= 1 && s.sample_rate <= kMaxSampleRate, "sample_rate",
           s.sample_rate, "be from 1 to " + std::to_string(kMaxSampleRate) + " Hz");
   require(s.n_fft >= 64 && s.n_fft <= 65536 && (s.n_fft & (s.n_fft - 1)) == 0, "n_fft",
