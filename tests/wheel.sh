@@ -1,13 +1,21 @@
 #!/usr/bin/env bash
-# Build the wheel, install it beside the tested packages, and use it from another folder:
-# what the wheel lacks shows here, not in the source folder.
+# Build the source archive and from it the wheel, install that beside the tested packages, and
+# use it from another folder: what either lacks shows here, not in the source folder.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
+"$root/.venv/bin/python" -m build --sdist --no-isolation --outdir "$work" "$root" > /dev/null
 "$root/.venv/bin/python" -m pip wheel --quiet --no-deps --no-build-isolation \
-  --wheel-dir "$work" "$root"
+  --wheel-dir "$work" "$work"/streamsed-*.tar.gz
+
+# The extension must need no library and no symbol that other systems lack.
+if [ "$(uname)" = Linux ]; then
+  "$root/.venv/bin/python" -m auditwheel show "$work"/streamsed-*.whl > "$work/audit"
+  tr '\n' ' ' < "$work/audit" | grep -o 'platform tag: "manylinux_[^"]*"' \
+    || { cat "$work/audit"; exit 1; }
+fi
 "$root/.venv/bin/python" - "$work"/streamsed-*.whl <<'PYTHON'
 import sys, zipfile
 tops = {name.split("/")[0] for name in zipfile.ZipFile(sys.argv[1]).namelist()}

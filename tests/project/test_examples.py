@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from environment import ENVIRONMENT
+from environment import ENVIRONMENT, without
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -41,6 +41,11 @@ def test_a_stream_prints_its_events_as_they_close():
     assert any("Dog" in line for line in lines)
     times = [float(line.split()[1]) for line in lines if line[3:].strip()[0].isdigit()]
     assert times == sorted(times)
+
+
+def test_the_python_interface_needs_nothing_that_only_posix_has():
+    elsewhere = without("fcntl", "resource", "termios", "pty", "pwd", "grp")
+    assert run("stream.py", env=elsewhere) == run("stream.py")
 
 
 def test_a_sink_of_ones_own_gets_every_event():
