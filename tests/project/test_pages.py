@@ -125,6 +125,20 @@ def test_no_page_repeats_the_readme_or_another():
     assert {s: where for s, where in homes.items() if len(where) > 1} == {}
 
 
+@pytest.mark.parametrize("package", ["streamsed", "train"])
+def test_the_readme_says_what_every_folder_is_for(package):
+    text = README.read_text(encoding="utf-8").partition("## Find your way")[2]
+    rows = text.partition(f"| `{package}/`")[2].partition("| `tests/`")[0]
+    rows = rows.partition("| `train/`")[0]
+    folders = {
+        path.parent.name
+        for path in (ROOT / package).glob("*/__init__.py")
+        if path.parent.name != "models"
+    }
+    assert len(folders) >= 9
+    assert folders - set(re.findall(r"`\s*(\w+)/`", rows)) == set()
+
+
 def test_every_page_is_in_the_sites_navigation():
     listed = re.findall(
         r"([\w-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE
