@@ -61,13 +61,12 @@ class FanOut:
         record = {"time": rfc_3339_now(), "state": "notice", "text": text}
         self.report({**record, "source": source})
 
-    def notices(self) -> list[str]:
-        """Return what the outputs say of themselves, each sentence once; pass it on too."""
+    def report_notices(self) -> None:
+        """Report what the outputs say of themselves, each sentence once."""
         with self._lock:
             told = [notice for sink in self._sinks for notice in sink.notices()]
             for notice in told:
                 self.notice(notice)
-        return told
 
     def failures(self) -> dict[str, Any]:
         """Return what failed so far, by the names of the outputs."""

@@ -14,6 +14,7 @@ from streamsed.live.sinks.sink import Sink
 from streamsed.serve.fan_out import FanOut
 from streamsed.serve.rules import RuledSink, Rules
 from streamsed.serve.settings import LogSettings, ServeSettings, StoreSettings
+from streamsed.serve.sinks.queued_log import QueuedLog
 from streamsed.serve.store.sink import StoreSink
 from streamsed.serve.webhook.sink import WebhookSink
 
@@ -157,7 +158,7 @@ def open_output(kind: str, wanted: Any, around: Surroundings) -> Sink:
 
 def _open_log(log: LogSettings, around: Surroundings) -> Sink:  # noqa: ARG001
     log.path.parent.mkdir(parents=True, exist_ok=True)
-    return LogFile(log.path, rotation=log.rotation)
+    return QueuedLog(LogFile(log.path, rotation=log.rotation))
 
 
 def _open_store(store: StoreSettings, around: Surroundings) -> Sink:  # noqa: ARG001

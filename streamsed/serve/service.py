@@ -16,7 +16,6 @@ from streamsed.inference.cpu import available_cores
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelFile, find_model
 from streamsed.live.sinks.clips import ClipSink
-from streamsed.live.sinks.log_file import LogFile
 from streamsed.live.sinks.sink import Sink
 from streamsed.live.sinks.speech_guard import SpeechGuard
 from streamsed.live.snapshot import Snapshot
@@ -30,6 +29,8 @@ from streamsed.serve.outputs import (
 )
 from streamsed.serve.scheduler import Scheduler, Visited
 from streamsed.serve.settings import ServeSettings, SourceSettings
+from streamsed.serve.sinks.queued_log import QueuedLog
+from streamsed.serve.sinks.spoken import SpokenSink
 from streamsed.serve.sources.opening import open_source
 from streamsed.serve.status import SourceStatus
 
@@ -58,12 +59,11 @@ class Service:
         model: Model | None = None,
     ) -> None:
         self.settings = settings
-        self._say = say
         self._model = model
         self._channels: dict[str, Channel] = {}
         self._changing = threading.RLock()  # of channels and outputs
         self._outputs: OpenOutputs = {}
-        self.fan_out = FanOut([])
+        self.fan_out = FanOut([SpokenSink(say)])
         n_workers = min(available_cores(), max(1, len(settings.sources)))
         self.scheduler = Scheduler(n_workers, on_error=self._on_error)
         self._n_workers = n_workers
@@ -114,7 +114,7 @@ class Service:
             self.scheduler.stop()
             for channel in self._channels.values():
                 channel.end()
-        self._pass_on_notices()
+        self.fan_out.report_notices()
         self.fan_out.close()
 
     def reload(self, settings: ServeSettings) -> None:
@@ -155,7 +155,7 @@ class Service:
     def reopen_logs(self) -> None:
         """Open the logs anew, as programs that move them ask for."""
         for sink in _sinks(self._outputs):
-            if isinstance(sink, LogFile):
+            if isinstance(sink, QueuedLog):
                 sink.reopen()
 
     def sources(self) -> list[SourceStatus]:
@@ -246,16 +246,11 @@ class Service:
 
     def _keep_house(self) -> None:
         while not self._stopped.wait(HOUSEKEEPING):
-            self._pass_on_notices()
-
-    def _pass_on_notices(self) -> None:
-        for notice in self.fan_out.notices():
-            self._say(notice)
+            self.fan_out.report_notices()
 
     def _on_error(self, source: Visited, error: Exception) -> None:
         """Go on after what must not happen: a defect of ours, or a model that fails."""
         reason = f"{type(error).__name__}: {str(error)[:200]}; it begins anew"
-        self._say(f"{source.name}: {reason}")
         channel = self._channels.get(source.name)
         if channel is not None:
             channel.recover(reason)

@@ -10,7 +10,6 @@ import pytest
 from broker import Broker, Subscriber
 from serve_records import Sounds
 
-from streamsed.live.sinks.log_file import LogFile
 from streamsed.serve.fan_out import FanOut
 from streamsed.serve.outputs import Surroundings, change_outputs
 from streamsed.serve.settings import (
@@ -21,6 +20,7 @@ from streamsed.serve.settings import (
     StoreSettings,
     WebhookSettings,
 )
+from streamsed.serve.sinks.queued_log import QueuedLog
 from streamsed.serve.store.reader import StoreReader
 from streamsed.serve.store.sink import StoreSink
 
@@ -125,7 +125,7 @@ def test_when_one_output_does_not_open_all_are_as_they_were(home, tmp_path):
         "log": log,
         "store": first,
     }
-    assert isinstance(home.outputs["log"][1], LogFile)
+    assert isinstance(home.outputs["log"][1], QueuedLog)
     life = Sounds().life(1, 1.0, 2.0)
     home.tell(*life)
     home.fan_out.close()

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamsed.serve.settings import Hours, SettingsError, read_serve_settings
+from streamsed.inference.model_file import ModelFile, find_model
+from streamsed.serve.settings import Hours, SettingsError, read_serve_settings, reading
 from streamsed.serve.settings.toml_lines import key_lines
 
 WHOLE = """\
@@ -296,3 +297,48 @@ def test_every_key_is_found_on_the_line_where_it_stands(tables, newline):
     text = newline.join(lines)
     tomllib.loads(text)
     assert key_lines(text) == expected
+
+
+ODD = [
+    "0", "-1", "1.5", "nan", "inf", "10" * 300, "true", '""', '"a"', '"x\\u0007"', "[]",
+    "[[]]", '[1, "a"]', "{}", "{ a = { b = [1] } }", "2026-11-26", "07:00:00",
+    '"http://["', '"rtsp://h:99999/"', '"-9:00-1:00"', "'/'", f'"{"y" * 5000}"',
+]  # fmt: skip
+KEYS_OF = {
+    "": "model step latency settle threads engine sensitivity threshold confirm labels "
+    "label ignore min_gap source log store mqtt webhook exec rule page clips",
+    "[source]": "name url url_file device channel rate channels encoding loop armed "
+    "quiet_hours ffmpeg_args labels threshold smoothing",
+    "log": "path rotate",
+    "store": "path days max_bytes",
+    "mqtt": "url username password_file ca_file prefix discovery discovery_prefix",
+    "[webhook]": "url secret_file on sources labels timeout",
+    "exec": "command on cooldown timeout",
+    "[rule]": "name source label between times minutes cooldown",
+    "page": "address token_file root_path hosts",
+    "clips": "path max_bytes days save_speech",
+}
+
+
+@pytest.mark.parametrize("table", KEYS_OF)
+def test_whatever_a_key_is_set_to_the_file_is_read_or_its_mistake_is_named(
+    write, table, monkeypatch
+):
+    info = ModelFile.open(find_model("default")).info
+    monkeypatch.setattr(reading, "_model_info", lambda *_: info)  # the same each time
+    for key in KEYS_OF[table].split():
+        for value in ODD:
+            head = f"[{table}]\n" if table else ""
+            source = "" if table == "[source]" else "[[source]]\nname='a'\nurl='-'\n"
+            said = said_of(write(f"{head}{key} = {value}\n{source}"))
+            assert len(said) < 5000, (key, value)
+            assert said.isprintable(), (key, value)
+
+
+def said_of(path):
+    """What is said of the mistakes in a file, if it has any."""
+    try:
+        read_serve_settings(path)
+    except SettingsError as error:
+        return "".join(map(str, error.mistakes))
+    return ""

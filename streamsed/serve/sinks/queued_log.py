@@ -1,0 +1,65 @@
+"""The log of many sources, written by a thread of its own.
+
+With one microphone a disk that hangs delays one detection, and the microphone's ring waits for
+it. With many sources every one of them would be delayed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsed.live.sinks.background import Worker
+from streamsed.live.sinks.log_file import LogFile
+from streamsed.live.sinks.sink import RECORDS_LENGTH
+from streamsed.pipeline.lifecycle import EventUpdate
+
+
+class QueuedLog:
+    """Pass records on to a log in another thread.
+
+    Parameters
+    ----------
+    log : LogFile
+        Is used by that thread alone from now on.
+    """
+
+    name = "log"
+
+    def __init__(self, log: LogFile) -> None:
+        self._log = log
+        self._messages: deque[str] = deque(maxlen=100)
+        self._worker = Worker("records of the log", length=RECORDS_LENGTH)
+
+    def reopen(self) -> None:
+        """Open the log anew before its next record; may be called by a signal handler."""
+        self._log.reopen()
+
+    def on_samples(self, samples: NDArray[np.float32]) -> None:
+        """Do nothing: samples are not written."""
+
+    def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
+        """Queue the record."""
+        self._worker.submit(lambda: self._log.on_record(record, update))
+
+    def notices(self) -> list[str]:
+        """Return what the log reported since the last call; let it be looked at again."""
+        self._worker.submit(lambda: self._messages.extend(self._log.notices()))
+        messages = [self._messages.popleft() for _ in range(len(self._messages))]
+        return [*self._worker.notices(), *messages]
+
+    def settle(self) -> None:
+        """Do nothing: the last record is still to come."""
+
+    def failures(self) -> dict[str, Any]:
+        """Return the numbers of skipped records and of failures."""
+        return {**self._worker.failures(), **self._log.failures()}
+
+    def close(self) -> None:
+        """Wait for the queued records to be written, within seconds."""
+        self._worker.close()
+        self._log.close()
