@@ -72,7 +72,7 @@ class Streams:
         self._feed = feed
         self._open_store = open_store
         self._pictures = Pictures(service)
-        self._watched: dict[object, frozenset[str]] = {}  # by stream
+        self._watched: dict[_Wake, frozenset[str]] = {}  # by stream
         self._closing = False
         self._asking = asyncio.Lock()
         self._asked_at = -math.inf
@@ -86,6 +86,8 @@ class Streams:
     def close(self) -> None:
         """End every stream, soon."""
         self._closing = True
+        for wake in list(self._watched):
+            wake.from_any_thread()
 
     async def run(self) -> None:
         """Make pictures while somebody looks; to be cancelled in the end."""
@@ -113,15 +115,15 @@ class Streams:
     async def _messages(
         self, names: frozenset[str], last: int | None
     ) -> AsyncIterator[str]:
-        viewer, wake = object(), _Wake()
-        self._watched[viewer] = names
+        wake = _Wake()
+        self._watched[wake] = names
         try:
             with self._feed.watching(wake.from_any_thread):
                 yield f"retry: {RETRY}\n\n"
                 async for message in self._everything(names, last, wake):
                     yield message
         finally:
-            del self._watched[viewer]
+            del self._watched[wake]
 
     async def _everything(
         self, names: frozenset[str], last: int | None, wake: _Wake
