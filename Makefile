@@ -27,10 +27,10 @@ demo: .venv/runtime  ## detect the events of half a minute of home life
 	$(BIN)/python examples/compare.py examples/scene.flac examples/scene.tsv
 	@echo "The picture is build/scene.png."
 
-# Several files at once: many tests wait for sound or for a process. Each process takes 1.5 GB.
+# Several at once: many tests wait for sound or for a process. Each process takes 1.5 GB.
 JOBS ?= $(shell n=$$(nproc 2> /dev/null || echo 2); echo $$((n < 4 ? n : 4)))
 test: .venv/develop microphone  ## all tests; COVERAGE=1 measures what of the Python they run
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal \
 	  --durations 10 --durations-min 1 $(if $(COVERAGE),--cov --cov-report=term)
 
 soak: .venv/develop microphone  ## 200 kills, stalls and losses of the device: half an hour
