@@ -144,6 +144,13 @@ class Channel:
             self.armed = armed
             self._report_status()
 
+    def tell_status(self) -> None:
+        """Tell at once how the source is doing, for an output that is new."""
+        with self._lock:
+            if not self._ended:
+                self._told = ("", self.armed)
+                self._report_status()
+
     def recover(self, reason: str) -> None:
         """Begin anew after a visit failed, which must not happen."""
         with self._lock:

@@ -150,6 +150,8 @@ class Service:
             for name, source in new.items():
                 if name not in self._channels:
                     self._add(source)
+            for channel in self._channels.values():
+                channel.tell_status()
             self._channels = {name: self._channels[name] for name in new}
 
     def reopen_logs(self) -> None:

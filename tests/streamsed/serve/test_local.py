@@ -132,7 +132,10 @@ def test_a_file_read_again_leaves_sources_that_did_not_change_alone(tmp_path, mo
     with home_of(tmp_path, model, text=text, kept=kept, gone=kept) as home:
         home.wait_listened("kept", 2.0)
         home.text = f"[log]\npath = '{more}'\n"
+        n_before = len(home.told.of("status", source="kept"))
         home.service.reload(home.settings({"kept": kept, "new": kept}))
+        n_after = len(home.told.of("status", source="kept"))
+        assert n_after > n_before  # an output that is new knows at once
         assert [s.name for s in home.service.sources()] == ["kept", "new"]
         home.wait_for(lambda: len(home.closed("kept", "Dog")) >= 4)
         heard = home.status("kept").listened
