@@ -100,8 +100,8 @@ def labels_table(info: ModelInfo) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    f1 = info.scores_at_export.get("event_f1_per_label")
-    scored = isinstance(f1, Mapping)
+    f1 = _f1_per_label(info)
+    scored = f1 is not None
     table = Table(box=None, pad_edge=False)
     table.add_column("label", no_wrap=True)
     heads = ["starts at", "ends below", "min gap", "min duration"]
@@ -118,7 +118,7 @@ def labels_table(info: ModelInfo) -> RenderableType:
         cells = [f"{onset:.2f}", f"{offset:.2f}", f"{gap:.2f} s", f"{shortest:.2f} s"]
         if any(smoothing):
             cells.append(f"{smoothed:.1f} s" if smoothed else "–")
-        if isinstance(f1, Mapping):
+        if f1 is not None:
             cells.append(_percent(f1.get(label)))
         table.add_row(Text(label), *cells)
     return table
@@ -179,8 +179,39 @@ def _scored(info: ModelInfo) -> Rows:
     if "data" in scores:
         yield "measured on", str(scores["data"])
     for name, value in scores.items():
-        if name not in (*known, "data", "event_f1_per_label"):
+        if name not in (*known, "data", "event_f1_per_label", "continuous"):
             yield name.replace("_", " "), _plain(value)
+    yield from _scored_live(scores.get("continuous"))
+
+
+def _scored_live(continuous: object) -> Rows:
+    """Say how well long recordings were detected in, in one line for each latency."""
+    if not isinstance(continuous, Mapping):
+        return
+    names = {"event_f1_macro": "macro", "event_f1_micro": "micro"}
+    for latency, scores in continuous.items():
+        if not isinstance(scores, Mapping):
+            continue
+        f1 = [f"{_percent(scores.get(n))} {says}" for n, says in names.items()]
+        says = f"event F1 {', '.join(f1)}"
+        alarms = scores.get("false_announcements_per_hour")
+        if isinstance(alarms, int | float):
+            says += f"; {alarms:.0f} false announcements per hour"
+        yield f"after {latency} s", says
+    if "how" in continuous:
+        yield "measured on", str(continuous["how"])
+
+
+def _f1_per_label(info: ModelInfo) -> Mapping[str, object] | None:
+    """Return event F1 of each label: of clips, or else live at the shortest latency."""
+    scores = info.scores_at_export
+    live = scores.get("continuous")
+    places = [scores, *(live.values() if isinstance(live, Mapping) else ())]
+    for place in places:
+        f1 = place.get("event_f1_per_label") if isinstance(place, Mapping) else None
+        if isinstance(f1, Mapping):
+            return f1
+    return None
 
 
 def _trained(info: ModelInfo) -> Rows:

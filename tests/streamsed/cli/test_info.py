@@ -64,6 +64,26 @@ def test_the_page_is_for_people(opened):
     assert "noise\\x1b[2J" in text
 
 
+def test_what_was_measured_live_is_a_line_for_each_latency(opened):
+    file, model = opened
+    scores = {
+        "event_f1_macro": 0.5,
+        "event_f1_micro": 0.25,
+        "false_announcements_per_hour": 12.3,
+        "event_f1_per_label": {"Cat": 0.75},
+        "halves": [{"event_f1_macro": 0.5}] * 2,
+    }
+    continuous = {"1": scores, "10": {}, "20": "odd", "how": "crosswise"}
+    info = replace(file.info, scores_at_export={"continuous": continuous})
+    text = shown(info_page(replace(file, info=info), model))
+    rows = {line.split("  ")[0]: line for line in text.splitlines()}
+    assert "event F1 50.0 % macro, 25.0 % micro; 12 false" in rows["after 1 s"]
+    assert "crosswise" in rows["measured on"]
+    assert rows["Cat"].split()[-2:] == ["75.0", "%"]
+    assert "halves" not in text
+    assert "odd" not in text
+
+
 def test_everything_is_there_for_programs(opened, streamsed):
     file, model = opened
     told = json.loads(json.dumps(info_dict(file, model)))
