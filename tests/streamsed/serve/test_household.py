@@ -27,11 +27,13 @@ from streamsed.serve.store.reader import StoreReader
 
 pytestmark = pytest.mark.slow
 
-SECONDS = 60 * float(os.environ.get("STREAMSED_SERVE_MINUTES", "0.3"))
+SECONDS = 60 * float(os.environ.get("STREAMSED_SERVE_MINUTES", "0.25"))
 IN_FULL = SECONDS >= 600
 """Whether the machine is to be quiet, so that times are measured too."""
 STOPPED_WITHIN = 2.0 if IN_FULL else 30.0
 """Seconds that ending may take."""
+GROWTH = 8.0 if IN_FULL else 60.0
+"""MB by which memory may grow: in a short time its history is not full yet."""
 PAUSE = 5.0 if IN_FULL else 30.0
 """Seconds for which the page may send nothing."""
 
@@ -210,7 +212,7 @@ address = "127.0.0.1:{port}"
         assert names == ["good", "dies", "stalls", "floods"]
         assert pause < PAUSE
         quarter = len(memory) // 4
-        assert max(memory[-quarter:]) - max(memory[quarter : 2 * quarter]) < 8.0
+        assert max(memory[-quarter:]) - max(memory[quarter : 2 * quarter]) < GROWTH
         check_sources(served)
 
 
@@ -242,8 +244,7 @@ def check_sources(served):
     assert len(dogs) >= SECONDS // 2 - 1
     steps = [b - a for a, b in itertools.pairwise(dogs)]
     assert max(abs(step - 2.0) for step in steps) < 0.25
-    assert len(served.records("started", source="good")) == 1
-    assert len(served.records("started", source="dies")) >= 1
+    assert len({run for run, _ in in_log(served)}) == 1
     heard = {record["source"]: record["heard"] for record in served.records("stopped")}
     assert heard["good"] >= SECONDS
     assert heard["floods"] <= SECONDS + 120

@@ -29,6 +29,7 @@ def test_two_microphones_are_heard_and_the_loss_of_one_is_not_the_others(
         with home_of(tmp_path, model, **sources) as home:
             home.wait_until("hall", "running")
             home.wait_until("room", "running")
+            runs = len(home.told.of("started", source="hall"))
             mic.play(bursts([("Dog", 0.5, 0.5)], 1.5))
             mic.play(bursts([("Speech", 0.5, 0.5)], 1.5), sink="other")
             home.wait_for(lambda: "Dog" in dict(home.closed("hall")))
@@ -41,7 +42,7 @@ def test_two_microphones_are_heard_and_the_loss_of_one_is_not_the_others(
             stack.enter_context(mic.second())
             home.wait_until("room", "running")
             assert home.status("hall").lost == before
-    assert len({r["run"] for r in home.told.of("started", source="hall")}) == 1
+    assert len(home.told.of("started", source="hall")) == runs
     told = [record["text"] for record in home.told.of("notice", source="room")]
     assert [text for text in told if "other.monitor" in text]
     assert [text for text in told if "is back" in text]
@@ -58,10 +59,12 @@ def test_a_microphone_that_is_not_there_yet_is_waited_for(
         home.wait_until("hall", "running")
         home.wait_until("attic", "waiting")
         assert "loft.monitor" in home.status("attic").reason
+        home.wait_listened("hall", 0.5)
+        lost = home.status("hall").lost
         with mic.second("loft"):
             home.wait_until("attic", "running")
             home.wait_listened("attic", 0.5)
-            assert len({r["run"] for r in home.told.of("started", source="hall")}) == 1
+            assert home.status("hall").lost == lost
 
 
 def test_a_fifo_outlives_its_writers_and_the_time_between_them_is_a_gap(
@@ -74,14 +77,20 @@ def test_a_fifo_outlives_its_writers_and_the_time_between_them_is_a_gap(
         home.wait_until("pipe", "starting", "waiting")
         for _ in range(2):
             before = len(home.closed("pipe", "Dog"))
-            write(fifo, bursts(BARKS, 7.0))
-            home.wait_for(lambda n=before: len(home.closed("pipe", "Dog")) >= n + 3)
+            write(fifo, bursts(BARKS[:2], 4.0))
+            home.wait_for(lambda n=before: len(home.closed("pipe", "Dog")) >= n + 2)
             home.wait_until("pipe", "waiting")
         status = home.status("pipe")
-        assert abs(status.listened - 14.0) < 0.1
-        assert abs(status.listened + status.lost - home.service_clock()) < 3.0
+        assert abs(status.listened - 8.0) < 0.1
+        home.wait_for(lambda: abs(lasted(home, "pipe") - home.service_clock()) < 2.0)
     dogs = [onset for _, onset in home.closed("pipe", "Dog")]
-    assert np.abs(np.diff(dogs)[[0, 1, 3, 4]] - 2.0).max() < 0.05
+    assert np.abs(np.diff(dogs)[[0, 2]] - 2.0).max() < 0.05
+
+
+def lasted(home, name):
+    """Seconds of a source's time line."""
+    status = home.status(name)
+    return status.listened + status.lost + status.queued
 
 
 def write(fifo, samples):
@@ -117,9 +126,9 @@ def test_recordings_are_played_at_their_pace_and_end_or_begin_again(tmp_path, mo
             ("Dog", pytest.approx(t, abs=0.1)) for _, t, _ in BARKS
         ]
         assert home.status("once").listened == 6.0
-        home.wait_for(lambda: len(home.closed("again", "Dog")) >= 5)
+        home.wait_for(lambda: len(home.closed("again", "Dog")) >= 4)
         dogs = [onset for _, onset in home.closed("again", "Dog")]
-        assert dogs[3:5] == [pytest.approx(6.5, abs=0.1), pytest.approx(8.5, abs=0.1)]
+        assert dogs[3] == pytest.approx(6.5, abs=0.1)
         assert home.status("again").lost == 0.0
 
 
@@ -138,8 +147,7 @@ def test_a_file_read_again_leaves_sources_that_did_not_change_alone(tmp_path, mo
         assert n_after > n_before  # an output that is new knows at once
         assert [s.name for s in home.service.sources()] == ["kept", "new"]
         home.wait_for(lambda: len(home.closed("kept", "Dog")) >= 4)
-        heard = home.status("kept").listened
-        assert abs(heard - home.service_clock()) < 2.0
+        home.wait_for(lambda: abs(lasted(home, "kept") - home.service_clock()) < 2.0)
         home.text = f"[store]\npath = '{tmp_path}'\n"  # a folder is no store
         with pytest.raises((OSError, ValueError)):
             home.service.reload(home.settings({"other": kept}))

@@ -1,8 +1,10 @@
 """Sources on the network: cameras and radios that stall, die, lie and come back."""
 
+import contextlib
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -60,8 +62,7 @@ def test_a_camera_is_heard_sample_for_sample_and_its_stall_and_reboot_are_gaps(
         camera.start()
         home.wait_until("garden", "running")
         home.wait_listened("garden", 3.0)
-        elapsed = home.service_clock()
-        assert abs(lasted(home, "garden") - elapsed) < 2.0
+        home.wait_for(lambda: abs(lasted(home, "garden") - home.service_clock()) < 2.0)
         assert home.status("garden").n_reconnects >= 1
     reasons = [gap["reason"] for gap in home.told.of("gap")]
     assert "no connection" in reasons
@@ -84,7 +85,7 @@ def test_packets_that_the_network_loses_are_a_gap_of_their_length(
         )
         camera.drop(0.0)
         home.wait_listened("garden", 4.0)
-        assert abs(lasted(home, "garden") - home.service_clock()) < 2.0
+        home.wait_for(lambda: abs(lasted(home, "garden") - home.service_clock()) < 2.0)
         assert home.status("garden").lost > 0.5
 
 
@@ -152,15 +153,18 @@ def test_one_that_dies_one_that_is_silent_and_one_that_floods_delay_no_other(
         "flood": {"url": f"{radio.url}/flood"},
     }
     with home_of(tmp_path, model, **sources) as home:
+        home.wait_until("good", "running")
+        home.wait_listened("good", 1.0)
+        lost = home.status("good").lost  # until it was there
         home.wait_for(lambda: len(home.closed("good", "Dog")) >= 4)
         home.wait_for(lambda: home.status("dies").n_reconnects >= 1)
         dogs = [onset for _, onset in home.closed("good", "Dog")]
         assert np.abs(gaps_between(dogs) - 2.0).max() < 0.05
-        assert home.status("good").lost < 5.0  # until it was there
+        assert home.status("good").lost == lost
+        assert home.status("good").n_reconnects == 0
         assert home.status("silent").listened == 0.0
         flood = home.status("flood")
         assert 0 < flood.listened <= home.service_clock() + opening.RADIO_LEAD + 1
-        assert len({r["run"] for r in home.told.of("started", source="good")}) == 1
 
 
 def test_an_ffmpeg_that_is_killed_is_started_again_and_none_is_left_over(
@@ -177,12 +181,11 @@ def test_an_ffmpeg_that_is_killed_is_started_again_and_none_is_left_over(
 
 
 def children():
-    """Process ids of the programs that this process runs, by their parent."""
-    listed = subprocess.run(
-        ["ps", "-o", "pid=,comm=", "--ppid", str(os.getpid())],
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout
-    rows = [line.split() for line in listed.splitlines()]
-    return [int(pid) for pid, name in rows if name == "ffmpeg"]
+    """Process ids of the ffmpegs that this process runs."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            name, _, rest = path.read_text().partition("(")[2].rpartition(")")
+            if name == "ffmpeg" and int(rest.split()[1]) == os.getpid():
+                found.append(int(path.parent.name))
+    return found
