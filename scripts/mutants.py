@@ -9,6 +9,7 @@ JSON each, and what is there is not run again. docs/mutation.md has what came of
 from __future__ import annotations
 
 import argparse
+import hashlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -20,7 +21,8 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -265,24 +267,45 @@ def as_mutant(change: str) -> Mutant:
 
 
 class Results:
-    """What was found so far, in a file with a line of JSON for each mutant."""
+    """What was found so far, in a file with a line of JSON for each mutant.
+
+    A run that was ended goes on from there. Of a source that has changed since, all
+    mutants are tried again.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._done: set[tuple[str, str, int]] = set()
+        self._done: set[str] = set()
         if path.is_file():
             for text in path.read_text(encoding="utf-8").splitlines():
                 row = json.loads(text)
-                self._done.add((row["target"], row["change"], row["line"]))
+                row.pop("noticed")
+                self._done.add(json.dumps(row))
 
-    def __contains__(self, key: tuple[str, str, int]) -> bool:
-        return key in self._done
+    def __contains__(self, about: Mapping[str, object]) -> bool:
+        return json.dumps(about) in self._done
 
-    def add(self, name: str, mutant: Mutant, *, noticed: bool) -> None:
+    def add(self, about: Mapping[str, object], *, noticed: bool) -> None:
         """Append what became of a mutant."""
-        row = {"target": name, "line": mutant.line, "change": mutant.change}
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({**row, "noticed": noticed}) + "\n")
+            file.write(json.dumps({**about, "noticed": noticed}) + "\n")
+
+
+def describe(
+    name: str, mutants: Sequence[tuple[Target, Mutant]]
+) -> Iterator[dict[str, object]]:
+    """Tell mutants apart, those that do the same twice in a line as well."""
+    seen: Counter[tuple[str, int, str]] = Counter()
+    for target, mutant in mutants:
+        source = (ROOT / target.path).read_bytes()
+        seen[key := (target.path, mutant.line, mutant.change)] += 1
+        yield {
+            "target": name,
+            "source": hashlib.sha256(source).hexdigest()[:12],
+            "line": mutant.line,
+            "change": mutant.change,
+            "number": seen[key],
+        }
 
 
 def try_all(
@@ -290,17 +313,19 @@ def try_all(
 ) -> None:
     """Try those mutants that were not yet tried, and print which went unnoticed."""
     to_do = [
-        (target, mutant)
-        for target, mutant in mutants
-        if (name, mutant.change, mutant.line) not in results
+        (about, target, mutant)
+        for about, (target, mutant) in zip(
+            describe(name, mutants), mutants, strict=True
+        )
+        if about not in results
     ]
-    for tests in dict.fromkeys(target.tests for target, _ in to_do):
-        target = next(target for target, _ in to_do if target.tests == tests)
+    for tests in dict.fromkeys(target.tests for _, target, _ in to_do):
+        target = next(target for _, target, _ in to_do if target.tests == tests)
         if is_noticed(target, None):
             sys.exit(f"{name}: {', '.join(tests)} must pass before anything is changed")
-    for target, mutant in to_do:
+    for about, target, mutant in to_do:
         noticed = is_noticed(target, mutant)
-        results.add(name, mutant, noticed=noticed)
+        results.add(about, noticed=noticed)
         if not noticed:
             print(f"{target.path}:{mutant.line}: {mutant.change}", flush=True)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts import mutants
 from scripts.mutate import cpp_mutants, python_mutants
 from scripts.named_mutants import MISREADINGS
 
@@ -54,3 +55,34 @@ def test_every_misreading_can_be_made_and_has_a_test_to_notice_it(name):
     ast.parse(changed)
     path, _, function = misreading.test.partition("::")
     assert f"def {function}" in (ROOT / path).read_text()
+
+
+def test_a_run_that_was_ended_goes_on_where_it_was(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(mutants, "ROOT", tmp_path)
+    (tmp_path / "area.py").write_text("AREA = 2 * 3 + 2 * 3\n")
+    target = mutants.Target("area.py", ("test_area.py",))
+    drawn = [(target, mutant) for mutant in target.mutants()]
+    assert len(drawn) > len({(mutant.line, mutant.change) for _, mutant in drawn})
+    tried = []
+
+    def is_noticed(_, mutant):
+        if mutant is None:
+            return False  # the tests pass as long as nothing is changed
+        if len(tried) == 4:
+            raise KeyboardInterrupt
+        tried.append(mutant.source)
+        return "+" in mutant.source
+
+    monkeypatch.setattr(mutants, "is_noticed", is_noticed)
+    out = tmp_path / "mutants.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        mutants.try_all(mutants.Results(out), "area", drawn)
+    first, tried[:] = list(tried), []
+    mutants.try_all(mutants.Results(out), "area", drawn[:6])
+    assert len(first) == 4
+    assert sorted([*first, *tried]) == sorted(m.source for _, m in drawn[:6])
+    (tmp_path / "area.py").write_text("AREA = 2 * 3 + 2 * 3  # of two\n")
+    tried.clear()
+    mutants.try_all(mutants.Results(out), "area", drawn[:3])
+    assert len(tried) == 3  # the source is another
+    assert "area.py:1: " in capsys.readouterr().out
