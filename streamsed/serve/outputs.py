@@ -18,6 +18,9 @@ from streamsed.serve.sinks.queued_log import QueuedLog
 from streamsed.serve.store.sink import StoreSink
 from streamsed.serve.webhook.sink import WebhookSink
 
+PATIENCE = 1.0
+"""Seconds for which a command may go on once the program is to end."""
+
 OpenOutputs = dict[str, tuple[Any, Sink]]
 """By kind: what it was opened for, and the output."""
 
@@ -188,6 +191,7 @@ def _open_exec(wanted: Any, around: Surroundings) -> Sink:
         cooldown=command.cooldown,
         with_clips=with_clips,
         called="exec",
+        patience=PATIENCE,
     )
     return RuledSink(sink, Rules(rules, disarmed=around.disarmed))
 

@@ -60,8 +60,10 @@ class ExecSink:
         cooldown: float = 0.0,
         with_clips: bool = False,
         called: str = "runs of --exec",
+        patience: float = 5.0,
     ) -> None:
         self._name_of_runs = called
+        self._patience = patience
         self._command = list(command)
         self._timeout = timeout
         self._on = frozenset(on)
@@ -112,7 +114,7 @@ class ExecSink:
 
     def settle(self) -> None:
         """Finish the waiting runs for some seconds; then kill the current one."""
-        self.worker.close()
+        self.worker.close(self._patience)
         os.close(self._stop)  # makes the other end readable
         self.worker.join()
 

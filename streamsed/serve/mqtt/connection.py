@@ -30,6 +30,8 @@ KEEP_ALIVE = 30
 MAX_UNACKNOWLEDGED = 20
 CONNECT_TIMEOUT = 5.0
 """Seconds that a broker may take to answer at all."""
+LEAVING = 0.5
+"""Seconds that a farewell may take."""
 MAX_COMMAND = 100_000
 """Bytes of a message that is read; longer ones are passed over."""
 
@@ -51,7 +53,7 @@ class Connection:
     Raises
     ------
     ValueError
-        The certificates cannot be used.
+        The host is none, or the certificates cannot be used.
     OSError
         The password or the certificates cannot be read.
     """
@@ -105,7 +107,13 @@ class Connection:
             time.sleep(0.01)
         self._stopping = True
         self._wake.set()
-        self._sender.join(1.0)
+        # Neither thread is waited for longer: paho's may be amid a look-up of the host.
+        leaving = threading.Thread(target=self._leave, daemon=True)
+        leaving.start()
+        leaving.join(LEAVING)
+
+    def _leave(self) -> None:
+        self._sender.join()
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -191,8 +199,12 @@ def _client(settings: MqttSettings) -> Client:
         client.username_pw_set(settings.username, password)
     if parts.scheme == "mqtts":
         client.tls_set_context(_trust(settings))
-    port = parts.port or PORTS[parts.scheme]
-    client.connect_async(parts.hostname or "", port, keepalive=KEEP_ALIVE)
+    host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
+    try:
+        host.encode("idna")  # or paho's thread ends at it
+    except UnicodeError:
+        raise ValueError(f"[mqtt] url: {host[:60]!r} is not a host") from None
+    client.connect_async(host, port, keepalive=KEEP_ALIVE)
     return client
 
 

@@ -26,7 +26,7 @@ from streamsed.strict_json import read_json
 ALIVE = ("running", "quiet")
 """States of a source that is there."""
 
-LAST_TRIES = 1.5
+LAST_TRIES = 1.0
 """Seconds in which what waits is sent at the end."""
 
 SETTLED = ("closed", "withdrawn")

@@ -1,5 +1,6 @@
 import json
 import sys
+import time
 
 import pytest
 
@@ -8,6 +9,10 @@ from streamsed.live.sinks.exec_sink import MAX_STDERR, STATES, ExecSink
 from streamsed.pipeline.lifecycle import EventUpdate
 
 KEEP = "import sys; open(sys.argv[1], 'a').write(sys.stdin.read())"
+
+
+LONG = 120.0
+"""Seconds that runs may take on a busy machine."""
 
 
 def program(tmp_path, text):
@@ -33,7 +38,7 @@ def runs(tmp_path):
 
 @pytest.mark.parametrize("on", [["opened"], ["ended", "withdrawn"], STATES])
 def test_a_command_is_run_for_the_states_that_were_asked_for(tmp_path, on):
-    sink = ExecSink(program(tmp_path, KEEP), on=on)
+    sink = ExecSink(program(tmp_path, KEEP), on=on, timeout=LONG, patience=LONG)
     for state in ("opened", "updated", "ended", "closed", "withdrawn"):
         tell(sink, state, 1)
     sink.on_record({"state": "notice", "text": "x"}, None)
@@ -42,7 +47,13 @@ def test_a_command_is_run_for_the_states_that_were_asked_for(tmp_path, on):
 
 
 def test_a_label_cools_down_and_an_event_is_followed_to_its_end(tmp_path):
-    sink = ExecSink(program(tmp_path, KEEP), on=["opened", "closed"], cooldown=60.0)
+    sink = ExecSink(
+        program(tmp_path, KEEP),
+        on=["opened", "closed"],
+        cooldown=60.0,
+        timeout=LONG,
+        patience=LONG,
+    )
     tell(sink, "opened", 1, at=10.0)
     tell(sink, "opened", 2, at=30.0)
     tell(sink, "opened", 3, at=40.0, label="Cat")
@@ -55,7 +66,13 @@ def test_a_label_cools_down_and_an_event_is_followed_to_its_end(tmp_path):
 
 
 def test_sources_cool_down_apart_and_a_new_run_begins_anew(tmp_path):
-    sink = ExecSink(program(tmp_path, KEEP), on=["opened"], cooldown=60.0)
+    sink = ExecSink(
+        program(tmp_path, KEEP),
+        on=["opened"],
+        cooldown=60.0,
+        timeout=LONG,
+        patience=LONG,
+    )
     tell(sink, "opened", 1, at=10.0, source="kitchen", run="a")
     tell(
         sink, "opened", 1, at=12.0, source="garden", run="b"
@@ -76,7 +93,13 @@ def test_sources_cool_down_apart_and_a_new_run_begins_anew(tmp_path):
 
 
 def test_with_clips_a_closed_event_comes_once_its_clip_is_there(tmp_path):
-    sink = ExecSink(program(tmp_path, KEEP), on=["opened", "closed"], with_clips=True)
+    sink = ExecSink(
+        program(tmp_path, KEEP),
+        on=["opened", "closed"],
+        with_clips=True,
+        timeout=LONG,
+        patience=LONG,
+    )
     tell(sink, "opened", 1)
     record, update = tell(sink, "closed", 1)
     sink.on_clip({**record, "clip": "/clips/a.flac"}, update)
@@ -88,7 +111,7 @@ def test_with_clips_a_closed_event_comes_once_its_clip_is_there(tmp_path):
 
 def test_what_a_failing_command_wrote_is_told_whole_each_time(tmp_path):
     text = "import sys; sys.stderr.write('no bell:\\n' + 'x' * 5000); sys.exit(3)"
-    sink = ExecSink(program(tmp_path, text), on=["opened"])
+    sink = ExecSink(program(tmp_path, text), on=["opened"], timeout=LONG, patience=LONG)
     for number in (1, 2, 3):
         tell(sink, "opened", number)
     sink.settle()
@@ -106,7 +129,11 @@ def test_what_a_failing_command_wrote_is_told_whole_each_time(tmp_path):
 
 
 def test_what_a_command_says_that_succeeds_is_told_too(tmp_path):
-    sink = ExecSink(program(tmp_path, "import sys; sys.stderr.write('low battery')"))
+    sink = ExecSink(
+        program(tmp_path, "import sys; sys.stderr.write('low battery')"),
+        timeout=LONG,
+        patience=LONG,
+    )
     tell(sink, "closed", 7)
     sink.settle()
     assert sink.notices() == [
@@ -117,9 +144,23 @@ def test_what_a_command_says_that_succeeds_is_told_too(tmp_path):
 
 def test_a_command_that_never_stops_writing_fills_no_memory(tmp_path):
     text = "import sys; sys.stderr.write('a' * 300_000 + 'the end')"
-    sink = ExecSink(program(tmp_path, text))
+    sink = ExecSink(program(tmp_path, text), timeout=LONG, patience=LONG)
     tell(sink, "closed", 1)
     sink.settle()
     (notice,) = sink.notices()
     assert notice.endswith("the end")
     assert len(notice) < MAX_STDERR + 200
+
+
+def test_a_command_that_does_not_end_is_killed_when_patience_is_over(tmp_path):
+    text = "import sys, time; open(sys.argv[1], 'w').write('begun'); time.sleep(600)"
+    sink = ExecSink(program(tmp_path, text), on=["opened"], timeout=600, patience=0.1)
+    tell(sink, "opened", 1)
+    end = time.monotonic() + 60
+    while not (tmp_path / "out.jsonl").exists():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    start = time.monotonic()
+    sink.close()
+    assert time.monotonic() - start < 4.5
+    assert sink.failures()["failed"] == 1

@@ -1,10 +1,13 @@
 """Messages at a real broker: what is there, in which order, whatever breaks between."""
 
+import gc
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from itertools import chain, groupby
 
@@ -218,6 +221,26 @@ def test_without_a_broker_the_end_takes_no_time():
     assert time.monotonic() - start < 10  # a second or so on an idle machine
 
 
+def test_a_broker_that_accepts_and_says_nothing_holds_up_no_end():
+    """As one does that hangs, or a firewall that swallows everything."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        sink = MqttSink(MqttSettings(f"mqtt://127.0.0.1:{port}"), SOURCES)
+        silent.accept()[0].close()
+        tell(sink, *Sounds("kitchen").life(1, 1.0, 2.0))
+        connection, _ = silent.accept()
+        start = time.monotonic()
+        sink.close()
+        assert time.monotonic() - start < 10  # half a second on an idle machine
+        connection.close()
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64, ".local"])
+def test_a_host_that_cannot_be_one_is_refused_at_once(host):
+    with pytest.raises(ValueError, match="is not a host"):
+        MqttSink(MqttSettings(f"mqtt://{host}"), SOURCES)
+
+
 def test_what_waits_for_a_broker_is_bounded():
     sink = MqttSink(MqttSettings(f"mqtt://127.0.0.1:{free_port()}"), SOURCES)
     sounds = Sounds("kitchen")
@@ -380,6 +403,8 @@ def test_tls_and_a_password_are_used_and_never_shown(tmp_path):
             until(lambda: sink.is_connected or sink.failures())
             notices = sink.notices()
             sink.close()
+            until(lambda: not any("paho" in t.name for t in threading.enumerate()))
+            gc.collect()  # the socket that paho leaves, within this test
             assert "sesame" not in json.dumps([notices, sink.failures()])
             return notices
 
