@@ -2,7 +2,7 @@
 
 import { h, postJson, setText } from "./dom.js";
 import { colourIndex, duration, isToday, readable, shortDayOf, timeOf } from "./format.js";
-import { AXIS, LANE, Picture, SPECTRUM, describe } from "./picture.js";
+import { Picture, describe } from "./picture.js";
 import { isOngoing, newest, on, state, watch } from "./state.js";
 
 const QUIETEST = -80; // dBFS at which the meter is empty
@@ -27,6 +27,7 @@ export function liveView(main) {
   );
   const shown = new Map(); // cards by name
   const visible = new Set();
+  let fitted = 0; // cards
   const observer = new IntersectionObserver((entries) => {
     for (const entry of entries) {
       if (entry.isIntersecting) visible.add(entry.target.dataset.name);
@@ -38,6 +39,15 @@ export function liveView(main) {
   function watchVisible() {
     const names = [...shown.keys()];
     watch(names.length <= 4 ? names : names.filter((name) => visible.has(name)));
+  }
+
+  // On a wall the cards share the whole height of the screen.
+  function fit() {
+    const isWall = document.documentElement.classList.contains("wall");
+    const columns = getComputedStyle(cards).gridTemplateColumns.split(" ").length;
+    const rows = Math.ceil(shown.size / Math.max(1, columns));
+    const height = innerHeight - cards.getBoundingClientRect().top - scrollY - 24;
+    for (const card of shown.values()) card.fit(isWall ? height / rows - 96 : 0);
   }
 
   function showSources() {
@@ -56,7 +66,10 @@ export function liveView(main) {
       card.element.remove();
       shown.delete(name);
     }
-    cards.dataset.count = Math.min(shown.size, 4);
+    if (cards.childElementCount !== fitted) {
+      fitted = cards.childElementCount;
+      fit();
+    }
     watchVisible();
     showNow();
   }
@@ -100,7 +113,11 @@ export function liveView(main) {
   const ticking = setInterval(() => {
     for (const card of shown.values()) card.showScores();
   }, 500);
+  addEventListener("resize", fit);
+  addEventListener("wall", fit);
   const off = [
+    () => removeEventListener("resize", fit),
+    () => removeEventListener("wall", fit),
     on("sources", showSources),
     on("events", showEvents),
     on("picture", (step) => shown.get(step.source)?.take(step)),
@@ -139,6 +156,7 @@ export function eventRow(event, { withDay = false } = {}) {
 class Card {
   constructor(name) {
     this.name = name;
+    this.room = 0;
     this.status = h("span", { class: "state" });
     this.meter = h("span", { class: "meter-fill" });
     this.level = h("span", { class: "level" });
@@ -212,8 +230,15 @@ class Card {
     this.lanes.replaceChildren(...this.rows);
     this.pitches.replaceChildren(...Picture.pitches(state.hertz).map(([words, share]) =>
       h("span", { vars: { "--at": share.toFixed(3) } }, words)));
-    const height = SPECTRUM + labels.length * LANE + AXIS;
-    for (const [name, value] of [["--spectrum", SPECTRUM], ["--lane", LANE], ["--stage", height]]) {
+    this.fit(this.room);
+  }
+
+  // Take as much of the screen's height as is given, in px.
+  fit(room) {
+    this.room = room;
+    const { picture } = this;
+    picture.fit(room);
+    for (const [name, value] of [["--spectrum", picture.spectrum], ["--lane", picture.lane], ["--stage", picture.height]]) {
       this.element.style.setProperty(name, `${value}px`);
     }
   }
@@ -251,6 +276,7 @@ class Card {
 let lock = null;
 async function toggleWall() {
   const is = document.documentElement.classList.toggle("wall");
+  dispatchEvent(new Event("wall"));
   if (is) {
     await document.documentElement.requestFullscreen?.().catch(() => {});
     lock = await navigator.wakeLock?.request("screen").catch(() => null);
@@ -260,7 +286,9 @@ async function toggleWall() {
   }
 }
 document.addEventListener("fullscreenchange", () => {
-  if (!document.fullscreenElement) document.documentElement.classList.remove("wall");
+  if (document.fullscreenElement) return;
+  document.documentElement.classList.remove("wall");
+  dispatchEvent(new Event("wall"));
 });
 document.addEventListener("visibilitychange", async () => {
   const isWall = document.documentElement.classList.contains("wall");

@@ -9,8 +9,8 @@ import { axisTimeOf, colourIndex, hourOf, readable } from "./format.js";
 import { colours, isDark } from "./palette.js";
 
 export const SPAN = 30; // s that are shown
-export const LANE = 20; // px
-export const SPECTRUM = 132; // px
+export const LANE = 20; // px, unless there is room for more
+export const SPECTRUM = 132; // px, likewise
 export const AXIS = 20; // px
 const LAG = 0.9; // s that the edge stays behind what arrived, to move evenly
 const N_COLUMNS = 2048;
@@ -26,6 +26,8 @@ export class Picture {
   constructor(canvas) {
     this.canvas = canvas;
     this.labels = [];
+    this.lane = LANE;
+    this.spectrum = SPECTRUM;
     this.thresholds = [];
     this.events = [];
     this.edge = null; // s of the stream at the right
@@ -113,6 +115,18 @@ export class Picture {
       .filter(([, share]) => share > 0.03 && share < 0.97);
   }
 
+  get height() {
+    return this.spectrum + this.labels.length * this.lane + AXIS;
+  }
+
+  // Take as much room as there is, in px, from the least height on.
+  fit(room) {
+    const n = Math.max(1, this.labels.length);
+    this.lane = Math.max(LANE, Math.min(40, Math.floor((0.62 * (room - AXIS)) / n)));
+    this.spectrum = Math.max(SPECTRUM, Math.floor(room - AXIS - n * this.lane));
+    this.dirty = true;
+  }
+
   // The newest score of a label, from 0 to 1.
   score(index) {
     if (!this.scoreEnd) return 0;
@@ -191,7 +205,7 @@ export class Picture {
   drawAll() {
     const ratio = Math.min(3, devicePixelRatio || 1);
     const width = this.canvas.clientWidth;
-    const height = SPECTRUM + this.labels.length * LANE + AXIS;
+    const { height } = this;
     if (!width) return;
     if (this.canvas.width !== Math.round(width * ratio) || this.canvas.height !== Math.round(height * ratio)) {
       this.canvas.width = Math.round(width * ratio);
@@ -204,7 +218,7 @@ export class Picture {
     const x = (seconds) => ((seconds - start) / SPAN) * width;
     this.drawSpectrum(context, x, start, width);
     this.labels.forEach((label, index) => {
-      this.drawLane(context, x, start, index, SPECTRUM + index * LANE, width);
+      this.drawLane(context, x, start, index, this.spectrum + index * this.lane, width);
     });
     this.drawEvents(context, x, start);
     this.drawAxis(context, x, start, height - AXIS);
@@ -212,7 +226,7 @@ export class Picture {
 
   drawSpectrum(context, x, start, width) {
     context.fillStyle = this.style.ground;
-    context.fillRect(0, 0, width, SPECTRUM);
+    context.fillRect(0, 0, width, this.spectrum);
     const first = Math.max(this.columnStart, Math.floor(start / this.column));
     const last = Math.min(this.columnEnd, Math.ceil(this.edge / this.column));
     context.imageSmoothingEnabled = true;
@@ -222,15 +236,15 @@ export class Picture {
       const n = Math.min(last - begin, N_COLUMNS - place);
       const left = x(begin * this.column);
       const right = x((begin + n) * this.column);
-      context.drawImage(this.film, place, 0, n, this.bands, left, 0, right - left, SPECTRUM);
+      context.drawImage(this.film, place, 0, n, this.bands, left, 0, right - left, this.spectrum);
       begin += n;
     }
   }
 
   drawLane(context, x, start, index, top, width) {
     const line = this.thresholds[index] ?? 0.5;
-    const bottom = top + LANE - 5;
-    const y = (score) => bottom - score * (LANE - 7);
+    const bottom = top + this.lane - 5;
+    const y = (score) => bottom - score * (this.lane - 7);
     const first = Math.max(this.scoreStart, Math.floor(start / this.frame));
     const last = Math.min(this.scoreEnd, Math.ceil(this.edge / this.frame));
     context.fillStyle = this.style.line;
@@ -276,7 +290,7 @@ export class Picture {
       if (end < start || begin > this.edge) continue;
       const left = Math.max(0, x(begin));
       const right = Math.max(left + 2, x(Math.min(end, this.edge)));
-      const top = SPECTRUM + index * LANE + LANE - 4;
+      const top = this.spectrum + (index + 1) * this.lane - 4;
       context.fillStyle = this.style.labels[colourIndex(event.label)];
       if (event.state === "closed") {
         context.beginPath();

@@ -1,0 +1,155 @@
+"""`streamsed serve` as it is started: page, store, systemd, signals, all at once."""
+
+import contextlib
+import http.client
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+import soundfile
+from environment import ENVIRONMENT
+from listening import bursts
+from serving import free_port, wait_for
+from small_home import Stream
+from sounds import RATE
+
+pytestmark = pytest.mark.slow
+
+HOME = """
+model = "{model}"
+step = 0.5
+settle = 2.0
+
+[[source]]
+name = "kitchen"
+url = "barks.wav"
+loop = true
+
+[[source]]
+name = "attic"
+url = "rtsp://127.0.0.1:1/none"
+{more}
+[page]
+address = "127.0.0.1:{port}"
+"""
+
+
+class Program:
+    """The command, with a socket where systemd listens."""
+
+    def __init__(self, folder, model_path, more=""):
+        barks = bursts([("Dog", 1.0, 0.5), ("Dog", 3.0, 0.5)], 5.0)
+        soundfile.write(folder / "barks.wav", barks, RATE)
+        self.port = free_port()
+        self.file = folder / "home.toml"
+        self.text = HOME.format(model=model_path, port=self.port, more=more)
+        self.file.write_text(self.text)
+        self.scratch = folder / "scratch"
+        self.scratch.mkdir()
+        self.systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.systemd.bind(str(folder / "notify"))
+        self.systemd.settimeout(90)
+        self.said = (folder / "said.txt").open("w+")
+        about = {"NOTIFY_SOCKET": str(folder / "notify"), "WATCHDOG_USEC": "3000000",
+                 "TMPDIR": str(self.scratch)}  # fmt: skip
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "streamsed", "serve", self.file],
+            stderr=self.said, env={**ENVIRONMENT, **about}, cwd=folder,
+        )  # fmt: skip
+
+    def __enter__(self):
+        self.wait_told("READY=1")
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.systemd.close()
+        self.said.close()
+
+    def wait_told(self, sentence):
+        """Wait until systemd is told this, and return all that it is told with it."""
+        while sentence not in (told := self.systemd.recv(4096).decode()).split("\n"):
+            pass
+        return told
+
+    def get(self, path):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        with contextlib.closing(connection):
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+
+    def json(self, path):
+        return json.loads(self.get(path)[1])
+
+
+def test_events_go_from_a_recording_to_stream_store_health_and_metrics(
+    tmp_path, model_path
+):
+    with Program(tmp_path, model_path, '[store]\npath = "home.sqlite"') as program:
+        seen = set()
+        with Stream(program, "/events?picture=kitchen") as stream:
+            assert stream.next("picture")[1]["labels"] == ["Speech", "Dog"]
+            while not {"opened", "closed"} <= seen:
+                _, record = stream.next()
+                if record.get("label") == "Dog":
+                    assert record["source"] == "kitchen"
+                    seen.add(record["state"])
+        wait_for(lambda: program.json("/healthz")["flowing"] == ["kitchen"])
+        assert program.json("/healthz")["status"] == "degraded"
+        assert "attic" in program.json("/healthz")["silent"]
+        stored = wait_for(lambda: program.json("/api/events?since=1h&state=closed&label=Dog"))
+        assert {event["source"] for event in stored} == {"kitchen"}
+        described = wait_for(
+            lambda: next(
+                (e for e in program.json("/api/events?label=Dog") if e["picture"]), None
+            )
+        )
+        status, png = program.get("/" + described["picture"]["url"])
+        assert (status, png[:4]) == (200, b"\x89PNG")
+        metrics = program.get("/metrics")[1].decode()
+        assert 'streamsed_events_total{label="Dog",source="kitchen"}' in metrics
+        assert 'streamsed_source_up{source="attic"} 0.0' in metrics
+        listened = wait_for(lambda: program.json("/api/hours?since=2h")["listened"])
+        assert {hour["source"] for hour in listened} == {"kitchen"}
+    assert (tmp_path / "home.sqlite.pictures").is_dir()
+
+
+def test_systemd_is_told_of_start_life_reload_and_end(tmp_path, model_path):
+    with Program(tmp_path, model_path) as program:
+        program.wait_told("WATCHDOG=1")
+        program.file.write_text(program.text.replace("attic", "cellar"))
+        program.process.send_signal(signal.SIGHUP)
+        assert "MONOTONIC_USEC=" in program.wait_told("RELOADING=1")
+        program.wait_told("READY=1")
+        names = [source["name"] for source in program.json("/api/sources")]
+        assert sorted(names) == ["cellar", "kitchen"]
+        assert program.json("/api/settings")["sources"][1]["name"] == "cellar"
+        with Stream(program) as stream:
+            stream.next("hello")
+            began = time.monotonic()
+            program.process.send_signal(signal.SIGTERM)
+            program.wait_told("STOPPING=1")
+            assert program.process.wait(60) == 0
+            assert time.monotonic() - began < 20  # 2 s where nothing else runs
+        assert not list(program.scratch.iterdir())  # what was kept without a [store]
+
+
+def test_an_address_in_use_is_said_before_anything_is_opened(tmp_path, model_path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        file = tmp_path / "home.toml"
+        port = other.getsockname()[1]
+        file.write_text(HOME.format(model=model_path, port=port, more=""))
+        soundfile.write(tmp_path / "barks.wav", bursts([], 1.0), RATE)
+        run = subprocess.run(
+            [sys.executable, "-m", "streamsed", "serve", file],
+            capture_output=True, text=True, env=ENVIRONMENT, check=False, timeout=60,
+        )  # fmt: skip
+    assert run.returncode == 2
+    assert "cannot be used" in run.stderr
+    assert "Traceback" not in run.stderr
