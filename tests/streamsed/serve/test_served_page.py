@@ -103,7 +103,9 @@ def test_events_go_from_a_recording_to_stream_store_health_and_metrics(
         wait_for(lambda: program.json("/healthz")["flowing"] == ["kitchen"])
         assert program.json("/healthz")["status"] == "degraded"
         assert "attic" in program.json("/healthz")["silent"]
-        stored = wait_for(lambda: program.json("/api/events?since=1h&state=closed&label=Dog"))
+        stored = wait_for(
+            lambda: program.json("/api/events?since=1h&state=closed&label=Dog")
+        )
         assert {event["source"] for event in stored} == {"kitchen"}
         described = wait_for(
             lambda: next(

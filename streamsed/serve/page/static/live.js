@@ -47,7 +47,7 @@ export function liveView(main) {
     const columns = getComputedStyle(cards).gridTemplateColumns.split(" ").length;
     const rows = Math.ceil(shown.size / Math.max(1, columns));
     const height = innerHeight - cards.getBoundingClientRect().top - scrollY - 24;
-    for (const card of shown.values()) card.fit(isWall ? height / rows - 96 : 0);
+    for (const card of shown.values()) card.fit(isWall ? height / rows - 76 : 0);
   }
 
   function showSources() {
@@ -84,6 +84,7 @@ export function liveView(main) {
     now.dataset.text = text;
     if (words.length) now.replaceChildren(...words);
     else now.replaceChildren(h("span", { class: "calm" }, quietWords()));
+    if (document.documentElement.classList.contains("wall")) fit(); // it may take two lines
   }
 
   function quietWords() {
@@ -114,10 +115,14 @@ export function liveView(main) {
     for (const card of shown.values()) card.showScores();
   }, 500);
   addEventListener("resize", fit);
-  addEventListener("wall", fit);
+  const onWall = () => {
+    setText(wall, document.documentElement.classList.contains("wall") ? "Leave" : "Wall view");
+    fit();
+  };
+  addEventListener("wall", onWall);
   const off = [
     () => removeEventListener("resize", fit),
-    () => removeEventListener("wall", fit),
+    () => removeEventListener("wall", onWall),
     on("sources", showSources),
     on("events", showEvents),
     on("picture", (step) => shown.get(step.source)?.take(step)),

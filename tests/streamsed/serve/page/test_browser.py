@@ -333,3 +333,20 @@ def test_an_event_has_a_page_with_its_picture_and_its_sound(tmp_path, opened):
         until(lambda: image.evaluate("(i) => i.naturalWidth") > 50)
         until(lambda: page.evaluate("document.querySelector('audio').duration") > 0.9)
         assert "1.5 s long" in page.locator(".event-page header").text_content()
+
+
+def test_on_a_wall_the_pictures_fill_the_screen_and_nothing_else_is_there(home, opened):
+    page = opened(home)
+    page.wait_for_selector(".lanes li")
+    page.evaluate("document.documentElement.requestFullscreen = undefined")
+    before = page.locator("canvas").first.bounding_box()["height"]
+    page.click("text=Wall view")
+    canvas = page.locator("canvas").first
+    until(lambda: canvas.bounding_box()["height"] > before + 50)
+    bottom = max(card.bounding_box()["y"] + card.bounding_box()["height"]
+                 for card in page.locator(".card").all())  # fmt: skip
+    assert 700 < bottom <= 800
+    assert not page.locator("nav").is_visible()
+    page.click("text=Leave")
+    until(lambda: canvas.bounding_box()["height"] == before)
+    assert page.locator("nav").is_visible()
