@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from streamsed.audio.devices import (
 from streamsed.audio.microphone import Microphone
 from streamsed.inference.model import Model
 from streamsed.live.auto_step import MAX_LOAD, segment_cost, shortest_step
+from streamsed.serve.sources.ffmpeg import REMEDY, ffmpeg_version
 from streamsed.terminal import percent
 
 LISTENING = 2.0
@@ -58,6 +61,7 @@ def examine(*, model: str, device: str | None, latency: float) -> Iterator[Findi
         "core", well=True, says=f"C++ core for {', '.join(_core.simd_targets())}"
     )
     yield from _examine_devices(device)
+    yield _examine_ffmpeg()
     yield from _examine_model(model, latency)
 
 
@@ -85,6 +89,19 @@ def _examine_devices(wanted: str | None) -> Iterator[Finding]:
         yield _listen(device)
     except (OSError, ValueError) as error:
         yield Finding("microphone", well=False, says=str(error))
+
+
+def _examine_ffmpeg() -> Finding:
+    """Look for what `serve` reads network sources with; nothing else needs it."""
+    program = shutil.which("ffmpeg")
+    if program is None:
+        says = f"not installed; network sources of serve need it: {REMEDY}"
+        return Finding("ffmpeg", well=True, says=says)
+    try:
+        version = ffmpeg_version(program)
+    except (OSError, subprocess.SubprocessError) as error:
+        return Finding("ffmpeg", well=False, says=f"does not start ({error}); {REMEDY}")
+    return Finding("ffmpeg", well=True, says=f"version {version}, for network sources")
 
 
 def _listen(device: Device) -> Finding:

@@ -48,8 +48,8 @@ def ffmpeg_version(program: str) -> int:
 
     Raises
     ------
-    OSError
-        It does not start.
+    OSError, subprocess.SubprocessError
+        It does not start, or does not answer.
     """
     run = subprocess.run(
         [program, "-version"], capture_output=True, text=True, timeout=30, check=False

@@ -41,6 +41,7 @@ def test_every_command_has_a_short_help_that_lists_the_exit_codes(streamsed):
     commands = (
         "file",
         "listen",
+        "serve",
         "report",
         "events",
         "devices",

@@ -37,11 +37,13 @@ def test_every_failure_ends_with_its_remedy(streamsed, tmp_path):
         "import ctypes.util as u; found = u.find_library\n"
         "u.find_library = lambda name: None if 'portaudio' in name else found(name)\n"
     )
-    environment = ENVIRONMENT | {"PYTHONPATH": str(tmp_path)}
+    environment = ENVIRONMENT | {"PYTHONPATH": str(tmp_path), "PATH": str(tmp_path)}
     done = streamsed("doctor", "-m", "nowhere.pt", env=environment)
     found = findings(done)
     assert found["microphone"] == ("FAIL", NO_PORTAUDIO)
     assert found["model"][0] == "FAIL"
     assert "neither a shipped model" in found["model"][1]
     assert found["core"][0] == "ok"
+    assert found["ffmpeg"][0] == "ok"  # only network sources need it
+    assert "apt install ffmpeg" in found["ffmpeg"][1]
     assert done.returncode == 1

@@ -158,3 +158,27 @@ def test_a_file_read_again_leaves_sources_that_did_not_change_alone(tmp_path, mo
     assert np.abs(np.diff(dogs[:3]) - 2.0).max() < 0.05
     assert '"source": "gone"' in log.read_text()
     assert '"source": "new"' in more.read_text()
+
+
+def test_a_machine_that_is_too_slow_skips_segments_of_each_source_alike(
+    tmp_path, model, monkeypatch
+):
+    score = model.score
+
+    def slow(features):
+        time.sleep(0.15)  # a dozen sources would take it more than a second each half
+        return score(features)
+
+    monkeypatch.setattr(model, "score", slow)
+    monkeypatch.setattr("streamsed.serve.service.available_cores", lambda: 1)
+    path = tmp_path / "scene.wav"
+    soundfile.write(path, bursts(BARKS, 6.0), RATE)
+    sources = {f"s{i}": {"url": f"file://{path}", "loop": True} for i in range(12)}
+    with home_of(tmp_path, model, **sources) as home:
+        home.wait_for(lambda: min(s.n_skipped for s in home.service.sources()) >= 3)
+        statuses = home.service.sources()
+        assert min(s.listened for s in statuses) > 0.3 * max(
+            s.listened for s in statuses
+        )
+        assert all(s.lost == 0.0 for s in statuses)
+        assert home.service.scheduler.load > 0.5
