@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -120,7 +119,7 @@ def wait_for(address: str) -> None:
         try:
             urllib.request.urlopen(f"{address}healthz", timeout=5).close()
             return
-        except urllib.error.URLError:
+        except OSError:
             time.sleep(0.2)
     sys.exit("the page does not answer")
 
@@ -198,23 +197,15 @@ def history(page: Page) -> None:
     page.click("text=7 days")
 
 
-def event(page: Page) -> None:
-    """Show an event with its picture."""
-    page.click(".event[data-state=closed] .what:text-is('Alarm bell ringing')")
-    page.wait_for_selector("figure img")
-
-
 TABLET: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 PHONE: dict[str, Any] = {
     "viewport": {"width": 390, "height": 844}, "device_scale_factor": 2,
     "is_mobile": True, "has_touch": True,
 }  # fmt: skip
 VIEWS = [
-    ("live", TABLET | {"color_scheme": "dark"}, live),
     ("wall", TABLET | {"color_scheme": "dark"}, wall),
     ("phone", PHONE | {"color_scheme": "light"}, live),
     ("history", TABLET | {"color_scheme": "light"}, history),
-    ("event", PHONE | {"color_scheme": "dark"}, event),
 ]
 
 
