@@ -284,7 +284,7 @@ export class Picture {
   drawEvents(context, x, start) {
     for (const event of this.events) {
       const index = this.labels.indexOf(event.label);
-      if (index < 0) continue;
+      if (index < 0 || (event.state === "withdrawn" && !event.offset)) continue;
       const begin = event.onset.getTime() / 1000 - this.origin;
       const end = event.offset ? event.offset.getTime() / 1000 - this.origin : this.edge;
       if (end < start || begin > this.edge) continue;
