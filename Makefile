@@ -11,6 +11,9 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PIP := $(INSTALL) --constraint constraints.txt
 HASHED := $(INSTALL) --require-hashes --requirement
 
+# Several at once: many tests wait for sound or for a process. Each process takes 1.5 GB.
+JOBS ?= $(shell n=$$(nproc 2> /dev/null || echo 2); echo $$((n < 4 ? n : 4)))
+
 .PHONY: help check demo test soak household corpus-kills microphone lint format bench card sanitize fuzz \
   altered kills home-assistant mutants docs wheel lock checksums clean
 
@@ -18,7 +21,8 @@ help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | sort | expand -t 14
 
 check: lint  ## what to run before a commit: lint and the tests that take no time
-	$(BIN)/python -m pytest -q -m "not slow and not live and not gpu" tests/core tests/project \
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal \
+	  -m "not slow and not live and not gpu" tests/core tests/project \
 	  tests/streamsed/pipeline tests/streamsed/test_config.py tests/streamsed/test_events.py
 
 demo: .venv/runtime  ## detect the events of half a minute of home life
@@ -27,8 +31,6 @@ demo: .venv/runtime  ## detect the events of half a minute of home life
 	$(BIN)/python examples/compare.py examples/scene.flac examples/scene.tsv
 	@echo "The picture is build/scene.png."
 
-# Several at once: many tests wait for sound or for a process. Each process takes 1.5 GB.
-JOBS ?= $(shell n=$$(nproc 2> /dev/null || echo 2); echo $$((n < 4 ? n : 4)))
 test: .venv/develop microphone  ## all tests; COVERAGE=1 measures what of the Python they run
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal \
 	  --durations 10 --durations-min 1 $(if $(COVERAGE),--cov --cov-report=term)
@@ -65,9 +67,9 @@ lint: .venv/develop  ## formats, types, import contracts, mistakes in the C++
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/clang-format --dry-run --Werror csrc/*.h csrc/*.cpp csrc/kernels/* tests/core/*.cpp tests/fuzz/*.cpp
-	$(BIN)/clang-tidy --quiet csrc/*.cpp csrc/kernels/kernels.cpp -- -std=c++20 -Icsrc \
-	  $$($(BIN)/python -m pybind11 --includes | sed 's/-I/-isystem /g') \
-	  -DSTREAMSED_TARGET=baseline -DSTREAMSED_LANES=4
+	printf '%s\n' csrc/*.cpp csrc/kernels/kernels.cpp | xargs -P $(JOBS) -I FILE $(BIN)/clang-tidy \
+	  --quiet FILE -- -std=c++20 -Icsrc -DSTREAMSED_TARGET=baseline -DSTREAMSED_LANES=4 \
+	  $$($(BIN)/python -m pybind11 --includes | sed 's/-I/-isystem /g')
 
 format: .venv/develop  ## what lint would only complain of
 	$(BIN)/ruff format .
