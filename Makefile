@@ -39,7 +39,7 @@ soak: .venv/develop microphone  ## 200 kills, stalls and losses of the device: h
 	STREAMSED_SOAK=200 $(BIN)/python -m pytest tests/streamsed/live/test_soak.py
 
 household: .venv/develop microphone  ## ten minutes of `serve` with sources that die, stall and flood
-	STREAMSED_SERVE_MINUTES=10 $(BIN)/python -m pytest tests/streamsed/serve/test_household.py
+	STREAMSED_SERVE_MINUTES=10 $(BIN)/python -m pytest -s tests/streamsed/serve/test_household.py
 
 corpus-kills: .venv/develop  ## 50 kills of a corpus of 1000 files; a cluster with 200
 	STREAMSED_KILLS=50 STREAMSED_KILLS_FILES=1000 STREAMSED_RAY_FILES=200 \

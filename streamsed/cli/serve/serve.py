@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -28,4 +30,11 @@ def serve(
     from streamsed.serve.job import ServeJob
 
     job = ServeJob(path)
-    return job.check() if check else job.run()
+    if check:
+        return job.check()
+    code = job.run()
+    # All is closed. The interpreter would take a second to take itself apart, and several
+    # on a small machine, while whoever sent the signal waits.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
