@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 from streamsed.config import PerLabel, StreamConfig
 from streamsed.detection_settings import OPTIONS, DetectionSettings
@@ -217,14 +218,13 @@ def _read_url(table: TomlTable) -> str:
 def _source_url(value: Any) -> str:
     """Take the address of a source: of the network, a path, or standard input."""
     text = v.text(value)
-    if text in ("-", "stdin:"):
+    if text in ("-", "stdin", "stdin:", "stdin://"):
         return "stdin:"
-    scheme = v.split_url(text).scheme
-    if "://" not in text:
-        return f"file://{v.path(text).absolute()}"
-    if scheme == "file":
-        return f"file://{v.path(text.removeprefix('file://')).absolute()}"
-    return v.url(*SCHEMES)(text)
+    if text.startswith("file:"):
+        text = unquote(text.removeprefix("file:").removeprefix("//"))
+    elif "://" in text:
+        return v.url(*SCHEMES)(text)
+    return f"file://{v.path(text).absolute()}"
 
 
 def _check_names(

@@ -105,11 +105,11 @@ class TimeLine:
         """Add what was heard, or what the source itself says is missing."""
         self._put(piece)
         self._n_given += len(piece.samples)
-        if not self._checked:
-            return
         seconds = (self._n_given + self._n_missing) / self._rate
         if now - self._began < LEAD:
             self._lead = max(self._lead, seconds - (now - self._began))
+        if not self._checked:
+            return
         accounted = self._n_given + self._n_missing
         if n_missing := self._drift.n_missing(accounted, now):
             self._put_zeros(n_missing, "the network lost it")

@@ -229,6 +229,25 @@ def test_a_secret_that_others_can_read_is_refused(write, tmp_path):
     assert any("chmod 600" in text for _, text in mistakes(write(WHOLE)))
 
 
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("a b.wav", "a b.wav"),
+        ("file:a%20b.wav", "a b.wav"),
+        ("file:///tmp/a%20b.wav", "/tmp/a b.wav"),
+        ("/tmp/100%.wav", "/tmp/100%.wav"),
+        ("C:x.wav", "C:x.wav"),
+    ],
+)
+def test_a_path_is_taken_as_it_is_and_an_address_of_a_file_is_decoded(
+    write, tmp_path, url, path
+):
+    [source] = read_serve_settings(
+        write(f"[[source]]\nname = 'a'\nurl = '{url}'\n")
+    ).sources
+    assert source.url == f"file://{tmp_path / path}"
+
+
 def test_the_address_of_a_source_may_lie_in_a_file_of_its_own(write, tmp_path):
     (tmp_path / "PASSWORD").write_text("http://user:pw@host/stream\n")
     text = '[[source]]\nname = "a"\nurl_file = "PASSWORD"\n'

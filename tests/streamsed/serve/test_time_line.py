@@ -120,21 +120,29 @@ def test_what_nobody_takes_is_counted_not_kept():
 
 @given(
     st.lists(
-        st.tuples(st.floats(0.0, 60.0), st.integers(1, 40), st.integers(1, 5000)),
+        st.tuples(
+            st.floats(6.0, 60.0),
+            st.integers(0, 5000),
+            st.integers(1, 40),
+            st.integers(1, 5000),
+        ),
         max_size=8,
-    )
+    ),
+    st.booleans(),
 )
-def test_a_live_line_is_as_long_as_the_clock_whatever_happens(stretches):
-    """Away, then so many blocks of so many samples by the clock; again and again."""
-    line, now, n_total = line_at(), 0.0, 0
-    for away, n_blocks, n_samples in stretches:
+def test_a_live_line_is_as_long_as_the_clock_whatever_happens(stretches, checked):
+    """Away, a burst ahead of the clock, and blocks by the clock; again and again."""
+    line, now, n_total, ahead = line_at(checked=checked), 0.0, 0, 0.0
+    for away, n_burst, n_blocks, n_samples in stretches:
         seconds = n_samples / RATE
         now += away + seconds
         line.connect(now, n_samples, "away")
         line.put(sound(seconds), now)
+        line.put(sound(n_burst / RATE), now)
+        ahead = n_burst / RATE
         for _ in range(n_blocks - 1):
             now += seconds
             line.put(sound(seconds), now)
         line.lose(now)
         n_total += sum(len(piece.samples) for piece in line.take())
-    assert n_total / RATE == pytest.approx(now, abs=0.01)
+    assert n_total / RATE == pytest.approx(now + ahead, abs=0.01)
