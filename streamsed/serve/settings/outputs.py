@@ -6,6 +6,7 @@ from typing import Any
 
 from streamsed.live.sinks.exec_sink import STATES
 from streamsed.live.sinks.log_file import Rotation
+from streamsed.serve.page.access import read_token
 from streamsed.serve.settings import values as v
 from streamsed.serve.settings.tables import (
     ClipsSettings,
@@ -126,6 +127,11 @@ def read_page(table: TomlTable) -> PageSettings:
             "token into a file, chmod 600 it, and name it here",
             "address",
         )
+    if page.token_file is not None:
+        try:
+            read_token(page.token_file)
+        except (OSError, ValueError) as error:
+            table.blame(str(error), "token_file")
     table.finish()
     return page
 

@@ -17,6 +17,7 @@ from streamsed.serve.page.access import (
     Attempts,
     read_token,
 )
+from streamsed.serve.settings import SettingsError, read_serve_settings
 
 TOKEN = "a token of twenty-five ch"
 
@@ -229,3 +230,21 @@ def test_attempts_of_countless_addresses_take_no_more_memory():
     for number in range(2 * MAX_ADDRESSES):
         attempts.fail(str(number))
     assert len(attempts._failed) == MAX_ADDRESSES
+
+
+def test_a_token_that_is_too_short_is_a_mistake_in_the_settings(tmp_path):
+    file = tmp_path / "token"
+    file.write_text("hunter2")
+    file.chmod(0o600)
+    path = tmp_path / "home.toml"
+    path.write_text(
+        '[[source]]\nname = "a"\nurl = "-"\n[page]\naddress = "0.0.0.0:8080"\n'
+        f'token_file = "{file}"\n'
+    )
+    with pytest.raises(SettingsError) as caught:
+        read_serve_settings(path)
+    (mistake,) = caught.value.mistakes
+    assert str(mistake).startswith(f"{path}:6: ")
+    assert "openssl rand" in str(mistake)
+    file.write_text("x" * 16)
+    assert read_serve_settings(path).page.token_file == file
