@@ -71,16 +71,16 @@ class ServeJob:
                 if page is not None:
                     page.start()
                     say(f"the page is at {page.address}")
-                supervisor.tell(READY, f"STATUS={len(settings.sources)} sources")
+                supervisor.notify(READY, f"STATUS={len(settings.sources)} sources")
                 while not stop.wait(LOOK_EVERY):
                     supervisor.tick()
                     if again.is_set():
                         again.clear()
-                        supervisor.tell(reloading())
+                        supervisor.notify(reloading())
                         self._reload(service, page)
-                        supervisor.tell(READY)
+                        supervisor.notify(READY)
             finally:
-                supervisor.tell(STOPPING)
+                supervisor.notify(STOPPING)
                 service.stop()
         failures = service.fan_out.failures()
         return 1 if any(each.get("lost") for each in failures.values()) else 0

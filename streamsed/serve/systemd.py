@@ -1,8 +1,8 @@
-"""What systemd is told, if it started the program: ready, alive, ending.
+"""Notifications to systemd, if it started the program: ready, alive, stopping.
 
 The protocol of sd_notify(3) is a datagram to the socket that `NOTIFY_SOCKET` names. With
-`WatchdogSec=` in the unit, systemd starts the program anew if it does not say in time that
-it is alive; here that is said only while sources are visited, so a program whose process
+`WatchdogSec=` in the unit, systemd restarts the program if no sign of life comes in time; here it
+is sent only while sources are visited, so a program whose process
 lives but which detects nothing any more is started anew too.
 """
 
@@ -19,12 +19,12 @@ WATCHDOG = "WATCHDOG=1"
 
 
 def reloading() -> str:
-    """Return what is said before settings are read again; `READY` follows it."""
+    """Return the notification before settings are read again; `READY` follows it."""
     return f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}"
 
 
 class Supervisor:
-    """Tell systemd how it goes; without it, do nothing.
+    """Notify systemd of the state of the service; without systemd, do nothing.
 
     Parameters
     ----------
@@ -51,8 +51,8 @@ class Supervisor:
         self._known = -1
         self._due = 0.0
 
-    def tell(self, *sentences: str) -> None:
-        """Send sentences; a socket that is gone is no reason to stop listening."""
+    def notify(self, *sentences: str) -> None:
+        """Send notifications; a socket that is gone is no reason to stop listening."""
         if not self._address.startswith(("/", "@")):
             return
         address = self._address.replace("@", "\0", 1)
@@ -63,13 +63,13 @@ class Supervisor:
             return
 
     def tick(self) -> None:
-        """Say that the program is alive, if that is due and true; call it often."""
+        """Send a sign of life if one is due and work was done; call it often."""
         if self._period is None or self._clock() < self._due:
             return
         progress = self._progress()
         if progress != self._known:
             self._known, self._due = progress, self._clock() + self._period
-            self.tell(WATCHDOG)
+            self.notify(WATCHDOG)
 
 
 def _period(environment: Mapping[str, str]) -> float | None:

@@ -1,6 +1,6 @@
 """Who may see the page: tokens, names of the machine, and limits on guessing.
 
-A browser is asked for the token once. It then holds a cookie that says until when it is
+A browser is asked for the token once. It then holds a cookie with the time until which it is
 valid, signed with a key made of the token: nothing is remembered here, and another token
 ends every session. Programs send `Authorization: Bearer TOKEN` instead.
 
@@ -39,7 +39,7 @@ MAX_ADDRESSES = 1000
 
 
 class Attempts:
-    """Count wrong tokens by address, and say how long each must wait.
+    """Count wrong tokens by address; limit how soon each may try again.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def read_token(path: Path) -> str:
     OSError
         It cannot be read.
     ValueError
-        Others may read it, or what it holds is no token; the message says what to do.
+        Others may read it, or what it holds is no token; the message has the remedy.
     """
     with path.open("rb") as stream:
         mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)

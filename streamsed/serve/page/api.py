@@ -26,7 +26,7 @@ from streamsed.serve.store.stored import StoredEvent
 MAX_BODY = 1000
 """Bytes of a request at most."""
 LIMIT = 1000
-"""Events of one answer, if nothing is said."""
+"""Events of one answer by default."""
 
 
 class Api:

@@ -6,6 +6,7 @@ Everything is named relative to the page, so it works below any path of a proxy.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -86,6 +87,7 @@ def make_app(
             HTTPException: _explain,
             OSError: _unavailable,
             ValueError: _unavailable,
+            sqlite3.Error: _unavailable,
         },
         lifespan=lifespan,
     )

@@ -2,7 +2,7 @@
 
 Records are numbered and kept in one ring. Who watches remembers the number of the last
 record it has sent, is woken when there is another, and takes what follows: so a slow
-browser holds nothing up and costs no memory, and one that comes back says where it was.
+browser holds nothing up and costs no memory, and one that comes back sends the number it had.
 A number is a time, in microseconds since 1970, so it still means something to the next
 start of the program: what it does not have in its ring then comes from the store.
 """

@@ -1,11 +1,11 @@
-"""What stands before every request: the door, and what is said to browsers.
+"""Middleware before every request: access control and security headers.
 
 Written against ASGI itself, so that a stream of events passes through unbuffered.
 
 - the path below which a proxy shows the page is cut off, if the proxy has not done that;
 - a `Host` that is not of this machine is refused, as is a change that another site asks for;
 - without the token only the pages for logging in and `/healthz` are there;
-- every answer says that browsers may run only the scripts and styles of this page.
+- the headers of every answer allow browsers the scripts and styles of this page alone.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ def _unauthorized(error: str) -> Response:
 
 
 def _same_site(headers: Headers, host: str) -> bool:
-    """Whether no other site asks: browsers say where a change is asked from."""
+    """Whether no other site asks: browsers send where a request comes from."""
     site = headers.get("sec-fetch-site")
     if site is not None:
         return site in ("same-origin", "none")

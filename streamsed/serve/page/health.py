@@ -19,7 +19,7 @@ def is_flowing(source: SourceStatus) -> bool:
 
 
 def health(sources: Sequence[SourceStatus]) -> tuple[bool, dict[str, Any]]:
-    """Return whether the program does its work, and what is to be said of it.
+    """Return whether the program does its work, and a description for JSON.
 
     It does while sound flows from one source at least: a camera that is switched off does
     not make a supervisor start everything anew, and another start would not help it.

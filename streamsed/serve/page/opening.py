@@ -1,4 +1,4 @@
-"""The page with all that belongs to it, as the settings say."""
+"""The page with its sinks, pictures and metrics, made from the settings."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ class PageServer:
         )
         config = uvicorn.Config(
             app, http="h11", ws="none", loop="asyncio", lifespan="on", log_config=None,
-            access_log=False, server_header=False, limit_concurrency=250,
+            access_log=False, log_level="error", server_header=False, limit_concurrency=250,
             timeout_graceful_shutdown=1, timeout_keep_alive=15,
         )  # fmt: skip
         self._server = uvicorn.Server(config)

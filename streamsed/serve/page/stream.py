@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict
@@ -56,7 +57,7 @@ class Streams:
     open_store : callable
         Opens the store.
     hello : mapping
-        What a browser is told first, for JSON.
+        The first message to a browser, for JSON.
     """
 
     def __init__(
@@ -182,7 +183,11 @@ class Streams:
         """
         try:
             events = await to_thread.run_sync(self._stored_since, last / 1e6)
-        except OSError:  # what cannot be read now is read when the page is loaded anew
+        except (
+            OSError,
+            ValueError,
+            sqlite3.Error,
+        ):  # a page that is loaded anew asks again
             return []
         return [_message(as_record(event), number=last) for event in events]
 

@@ -28,7 +28,7 @@ def listener(tmp_path):
 
 def test_sentences_arrive_as_one_datagram(listener):
     end, address = listener
-    Supervisor(lambda: 0, environment={"NOTIFY_SOCKET": address}).tell(
+    Supervisor(lambda: 0, environment={"NOTIFY_SOCKET": address}).notify(
         READY, "STATUS=2"
     )
     assert heard(end) == ["READY=1\nSTATUS=2"]
@@ -39,14 +39,14 @@ def test_an_abstract_socket_is_written_with_an_at_sign():
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
         end.bind(f"\0{name}")
         end.setblocking(False)
-        Supervisor(lambda: 0, environment={"NOTIFY_SOCKET": f"@{name}"}).tell(READY)
+        Supervisor(lambda: 0, environment={"NOTIFY_SOCKET": f"@{name}"}).notify(READY)
         assert heard(end) == [READY]
 
 
 @pytest.mark.parametrize("address", ["", "/nowhere/at/all", "@nobody", "vsock:2:1"])
 def test_nobody_who_listens_is_no_reason_to_stop(address):
     supervisor = Supervisor(lambda: 0, environment={"NOTIFY_SOCKET": address})
-    supervisor.tell(READY)
+    supervisor.notify(READY)
     supervisor.tick()
 
 

@@ -3,7 +3,7 @@
 A few times a second each of them is asked for what is new, which is packed once for all
 who look. The last `KEPT` of these steps are kept; a browser that is slower than that is
 given everything afresh, as is one that comes. Columns and score frames are counted from the
-start of the stream, so it does no harm to be told of one twice.
+start of the stream, so it does no harm to receive one twice.
 
 A step, for JSON::
 
