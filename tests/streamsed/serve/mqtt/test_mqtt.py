@@ -17,6 +17,7 @@ from certificates import make_certificates
 from environment import ENVIRONMENT
 from serve_records import Sounds, tell
 
+from streamsed.serve.mqtt.connection import Connection
 from streamsed.serve.mqtt.sink import MqttSink
 from streamsed.serve.rules import Rules
 from streamsed.serve.settings import MqttSettings, RuleSettings
@@ -219,6 +220,24 @@ def test_without_a_broker_the_end_takes_no_time():
     start = time.monotonic()
     sink.close()
     assert time.monotonic() - start < 10  # a second or so on an idle machine
+
+
+def test_what_was_under_way_is_sent_again_before_anything_newer():
+    """The order that the sender keeps; paho sends again by itself."""
+    settings = MqttSettings(f"mqtt://127.0.0.1:{free_port()}")
+    link = Connection(
+        settings, will=("a", "b"), subscriptions=(), on_message=lambda *_: None
+    )
+    link._under_way = {7, 8}
+    link.is_connected = link._is_new = True
+    assert not link._may_send()
+    link._acknowledged += [7]
+    assert not link._may_send()
+    link._under_way.add(9)  # of the new connection: nobody waits for it
+    link._acknowledged += [8]
+    assert link._may_send()
+    link.is_connected = False
+    assert not link._may_send()
 
 
 def test_a_broker_that_accepts_and_says_nothing_holds_up_no_end():

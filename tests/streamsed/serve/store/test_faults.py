@@ -94,7 +94,7 @@ def test_a_kill_in_the_middle_of_making_a_store_leaves_one_or_none(tmp_path):
 def test_a_store_that_another_program_locks_is_written_when_that_is_over(tmp_path):
     path, sounds = tmp_path / "home.db", Sounds()
     sink = StoreSink(path)
-    tell(sink, *sounds.life(1, 1, 2))
+    tell(sink, *sounds.life(1, 1, 2), sounds.event("opened", 999, 3.0))
     assert sink.writer.wait_until_written(30)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
@@ -111,6 +111,7 @@ def test_a_store_that_another_program_locks_is_written_when_that_is_over(tmp_pat
         other.execute("ROLLBACK")
     assert sink.writer.wait_until_written(60)
     assert sink.notices() == ["store: can be written again"]
+    assert numbers(path, ["opened"]) == [999]  # it goes on: nothing has crashed
     sink.close()
     assert numbers(path) == list(range(1, 500))
     failures = sink.failures()

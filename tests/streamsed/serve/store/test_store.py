@@ -89,7 +89,7 @@ def test_an_event_is_what_its_last_record_said_however_commits_fall(
     """The store agrees with a dictionary, for every way to cut records into commits."""
     path = tmp_path_factory.mktemp("store") / "home.db"
     states = ("opened", "updated", "ended", "closed", "withdrawn")
-    sounds, expected = Sounds(), {}
+    sounds, expected, began = Sounds(), {}, None
     with closing(open_to_write(path)) as connection:
         older, batch = Batch(), Batch()
         for step, (number, kind) in enumerate(script):
@@ -97,6 +97,7 @@ def test_an_event_is_what_its_last_record_said_however_commits_fall(
             record, _ = sounds.event(states[kind], number, float(number), offset)
             batch.add(record)
             expected[number] = (states[kind], record["offset"])
+            began = record["at"] if began is None else began
             if step % 3 == 1:  # a commit that failed, and its records wait
                 batch.put_before(older)
                 older, batch = batch, Batch()
@@ -107,8 +108,23 @@ def test_an_event_is_what_its_last_record_said_however_commits_fall(
         batch.put_before(older)
         batch.write(connection)
         rows = connection.execute("SELECT number, state, offset FROM event").fetchall()
+        runs = connection.execute("SELECT started FROM run").fetchall()
     found = {n: (s, None if o is None else round(o - T0, 6)) for n, s, o in rows}
     assert found == expected
+    assert runs == ([] if began is None else [(pytest.approx(T0 + began, abs=2e-6),)])
+
+
+def test_a_clip_is_kept_when_its_commit_failed_and_the_event_came_again(path):
+    record, _ = Sounds().event("closed", 1, 1.0, 2.0)
+    older, newer = Batch(), Batch()
+    older.add(record | {"clip": "dog.flac"})
+    newer.add(record)
+    newer.put_before(older)
+    with closing(open_to_write(path)) as connection:
+        newer.write(connection)
+        assert connection.execute("SELECT clip FROM event").fetchall() == [
+            ("dog.flac",)
+        ]
 
 
 def test_changes_are_counted_so_that_nothing_is_missed_between_two_looks(path):
@@ -300,6 +316,19 @@ def test_old_hours_go_with_what_was_listened_in_them(path):
         assert left == [8, 9, 10]
         assert min(h.hour for h in reader.listened()) >= T0 + 7 * 86400
         assert reader.gaps() == []
+
+
+def test_an_hour_goes_as_a_whole(path):
+    sounds, hour = Sounds(), 3600.0
+    ends = [hour - 60, hour + 60, 2 * hour - 60]
+    lives = [sounds.life(n, at, at + 1) for n, at in enumerate(ends, start=1)]
+    heard = [sounds.status(hour, heard=hour), sounds.status(2 * hour - 1)]
+    store(path, sounds.started(), *chain(*lives), *heard)
+    with closing(open_to_write(path)) as connection:
+        Retention(days=1).apply(connection, T0 + 86400 + 1.5 * hour)
+    with StoreReader(path) as reader:
+        assert [event.number for event in reader.events()] == [2, 3]
+        assert [h.heard for h in reader.listened()] == [pytest.approx(hour - 1)]
 
 
 def test_a_store_that_is_too_large_forgets_its_oldest_and_shrinks(path):

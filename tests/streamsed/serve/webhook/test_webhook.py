@@ -17,6 +17,7 @@ from serve_records import Sounds, tell
 
 from streamsed.serve.rules import RuledSink, Rules
 from streamsed.serve.settings import RuleSettings, WebhookSettings
+from streamsed.serve.webhook import sink as webhook_sink
 from streamsed.serve.webhook.post import MAX_WAIT, post
 from streamsed.serve.webhook.signature import read_secret, signature
 from streamsed.serve.webhook.sink import MAX_WAITING, WebhookSink
@@ -56,6 +57,12 @@ class Receiver:
             if step in (200, 204):
                 self.taken.append(json.loads(body))
             self.news.notify_all()
+        if step == "late":
+            self.released.wait(60)
+            step = 204
+            with self.news:
+                self.taken.append(json.loads(body))
+                self.news.notify_all()
         if step == "hang":
             self.released.wait(60)
         elif step == "cut":
@@ -236,6 +243,22 @@ def test_what_waits_is_bounded_and_the_oldest_goes():
     assert sink.failures()["waiting"] == MAX_WAITING
     sink.close()
     assert sink.failures()["lost"] == MAX_WAITING + 500
+
+
+def test_a_message_that_was_dropped_while_it_was_posted_takes_no_other_with_it(
+    monkeypatch,
+):
+    monkeypatch.setattr(webhook_sink, "MAX_WAITING", 5)
+    with Receiver("late") as receiver:
+        sink = hook(receiver.url, on=("closed",))
+        tell(sink, *Sounds().life(1, 1.0, 2.0))
+        until(lambda: receiver.attempts)
+        for number in range(2, 8):
+            tell(sink, *Sounds().life(number, 1.0 * number, number + 0.5))
+        receiver.released.set()
+        receiver.wait(6)
+        sink.close()
+        assert [record["id"] for record in receiver.taken] == [1, 3, 4, 5, 6, 7]
 
 
 def test_an_end_sends_what_waits_first():
