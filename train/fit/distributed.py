@@ -42,7 +42,7 @@ class Parallel:
         has_cuda = torch.cuda.is_available()
         if device == "cuda" and not has_cuda:
             raise ValueError(
-                "device=cuda must have a CUDA device, and torch finds none"
+                "device=cuda: torch finds no CUDA device; use --device cpu"
             )
         self.rank = int(os.environ.get("RANK", "0"))
         self.n_processes = int(os.environ.get("WORLD_SIZE", "1"))

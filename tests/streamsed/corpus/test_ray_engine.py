@@ -35,7 +35,7 @@ class Cluster:
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_DISABLE_MEMORY_MONITOR": "1",
             "RAY_health_check_period_ms": "500",
-            "RAY_health_check_failure_threshold": "4",
+            "RAY_health_check_failure_threshold": "10",
         }
         self._folder = folder
         port = free_port()
@@ -47,7 +47,23 @@ class Cluster:
         self.nodes = [self.add_node() for _ in range(2)]
 
     def _start(self, *arguments):
-        """Start one of Ray's programs, and wait until it says that it runs."""
+        """Start one of Ray's programs, and wait until it says that it runs.
+
+        Ray gives a node half a minute to register; on a busy machine it is started again.
+        """
+        for _ in range(3):
+            process, path = self._launch(arguments)
+            deadline = time.monotonic() + 240
+            while "Ray runtime started" not in path.read_text():
+                if process.poll() is not None:
+                    break
+                assert time.monotonic() < deadline, path.read_text()
+                time.sleep(0.2)
+            else:
+                return process
+        raise AssertionError(path.read_text())
+
+    def _launch(self, arguments):
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block"]
         fixed = ["--node-ip-address=127.0.0.1", "--disable-usage-stats"]
         store = ["--object-store-memory=80000000"]
@@ -60,12 +76,7 @@ class Cluster:
                 stderr=log,
             )
         self._processes.append(process)
-        deadline = time.monotonic() + 120
-        while "Ray runtime started" not in path.read_text():
-            assert process.poll() is None, path.read_text()
-            assert time.monotonic() < deadline, path.read_text()
-            time.sleep(0.2)
-        return process
+        return process, path
 
     def add_node(self):
         return self._start(f"--address={self.address}", "--num-cpus=1")
