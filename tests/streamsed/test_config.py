@@ -152,10 +152,10 @@ def test_an_offset_threshold_above_its_onset_threshold_names_the_label():
 
 
 def test_an_unknown_label_is_an_error_that_lists_the_labels():
-    message = "onset_threshold names the unknown label 'Dgo'; the labels are Cat, Dog"
+    message = "onset_threshold: unknown label 'Dgo'; the labels are Cat, Dog"
     with pytest.raises(ValueError, match=message):
         PostConfig(onset_threshold={"Dgo": 0.5}).per_label("onset_threshold", LABELS)
-    with pytest.raises(ValueError, match="min_gap names the unknown label 'Dgo'"):
+    with pytest.raises(ValueError, match="min_gap: unknown label 'Dgo'"):
         PostConfig().override(LABELS, {"min_gap": {"Dgo": 0.5}})
 
 
