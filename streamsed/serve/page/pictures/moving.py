@@ -34,6 +34,8 @@ KEPT = 25
 """Steps that are kept: ten seconds."""
 SPAN = 40.0
 """Seconds that one who comes is shown."""
+OVERLAP = 3.0
+"""Seconds that the first step repeats of what one who comes is shown."""
 OTHER = 2.0
 """Seconds that the beginning of a stream moves by if it is another; else it drifts."""
 MOVED = 6
@@ -59,15 +61,16 @@ class SourcePictures:
     def step(self, snapshot: Snapshot) -> str:
         """Return what is new since the last step, as JSON; "" if nothing is."""
         about = (round(snapshot.origin, 1), snapshot.labels, snapshot.thresholds)
-        if self._is_other(snapshot) or about[1:] != self._about[1:]:
-            self._next, self._scores = 0, np.zeros((0, 0), np.uint8)
-            first = _score_end(snapshot) - len(snapshot.scores)
-        else:
-            first = self._first_moved(snapshot)
-        column = max(self._next, snapshot.picture_end - len(snapshot.picture))
-        if about == self._about and column == snapshot.picture_end:
+        is_fresh = self._is_other(snapshot) or about[1:] != self._about[1:]
+        if about == self._about and self._next == snapshot.picture_end:
             return ""
-        is_fresh = not self._next
+        if is_fresh:
+            # Who has just come has what was before; another stream is shown whole.
+            reach = SPAN if self._about else OVERLAP
+            column, first = _newest(snapshot, reach)
+        else:
+            oldest = snapshot.picture_end - len(snapshot.picture)
+            column, first = max(self._next, oldest), self._first_moved(snapshot)
         self._next, self._about = snapshot.picture_end, about
         self._first = _score_end(snapshot) - len(snapshot.scores)
         self._scores = _levels(snapshot)
@@ -147,17 +150,8 @@ class Pictures:
 
 def pack_newest(snapshot: Snapshot, name: str, seconds: float) -> str:
     """Return the last seconds of a source as a step that needs none before it."""
-    n_columns = round(seconds / snapshot.column_duration)
-    n_scores = round(seconds / snapshot.frame_duration)
-    oldest = snapshot.picture_end - len(snapshot.picture)
-    end = _score_end(snapshot)
-    return pack(
-        snapshot,
-        name,
-        column=max(oldest, snapshot.picture_end - n_columns),
-        first_score=max(end - len(snapshot.scores), end - n_scores),
-        whole=True,
-    )
+    column, first = _newest(snapshot, seconds)
+    return pack(snapshot, name, column=column, first_score=first, whole=True)
 
 
 def pack(
@@ -187,6 +181,13 @@ def pack(
             **about,
         }
     )
+
+
+def _newest(snapshot: Snapshot, seconds: float) -> tuple[int, int]:
+    """Return the first column and score frame of the last seconds."""
+    n_columns = min(len(snapshot.picture), round(seconds / snapshot.column_duration))
+    n_scores = min(len(snapshot.scores), round(seconds / snapshot.frame_duration))
+    return snapshot.picture_end - n_columns, _score_end(snapshot) - n_scores
 
 
 def _levels(snapshot: Snapshot) -> NDArray[np.uint8]:

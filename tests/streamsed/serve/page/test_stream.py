@@ -9,7 +9,7 @@ from datetime import datetime
 
 import numpy as np
 import pytest
-from small_home import FRAME, PATIENCE, SmallHome, Stream, until
+from small_home import COLUMN, FRAME, PATIENCE, SmallHome, Stream, until
 
 from streamsed.serve.page import feed as feed_module
 from streamsed.serve.page import stream as stream_module
@@ -127,6 +127,20 @@ def test_pictures_come_only_of_the_sources_asked_for_and_without_a_hole(home):
         )
     assert end > steps[0]["first"] + 4
     assert score_end > steps[0]["first_score"] + 4
+
+
+def test_another_stream_of_a_source_is_shown_whole_and_counted_anew(home):
+    pictures = SourcePictures("kitchen")
+    first = json.loads(pictures.step(home.snapshot("kitchen")))
+    assert (home.now - 60) / COLUMN < first["first"]  # who came has the rest
+    home.began += 30.0  # another stream began
+    other = json.loads(pictures.step(home.snapshot("kitchen")))
+    assert other["first"] == 0
+    assert other["labels"] == list(home.labels)
+    assert other["origin"] == pytest.approx(home.began, abs=0.01)
+    after = json.loads(until(lambda: pictures.step(home.snapshot("kitchen"))))
+    assert after["first"] * COLUMN > 29
+    assert "labels" not in after
 
 
 def test_a_second_of_pictures_is_about_two_kilobytes(home):
