@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -159,3 +160,28 @@ def test_an_address_in_use_is_said_before_anything_is_opened(tmp_path, model_pat
     assert run.returncode == 2
     assert "cannot be used" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="needs Debian's chromium")
+def test_a_browser_shows_what_the_program_detects_while_it_detects(
+    tmp_path, model_path
+):
+    api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    with Program(tmp_path, model_path) as program, api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        with contextlib.closing(browser):
+            page = browser.new_page()
+            page.set_default_timeout(60_000)
+            complaints = []
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            page.goto(f"http://127.0.0.1:{program.port}/")
+            page.wait_for_selector(".card[data-name=kitchen][data-state=running]")
+            page.wait_for_selector(".card[data-name=attic]:not([data-state=running])")
+            page.wait_for_selector(".now b:text-is('Dog')")
+            page.wait_for_selector(".card[data-name=kitchen] .lanes .active")
+            page.click(".event[data-state=closed] .what:text-is('Dog')")
+            image = page.wait_for_selector("figure img")
+            wait_for(lambda: image.evaluate("(i) => i.naturalWidth") > 20)
+        assert complaints == []
