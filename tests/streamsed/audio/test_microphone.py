@@ -130,7 +130,7 @@ def test_only_zeros_are_named_once_and_their_end_too(heard_here, open_microphone
     recorder.listen(lambda: recorder.notices)
     assert 4.5 < time.monotonic() - start < 20
     assert recorder.notices[0][1] == (
-        "pulse sends only zeros; is it muted, unplugged or forbidden?"
+        "pulse sends only zeros; is it muted or unplugged, or is access denied?"
     )
     heard_here.play(noise(0.3))
     recorder.listen(lambda: len(recorder.notices) > 1)

@@ -503,7 +503,7 @@ def test_an_interruption_leaves_the_old_output_and_nothing_else(
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert errors == "streamsed: interrupted after 0 of 1 recordings\n"
+    assert errors == "streamsed: interrupted after 0 of 1 recording\n"
     assert output.read_text() == "old"
     assert list(tmp_path.iterdir()) == [output]
 

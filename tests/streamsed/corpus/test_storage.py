@@ -124,7 +124,7 @@ def test_a_store_that_fails_now_and_then_is_asked_again(tmp_path, moody):
 def test_a_store_that_keeps_failing_is_unreachable_and_leaves_nothing(tmp_path, moody):
     Moody.failures = 100
     staging = Staging(tmp_path / "staging", delays=(0.01, 0.01))
-    with pytest.raises(UnreachableError, match="could not be reached in 3 tries"):
+    with pytest.raises(UnreachableError, match="could not be reached in 3 attempts"):
         staging.fetch(f"{moody}/a.wav", 5, "e")
     assert Moody.requests == 3
     assert not list((tmp_path / "staging").iterdir())

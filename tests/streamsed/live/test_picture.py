@@ -54,7 +54,7 @@ def lines_of(snapshot, size=(100, 14)):
 def test_a_picture_needs_nothing_but_a_snapshot():
     status, level, speech, dog, shaver, _, *events = lines_of(busy())
     assert status.rstrip() == (
-        "microphone  44100 Hz  step 0.50 s  latency 1.0 s  load 25%  lost 1.5 s  07:31:40"
+        "microphone  44100 Hz  step 0.50 s  latency 1.0 s  load 25 %  lost 1.5 s  07:31:40"
     )
     assert "  -6.0 dB" in level
     assert speech.startswith("Speech")

@@ -237,5 +237,5 @@ def test_a_page_without_marks_is_refused_before_anything_is_measured(
         "card no.pt --soundbank nowhere --blueprint no.tsv --output card.md"
     )
     assert code == 2
-    assert error.startswith("train: error: output=card.md must hold the lines")
+    assert error.startswith("train: error: --output card.md must hold the lines")
     assert (tmp_path / "card.md").read_text() == text

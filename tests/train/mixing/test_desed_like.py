@@ -245,5 +245,5 @@ def test_an_interruption_of_all_processes_is_one_line(tmp_path):
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert errors.startswith("train: interrupted; to go on, give the same command")
+    assert errors.startswith("train: interrupted; to continue, repeat the command")
     assert errors.count("\n") == 1

@@ -406,7 +406,7 @@ def test_the_end_of_listening_kills_the_command_in_hand(tmp_path):
         sink.on_record({"a": 1}, closed(n))
     assert wait_for(lambda: pids.exists() and pids.read_text().strip())
     sink.worker.close(timeout=0.1)
-    sink.worker.close = lambda: None
+    sink.worker.close = lambda _seconds: None
     sink.settle()
     started = pids.read_text().split()
     assert len(started) == 1  # those that waited are not begun any more
