@@ -12,6 +12,7 @@ import yaml
 from streamsed.serve.settings import read_serve_settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
+DOCS = DEPLOY.parent / "docs"
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd")
@@ -41,6 +42,27 @@ def test_the_settings_for_the_container_have_no_mistake(tmp_path):
     assert settings.page.host == "0.0.0.0"
     assert {source.name for source in settings.sources} >= {"door"}
     assert [rule.source for rule in settings.rules] == ["door"]
+
+
+@pytest.mark.parametrize("page", ["sources", "messages", "page", "at-home"])
+def test_the_settings_in_the_documentation_have_no_mistake(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("token", "mqtt.password", "hook.secret"):
+        (tmp_path / name).write_text("t" * 40)
+        (tmp_path / name).chmod(0o600)
+    (tmp_path / "notify.sh").write_text("#!/bin/sh\n")
+    (tmp_path / "notify.sh").chmod(0o755)
+    text = (DOCS / f"{page}.md").read_text()
+    examples = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert examples
+    for example in examples:
+        settings = re.sub(r"/etc/streamsed/mqtt-password", "mqtt.password", example)
+        settings = settings.replace("/etc/streamsed/", f"{tmp_path}/")
+        for name in ("door", "kitchen"):  # sources of other examples
+            if f'name = "{name}"' not in settings:
+                settings += f'\n[[source]]\nname = "{name}"\nurl = "http://x/{name}"\n'
+        (tmp_path / "home.toml").write_text(settings)
+        read_serve_settings(tmp_path / "home.toml")
 
 
 def test_the_containers_have_no_more_rights_than_they_need():

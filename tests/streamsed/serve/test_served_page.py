@@ -12,7 +12,7 @@ import time
 
 import pytest
 import soundfile
-from environment import ENVIRONMENT
+from environment import ENVIRONMENT, without
 from listening import bursts
 from serving import free_port, wait_for
 from small_home import Stream
@@ -185,3 +185,18 @@ def test_a_browser_shows_what_the_program_detects_while_it_detects(
             image = page.wait_for_selector("figure img")
             wait_for(lambda: image.evaluate("(i) => i.naturalWidth") > 20)
         assert complaints == []
+
+
+def test_without_the_packages_of_the_page_the_remedy_is_said(tmp_path, model_path):
+    file = tmp_path / "home.toml"
+    file.write_text(HOME.format(model=model_path, port=0, more=""))
+    soundfile.write(tmp_path / "barks.wav", bursts([], 1.0), RATE)
+    run = subprocess.run(
+        [sys.executable, "-m", "streamsed", "serve", file],
+        capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path,
+        env=without("starlette"),
+    )  # fmt: skip
+    assert run.returncode == 2
+    assert "[page]" in run.stderr
+    assert "pip install" in run.stderr
+    assert "Traceback" not in run.stderr
