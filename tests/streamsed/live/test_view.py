@@ -75,7 +75,7 @@ class Terminal:
     def text(self):
         return "\n".join(self.lines)
 
-    def watch(self, until, seconds=60.0):
+    def watch(self, until, seconds=120.0):
         """Take what the program writes until `until()`, or its end."""
         end = time.monotonic() + seconds
         while not until():
@@ -114,7 +114,7 @@ class Terminal:
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory):
     path = tmp_path_factory.mktemp("recording") / "played.wav"
-    soundfile.write(path, bursts(SOUNDS, 60.0), RATE, subtype="FLOAT")
+    soundfile.write(path, bursts(SOUNDS, 240.0), RATE, subtype="FLOAT")
     return path
 
 
