@@ -2,6 +2,6 @@
 
 import os
 
-# Threads that spin at barriers stall each other on a busy machine. It must be said before
-# torch starts them, hence here, where every way into training passes first.
+# Threads that spin at barriers stall each other on a busy machine. This must be set before
+# torch starts them, hence here, in the first module that is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -1,1 +1,1 @@
-"""Lists of events and scores on disk, and the data sets they belong to."""
+"""Annotations: files of events and scores, and DESED."""

@@ -1,8 +1,7 @@
-"""DESED 2019 on disk: its lists, its clips, and what of them is there.
+"""DESED 2019 on disk: its lists and the clips that are available.
 
-Where they lie is in `train.annotations.desed_layout`. Most clips come from YouTube, from
-where some vanish every year: a list is always longer than what one has, so whatever is
-missing is counted and the rest is used.
+Their paths are defined in `train.annotations.desed_layout`. Most clips come from YouTube,
+where some disappear every year, so missing clips are counted and the others are used.
 """
 
 from __future__ import annotations
@@ -26,10 +25,10 @@ from train.annotations.desed_version import name_list
 from train.annotations.event_lists import read_names, read_strong, read_weak
 
 Truth = list[Event] | tuple[str, ...] | None
-"""Of one clip: its events (strong), its labels (weak) or nothing."""
+"""Annotation of one clip: its events (strong), its labels (weak) or None."""
 
 HOW_TO_GET = """\
-There is no DESED 2019 in {folder}: it must hold {lists}
+There is no DESED 2019 in {folder}: it should contain {lists}
 (or the same as .csv, or all of it in {folder}/dataset).
 The nearest that exists is {nearest}.
 
@@ -47,11 +46,11 @@ there. Then `python -m train data check {folder}` says what is there and what is
 
 Without DESED, `python -m train --demo` shows everything on generated soundscapes.
 """
-"""What to do without data; `folder`, `lists` and `nearest` are to be filled in."""
+"""Instructions without data; `folder`, `lists` and `nearest` are to be filled in."""
 
 
 class NoDesedError(FileNotFoundError):
-    """There is not one list of DESED; the message says how to get it, on many lines."""
+    """There is no list of DESED; the message says how to get it, in several lines."""
 
     def __init__(self, folder: Path) -> None:
         lists = [path for path, _ in LAYOUT.values()]
@@ -73,13 +72,13 @@ class Subset:
     name : str
         One of `LAYOUT`.
     truth : dict of str to Truth
-        Every clip listed, in the order of the list, with what is known of it.
+        All listed clips with their annotations, in the order of the list.
     paths : dict of str to Path
-        The clips that are there.
+        The clips that exist.
     version : str or None
-        Which of `KNOWN_LISTS` it is, where it is one.
+        Name of the list if it is one of `KNOWN_LISTS`.
     searched : tuple of Path
-        Folders in which the clips were looked for.
+        Folders that were searched for the clips.
     """
 
     name: str
@@ -90,12 +89,12 @@ class Subset:
 
     @property
     def missing(self) -> list[str]:
-        """Clips that are listed and not there."""
+        """Listed clips that do not exist."""
         return [name for name in self.truth if name not in self.paths]
 
     @property
     def fingerprint(self) -> str:
-        """What tells data from other data: a hash of list, clips there and their sizes."""
+        """A hash of the list, the existing clips and their sizes, to identify the data."""
         rows = (
             f"{name}\t{truth}\t{self._size(name)}\n"
             for name, truth in self.truth.items()
@@ -117,14 +116,14 @@ class Subset:
 
 @dataclass(frozen=True, slots=True)
 class Desed:
-    """DESED 2019, or as much of it as is there.
+    """DESED 2019, or the part of it that is available.
 
     Parameters
     ----------
     folder : Path
-        Where: the folder that holds `metadata` and `audio`.
+        The folder that contains `metadata` and `audio`.
     subsets : dict of str to Subset
-        Those whose list is there, in the order of `LAYOUT`.
+        Subsets with a list, in the order of `LAYOUT`.
     """
 
     folder: Path
@@ -132,12 +131,12 @@ class Desed:
 
     @classmethod
     def load(cls, folder: Path) -> Desed:
-        """Read the lists and look for the clips; nothing is decoded.
+        """Read the lists and find the clips, without decoding them.
 
         Parameters
         ----------
         folder : Path
-            What holds `metadata` and `audio`, or whose `dataset` does.
+            The folder that contains `metadata` and `audio`, or whose `dataset` does.
 
         Raises
         ------
@@ -158,7 +157,7 @@ class Desed:
         return cls(root, subsets)
 
     def explain_absence(self, name: str) -> str | None:
-        """Say in a clause why there are no clips of a subset; None if there are."""
+        """Return why there are no clips of a subset, as a clause; None if there are."""
         if name not in self.subsets:
             lists = place_of(self.folder, name).lists
             return f"no list: {describe_search(lists, self.folder)}"
@@ -175,7 +174,7 @@ class Desed:
 
 
 def _load_subset(name: str, path: Path, place: Place) -> Subset:
-    """Read one list and look for its clips."""
+    """Read one list and find its clips."""
     truth: dict[str, Truth]
     if name == "weak":
         truth = dict(read_weak(path))
@@ -185,7 +184,7 @@ def _load_subset(name: str, path: Path, place: Place) -> Subset:
         truth = dict(read_strong(path))
     there: dict[str, Path] = {}
     for audio in place.audio:
-        if audio.is_dir():  # one look at the folder, not one for each of 14 412 clips
+        if audio.is_dir():  # list the folder once, not once for each of 14 412 clips
             there |= {each.name: each for each in audio.iterdir()}
     paths = {clip: there[clip] for clip in truth if clip in there}
     return Subset(name, truth, paths, name_list(truth), place.audio)

@@ -1,4 +1,4 @@
-"""Where the lists and clips of DESED 2019 lie, in the forms in which people have them.
+"""The paths of the lists and clips of DESED 2019, in all layouts that are in use.
 
     DIR/metadata/train/weak.tsv                filename event_labels
     DIR/metadata/train/unlabel_in_domain.tsv   filename
@@ -32,7 +32,7 @@ LAYOUT = {
     ),
     "public": ("metadata/eval/public.tsv", ("audio/eval/public",)),
 }
-"""Subset to its list and the folders that its clips may lie in."""
+"""The list of each subset, and the possible folders of its clips."""
 
 OTHER_NAMES = {
     "synthetic": (
@@ -50,14 +50,14 @@ SUFFIXES = (".tsv", ".csv")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a subset lies, or was looked for.
+    """The possible paths of a subset.
 
     Parameters
     ----------
     lists : tuple of Path
-        Every file that its list may be, the likeliest first.
+        Possible paths of its list, the most likely first.
     audio : tuple of Path
-        Every folder that its clips may lie in.
+        Possible folders of its clips.
     """
 
     lists: tuple[Path, ...]
@@ -88,7 +88,7 @@ def find_root(folder: Path) -> Path:
 
 
 def place_of(root: Path, name: str) -> Place:
-    """List where a subset of `LAYOUT` may lie below a root."""
+    """Return the possible paths of a subset of `LAYOUT` below a root."""
     tsv, audio = LAYOUT[name]
     stem = tsv.removesuffix(".tsv")
     stems = [stem]
@@ -101,7 +101,7 @@ def place_of(root: Path, name: str) -> Place:
 
 
 def nearest(path: Path) -> Path:
-    """Find what exists and is most like a path that does not.
+    """Find the existing path that is most similar to a missing one.
 
     Returns
     -------
@@ -121,7 +121,7 @@ def nearest(path: Path) -> Path:
 
 
 def describe_search(paths: Sequence[Path], root: Path) -> str:
-    """Say in a clause where something was looked for, and what exists that is nearest."""
+    """Return which paths were searched, and the most similar existing one, as a clause."""
     looked = ", ".join(_relative(paths, root))
     return (
         f"looked in {root} for {looked}; the nearest that exists is {nearest(paths[0])}"

@@ -1,4 +1,4 @@
-"""What of a data set is there, and what its loss costs: the tables of `data check`."""
+"""Which clips of a data set are available or missing: the tables of `data check`."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from train.annotations.desed import Subset
 
 @dataclass(slots=True)
 class Survey:
-    """What there is of a subset.
+    """The available clips of a subset.
 
     Parameters
     ----------
     subset : Subset
         Its list.
     lost : dict of str to str
-        Clips that cannot be had, and why.
+        Missing or unreadable clips, with the reason.
     durations : list of float
-        Seconds of each of the others.
+        Seconds of each available clip.
     rates : Counter of int
         Their sampling frequencies, Hz.
     """
@@ -43,7 +43,7 @@ def survey(subset: Subset) -> Survey:
     found = Survey(subset)
     for name in subset.truth:
         if name not in subset.paths:
-            found.lost[name] = "not there"
+            found.lost[name] = "missing"
             continue
         try:
             info = audio_info(subset.paths[name])
@@ -56,10 +56,10 @@ def survey(subset: Subset) -> Survey:
 
 
 def clips_table(surveys: list[Survey]) -> RenderableType:
-    """Show the clips of each subset: listed, there, missing; hours and rates."""
+    """Return a table of the clips of each subset: listed, available, missing; hours and rates."""
     table = Table(box=None, pad_edge=False)
     table.add_column("subset", no_wrap=True)
-    for column in ("listed", "there", "missing", "hours", "seconds a clip", "Hz"):
+    for column in ("listed", "available", "missing", "hours", "seconds per clip", "Hz"):
         table.add_column(column, justify="right", no_wrap=True)
     for each in surveys:
         durations = each.durations
@@ -86,7 +86,7 @@ def clips_table(surveys: list[Survey]) -> RenderableType:
 
 
 def labels_table(surveys: list[Survey], labels: tuple[str, ...]) -> RenderableType:
-    """Show the events of each label: listed, lost with the missing clips, and how long."""
+    """Return a table of the events of each label: listed, lost with missing clips, length."""
     labelled = [each for each in surveys if each.subset.count_labels()]
     table = Table(box=None, pad_edge=False)
     table.add_column("events or weak labels", no_wrap=True)
@@ -108,12 +108,12 @@ def labels_table(surveys: list[Survey], labels: tuple[str, ...]) -> RenderableTy
 
 
 def _share(listed: int, lost: int) -> str:
-    """Say how many there are and which part is lost."""
+    """Return the number of events and the share that is lost."""
     return f"{listed} ({100 * lost / listed:.0f} % lost)" if listed else "0"
 
 
 def _median_lengths(subsets: list[Subset]) -> Mapping[str, float]:
-    """Find how long a label's events are, in the strong subsets together."""
+    """Return the median length of each label's events in all strong subsets."""
     lengths: dict[str, list[float]] = {}
     for subset in subsets:
         for truth in subset.truth.values():

@@ -1,8 +1,8 @@
-"""Whether a data set is DESED 2019, or only laid out like it: what a figure may claim.
+"""Check whether a data set is DESED 2019, or only has the same layout.
 
 A figure compares with the report's only if it was measured on the same clips by a network
 that was trained on the same. Lists are known by their content, whatever their file is
-called; clips are counted, as those of YouTube vanish.
+called; clips are counted, as those of YouTube disappear.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ N_CLIPS_2019 = {
 def name_list(
     clips: Mapping[str, Sequence[Event] | Sequence[str] | None],
 ) -> str | None:
-    """Say which known list this is by its content, whatever its name; None if none."""
+    """Return which known list this is by its content, whatever its name; None if none."""
     return KNOWN_LISTS.get(digest(clips))
 
 
 @dataclass(frozen=True, slots=True)
 class UsedSubset:
-    """What of a subset went into training or measuring.
+    """The part of a subset that was used for training or evaluation.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Lists of annotations: what sounds in which file, as DESED and its systems write it.
+"""Read and write lists of annotations in the formats of DESED.
 
 A strong list has a row per event, `filename onset offset event_label`; a row with only a
 file name is a clip without events. A weak list has a row per clip, `filename
@@ -10,9 +10,10 @@ alone, a list of durations `filename duration`. Times are seconds.
     kitchen.wav   1.000  9.871   Running_water
     silence.wav
 
-Columns are found by their names (see `train.annotations.tsv`), so that their order and columns
-beyond these do not matter. A list is read as it is written: events of one label that overlap or repeat stay, and count one by one where
-events are matched. Where a label is on or off at any time, `merge_overlaps` joins them.
+Columns are found by name (see `train.annotations.tsv`), so their order does not matter and
+other columns are ignored. Overlapping or repeated events of a label are kept, and count
+individually when events are matched. Where only the activity of a label matters,
+`merge_overlaps` joins them.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def read_strong(path: Path) -> dict[str, list[Event]]:
     Raises
     ------
     ValueError
-        A row is not as the module says; the message names the file and the line.
+        A row is invalid; the message names the file and the line.
     OSError
         The file cannot be read.
     """
@@ -60,7 +61,7 @@ def read_strong(path: Path) -> dict[str, list[Event]]:
         else:
             silent.add(name)
         if events and name in silent:
-            row.refuse("filename", "have events or a row without any, and has both")
+            row.refuse("filename", "have events or a row without any, not both")
     return clips
 
 
@@ -82,7 +83,7 @@ def read_names(path: Path) -> list[str]:
 
 
 def read_durations(path: Path) -> dict[str, float]:
-    """Read how long clips are, in seconds; see `read_strong` for the errors."""
+    """Read the durations of clips in seconds; see `read_strong` for the errors."""
     durations = {}
     for name, row in _named_once(read_rows(path, ("filename", "duration"))):
         durations[name] = row.seconds("duration")
@@ -92,7 +93,7 @@ def read_durations(path: Path) -> dict[str, float]:
 
 
 def write_strong(path: Path, clips: Mapping[str, Sequence[Event]]) -> None:
-    """Write a strong list as the challenge wants it, tab-separated, to the millisecond.
+    """Write a strong list in the format of the challenge, tab-separated, to the millisecond.
 
     See `streamsed.atomic_write.write` for the errors.
     """
@@ -111,7 +112,7 @@ def write_names(path: Path, names: Iterable[str]) -> None:
 
 
 def write_durations(path: Path, durations: Mapping[str, float]) -> None:
-    """Write how long clips are; see `streamsed.atomic_write.write` for the errors."""
+    """Write the durations of clips; see `streamsed.atomic_write.write` for the errors."""
     rows = ((name, f"{seconds:.6f}") for name, seconds in durations.items())
     _write(path, [("filename", "duration"), *rows])
 
@@ -125,7 +126,7 @@ def digest(clips: Mapping[str, Sequence[Event] | Sequence[str] | None]) -> str:
     Parameters
     ----------
     clips : mapping of str to sequence of Event, sequence of str or None
-        Of each clip its events, its weak labels, or None in a list of names.
+        For each clip its events, its weak labels, or None in a list of names.
 
     Examples
     --------
@@ -154,7 +155,7 @@ def _write(path: Path, rows: Iterable[Sequence[str]]) -> None:
 def _read_event(row: TableRow) -> Event:
     """Read an event and check its times."""
     if not row["event_label"]:
-        row.refuse("event_label", "name what sounds, or the times be empty too")
+        row.refuse("event_label", "be a label, or the times be empty too")
     onset, offset = row.seconds("onset"), row.seconds("offset")
     if onset < 0:
         row.refuse("onset", "be at least 0 (in seconds)")
@@ -170,6 +171,6 @@ def _named_once(rows: Iterable[TableRow]) -> Iterator[tuple[str, TableRow]]:
     for row in rows:
         name = row.word("filename")
         if name in seen:
-            row.refuse("filename", "stand in the list once, and stands there twice")
+            row.refuse("filename", "be listed only once")
         seen.add(name)
         yield name, row

@@ -1,8 +1,8 @@
 """Score files: the scores of one clip over time, as `streamsed file --scores` writes them.
 
-Tab-separated, `onset offset` and a column for each label, a row for each frame; it is the
-form that `sed_scores_eval` reads and writes too. In a folder, the scores of `clip.wav` are
-in `clip.scores.tsv` or `clip.tsv`.
+Tab-separated, `onset offset` and a column per label, a row per frame, as in
+`sed_scores_eval`. In a folder, the scores of `clip.wav` are in `clip.scores.tsv` or
+`clip.tsv`.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ def read_scores(path: Path, labels: Sequence[str]) -> ScoreTable:
     Raises
     ------
     ValueError
-        A row is no row of scores, or does not begin where the one before ends.
+        A row is invalid, or does not start where the previous one ends.
     OSError
         The file cannot be read.
     """
     rows = list(read_rows(path, ("onset", "offset")))
     if not rows:
-        raise ValueError(f"{path} must hold scores, and holds none")
+        raise ValueError(f"{path}: contains no scores")
     edges = [rows[0].number("onset")]
     scores = np.zeros((len(rows), len(labels)), np.float32)
     for index, row in enumerate(rows):
         if row.number("onset") != edges[-1]:
-            row.refuse("onset", f"be where the row before ends ({edges[-1]:g})")
+            row.refuse("onset", f"be where the previous row ends ({edges[-1]:g})")
         edges.append(row.number("offset"))
         if not edges[-1] > edges[-2]:
             row.refuse("offset", f"be later than onset={edges[-2]:g}")
@@ -66,8 +66,8 @@ def find_scores(folder: Path, names: Sequence[str]) -> list[Path]:
         there = [path for path in candidates if path.is_file()]
         if not there:
             raise FileNotFoundError(
-                f"scores={folder} must hold a file for every clip, and lacks "
-                f"{candidates[0].name} (or {candidates[1].name}) for {name}"
+                f"scores={folder}: no file {candidates[0].name} (or "
+                f"{candidates[1].name}) for the clip {name}"
             )
         found.append(there[0])
     return found

@@ -1,8 +1,7 @@
-"""Tables in files: rows whose columns are found by name, and the refusal of a bad one.
+"""Read tables whose columns are found by name, with errors that name file and line.
 
 Values are separated by tabs, or by commas where the header is. A value can be quoted, as
-in CSV. Empty lines do not count. What is wrong with a row is said in one line, with the
-file and the number of the line.
+in CSV. Empty lines are ignored. Errors name the file and the line.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import NoReturn
 MAX_SECONDS = 1e7
 
 LONGEST_SHOWN = 80
-"""Characters of a value that a message shows."""
+"""Characters of a value that an error message shows at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +27,9 @@ class TableRow:
     Parameters
     ----------
     path, line : Path, int
-        Where it stands.
+        Its file and line number.
     values : mapping of str to str
-        Column to value; a value that is missing is empty.
+        Values by column; missing values are empty.
     """
 
     path: Path
@@ -64,13 +63,13 @@ class TableRow:
         return value
 
     def label(self, column: str) -> str:
-        """Return a value that must be a name that can be printed."""
+        """Return a value that must be a printable name."""
         if not self.word(column).isprintable():
-            self.refuse(column, "be a name that can be printed")
+            self.refuse(column, "be a printable name")
         return self[column]
 
     def refuse(self, column: str, rule: str) -> NoReturn:
-        """Raise a ValueError that says where the row stands and what a value must do."""
+        """Raise a ValueError with the position of the row and the rule for a value."""
         raise ValueError(
             f"{self.path}, line {self.line}: {column}={_shown(self[column])} must {rule}"
         )
@@ -84,7 +83,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[TableRow]:
     path : Path
         UTF-8; file names that are not come back as Python writes such names.
     columns : sequence of str
-        What the header must name, in any order; it can name more.
+        Required columns, in any order; there may be others.
 
     Yields
     ------
@@ -108,13 +107,13 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[TableRow]:
         if missing:
             raise ValueError(
                 f"{path}, line 1: header={_shown(' '.join(names))} must name the columns "
-                f"{', '.join(columns)}, and lacks {', '.join(missing)}"
+                f"{', '.join(columns)}; missing: {', '.join(missing)}"
             )
         for values in reader:
             if len(values) > len(names):
                 raise ValueError(
                     f"{path}, line {reader.line_num}: values={_shown(' '.join(values))} "
-                    f"must be at most as many as the columns of the header, and are "
+                    f"must be at most as many as the columns of the header: "
                     f"{len(values)} for {len(names)}"
                 )
             row = {k: v.strip() for k, v in zip(names, values, strict=False)}
@@ -128,5 +127,5 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[TableRow]:
 
 
 def _shown(value: str) -> str:
-    """Return a value for one line of a message: quoted, and cut where it is long."""
+    """Return a value for a message: quoted, and truncated if it is long."""
     return repr(value if len(value) <= LONGEST_SHOWN else value[:LONGEST_SHOWN] + "…")

@@ -1,1 +1,1 @@
-"""The commands of `python -m train`, one file each: options to settings, no more."""
+"""The commands of `python -m train`, one module per command."""

@@ -19,15 +19,15 @@ def ablations(
     data: Annotated[
         Path,
         typer.Option(
-            metavar="DIR", help="DESED 2019, or the `data` that table1 has mixed."
+            metavar="DIR", help="DESED 2019, or the folder `data` that table1 mixed."
         ),
     ],
-    run: Annotated[Path, typer.Option(metavar="DIR", help="Where everything goes.")],
+    run: Annotated[Path, typer.Option(metavar="DIR", help="Output folder.")],
     only: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help=f"Some of {', '.join(VARIATIONS)}; may be repeated.",
+            help=f"Variations to train: {', '.join(VARIATIONS)}; repeatable.",
         ),
     ] = None,
     settings: Annotated[
@@ -43,18 +43,18 @@ def ablations(
         typer.Option(
             "--set-baseline",
             metavar="KEY=VALUE",
-            help="Change one of the baseline.",
+            help="Change a setting of the baseline, in TOML.",
         ),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Runs of each.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs per variation.")] = 1,
     device: Device = "auto",
     workers: Workers = 1,
     without: Without = None,
 ) -> None:
-    """Measure what each part of the report's system brings: ablations.md.
+    """Measure the contribution of each part of the report's system: ablations.md.
 
-    Each is left out in turn; the table grows in --run while it goes, and the same command
-    goes on after an interruption.
+    Each part is left out in turn; the table in --run is updated after every run, and the
+    same command continues after an interruption.
     """
     outcomes: dict[str, list[Outcome]] = {}
     command = current_command()

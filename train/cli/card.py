@@ -34,7 +34,7 @@ def card(
         list[Path],
         typer.Option(
             metavar="LIST",
-            help="Strong list whose clips are built anew from the bank's sounds.",
+            help="Strong list whose clips are rebuilt from the bank's sounds.",
         ),
     ],
     split: Annotated[
@@ -47,7 +47,7 @@ def card(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="What `evaluate MODEL --continuous --json FILE` wrote, to begin with.",
+            help="File of `evaluate MODEL --continuous --json FILE`, to start with.",
         ),
     ] = None,
     output: Annotated[
@@ -55,13 +55,14 @@ def card(
         typer.Option(metavar="FILE", help=f"Card to update between {BEGIN} and {END}."),
     ] = None,
     json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the numbers.")
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Also write the numbers."),
     ] = None,
 ) -> None:
-    """Measure a model for its card: F1, PSDS, false alarms, and what else matters."""
+    """Measure a model for its model card: F1, PSDS, false alarms and more."""
     page = "" if output is None else output.read_text(encoding="utf-8")
     if output is not None and not 0 <= page.find(BEGIN) < page.find(END):
-        raise ValueError(f"output={output} must hold the lines {BEGIN} and {END}")
+        raise ValueError(f"{output}: no lines {BEGIN} and {END}")
     before = "" if continuous is None else _continuous(continuous)
     left_out = read_leave_out(leave_out) if leave_out else set()
     bank = load_banks(soundbank, split=split, leave_out=left_out)
@@ -77,11 +78,11 @@ def card(
 
 
 def _continuous(path: Path) -> str:
-    """Lay out what was measured on continuous recordings before."""
+    """Format the earlier measurement on continuous recordings."""
     text = path.read_text(encoding="utf-8")
     try:
         return continuous_page.to_markdown(json.loads(text)) + "\n"
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"continuous={path} must hold what `evaluate --continuous --json` wrote"
+            f"{path}: not a file of `evaluate --continuous --json`"
         ) from error

@@ -1,4 +1,4 @@
-"""`python -m train evaluate MODEL --continuous`: what a user meets of a model."""
+"""`python -m train evaluate MODEL --continuous`: evaluate a model as a stream."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from train.mixing.soundbank import Soundbank
 from train.provenance import current_command
 
 WIDTH = 165
-"""Columns of the tables where a terminal has fewer."""
+"""Minimum width of the tables."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """Which recordings are drawn; see the options of the command.
+    """Which recordings to generate; see the options of the command.
 
     Parameters
     ----------
@@ -74,8 +74,8 @@ def measure_model(name: str, device: str, drawn: Drawn, json_file: Path | None) 
     bank = reduce(Soundbank.joined, banks.values())
     if bank.labels != tuple(sorted(info.labels)):
         raise ValueError(
-            f"labels={', '.join(info.labels)} of {name} must be those of the soundbank: "
-            f"{', '.join(bank.labels)}"
+            f"the labels of {name} ({', '.join(info.labels)}) are not those of the "
+            f"soundbank ({', '.join(bank.labels)})"
         )
     layouts = read_layouts(drawn.blueprints)
     sounds = [event for layout in layouts for event in layout]

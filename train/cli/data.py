@@ -1,4 +1,4 @@
-"""`python -m train data check`: what of DESED is there, and what its loss does."""
+"""`python -m train data`: check DESED, or mix a data set with its layout."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.measure import Measurement
 from rich.text import Text
 
 from streamsed.atomic_write import write
+from streamsed.terminal import counted
 from train.annotations.desed import Desed
 from train.annotations.desed_layout import LAYOUT
 from train.annotations.desed_survey import clips_table, labels_table, survey
@@ -20,14 +21,14 @@ from train.cli.options import Bank, with_json_log
 from train.mixing.desed_like import Sizes, imitate
 from train.mixing.soundbank import Soundbank
 
-app = typer.Typer(help="Data sets: check DESED, or mix a set laid out like it.")
+app = typer.Typer(help="Data sets: check DESED, or mix a data set with its layout.")
 FULL = Sizes()
 
 
 @app.command("imitate")
 @with_json_log
 def imitate_desed(
-    folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write.")],
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="Output folder.")],
     *,
     soundbank: Bank,
     lists: Annotated[
@@ -43,11 +44,11 @@ def imitate_desed(
     unlabelled: Annotated[int, typer.Option(min=1, help="Clips.")] = FULL.unlabelled,
     validation: Annotated[int, typer.Option(min=1, help="Clips.")] = FULL.validation,
     seed: Annotated[int, typer.Option(help="Which.")] = 0,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that mix.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
 ) -> None:
     """Mix a data set in DESED's layout from the splits `train` and `validation` of a bank.
 
-    Everything that takes DESED takes it. What is measured on it is no DESED figure.
+    It can be used wherever DESED can. Results on it are not results on DESED.
     """
     sizes = Sizes(synthetic, weak, unlabelled, validation)
     heard, unheard = (
@@ -69,23 +70,25 @@ def imitate_desed(
 def check(
     folder: Annotated[
         Path,
-        typer.Argument(metavar="DIR", help="DESED 2019, or what holds its `dataset`."),
+        typer.Argument(
+            metavar="DIR", help="DESED 2019, or the folder that contains its `dataset`."
+        ),
     ],
     *,
     missing: Annotated[
-        Path, typer.Option(metavar="FILE", help="Where to list what is missing.")
+        Path, typer.Option(metavar="FILE", help="File to list missing clips in.")
     ] = Path("missing.tsv"),
 ) -> None:
-    """Say what of DESED 2019 is in DIR: clips, events, durations, and what the loss costs.
+    """Report which part of DESED 2019 is in DIR: clips, events, durations and losses.
 
     The header of every clip is read. What is missing or cannot be opened is listed in
-    FILE (filename, subset, reason). Without any list, say how to get the data.
+    FILE (filename, subset, reason). Without any list, print how to get the data.
     """
     desed = Desed.load(folder)
     surveys = [survey(subset) for subset in desed.subsets.values()]
     console = Console()
     tables = clips_table(surveys), labels_table(surveys, desed.labels)
-    # A table that is cut would hide labels or losses: a line may be longer than the screen.
+    # Do not truncate tables: lines may be longer than the screen.
     endless = console.options.update(max_width=10_000, width=10_000)
     widths = [Measurement.get(console, endless, table).maximum for table in tables]
     console.width = max(console.width, *widths)
@@ -101,4 +104,4 @@ def check(
         rows.writerow(("filename", "subset", "reason"))
         rows.writerows((name, subset, why) for subset, name, why in lost)
         write(missing, [text.getvalue()])
-        console.print(Text(f"{missing} lists the {len(lost)} clips that are missing"))
+        console.print(Text(f"{missing} lists {counted(len(lost), 'missing clip')}"))

@@ -29,7 +29,7 @@ from train.metrics.scorecard import Scorecard, score_lists
 EventLists = Mapping[str, Sequence[Event]]
 
 WIDTH = 100
-"""Columns of the table where a terminal has fewer."""
+"""Minimum width of the table."""
 
 
 def evaluate(
@@ -41,21 +41,21 @@ def evaluate(
     reference: Annotated[
         Path | None,
         typer.Option(
-            metavar="R.tsv", help="The truth: filename onset offset event_label."
+            metavar="R.tsv", help="Reference events: filename onset offset event_label."
         ),
     ] = None,
     estimated: Annotated[
         Path | None,
         typer.Option(
             metavar="E.tsv",
-            help="What a system found, as tsv or csv; with --model, where to write it.",
+            help="Estimated events, as tsv or csv; with --model, output file.",
         ),
     ] = None,
     model: Annotated[
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="Run this model file (or shipped name) with --audio, as `streamsed file` "
+            help="Run this model file (or shipped model) on --audio, as `streamsed file`  "
             "does, instead of reading --estimated.",
         ),
     ] = None,
@@ -84,13 +84,13 @@ def evaluate(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Lists of events (*.tsv), one for each threshold: PSDS by these points "
-            "in place of --scores.",
+            help="Lists of events (*.tsv), one per threshold: PSDS from these points "
+            "instead of --scores.",
         ),
     ] = None,
     json_file: Annotated[
         Path | None,
-        typer.Option("--json", metavar="FILE", help="Write every number there too."),
+        typer.Option("--json", metavar="FILE", help="Also write all numbers."),
     ] = None,
     continuous: Annotated[
         bool,
@@ -104,7 +104,7 @@ def evaluate(
         list[Path] | None,
         typer.Option(
             metavar="DIR",
-            help="Sounds for --continuous; may be repeated, for all of them.",
+            help="Bank of sounds for --continuous; repeatable.",
         ),
     ] = None,
     split: Split = None,
@@ -112,59 +112,55 @@ def evaluate(
         list[Path] | None,
         typer.Option(
             metavar="LIST",
-            help="Strong list whose events give --continuous their labels and lengths; may "
-            "be repeated.",
+            help="Strong list from which --continuous takes labels and lengths of events; "
+            "repeatable.",
         ),
     ] = None,
     even_labels: Annotated[
-        bool, typer.Option("--even-labels", help="Take every label of them as often.")
+        bool, typer.Option("--even-labels", help="Use all labels equally often.")
     ] = False,
     recordings: Annotated[
-        int, typer.Option(min=1, help="Recordings with events, of --continuous.")
+        int,
+        typer.Option(min=1, help="Number of recordings with events, for --continuous."),
     ] = 4,
     minutes: Annotated[
-        float, typer.Option(min=0.5, max=60, help="Length of each of them.")
+        float,
+        typer.Option(min=0.5, max=60, help="Length of each recording, in minutes."),
     ] = 10.0,
-    seed: Annotated[int, typer.Option(min=0, help="Which recordings.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the recordings.")] = 0,
 ) -> None:
     """Score events against a list: F1 by events, segments, intersections, and PSDS.
 
-    With --continuous, measure instead what a user meets of a model: found and lost events,
-    the delay of their announcement and false ones, at the latencies of a stream.
+    With --continuous, evaluate a model as a stream instead: found and lost events, the
+    delay of their announcement, and false announcements, at several latencies.
 
-    Every score comes with its definition, and every F1 with the interval in which it lies
-    when the clips are drawn anew. A label without output counts 0; a label that the
-    reference does not name is left out of the macro mean, and named.
+    Every score comes with its definition, and every F1 with its bootstrap interval. A
+    label without output counts 0; labels that do not occur in the reference are listed and
+    left out of the macro mean.
     """
     model = _one_model(name, model)
     if continuous:
         if model is None or not soundbank:
-            raise ValueError("--continuous must come with MODEL and --soundbank DIR")
+            raise ValueError("--continuous needs MODEL and --soundbank DIR")
         banks, lists = tuple(soundbank), tuple(blueprint or ())
         drawn = Drawn(banks, split, lists, even_labels, recordings, minutes, seed)
         measure_model(model, device, drawn, json_file)
         return
     if reference is None:
-        raise ValueError(
-            "--reference R.tsv must name the truth (or --continuous what to mix)"
-        )
+        raise ValueError("give --reference R.tsv, or --continuous")
     truth: EventLists = read_strong(reference)
     if not truth:
-        raise ValueError(f"reference={reference} must list clips, and lists none")
+        raise ValueError(f"{reference}: lists no clips")
     notes = [f"{reference}: {name_list(truth) or f'unknown list {digest(truth)}'}"]
     with tempfile.TemporaryDirectory() as scratch:
         if model is not None:
             if audio is None:
-                raise ValueError(
-                    "--model must come with --audio DIR, the clips to hear"
-                )
+                raise ValueError("--model needs --audio DIR, the folder of the clips")
             estimated = estimated or Path(scratch) / "estimated.tsv"
             scores = scores or Path(scratch)
             _run(model, device, audio, list(truth), Outputs("tsv", estimated, scores))
         elif estimated is None:
-            raise ValueError(
-                "--estimated E.tsv must name what to score (or --model and --audio)"
-            )
+            raise ValueError("give --estimated E.tsv, or --model and --audio")
         found = read_strong(estimated)
         if model is not None:
             n_listed = len(truth)
@@ -172,7 +168,7 @@ def evaluate(
             if len(truth) < n_listed:
                 notes.append(
                     f"{n_listed - len(truth)} of {n_listed} clips are not in {audio} or "
-                    "cannot be read, and were left out"
+                    "cannot be read, and were skipped"
                 )
         card = score_lists(truth, found)
         if operating_points is not None:
@@ -186,21 +182,21 @@ def evaluate(
 
 
 def _one_model(name: str | None, model: str | None) -> str | None:
-    """Take the model from either place."""
+    """Return the model from the argument or the option."""
     if name is not None and model is not None:
-        raise ValueError(f"--model {model} must be left out beside MODEL {name}")
+        raise ValueError(
+            f"--model {model}: the model is given twice, also as MODEL {name}"
+        )
     return name if model is None else model
 
 
 def _run(
     model: str, device: str, audio: Path, names: Sequence[str], outputs: Outputs
 ) -> None:
-    """Run the detector over those clips that are there and write what it finds."""
+    """Run the detector on the available clips and write its events."""
     paths = [audio / name for name in names if (audio / name).is_file()]
     if not paths:
-        raise ValueError(
-            f"audio={audio} must hold clips of the reference, and holds none"
-        )
+        raise ValueError(f"--audio {audio}: no clips of the reference")
     if outputs.scores is not None:
         outputs.scores.mkdir(parents=True, exist_ok=True)
     job = FileJob(
@@ -217,7 +213,7 @@ def _run(
     if code == 130:
         raise KeyboardInterrupt
     if code == 2:
-        raise ValueError(f"audio={audio} must hold clips that can be read, see above")
+        raise ValueError(f"--audio {audio}: no readable clips, see above")
 
 
 def _rocs(
@@ -226,19 +222,17 @@ def _rocs(
     scores: Path | None,
     points: Path | None,
 ) -> tuple[PsdRoc, ...]:
-    """Compute what PSDS needs, if there is anything to compute it from."""
+    """Compute the curves for PSDS, if there is data for them."""
     reference = list(truth.values())
     labels = sorted({event.label for clip in reference for event in clip})
     if not labels or (scores is None and points is None):
         return ()
     if points is not None:
         if lengths is None:
-            raise ValueError("--operating-points must come with --durations D.tsv")
+            raise ValueError("--operating-points needs --durations D.tsv")
         lists = [read_strong(path) for path in sorted(points.glob("*.tsv"))]
         if not lists:
-            raise ValueError(
-                f"operating-points={points} must hold *.tsv, and holds none"
-            )
+            raise ValueError(f"--operating-points {points}: no *.tsv files")
         at_points = [[each.get(name, ()) for name in truth] for each in lists]
         known = _lengths(truth, lengths)
         return operating_point_rocs(reference, at_points, labels, durations=known)
@@ -254,7 +248,7 @@ def _lengths(truth: EventLists, lengths: Mapping[str, float]) -> list[float]:
     missing = [name for name in truth if name not in lengths]
     if missing:
         raise ValueError(
-            f"durations must list every clip of the reference, and lacks {missing[0]}"
+            f"--durations: the clip {missing[0]} of the reference is missing"
         )
     return [lengths[name] for name in truth]
 

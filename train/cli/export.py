@@ -11,6 +11,7 @@ import typer
 from streamsed.config import PostConfig
 from streamsed.inference.model_file import ModelInfo
 from streamsed.inference.thresholds.operating_points import choose_point
+from streamsed.terminal import percent
 from train.cli.options import Blueprints, Split, read_layouts
 from train.export.engine_check import CheckSet
 from train.export.exporter import TORCHSCRIPT, export_model
@@ -34,7 +35,7 @@ def export(
         Path,
         typer.Argument(
             metavar="RUN",
-            help="A run's folder; or a model file, which gets the recall curves of its "
+            help="Folder of a run; or a model file, to add the recall curves of its "
             "--operating-points.",
         ),
     ],
@@ -42,37 +43,42 @@ def export(
     output: Annotated[Path, typer.Option(metavar="FILE", help="The model file.")],
     soundbank: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Measure on soundscapes of this bank."),
+        typer.Option(metavar="DIR", help="Bank of sounds to measure on."),
     ] = None,
     split: Split = None,
     blueprint: Blueprints = None,
     name: Annotated[
         str | None,
-        typer.Option(help="What the model is called. [default: FILE's stem]"),
+        typer.Option(help="Name of the model. [default: FILE's stem]"),
     ] = None,
-    n: Annotated[int, typer.Option("--n", min=1, help="Soundscapes measured.")] = 300,
+    n: Annotated[
+        int, typer.Option("--n", min=1, help="Number of soundscapes to measure on.")
+    ] = 300,
     tune: Annotated[
         bool,
-        typer.Option("--tune", help="Calibrate scores, choose thresholds per label."),
+        typer.Option(
+            "--tune", help="Calibrate scores and choose thresholds per label."
+        ),
     ] = False,
     last: Annotated[
-        bool, typer.Option("--last", help=f"Take {LAST} rather than the best {BEST}.")
+        bool, typer.Option("--last", help=f"Export {LAST} instead of the best {BEST}.")
     ] = False,
     ensemble: Annotated[
         bool,
         typer.Option(
-            "--ensemble", help=f"Join all {BEST}, as the report's best systems do."
+            "--ensemble",
+            help=f"Export the ensemble of all {BEST}, as in the report's best systems.",
         ),
     ] = False,
     operating_points: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE.json",
-            help="Thresholds from `train tune` of a run trained alike on fewer recordings.",
+            help="Thresholds from `train tune` of a run trained the same way on fewer recordings.",
         ),
     ] = None,
     data: Annotated[
-        str, typer.Option(help="What the model was trained on, in words.")
+        str, typer.Option(help="Description of the training data.")
     ] = "soundscapes mixed from a bank of isolated sounds",
     to: Annotated[
         str,
@@ -83,29 +89,27 @@ def export(
         ),
     ] = TORCHSCRIPT,
 ) -> None:
-    """Write a run's best network to a model file that describes itself, and check it.
+    """Export a run's best network to a model file, and check it.
 
     Every engine is compared with the network, on the bank or on the example scene.
 
-    With --soundbank, its event F1 on soundscapes of seed 2 is written into it; with
-    --tune as well, scores are calibrated and thresholds and shortest durations chosen on
-    those of seed 3, such that an hour without events (seed 4) brings at most 6.
+    With --soundbank, its event F1 on soundscapes of seed 2 is stored in the file; with
+    --tune as well, scores are calibrated and thresholds and minimum durations chosen on
+    those of seed 3, with at most 6 false alarms in an hour without events (seed 4).
     """
     if run.is_file():
         _add_curves(run, output, operating_points)
         return
     if to not in (TORCHSCRIPT, *EXPORT_FORMATS):
         raise ValueError(
-            f"--to={to} must be {TORCHSCRIPT}, {', '.join(EXPORT_FORMATS)}"
+            f"--to must be {TORCHSCRIPT}, {', '.join(EXPORT_FORMATS)}, not {to!r}"
         )
     trained = _load(run, ensemble=ensemble, last=last)
     check_set, post = None, PostConfig()
     scores: dict[str, Any] = {}
     tuned = Tuned([], [], {})
     if tune and operating_points is not None:
-        raise ValueError(
-            "--tune must not come with --operating-points: one or the other"
-        )
+        raise ValueError("--tune and --operating-points cannot be combined; choose one")
     if soundbank is not None:
         bank = Soundbank.load(soundbank, split=split)
         layouts = read_layouts(blueprint)
@@ -122,9 +126,7 @@ def export(
         ).post
         scores = {"continuous": tuned.figures}  # of recordings not trained on
     if tune and soundbank is None:
-        raise ValueError(
-            "--tune must come with --soundbank, whose sounds it listens to"
-        )
+        raise ValueError("--tune needs --soundbank")
     info = export_model(
         trained,
         output,
@@ -137,21 +139,21 @@ def export(
         scores=scores,
         provenance={"data": data, "command": current_command()},
     )
-    print(f"{output}: {info.parameters} parameters, {info.gmac} GMAC a segment")
+    print(f"{output}: {info.parameters} parameters, {info.gmac} GMAC per segment")
     _print_engines(info)
     if to == TORCHSCRIPT:
         print(f"next: {shlex.join(['streamsed', 'listen', '--model', str(output)])}")
 
 
 def _load(run: Path, *, ensemble: bool, last: bool) -> TrainedNetwork:
-    """Read the network that was asked for from a run's folder."""
+    """Read the requested network from a run's folder."""
     if ensemble and last:
-        raise ValueError("--ensemble must not come with --last: it joins the best")
+        raise ValueError("--ensemble and --last cannot be combined; choose one")
     return load_ensemble(run) if ensemble else load_trained(run, best=not last)
 
 
 def _add_curves(model: Path, output: Path, operating_points: Path | None) -> None:
-    """Put recall curves into a model file whose thresholds they were measured with."""
+    """Add recall curves to a model file with the thresholds they were measured with."""
     if operating_points is None:
         raise ValueError(f"{model}: a model file; give a run's folder to export it")
     tuned = read_operating_points(operating_points)
@@ -169,10 +171,10 @@ def _add_curves(model: Path, output: Path, operating_points: Path | None) -> Non
 
 
 def _print_engines(info: ModelInfo) -> None:
-    """Say of each engine whether it gives the network's events."""
+    """Print whether each engine gives the same events as the network."""
     for engine, record in info.engines.items():
         accepted = "accepted" if record["accepted"] else "not accepted"
         print(
             f"{engine:<18} {accepted}: scores within {record['max_difference']:.2g}, "
-            f"{record['events_changed']:.1%} of the events changed"
+            f"{percent(record['events_changed'])} of events differed"
         )

@@ -36,74 +36,81 @@ def fit(
     *,
     run: Annotated[
         Path,
-        typer.Option(metavar="DIR", help="Where the run lives: logs, checkpoints."),
+        typer.Option(metavar="DIR", help="Folder of the run: logs and checkpoints."),
     ],
     soundbank: Annotated[
         list[Path] | None,
         typer.Option(
             metavar="DIR",
             help="Train on mixtures of isolated sounds: DIR/foreground/<Label>/*, "
-            "DIR/background/**, DIR/manifest.csv (path, split) where splits are wanted. "
-            "May be repeated with a preset that mixes scenes.",
+            "DIR/background/**, and optionally DIR/manifest.csv (path, split). "
+            "Repeatable with a preset that mixes scenes.",
         ),
     ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Train on recorded clips instead: DESED 2019, or a set laid out like it.",
+            help="Train on recorded clips instead: DESED 2019, or a data set with its layout.",
         ),
     ] = None,
     blueprint: Blueprints = None,
     preset: Annotated[
-        str, typer.Option(help=f"Settings to start from: {', '.join(preset_names())}.")
+        str, typer.Option(help=f"Preset of settings: {', '.join(preset_names())}.")
     ] = "small",
     settings: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="Change a setting, in TOML: alpha=0.1, network.self_mask=false; may be "
+            help="Change a setting, in TOML: alpha=0.1, network.self_mask=false; "
             "repeated.",
         ),
     ] = None,
     width: Annotated[int | None, typer.Option(help="Channels of the stem.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Length of the run.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Training steps.")] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="Length of the run, instead of --steps.")
+        float | None, typer.Option(help="Training time in minutes, instead of --steps.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of weights and mixtures.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of weights and mixtures.")
+    ] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
     workers: Annotated[
-        int, typer.Option(min=0, help="Processes that make examples.")
+        int, typer.Option(min=0, help="Worker processes for examples.")
     ] = 1,
     device: Device = "auto",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with --run.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the run in --run.")
+    ] = False,
     tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write TensorBoard's files too.")
+        bool, typer.Option("--tensorboard", help="Also write TensorBoard files.")
     ] = False,
     n_validation: Annotated[
-        int, typer.Option(min=0, help="Validation soundscapes; 0 validates nothing.")
+        int,
+        typer.Option(
+            min=0, help="Number of validation soundscapes; 0 for no validation."
+        ),
     ] = 200,
     everything: Annotated[
         bool,
         typer.Option(
             "--everything",
-            help="Train on all splits of the bank, once the settings are known.",
+            help="Train on all splits of the bank, without validation.",
         ),
     ] = False,
     leave_out: LeaveOut = None,
     compiled: Annotated[
-        bool, typer.Option("--compile", help="Compile the network first.")
+        bool, typer.Option("--compile", help="Compile the network.")
     ] = False,
     save_every: SaveEvery = 120.0,
     without: Without = None,
 ) -> None:
-    """Train a network; its run resumes from any interruption.
+    """Train a network; an interrupted run can be resumed.
 
-    Of a bank with a manifest, split `train` is mixed and split `validation` measured now and then;
-    without one, every file is mixed and nothing is measured. For several GPUs, start it
-    as `torchrun --nproc-per-node N -m train fit ...`.
+    With a manifest, split `train` of the bank is used for training and split `validation`
+    for validation; without one, all files are used for training. For several GPUs, run
+    `torchrun --nproc-per-node N -m train fit ...`.
     """
     config = load_preset(
         preset,
@@ -147,8 +154,8 @@ def fit(
         )
     else:
         raise ValueError(
-            "fit must have --soundbank DIR (with or without --blueprint) or --data DIR; "
-            "several banks and --everything go with a preset that mixes scenes"
+            "fit needs --soundbank DIR (optionally with --blueprint) or --data DIR; several "
+            "banks and --everything need a preset that mixes scenes"
         )
     if is_first_process():
         for line in RunOutcome.read(run).lines():
@@ -157,7 +164,7 @@ def fit(
 
 
 def _next_command(run: Path, banks: Sequence[Path]) -> str:
-    """Return what makes a model of a run, measured and tuned where there are sounds."""
+    """Return the command that exports the run, with evaluation and tuning if possible."""
     words = ["python", "-m", "train", "export", str(run), "--output", f"{run.name}.pt"]
     for bank in banks:
         words += ["--soundbank", str(bank)]

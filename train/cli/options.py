@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they stand for."""
+"""Options that several commands share, and their interpretation."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ Bank = Annotated[
     typer.Option(
         "--soundbank",
         metavar="DIR",
-        help="Isolated sounds: DIR/foreground/<Label>/*, DIR/background/**, and "
-        "DIR/manifest.csv (path, split) where splits are wanted.",
+        help="Isolated sounds: DIR/foreground/<Label>/*, DIR/background/**, and optionally "
+        "DIR/manifest.csv (path, split).",
     ),
 ]
 Split = Annotated[
-    str | None, typer.Option(help="Split of the manifest; without it, every file.")
+    str | None, typer.Option(help="Split of the manifest. [default: all files]")
 ]
 LeaveOut = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE.csv",
-        help="Recordings of the banks not to be used (columns path, decision), such as "
+        help="Recordings of the banks to exclude (columns path, decision), such as "
         "docs/soundbank-audit.csv.",
     ),
 ]
@@ -41,50 +41,48 @@ Blueprints = Annotated[
     typer.Option(
         "--blueprint",
         metavar="LIST",
-        help="Strong list (filename, onset, offset, event_label) whose clips are built "
-        "anew from the bank's sounds; may be repeated.",
+        help="Strong list (filename, onset, offset, event_label) whose clips are rebuilt "
+        "from the bank's sounds; repeatable.",
     ),
 ]
-Device = Annotated[str, typer.Option(help="Where it computes: auto, cpu or cuda.")]
+Device = Annotated[str, typer.Option(help="Device: auto, cpu or cuda.")]
 Workers = Annotated[
-    int, typer.Option(min=1, help="Processes that make features and examples.")
+    int, typer.Option(min=1, help="Worker processes for features and examples.")
 ]
-SaveEvery = Annotated[
-    float, typer.Option(min=0, help="Seconds between two checkpoints.")
-]
+SaveEvery = Annotated[float, typer.Option(min=0, help="Seconds between checkpoints.")]
 
 Without = Annotated[
     list[str] | None,
     typer.Option(
         "--without",
         metavar="SUBSET",
-        help="Train without the weak or the unlabel_in_domain clips, which is else refused "
-        "where they are missing, and say so with every figure; may be repeated.",
+        help="Train without the weak or the unlabel_in_domain clips if they are missing, "
+        "and state this with all results; repeatable.",
     ),
 ]
 
 
 def read_layouts(blueprints: Sequence[Path] | None) -> list[Layout]:
-    """Read the clips of all lists, in their order."""
+    """Read the clips of all lists, in order."""
     return [
         events for path in blueprints or () for events in read_strong(path).values()
     ]
 
 
 def is_first_process() -> bool:
-    """Whether this is the one of torchrun's processes that speaks, or the only one."""
+    """Return whether this is the only process, or the first of torchrun's."""
     return os.environ.get("RANK", "0") == "0"
 
 
 def with_json_log(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the option `--json-log`, to which all of its work is reported."""
+    """Add the option `--json-log` to a command, for the progress of its work."""
 
     @wraps(command)
     def logged(*arguments: Any, json_log: Path | None = None, **options: Any) -> Any:
         with logged_to(json_log if is_first_process() else None):
             return command(*arguments, **options)
 
-    signature = inspect.signature(command, eval_str=True)  # typer reads it as it is
+    signature = inspect.signature(command, eval_str=True)  # typer inspects it
     kind = inspect.Parameter.KEYWORD_ONLY
     more = inspect.Parameter("json_log", kind, default=None, annotation=JsonLogOption)
     parameters = [*signature.parameters.values(), more]

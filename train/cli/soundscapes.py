@@ -23,7 +23,9 @@ def soundscapes(
     n: Annotated[
         int | None,
         typer.Option(
-            "--n", min=1, help="How many; every clip of the lists, or else 300."
+            "--n",
+            min=1,
+            help="Number of soundscapes. [default: all clips of the lists, or 300]",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Which.")] = 1,

@@ -27,7 +27,7 @@ def table1(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="DESED 2019 on disk, or the folder that holds its `dataset`. "
+            help="DESED 2019 on disk, or the folder that contains its `dataset`. "
             "[default: DESED]",
         ),
     ] = None,
@@ -39,8 +39,8 @@ def table1(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Without DESED: mix the data from this bank's splits `train` and "
-            "`validation`. --demo alone makes its own sounds.",
+            help="Without DESED: mix the data from the splits `train` and "
+            "`validation` of this bank. --demo alone generates its own sounds.",
         ),
     ] = None,
     lists: Annotated[
@@ -55,7 +55,7 @@ def table1(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Where everything goes. [default: runs/table1, runs/demo]",
+            help="Output folder. [default: runs/table1, runs/demo]",
         ),
     ] = None,
     settings: Annotated[
@@ -64,7 +64,7 @@ def table1(
             "--set",
             metavar="KEY=VALUE",
             help="Change a setting of all three networks, in TOML: steps=2000, "
-            "network.width=16; may be repeated.",
+            "network.width=16; repeatable.",
         ),
     ] = None,
     baseline_settings: Annotated[
@@ -72,21 +72,21 @@ def table1(
         typer.Option(
             "--set-baseline",
             metavar="KEY=VALUE",
-            help="Change settings of the baseline; --set is then for the others alone.",
+            help="Change a setting of the baseline; --set then applies to the others only.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of data, weights and batches.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of data, weights and batches.")] = 0,
     device: Device = "auto",
     workers: Workers = 1,
     save_every: SaveEvery = 120.0,
     without: Without = None,
 ) -> None:
-    """Train what is missing and write the report's table 1 beside the report's numbers.
+    """Train the missing networks and write table 1 next to the report's numbers.
 
-    Three networks are trained one after the other; whatever stops this, the same command
-    goes on. It ends with table1.md, table1.json and pictures in --run, and with each row's
-    events as the challenge takes them, in events/validation and, where the public
-    evaluation clips are there, in events/public.
+    Three networks are trained one after the other; the same command continues after any
+    interruption. Results are table1.md, table1.json and plots in --run, and each row's
+    events in the format of the challenge, in events/validation and, if the public
+    evaluation clips are available, in events/public.
     """
     folder = run or Path("runs") / ("demo" if demo else "table1")
     mixed = ""
@@ -125,7 +125,7 @@ def table1(
 def _mixed(
     folder: Path, soundbank: Path | None, lists: Path | None, *, demo: bool, seed: int
 ) -> tuple[Path, str]:
-    """Mix a data set, or find it where it was left; say what it is."""
+    """Mix a data set, unless it exists; return a description of it."""
     data = folder / "data"
     if soundbank is None:
         soundbank = write_bank(folder / "soundbank", seed=seed)
@@ -141,5 +141,5 @@ def _mixed(
     what = "A demonstration: few clips, a small network. " * demo
     return data, (
         f"{what}Trained and measured on soundscapes mixed from a sound bank, not on DESED: "
-        "these are no DESED figures, and the report's stand beside them for comparison only."
+        "these are not results on DESED, and the report's are shown for comparison only."
     )

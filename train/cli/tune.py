@@ -9,6 +9,7 @@ import numpy as np
 import typer
 
 from streamsed.samples import Float32
+from streamsed.terminal import percent
 from train.cli.options import LeaveOut, Split
 from train.evaluation.continuous.recordings import (
     ScoredRecording,
@@ -32,33 +33,31 @@ from train.mixing.soundbank import Soundbank, load_banks, read_leave_out
 
 
 def tune(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
     *,
-    output: Annotated[
-        Path, typer.Option(metavar="FILE.json", help="Where the points are written.")
-    ],
+    output: Annotated[Path, typer.Option(metavar="FILE.json", help="Output file.")],
     soundbank: Annotated[
         list[Path],
-        typer.Option(metavar="DIR", help="Recordings to tune on; may be repeated."),
+        typer.Option(metavar="DIR", help="Bank of recordings to tune on; repeatable."),
     ],
     split: Split = "validation",
     leave_out: LeaveOut = None,
     recordings: Annotated[
-        int, typer.Option(min=1, help="Recordings with events in each half.")
+        int, typer.Option(min=1, help="Number of recordings with events in each half.")
     ] = 5,
-    minutes: Annotated[float, typer.Option(min=0.5, help="Length of each.")] = 10.0,
-    seed: Annotated[int, typer.Option(help="Of the mixtures.")] = 20,
+    minutes: Annotated[
+        float, typer.Option(min=0.5, help="Length of each recording, in minutes.")
+    ] = 10.0,
+    seed: Annotated[int, typer.Option(help="Seed of the mixtures.")] = 20,
     scored: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR", help="Keep the scores here, and take them from here."
-        ),
+        typer.Option(metavar="DIR", help="Folder for caching scores."),
     ] = None,
 ) -> None:
-    """Choose thresholds for three sensitivities, live and settled, and measure them.
+    """Choose thresholds for three sensitivities and several values of settle.
 
-    The recordings must not be those that the run was trained on. They are parted in two
-    halves: what is chosen on one is measured on the other.
+    The recordings must not be those that the run was trained on. They are split into two
+    halves: thresholds chosen on one are evaluated on the other.
     """
     trained = load_trained(run)
     left_out = () if leave_out is None else read_leave_out(leave_out)
@@ -80,13 +79,13 @@ def tune(
     for settle in ("1", "10"):
         row = figures[settle]
         print(
-            f"settled after {settle:>2} s: event F1 macro {row['event_f1_macro']:.1%}, "
-            f"micro {row['event_f1_micro']:.1%}, PSDS 1 {row['psds1']:.3f}"
+            f"settle {settle:>2} s: event F1 macro {percent(row['event_f1_macro'])}, "
+            f"micro {percent(row['event_f1_micro'])}, PSDS 1 {row['psds1']:.3f}"
         )
     for point in points:
         print(
             f"{point.sensitivity:<7} {point.settle:>4g} s: "
-            f"{point.total_false_alarms:.1f} false alarms an hour on backgrounds and "
+            f"{point.total_false_alarms:.1f} false alarms per hour on backgrounds and "
             "other sounds"
         )
     print(f"next: python -m train export RUN --operating-points {output} ...")
@@ -95,7 +94,7 @@ def tune(
 def _score(
     trained: TrainedNetwork, bank: Soundbank, n: int, minutes: float, seed: int
 ) -> list[ScoredRecording]:
-    """Draw continuous recordings of a bank and score them with a network."""
+    """Generate continuous recordings from a bank and score them with a network."""
 
     def score(segments: Float32) -> Float32:
         return np.stack(list(network_scores(trained.network, segments)))

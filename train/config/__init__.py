@@ -1,1 +1,1 @@
-"""The settings of training, frozen and validated, and the presets that name them."""
+"""Settings of training, frozen and validated, and named presets."""

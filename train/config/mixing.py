@@ -1,4 +1,4 @@
-"""Rules of mixing: how soundscapes are drawn, for training and for measuring."""
+"""Settings of mixing: how soundscapes are generated, for training and evaluation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MixingConfig:
-    """How soundscapes are drawn; the defaults make varied training material.
+    """How soundscapes are generated; the defaults give varied training data.
 
     Parameters
     ----------
@@ -16,24 +16,22 @@ class MixingConfig:
     n_variants : int
         Variants kept of each clip (see `train.datasets.augment`); 0 uses the clips as they are.
     event_to_background : (float, float)
-        dB, the range of an event's level over the bed.
+        dB, range of an event's level relative to the background.
     max_events : int
-        Sounds placed at most; a repeated sound counts once.
+        Maximum number of sounds; a repeated sound counts once.
     isolated : float
-        Probability of sounds over digital silence, ended by it: what a short recording
-        looks like once it is padded.
+        Probability of sounds in digital silence, as in a short recording that is padded.
     empty : float
-        Probability of a bed without events, where sounds are not isolated.
+        Probability of a background without events, if sounds are not isolated.
     short : float
-        Probability that bed and events stop early and silence pads the rest.
+        Probability that background and events stop early, padded with silence.
     distractor : float
         Probability of an unlabelled sound at the level of an event, and of another
         after each.
     tonal : float
         Probability that such a sound is a chord instead of a background.
     layout : float
-        Probability that a soundscape is built like a clip of a list, where lists are
-        given.
+        Probability that a soundscape is built like a clip of a list, if lists are given.
     clipped : float
         Probability of clipped peaks.
     gain : (float, float)
@@ -59,7 +57,7 @@ class MixingConfig:
     gain: tuple[float, float] = (-40.0, 0.0)
 
     def __post_init__(self) -> None:
-        """Check the ranges; lists, as TOML and JSON have them, become tuples."""
+        """Check the ranges; lists, as in TOML and JSON, become tuples."""
         for name in ("event_to_background", "gain"):
             span = tuple(getattr(self, name))
             object.__setattr__(self, name, span)
@@ -87,4 +85,4 @@ class MixingConfig:
 EVALUATION_MIXING = MixingConfig(
     n_variants=0, isolated=0.0, short=0.0, distractor=0.1, tonal=0.0, clipped=0.0
 )
-"""Plain mixtures of unaltered clips, to measure with."""
+"""Plain mixtures of unaltered clips, for evaluation."""

@@ -1,4 +1,4 @@
-"""How the report's network is built."""
+"""Settings of the report's network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SUBSAMPLING = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkConfig:
-    """Say how the network is built; the defaults are the report's.
+    """How the network is built; the defaults are the report's.
 
     Parameters
     ----------
@@ -27,19 +27,19 @@ class NetworkConfig:
         By how much each base block shortens (time, frequency). With the stem, time is
         divided by 8 in all.
     self_mask, squeeze_excite : bool
-        Whether these modules are there; without them, to measure what they bring.
+        Whether to include these modules; used to measure their contribution.
     views : bool
         Take segments of the `relative` scaling and see three views of them: the report's
         product, the level and each frame's own shape (see `train.networks.resnet.Views`).
         A deviation from the report, which sees the product alone.
     band_bias : bool
         Learn an offset for each channel and frequency after the stem, so that the network
-        knows high from low. A deviation.
+        can distinguish frequencies. A deviation.
     context : tuple of int
         Dilations, in score frames, of the temporal units before the last layer (see
         `train.networks.resnet.TemporalUnit`); none in the report.
     dropout : float
-        Share of what the last layer sees that is left out at each step of training.
+        Share of the last layer's inputs that is dropped at each training step.
 
     Raises
     ------
@@ -59,7 +59,7 @@ class NetworkConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        """Check the ranges; lists, as TOML and JSON have them, become tuples."""
+        """Check the ranges; lists, as in TOML and JSON, become tuples."""
         object.__setattr__(self, "multiples", tuple(self.multiples))
         object.__setattr__(self, "context", tuple(self.context))
         if not 0 <= self.dropout < 1:

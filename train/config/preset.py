@@ -31,16 +31,16 @@ def load_preset(
     width: int | None = None,
     **changes: Any,
 ) -> TrainConfig:
-    """Read a preset and apply changes; those that are None are left out.
+    """Read a preset and apply changes that are not None.
 
     Parameters
     ----------
     name : str
         One of `preset_names`.
     assignments : sequence of str
-        Lines of TOML, such as `network.self_mask=false`, that go over the preset.
+        Lines of TOML, such as `network.self_mask=false`, that override the preset.
     overlay : str or None
-        Another preset, whose settings go over the first before that.
+        Another preset, whose settings override the first before that.
     width : int or None
         `network.width`.
     **changes
@@ -84,7 +84,7 @@ def _read_preset(name: str) -> dict[str, Any]:
 
 
 def _update(settings: dict[str, Any], changes: Mapping[str, Any]) -> None:
-    """Put changes over settings, tables entry by entry."""
+    """Apply changes to settings, tables entry by entry."""
     for key, value in changes.items():
         if isinstance(value, dict) and isinstance(settings.get(key), dict):
             settings[key] |= value

@@ -1,4 +1,4 @@
-"""Rules of scenes: how `train.mixing.scenes` lays out most of a minute of a room."""
+"""Settings of scenes: how `train.mixing.scenes` generates longer recordings of a room."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SceneConfig:
-    """How scenes are drawn and cut.
+    """How scenes are generated and cut into segments.
 
     Parameters
     ----------
@@ -16,26 +16,26 @@ class SceneConfig:
     segments : int
         Segments cut from each scene.
     n_variants : int
-        Variants kept of each recording.
+        Number of variants of each recording to keep.
     fresh : float
-        Probability that a drawn recording is varied anew.
+        Probability that a new variant of a recording is generated.
     level : (float, float)
-        dB, range of a sound's level over the bed.
+        dB, range of a sound's level relative to the background.
     pause : (float, float)
         Seconds between one sound and the next.
     overlap : float
         Probability that the next sound begins before one ends.
     distractor : float
-        Probability that a sound is none of the labels.
+        Probability that a sound belongs to none of the labels.
     tonal : float
         Probability that such a sound is a chord.
     noise : float
-        Probability that a bed is noise.
+        Probability that the background is noise.
     silent : float
-        Probability of digital silence for a bed.
+        Probability that the background is digital silence.
     empty, listed, steady : float
-        Probabilities of a scene without labels, one built from lists (where there are
-        any), and one with a sound that lasts.
+        Probabilities of a scene without labels, one built from lists (if there are any),
+        and one with a long sound.
     padded : float
         Probability that a segment is the first seconds of a stream, padded with silence.
     clipped : float
@@ -68,7 +68,7 @@ class SceneConfig:
     gain: tuple[float, float] = (-55.0, 0.0)
 
     def __post_init__(self) -> None:
-        """Check the ranges; lists, as TOML and JSON have them, become tuples."""
+        """Check the ranges; lists, as in TOML and JSON, become tuples."""
         for name in ("level", "pause", "gain"):
             span = tuple(getattr(self, name))
             object.__setattr__(self, name, span)

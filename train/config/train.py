@@ -1,4 +1,4 @@
-"""The settings of a training run; `train.config.preset` has named ones."""
+"""Settings of a training run; see `train.config.preset` for named ones."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ SCALINGS = ("triple", "single", "relative", "standardize")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
-    """Say how a network is made and trained; the defaults are the report's system.
+    """How a network is built and trained; the defaults are the report's system.
 
-    They are the report's where it says, and a choice of this project's where it is
-    silent: rate, decay, clipping, average, batches and length are all of the second kind.
-    `docs/decisions.md` lists them, and every table prints them.
+    Settings that the report does not state are choices of this project: learning rate,
+    weight decay, clipping, averaging, batches and length. `docs/decisions.md` lists them,
+    and every table prints them.
 
     Parameters
     ----------
@@ -35,19 +35,19 @@ class TrainConfig:
     frontend : FrontendConfig
         Features.
     mixing : MixingConfig
-        How soundscapes are drawn, where it is trained on such.
+        How soundscapes are generated, if it is trained on them.
     scenes : SceneConfig
-        How scenes are drawn and cut, where it is trained on such.
+        How scenes are generated and cut, if it is trained on them.
     scaling : {"triple", "single", "relative", "standardize"}
         Input scaling, see `train.datasets.scaling`.
     alpha : float
         Weight of the region loss (eq. 2).
     auxiliary : float
-        Weight of the loss of other kinds of sounds than the labels, where they are known
-        (scenes); 0 learns the labels alone.
+        Weight of the loss of other sounds than the labels, if they are known (scenes); 0
+        trains on the labels only.
     edge : float
-        Weight of the newest second of a segment in the strong loss, where a live stream
-        is; of the rest it is 1.
+        Weight of the last second of a segment in the strong loss, which matters most in a
+        live stream; that of the rest is 1.
     batch_size : int
         Clips per step.
     learning_rate : float
@@ -57,15 +57,15 @@ class TrainConfig:
     weight_decay : float
         Of AdamW.
     warmup : float
-        Part of the run, from 0 to 1, that the learning rate takes to rise.
+        Part of the run, from 0 to 1, in which the learning rate increases.
     clip_norm : float
-        Gradients longer than this are shortened to it.
+        Maximum norm of the gradient.
     ema_decay, ema_tail : float
         Weights are averaged over about 1 / (1 - ema_decay) steps; 0 averages nothing.
         The tail: see `train.fit.weight_average`.
     unlabelled : int
-        Clips of each batch without labels, where there are such; the rest of it is half
-        strong, half weak clips, where there are weak ones.
+        Number of unlabelled clips per batch, if there are any; the rest is half strong,
+        half weak clips, if there are weak ones.
     evaluate_average : bool
         Validate, keep and export the averaged weights rather than the last ones.
     augment : bool
@@ -75,8 +75,8 @@ class TrainConfig:
         Of the targets of recorded clips, see `train.datasets.clip_features.score_targets`.
     held_out : float
         Share of the synthetic and of the weak clips that is not trained on. Checkpoints
-        are then ranked by event F1 on the ones plus tagging F1 on the others, and not by
-        validation loss; for the baseline alone, whose own rule it is.
+        are then ranked by event F1 on the former plus tagging F1 on the latter instead of
+        validation loss, as in the baseline; for the baseline only.
     precision : {"fp32", "bf16", "fp16"}
         Of the network's arithmetic; losses, weights and their updates stay float32.
     steps : int
@@ -188,12 +188,12 @@ class TrainConfig:
         return self.learning_rate * (0.505 + 0.495 * math.cos(math.pi * done))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings as a dict that JSON can hold, tables nested."""
+        """Return the settings as a nested dict for JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> TrainConfig:
-        """Build from `to_dict`'s form, or from a part of it.
+        """Build from a dict of the form of `to_dict`, or part of it.
 
         Raises
         ------
@@ -233,7 +233,7 @@ def _check(kind: type, settings: Mapping[str, Any]) -> None:
 
 
 def _is_like(value: object, default: object) -> bool:
-    """Say whether a value has the type of a default; where that is None, a number's."""
+    """Return whether a value has the type of a default, or is a number if that is None."""
     if isinstance(default, tuple):
         usual = default[0] if default else 0
         return isinstance(value, list | tuple) and all(

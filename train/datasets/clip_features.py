@@ -53,7 +53,7 @@ def score_targets(
     *,
     rounding: str = "nearest",
 ) -> NDArray[np.float32]:
-    """Turn events into the strong target: 1 where a label sounds (section 2.2).
+    """Turn events into the strong target: 1 where a label is active (section 2.2).
 
     Parameters
     ----------

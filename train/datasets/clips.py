@@ -108,7 +108,7 @@ class ClipDataset(Dataset[Example]):
 
 
 def _events(truth: Truth, config: FrontendConfig) -> list[Event]:
-    """Give the events that begin within the segment; a weak label sounds all the time."""
+    """Yield the events that begin within the segment; a weak label is active all the time."""
     whole = config.segment_score_frames * config.score_frame_duration
     if isinstance(truth, list):
         return [event for event in truth if event.onset < whole]

@@ -1,4 +1,4 @@
-"""A data set of recorded clips made ready: what is trained on, what is measured on.
+"""Prepare a data set of recorded clips for training and evaluation.
 
 The report trains on the synthetic clips, whose events are known, and on the weak clips,
 of which only the labels are; the baseline takes the unlabelled ones as well. The report
@@ -26,7 +26,7 @@ from train.datasets.interleaved import Interleaved
 from train.datasets.scaling import Scaling, fit_scaling, spread_frames
 
 OPTIONAL = ("weak", "unlabel_in_domain")
-"""Sets that a run may be told to do without."""
+"""Subsets that a run may leave out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class ClipSet:
     used : tuple of UsedSubset
         What of each list was there.
     public : EvaluationSet or None
-        The clips of the public evaluation list, where they were asked for and are there.
+        The clips of the public evaluation list, if requested and available.
     held_out : HeldOut or None
         Training clips that are not trained on, where the settings want some.
     """
@@ -87,7 +87,7 @@ class ClipSet:
         n_processes : int
             How many compute features.
         without : sequence of str
-            Of `OPTIONAL`: what is not trained on, even where it is there.
+            Subsets of `OPTIONAL` that are not trained on, even if available.
         public : bool
             Load the public evaluation clips too, if there are any.
 
@@ -101,7 +101,7 @@ class ClipSet:
         if public and "public" in desed.subsets and desed.subsets["public"].paths:
             sets.append("public")
         features = _build(desed, sets, config, cache, n_processes)
-        trained_on, held = _split(desed, features, config)
+        trained_on, kept_out = _split(desed, features, config)
         scaling = fit_scaling(
             config.scaling,
             spread_frames((features[name], trained_on[name]) for name in trained_on),
@@ -120,7 +120,7 @@ class ClipSet:
             )
 
         training = {name: clips(name, names) for name, names in trained_on.items()}
-        held_out = {name: clips(name, names) for name, names in held.items()}
+        held_out = {name: clips(name, names) for name, names in kept_out.items()}
         return cls(
             desed.labels,
             Interleaved(batch_parts(training, config), seed=config.seed),
@@ -193,7 +193,7 @@ def _build(
         if absence is not None:
             way_out = f", or say --without {name}" if name in OPTIONAL else ""
             raise ValueError(
-                f"data={desed.folder} must hold {name} clips and has {absence}; get "
+                f"data={desed.folder} must contain {name} clips and has {absence}; get "
                 f"them (see `python -m train data check`){way_out}"
             )
     return features
@@ -203,7 +203,7 @@ def _split(
     desed: Desed, features: Mapping[str, Features], config: TrainConfig
 ) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     """Part the clips of each training set; unlabelled ones have nothing to measure."""
-    trained_on, held = {}, {}
+    trained_on, held_out = {}, {}
     for number, name in enumerate(TRAINED):
         if name not in features:
             continue
@@ -211,8 +211,8 @@ def _split(
         share = config.held_out if name != "unlabel_in_domain" else 0.0
         trained_on[name], kept = split_names(names, share, seed=[config.seed, number])
         if kept:
-            held[name] = kept
-    return trained_on, held
+            held_out[name] = kept
+    return trained_on, held_out
 
 
 def _counts(

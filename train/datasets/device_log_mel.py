@@ -1,4 +1,4 @@
-"""Log-mel frames on the device that trains: torch's form of the runtime's front-end.
+"""Log-mel frames on the training device: a torch version of the runtime's front-end.
 
 The core makes the features of everything that is measured or shipped. Where a GPU trains,
 the processor's cores are busy mixing, so the same frames are computed there; a test holds

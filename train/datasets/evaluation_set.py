@@ -1,6 +1,6 @@
 """Recordings with their truth: what a network is measured on.
 
-Their features are computed once and held in memory, half a megabyte for each.
+Their features are computed once and kept in memory, half a megabyte each.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def draw_evaluation_set(
 def rebuild_evaluation_set(
     mixer: Mixer, layouts: Sequence[Layout], config: FrontendConfig, *, seed: int
 ) -> EvaluationSet:
-    """Build every clip of a list anew, in its order: the same ones for equal seeds."""
+    """Rebuild every clip of a list, in order; the same for equal seeds."""
     rebuilt = (
         mixer.rebuild(layout, np.random.default_rng([seed, i]))
         for i, layout in enumerate(layouts)

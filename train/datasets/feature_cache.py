@@ -2,7 +2,7 @@
 
     FOLDER/NAME-KEY.f16    float16 (n_clips, segment_frames, n_mels), clip after clip
     FOLDER/NAME-KEY.done   a byte for each clip: 0 to do, 1 whole, 2 cannot be read
-    FOLDER/NAME-KEY.lock   held by the process that builds; the others wait for it
+    FOLDER/NAME-KEY.lock   locked by the process that builds; the others wait for it
 
 The key is made of the front-end's settings and of every clip's name, size and time of
 change, so that other settings or clips make other files. A clip's byte is written after
@@ -81,11 +81,11 @@ def build_features(
     Parameters
     ----------
     folder : Path
-        Created if it is not there.
+        Created if it does not exist.
     name : str
         Start of the file's name.
     clips : mapping of str to Path
-        Audio of any sampling frequency; what is longer than a segment is cut, what is
+        Audio of any sampling rate; what is longer than a segment is cut, what is
         shorter is padded with digital silence.
     config : FrontendConfig
         The front-end.

@@ -13,7 +13,7 @@ from train.datasets.clip_features import Example
 class Interleaved(Dataset[Example]):
     """Endless examples in a fixed rhythm of sets; example `i` is always the same.
 
-    Each set is gone through in an order of its own, drawn anew for each pass.
+    Each set is traversed in its own order, shuffled for each pass.
 
     ::
 

@@ -30,7 +30,7 @@ from train.datasets.feature_cache import Features
 Frames = NDArray[np.float32]
 
 N_FITTED = 1000
-"""Clips whose decibels a scaling is fitted to, at least, where there are as many."""
+"""Minimum number of clips to fit a scaling to, if there are as many."""
 
 
 def floored(frames: Frames, top_db: float) -> Frames:
@@ -258,7 +258,7 @@ def spread_frames(sets: Iterable[tuple[Features, Sequence[str]]]) -> Iterator[Fr
 
 
 def scaling_from_dict(settings: Mapping[str, Any]) -> Scaling:
-    """Make the scaling that a `to_dict` tells of.
+    """Create a scaling from the dict of its `to_dict`.
 
     Raises
     ------

@@ -21,7 +21,7 @@ from train.datasets.device_log_mel import DeviceLogMel
 from train.mixing.scenes import SceneMixer
 
 ROOM = 0.3
-"""Probability that a whole scene is heard in a room."""
+"""Probability that the reverberation of a room is added to a whole scene."""
 COLOUR = 0.6
 """Probability of another microphone's frequency response."""
 DROP = 0.3

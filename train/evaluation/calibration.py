@@ -1,6 +1,6 @@
 """Calibration: a score of 0.8 should be right in four of five frames.
 
-A network trained on one mixture of sounds is too sure of itself on others. On recordings
+A network trained on one mixture of sounds is overconfident on others. On recordings
 that it was not trained on, each label's logit gets a slope and an offset of least
 cross-entropy (Platt's method). Both are folded into the network's last layer, so that
 nothing of it remains to be done when the network runs.
@@ -128,10 +128,10 @@ def reliability(
     bins = np.minimum((scores.ravel() * N_BINS).astype(int), N_BINS - 1)
     rows = []
     for index in range(N_BINS):
-        held = bins == index
-        n = int(held.sum())
-        mean = float(scores.ravel()[held].mean()) if n else 0.0
-        right = float(target.ravel()[held].mean()) if n else 0.0
+        inside = bins == index
+        n = int(inside.sum())
+        mean = float(scores.ravel()[inside].mean()) if n else 0.0
+        right = float(target.ravel()[inside].mean()) if n else 0.0
         rows.append((n, round(mean, 4), round(right, 4)))
     return rows
 

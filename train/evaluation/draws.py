@@ -21,7 +21,7 @@ class Seed(IntEnum):
     """Seeds of the soundscapes that are not trained on."""
 
     VALIDATION = 1
-    """While training goes on."""
+    """Validation during training."""
     MEASURED = 2
     """What an exported file says of itself."""
     TUNED = 3

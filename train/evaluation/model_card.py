@@ -1,4 +1,4 @@
-"""The numbers of a model card: what a model file does on recordings that it never heard.
+"""The numbers of a model card: results of a model file on unseen recordings.
 
 Everything is measured with the runtime's `Model` and `EventTracker` and the thresholds in
 the file, on soundscapes of one split of a bank, with fixed seeds.
@@ -152,9 +152,9 @@ class Card:
             .to_dict("intersection_f1"),
         }
 
-    def _f1_at(self, seed: int, **rules: tuple[float, float]) -> tuple[float, float]:
-        """Compute macro and micro event F1 under other rules of mixing."""
-        mixer = Mixer(self.bank, replace(EVALUATION_MIXING, **rules))  # type: ignore[arg-type]
+    def _f1_at(self, seed: int, **settings: tuple[float, float]) -> tuple[float, float]:
+        """Compute macro and micro event F1 with other settings of mixing."""
+        mixer = Mixer(self.bank, replace(EVALUATION_MIXING, **settings))  # type: ignore[arg-type]
         layouts = self.layouts[:N_SOME]
         recordings = rebuild_evaluation_set(mixer, layouts, self.frontend, seed=seed)
         events = self._find(recordings).events
@@ -164,7 +164,7 @@ class Card:
     def _alone(self) -> list[tuple[str, Found]]:
         """Hear every recording of the bank by itself, peaks at -30 to 0 dBFS."""
         rng = np.random.default_rng(Seed.CARD_ALONE)
-        heard = []
+        results = []
         for soundscape in isolated_soundscapes(self.bank):
             peak = max(float(np.abs(soundscape.samples).max()), 1e-9)
             gain = 10.0 ** (rng.uniform(-30.0, 0.0) / 20.0) / peak
@@ -172,8 +172,8 @@ class Card:
                 soundscape.samples * np.float32(gain), soundscape.events
             )
             found = self._find(gather([louder], self.bank.labels, self.frontend))
-            heard.append((soundscape.events[0].label, found))
-        return heard
+            results.append((soundscape.events[0].label, found))
+        return results
 
     def _recognised(self, alone: list[tuple[str, Found]]) -> dict[str, list[int]]:
         """Count recordings that get their label, among others or not: right, all."""
@@ -208,7 +208,7 @@ class Card:
         return {"per_hour": len(events) / hours, "by_label": by_label}
 
     def _artificial(self) -> dict[str, int]:
-        """Count events in sounds that are none."""
+        """Count false events in sounds without labels."""
         return {
             name: sum(
                 len(events)

@@ -90,7 +90,7 @@ def _by_level(measured: dict[str, Any]) -> Iterator[str]:
 
 
 def _scores(measured: dict[str, Any]) -> Iterator[str]:
-    """Where scores are wrong: sounds of no label, confusions, and calibration."""
+    """Errors of the scores: unlabelled sounds, confusions and calibration."""
     yield _table(
         ("sound that is none", "events"),
         [(name, str(n)) for name, n in measured["artificial"].items()],

@@ -1,7 +1,7 @@
 """Evaluation: scores of a network or a model file to events, and events to F1.
 
 Scores become events by the runtime's own `EventTracker`, and a clip of 10 s is one
-segment, so what is measured here is what a listener gets.
+segment, so the results here are those that a user gets.
 """
 
 from __future__ import annotations

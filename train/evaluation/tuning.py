@@ -4,9 +4,9 @@ A network's scores of a long, even sound waver around one half, and with one thr
 for everything the sound falls into pieces, each of them wrong. So each label gets the
 onset threshold, offset threshold and shortest duration of best event F1 on recordings set
 aside for it; report the result on others. Gaps keep the report's 0.2 s (section 3) unless
-told otherwise: a longer one delays the end of every event of a live stream.
+set otherwise: a longer one delays the end of every event of a live stream.
 
-A detector mostly hears nothing of its labels. Recordings without events bound how often
+A live detector mostly receives sound without events. Recordings without events bound how often
 it may be wrong there: F1 pays for false alarms, the same price for every label, and the
 price rises until there are few enough.
 """

@@ -47,7 +47,7 @@ class Variation:
     width: float = 1.0
 
     def over(self, common: Sequence[str]) -> tuple[str, ...]:
-        """Put what varies over what is common to all."""
+        """Apply the settings of a variation to the common ones."""
         width = load_preset(self.preset, common).network.width
         scaled = f"network.width={round(self.width * width)}"
         return (*common, *self.settings, *[scaled] * (self.width != 1.0))
@@ -111,7 +111,7 @@ def measure(
     n_workers: int = 1,
     without: Sequence[str] = (),
 ) -> Iterator[tuple[str, int, Outcome]]:
-    """Train and score variations, seed by seed; what is done is not done again.
+    """Train and score variations, seed by seed; finished ones are skipped.
 
     Parameters
     ----------
@@ -182,7 +182,7 @@ def _score(
 
 
 def to_markdown(outcomes: dict[str, list[Outcome]]) -> str:
-    """Lay out means over seeds, and their deviations where there are several."""
+    """Format means over seeds, with standard deviations if there are several."""
     header = ("", "one checkpoint", "+ connect & cut", "ensemble", "+ connect & cut")
     lines = ["| " + " | ".join(header) + " |", "| --- |" + " ---: |" * 4]
     for name, found in outcomes.items():

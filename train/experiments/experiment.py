@@ -23,7 +23,7 @@ DATA = "data.json"
 
 @dataclass(slots=True)
 class Experiment:
-    """Train what is missing, in a folder of runs.
+    """Train missing runs in a folder.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class Experiment:
     def fit(
         self, preset: str, *, name: str | None = None, public: bool = False
     ) -> tuple[Path, ClipSet, TrainConfig]:
-        """Train a preset, or go on with it, or take it as it is if it is done.
+        """Train a preset, continue its run, or load it if it is finished.
 
         Parameters
         ----------
@@ -108,7 +108,7 @@ class Experiment:
         return run, clips, config
 
     def _hold_to_data(self, run: Path, clips: ClipSet, *, begun: bool) -> None:
-        """Note what a run is trained on, or refuse to go on with it on something else."""
+        """Record the data of a run, or refuse to continue with other data."""
         now = {
             each.name: self.desed.subsets[each.name].fingerprint
             for each in clips.used
@@ -125,6 +125,6 @@ class Experiment:
                 k for k in now.keys() | before if now.get(k) != before.get(k)
             )
             raise ValueError(
-                f"run={run} must go on with the data that it began with, and "
+                f"run={run} was started with other data, and "
                 f"{', '.join(other)} differ: name another --run, or remove this one"
             )

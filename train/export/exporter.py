@@ -1,7 +1,7 @@
 """Export: a trained run to one file that describes itself, checked before it counts.
 
-The runtime's form is a TorchScript archive with graphs for other engines inside (see
-`train.export.model_file`, `streamsed.inference.onnx_weights`); `train.export.formats` has forms for other programs. A file is
+The runtime's format is a TorchScript archive with graphs for other engines inside (see
+`train.export.model_file`, `streamsed.inference.onnx_weights`); `train.export.formats` has formats for other programs. A file is
 accepted only after it was read back and agreed with the network it came from.
 """
 
@@ -56,7 +56,7 @@ def export_model(
     operating_points: Sequence[OperatingPoint] = (),
     recall_curves: Sequence[RecallCurves] = (),
 ) -> ModelInfo:
-    """Write a network in one of its forms and check it.
+    """Write a network in one of the formats and check it.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def export_model(
     ------
     ValueError
         The file's scores differ from the network's by more than arithmetic explains, its
-        name does not suit its form, or its input is scaled as the runtime cannot.
+        name does not match the format, or the runtime does not support its input scaling.
     """
     if trained.scaling.name not in SEGMENT_SCALINGS:
         raise ValueError(
@@ -137,7 +137,7 @@ def _write_model(
     check_set: CheckSet,
     check: EngineCheck,
 ) -> ModelInfo:
-    """Write the runtime's form, try it with every engine, write it with the findings."""
+    """Write the runtime's format, check it with every engine, and add the results."""
     example = torch.from_numpy(check_set.segments[:1])[:, None]
     model = to_onnx(network, example)
     quantized = requantize_from_floats(quantize(model, check_set.calibration), model)
@@ -159,13 +159,13 @@ def _write_form(
     example: Tensor,
     check: EngineCheck,
 ) -> None:
-    form = EXPORT_FORMATS[to]
-    form.write(path, network, info, example)
-    loaded = form.load(path)
+    export_format = EXPORT_FORMATS[to]
+    export_format.write(path, network, info, example)
+    loaded = export_format.load(path)
     record = check.compare(loaded.score, exact=True)
     if not record["accepted"] or loaded.info != info:
         raise ValueError(
-            f"difference={record['max_difference']} of a score in the form {to} must be "
+            f"difference={record['max_difference']} of a score in the format {to} must be "
             f"smaller, or its description is another"
         )
 

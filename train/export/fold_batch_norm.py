@@ -1,4 +1,4 @@
-"""The form in which a network is shipped: batch norms folded, weights of 16 bits.
+"""Prepare a network for export: fold batch norms, and round weights to 16 bits.
 
 All engines get the same numbers from one place, so what separates them is arithmetic
 alone. The rounding moves scores by less than any of the engines' own.

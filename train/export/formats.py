@@ -1,8 +1,8 @@
-"""Other forms of a network, for other programs: an ONNX file, OpenVINO's, torch.export's.
+"""Export formats for other programs: ONNX, OpenVINO and torch.export.
 
-The runtime needs none of them: its own form, the TorchScript archive, holds graphs for
+The runtime needs none of them: its own format, the TorchScript archive, holds graphs for
 every engine. TorchScript is deprecated upstream; `torch.export` is its heir, and written
-here so that it is ready. In every form the description (`ModelInfo`) travels inside.
+here so that it is ready. Every format contains the description (`ModelInfo`).
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from streamsed.samples import Float32
 from train.export.onnx_graph import INPUT, to_onnx
 
 KEY = "streamsed"
-"""Under which a form without files inside keeps the description."""
+"""Key of the description in formats that contain no files."""
 
 
 class Loaded(NamedTuple):
-    """A form read back: its description, and what scores a segment (T, n_mels)."""
+    """An exported network: its description, and a function that scores a segment (T, n_mels)."""
 
     info: ModelInfo
     score: Callable[[Float32], Float32]
 
 
 class ExportFormat(NamedTuple):
-    """How a form is written and read back."""
+    """How a format is written and loaded."""
 
     suffix: str
     write: Callable[[Path, nn.Module, ModelInfo, Tensor], None]

@@ -1,6 +1,6 @@
 """Networks as ONNX graphs: export, 8-bit quantisation, and graphs without their weights.
 
-Packages of the `export` extra are imported where they are used: the other forms do
+Packages of the `export` extra are imported where they are used: the other formats do
 without them.
 """
 
@@ -143,7 +143,7 @@ def requantize_from_floats(
 
 
 def without_weights(
-    model: onnx.ModelProto, held: Container[bytes]
+    model: onnx.ModelProto, available: Container[bytes]
 ) -> tuple[bytes, Float16s]:
     """Take the large 16-bit weights out of a graph.
 
@@ -151,7 +151,7 @@ def without_weights(
     ----------
     model : onnx.ModelProto
         From `to_onnx` or `requantize_from_floats`.
-    held : container of bytes
+    available : container of bytes
         The weights, as float16, that lie elsewhere; others stay in the graph.
 
     Returns
@@ -170,7 +170,7 @@ def without_weights(
         if values.dtype != np.float32 or values.size <= SMALL:
             continue
         halved = values.astype(np.float16)
-        if (halved == values).all() and halved.tobytes() in held:
+        if (halved == values).all() and halved.tobytes() in available:
             stored = f"{name}.f16"
             weights[stored] = halved
             casts.append(helper.make_node("Cast", [stored], [name], to=_FLOAT32))
@@ -230,12 +230,12 @@ def _drop(graph: onnx.GraphProto, names: Iterable[str]) -> None:
 
 
 def _put_first(graph: onnx.GraphProto, nodes: Sequence[Any]) -> None:
-    """Put nodes before all others: a graph lists what is computed in its order."""
+    """Insert nodes before all others: a graph lists nodes in order of computation."""
     others = list(graph.node)
     del graph.node[:]
     graph.node.extend([*nodes, *others])
 
 
 def _quieten(name: str) -> None:
-    """Let a chatty logger speak of errors only."""
+    """Limit a verbose logger to errors."""
     logging.getLogger(name).setLevel(logging.ERROR)

@@ -116,7 +116,7 @@ def measure_crosswise(halves: Halves) -> dict[str, Any]:
     -------
     dict
         By settling, the mean over the halves of event F1 (macro, micro, by label), PSDS,
-        and false announcements an hour; the whole of both under `halves`; and what was
+        and false announcements per hour; the whole of both under `halves`; and what was
         done, in words.
     """
     figures: dict[str, Any] = {}
@@ -145,7 +145,7 @@ def measure_crosswise(halves: Halves) -> dict[str, Any]:
 def measure_recall(
     halves: Halves, points: Sequence[OperatingPoint]
 ) -> list[RecallCurves]:
-    """Measure what is found at each threshold, for each settling.
+    """Measure the recall at each threshold, for each value of `settle`.
 
     Gaps, durations and smoothing are those of the points of normal sensitivity; the scores
     are of recordings that the network was not trained on.

@@ -86,23 +86,23 @@ def finish(
     if tune:
         tuning = draw(mixer, 2 * n, Seed.TUNED)
         if isinstance(trained.network, Network):
-            heard = list(network_scores(trained.network, tuning.segments))
-            calibrate(trained.network, heard, tuning, frontend)
-        heard = list(network_scores(trained.network, tuning.segments))
+            scores = list(network_scores(trained.network, tuning.segments))
+            calibrate(trained.network, scores, tuning, frontend)
+        scores = list(network_scores(trained.network, tuning.segments))
         quiet = draw(
             Mixer(bank, replace(EVALUATION_MIXING, empty=1.0)),
             N_QUIET,
             Seed.TUNED_QUIET,
         )
         silent = list(network_scores(trained.network, quiet.segments))
-        post = tune_post(heard, tuning, frontend, quiet=silent)
+        post = tune_post(scores, tuning, frontend, quiet=silent)
     measured = draw(mixer, n, Seed.MEASURED)
-    heard = list(network_scores(trained.network, measured.segments))
-    f1 = score_events(heard, measured, post, frontend)
-    scores = f1.to_dict()
-    scores["data"] = f"{n} soundscapes of seed {Seed.MEASURED} of a sound bank" + (
+    scores = list(network_scores(trained.network, measured.segments))
+    f1 = score_events(scores, measured, post, frontend)
+    record = f1.to_dict()
+    record["data"] = f"{n} soundscapes of seed {Seed.MEASURED} of a sound bank" + (
         "; thresholds tuned on others of the same recordings" if tune else ""
     )
     ranges = draw(mixer, min(n, N_RANGES), Seed.RANGES)
     check_set = CheckSet(measured.segments, ranges.segments, measured.reference)
-    return Finished(post, f1, check_set, scores)
+    return Finished(post, f1, check_set, record)

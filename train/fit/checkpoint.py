@@ -20,7 +20,7 @@ from train.networks.ensemble import Ensemble, ensemble_weights
 from train.networks.factory import make_network
 
 LAST = "last.pt"
-"""Everything needed to go on training."""
+"""Everything needed to continue training."""
 BEST = "best-*.pt"
 """The best weights on validation, one file for each."""
 N_BEST = 4
@@ -30,7 +30,7 @@ ENTRIES = ("config", "labels", "step")
 """What every checkpoint has."""
 
 MAY_CHANGE = ("steps", "minutes", "threads")
-"""Settings with which a run may go on that it did not begin with."""
+"""Settings that may change when a run is resumed."""
 OLD_NAMES = {"kept": "evaluated", "chance": "rng_state"}
 OLD_SETTINGS = {"keep_average": "evaluate_average"}
 """What entries and settings of checkpoints were called up to version 0.1, and are now."""
@@ -90,14 +90,14 @@ def save_atomically(state: dict[str, Any], path: Path) -> None:
     Raises
     ------
     OSError
-        It cannot be written; what was there before stays, and nothing else.
+        It cannot be written; the previous checkpoint is kept.
     """
     with replacing(path) as draft:
         try:
             torch.save(state, draft)
         except RuntimeError as error:  # torch's word for a disk that is full
             raise OSError(
-                f"{path} must have room for a checkpoint ({error}); make room, and go on "
+                f"{path}: no room for a checkpoint ({error}); free some space and continue "
                 "with --resume"
             ) from error
 
@@ -120,7 +120,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     lacking = [name for name in ENTRIES if name not in state]
     if lacking or not isinstance(state["config"], dict):
         raise ValueError(
-            f"checkpoint={path} must be one of `fit`, and lacks "
+            f"checkpoint={path} is not a checkpoint of `fit`; missing: "
             f"{', '.join(lacking) or 'its settings'}"
         )
     _rename(state, OLD_NAMES)
@@ -203,7 +203,7 @@ def _rename(entries: dict[str, Any], names: Mapping[str, str]) -> None:
 def refuse_other_settings(
     before: Mapping[str, Any], config: TrainConfig, path: Path
 ) -> None:
-    """Raise a ValueError if a run began with other settings than it is to go on with.
+    """Raise a ValueError if a run is resumed with other settings than it began with.
 
     Parameters
     ----------
@@ -233,7 +233,7 @@ def _restore(path: Path) -> TrainedNetwork:
 def _restored(state: Mapping[str, Any]) -> TrainedNetwork:
     config = TrainConfig.from_dict(state["config"])
     network = make_network(config, len(state["labels"]))
-    weights = {  # the last layer of other kinds of sounds served training alone
+    weights = {  # the last layer of other kinds of sounds is for training only
         name: value
         for name, value in state["evaluated"].items()
         if not name.startswith("auxiliary.")

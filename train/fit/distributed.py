@@ -21,7 +21,7 @@ class Parallel:
     Parameters
     ----------
     device : str
-        "cpu", "cuda", or "auto": CUDA where there is one.
+        "cpu", "cuda", or "auto": CUDA if available.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Parallel:
     Raises
     ------
     ValueError
-        The device is not there.
+        There is no such device.
     """
 
     def __init__(self, device: str = "auto") -> None:

@@ -207,7 +207,7 @@ class Criterion:
 class SceneCriterion:
     """The report's loss on segments of scenes, and what scenes know besides.
 
-    The newest second may weigh more, and sounds that are none of the labels are learnt
+    The last second may be weighted more, and sounds of other kinds than the labels are learnt
     by name (`Network.all_logits`), so that a laugh is a laugh and not merely no bark.
 
     Parameters

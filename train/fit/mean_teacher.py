@@ -5,8 +5,8 @@ clip, labelled or not, is shown to both, to the teacher under noise, and the stu
 drawn to what the teacher says; labelled clips add their cross-entropy. No gradient
 reaches the teacher, whose weights the training loop moves (see `train.fit.weight_average`).
 
-The noise comes from torch's global generator, as dropout does: a run that goes on with
-that generator's state, or seeds it by the step, goes on with the same noise.
+The noise comes from torch's global generator, like dropout: a run that restores that
+generator's state, or seeds it by the step, continues with the same noise.
 
 References
 ----------
@@ -51,7 +51,7 @@ def sigmoid_ramp(progress: float, length: float) -> float:
 
 
 class MeanTeacher:
-    """Cross-entropy where there are labels, agreement with the teacher everywhere.
+    """Cross-entropy for labelled clips, consistency with the teacher for all.
 
     Parameters
     ----------
@@ -123,8 +123,8 @@ class MeanTeacher:
             "consistency_clip": disagreement(student.clip, teacher.clip),
         }
         weight = self.consistency * sigmoid_ramp(progress, self.ramp)
-        agreement = losses["consistency_scores"] + losses["consistency_clip"]
-        total = losses["weak"] + losses["strong"] + weight * agreement
+        consistency = losses["consistency_scores"] + losses["consistency_clip"]
+        total = losses["weak"] + losses["strong"] + weight * consistency
         return {"total": total, **losses}
 
 

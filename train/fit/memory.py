@@ -1,4 +1,4 @@
-"""Memory: keep what is freed, and find out how much of a batch fits.
+"""Memory: keep freed memory, and find the largest batch that fits.
 
 Large temporary arrays should not cost a page fault for every page: glibc gives blocks
 above a threshold back to the system as soon as they are freed. A training step frees and
@@ -19,7 +19,7 @@ M_MMAP_MAX = -4
 
 
 def keep_freed_memory() -> bool:
-    """Tell the C library to keep what is freed; False where there is no glibc."""
+    """Make the C library keep freed memory; False if it is not glibc."""
     if not sys.platform.startswith("linux"):
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

@@ -37,14 +37,14 @@ N_FITTED = 100
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """How a run goes, beside its settings: none of this changes what is learnt.
+    """Options of a run that do not affect the result.
 
     Parameters
     ----------
     folder : Path
-        Where it lives.
+        Folder of the run.
     resume : bool
-        Go on with what is there.
+        Continue an existing run.
     device : str
         "auto", "cpu" or "cuda".
     n_workers : int
@@ -68,7 +68,9 @@ class RunOptions:
     def __post_init__(self) -> None:
         """Refuse to write over a run."""
         if not self.resume and (self.folder / LAST).exists():
-            raise ValueError(f"run={self.folder} must be new, or go on with --resume")
+            raise ValueError(
+                f"--run {self.folder}: the folder exists; use --resume to continue the run"
+            )
 
 
 def fit_on_soundbank(

@@ -1,4 +1,4 @@
-"""What a run tells while it goes: CSV files, and TensorBoard's form of the same numbers."""
+"""Logs of a run: CSV files, and the same numbers for TensorBoard."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class RunLog:
             self._board.flush()
 
     def rewind(self, step: int) -> None:
-        """Forget the rows after a step: a run that goes on from there tells them again.
+        """Remove the rows after a step, which a run that continues there writes again.
 
         Only the CSV files are rewound; TensorBoard shows the later of two values.
         """

@@ -25,7 +25,7 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def compile_in_place(network: nn.Module) -> None:
-    """Let a network compute its features by a compiled form of the same code."""
+    """Compile the network's feature extractor."""
     network.__dict__["features"] = torch.compile(network.features)  # type: ignore[arg-type]
 
 
@@ -43,7 +43,7 @@ class Learner:
     parallel : Parallel
         The device, and the other processes.
     n_auxiliary : int
-        Kinds of sounds that it learns besides.
+        Other kinds of sounds that it learns.
     compiled : bool
         Compile the network: pays where a run takes more than some minutes of a GPU.
     """
@@ -102,7 +102,7 @@ class Learner:
         """
         with suppress(torch.OutOfMemoryError):
             return self._learn(batch, step, progress)
-        # Only here, with the error gone, is what the step held free again.
+        # Only here, after the error, is the memory of the step free again.
 
         def attempt(n_clips: int) -> None:
             part = {name: value[:n_clips] for name, value in batch.items()}
@@ -116,7 +116,7 @@ class Learner:
             f"batch_size={self.config.batch_size} must fit into the memory of "
             f"{self.parallel.device}: "
             + (f"{fits} does" if fits else "not even one clip does")
-            + f"; begin anew with --set batch_size={max(fits, 1)} or a smaller width"
+            + f"; start again with --set batch_size={max(fits, 1)} or a smaller width"
         )
 
     def _learn(self, batch: Example, step: int, progress: float) -> dict[str, float]:

@@ -1,10 +1,10 @@
 """The training loop, to be read from top to bottom.
 
-A run lives in a folder: its checkpoints (see `train.fit.checkpoint`), `log.csv` with the
-losses and `validation.csv` with the scores. A run that was interrupted goes on as if it
+A run has a folder with its checkpoints (see `train.fit.checkpoint`), `log.csv` with the
+losses and `validation.csv` with the scores. An interrupted run continues as if it
 had not been: example `i` of a data set is always the same; the optimiser, the average, the
-clock, torch's generators and the losses not yet logged are in the checkpoint; and what was
-logged after it is told anew.
+clock, torch's generators and the losses not yet logged are in the checkpoint; later log
+entries are written again.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Trainer:
     objective : Objective
         The loss.
     folder : Path
-        Where the run lives; created if it is not there.
+        Folder of the run; created if it does not exist.
     scaling : Scaling
         What the inputs went through; kept with the weights.
     device : str
@@ -65,7 +65,7 @@ class Trainer:
     tensorboard : bool
         See `train.fit.run_log.RunLog`.
     n_auxiliary : int
-        Kinds of sounds that are learnt besides the labels.
+        Other kinds of sounds that are learnt in addition to the labels.
     compiled : bool
         See `train.fit.train_step.Learner`.
     """

@@ -1,4 +1,4 @@
-"""What a validation found: what is logged of it, and by what checkpoints are ranked."""
+"""Results of a validation: what is logged, and how checkpoints are ranked."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Validation:
     f1 : F1
         Event F1 on the validation clips.
     held_out : HeldOutScore or None
-        What the network scores on training clips that were held out, where they choose.
+        Scores on held-out training clips, if checkpoints are ranked by them.
     """
 
     loss: float
@@ -58,8 +58,10 @@ class Validation:
         """
         scores = list(network_scores(network, data.segments))
         f1 = score_events(scores, data, PostConfig(), grid)
-        held = None if held_out is None else score_held_out(network, held_out, grid)
-        return cls(loss, f1, held)
+        on_held_out = (
+            None if held_out is None else score_held_out(network, held_out, grid)
+        )
+        return cls(loss, f1, on_held_out)
 
     @property
     def rank(self) -> float:

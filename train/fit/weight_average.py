@@ -1,4 +1,4 @@
-"""The average of a network's weights over its last steps: what is scored and shipped.
+"""The average of a network's weights over its last steps, which is scored and exported.
 
 A single step's weights are noisy while the learning rate is high; their exponential
 moving average is better throughout, and costs one pass over the weights. It is also the

@@ -49,7 +49,7 @@ class F1:
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """From where to where an F1 lies when the clips are drawn anew."""
+    """Bootstrap intervals of an F1."""
 
     macro: Span
     micro: Span
@@ -103,7 +103,7 @@ class Counts:
     def bootstrap(
         self, *, n_resamples: int = 1000, level: float = 0.95, seed: int = 0
     ) -> Intervals:
-        """Draw as many clips with replacement, again and again, and see how F1 varies.
+        """Resample the clips with replacement and compute the intervals of F1.
 
         Parameters
         ----------

@@ -106,9 +106,9 @@ class ScoreTable:
         """Lay scores on a front-end's grid; the last frame ends with the clip."""
         length = frontend.score_frame_length
         edges = np.minimum(np.arange(len(scores) + 1) * length, n_samples)
-        held = edges[1:] > edges[:-1]  # the last frame may begin where the clip ends
-        kept = edges[: held.sum() + 1] / frontend.sample_rate
-        return cls(scores[held], kept)
+        present = edges[1:] > edges[:-1]  # the last frame may begin where the clip ends
+        kept = edges[: present.sum() + 1] / frontend.sample_rate
+        return cls(scores[present], kept)
 
 
 class NoPsdsError(ValueError):

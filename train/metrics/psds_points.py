@@ -46,7 +46,7 @@ def operating_point_rocs(
     chosen = [labels[column] for column in named_columns(reference, labels)]
     truth = [_spans(events, chosen) for events in reference]
     n_reference = np.array([sum(len(clip[k]) for clip in truth) for k in chosen])
-    sounding = np.array(
+    active = np.array(
         [sum(b - a for clip in truth for a, b in clip[k]) for k in chosen]
     )
     hours = sum(durations) / 3600
@@ -58,7 +58,7 @@ def operating_point_rocs(
             hits[row] = counts.hits / n_reference
             alarms[row] = counts.false_alarms / hours
             if scenario.cttc is not None and len(chosen) > 1:
-                rates = counts.confusions / (sounding / 3600)
+                rates = counts.confusions / (active / 3600)
                 alarms[row] += scenario.alpha_ct * rates.sum(1) / (len(chosen) - 1)
         return _staircase(hits, alarms, scenario.alpha_st)
 

@@ -45,7 +45,7 @@ class Scorecard:
     rocs : tuple of PsdRoc
         Of PSDS 1 and 2, or empty.
     notes : list of str
-        What else one should know: which list it was, what was left out.
+        Notes, such as the name of the list and what was left out.
     """
 
     counts: Mapping[str, Counts]

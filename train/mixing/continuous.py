@@ -1,6 +1,6 @@
 """Continuous recordings: minutes of one home, whose events are known exactly.
 
-Ten-second soundscapes show little of what a listener meets, where a room goes on for
+Ten-second soundscapes differ from live use, where a room is recorded for
 hours, one sound follows another, and most sounds are none of the labels. These are the
 recordings that a detector is measured on as it runs::
 
@@ -50,7 +50,7 @@ FAINTEST = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A long recording and what is in it.
+    """A long recording and its events.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class Recording:
     events : list of Event
         The truth, sorted.
     others : list of Event
-        Other sounds, under the names of their kinds.
+        Other sounds, named by their kinds.
     beds : list of Event
         The background, under the names of its kinds, from change to change.
     """
@@ -245,7 +245,7 @@ class ContinuousMixer:
     def _add(
         self, rng: np.random.Generator, mixture: Samples, sound: Samples, start: int
     ) -> None:
-        """Add a sound at the level of an event over what is there."""
+        """Add a sound at the level of an event to the mixture."""
         there = max(rms(mixture[start : start + sound.size]), FAINTEST)
         active = sound[np.abs(sound) > 1e-3 * np.abs(sound).max()]  # less its silences
         decibels = rng.uniform(*EVALUATION_MIXING.event_to_background)

@@ -72,14 +72,14 @@ def imitate(
     Parameters
     ----------
     folder : Path
-        Created if it is not there.
+        Created if it does not exist.
     training, validation : Soundbank
         Sounds of the three training subsets, and others of the validation subset.
     sizes : Sizes
         How many clips at most; a rebuilt list may be shorter.
     lists : Path, optional
         Folder with DESED's `train/synthetic.tsv` and `validation/validation.tsv`, whose
-        clips are built anew. Weak and unlabelled clips, which real recordings are in
+        clips are rebuilt. Weak and unlabelled clips, which real recordings are in
         DESED, are like those of the validation list, of which only the statistics reach
         them. Without lists, soundscapes are drawn freely.
     seed : int

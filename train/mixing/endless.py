@@ -37,7 +37,7 @@ SHORTEST_STEADY = 2.5
 STEADY_RANGE = 8.0
 """dB between the levels of its loud and its soft moments."""
 STEADY_SHARE = 0.95
-"""Share of its time that it sounds."""
+"""Share of its duration with sound."""
 STRETCH = (30.0, 90.0)
 """Seconds until a background changes."""
 CHANGE = (2.0, 5.0)
@@ -140,7 +140,7 @@ def wandering(
 
 
 class Backdrop:
-    """Make backgrounds that go on and change, of the steady recordings of a bank.
+    """Generate long, changing backgrounds from the steady recordings of a bank.
 
     Parameters
     ----------

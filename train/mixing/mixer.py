@@ -1,7 +1,7 @@
 """Soundscapes: ten-second mixtures whose events are known exactly.
 
 A soundscape is a bed (background recordings, looped, or digital silence), events laid
-over it and sometimes unlabelled distractors. The rules are those of DESED's synthetic
+over it and sometimes unlabelled distractors. The procedure is that of DESED's synthetic
 set: one or more events, each 6 to 30 dB above the bed; events of one label less than
 150 ms apart are one event; none is shorter than 250 ms. Long sounds (a vacuum cleaner)
 usually fill seconds, looped with crossfades; short ones (a bark) come once or repeat.
@@ -35,15 +35,15 @@ from train.mixing.signals import (
 from train.mixing.soundbank import Region, Samples, Soundbank
 
 Placed = tuple[str, Region]
-"""A label and the samples in which it sounds."""
+"""A label and the samples in which it is audible."""
 Layout = Sequence[Event]
-"""What sounds when in one clip of a list: what a blueprint is made of."""
+"""The events of one clip of a list, by label: the layout of a soundscape."""
 
 MIN_GAP = 0.15
 """Seconds; events of one label closer than this are one event (DESED)."""
 MIN_EVENT = 0.25
 """Seconds; no event is shorter (DESED)."""
-MIN_HEARD = 0.05
+MIN_AUDIBLE = 0.05
 """Seconds; less of a sound than this, at an end of the mixture, is no event."""
 MAX_DISTRACTORS = 3
 
@@ -62,9 +62,9 @@ class Mixer:
     Parameters
     ----------
     bank : Soundbank
-        What to mix; the labels of its foreground are the labels of the events.
-    rules : MixingConfig
-        How.
+        Sounds to mix; the labels of its foreground are the labels of the events.
+    config : MixingConfig
+        Settings of mixing.
     layouts : sequence of Layout
         Clips of a list; some soundscapes are built like one of them.
 
@@ -78,40 +78,40 @@ class Mixer:
     def __init__(
         self,
         bank: Soundbank,
-        rules: MixingConfig | None = None,
+        config: MixingConfig | None = None,
         layouts: Sequence[Layout] = (),
     ) -> None:
         self.bank = bank
-        self.rules = rules or MixingConfig()
+        self.config = config or MixingConfig()
         self.layouts = layouts
-        self.palette = Palette(bank, self.rules)
-        self.n_samples = round(self.rules.duration * bank.sample_rate)
+        self.palette = Palette(bank, self.config)
+        self.n_samples = round(self.config.duration * bank.sample_rate)
 
     def mix(self, rng: np.random.Generator, generation: int = 0) -> Soundscape:
-        """Draw one soundscape of `rules.duration` seconds.
+        """Draw one soundscape of `config.duration` seconds.
 
         Parameters
         ----------
         rng : numpy Generator
-            Source of chance.
+            Random number generator.
         generation : int
             Of the clips' variants, see `train.mixing.palette`.
         """
-        if self.layouts and rng.random() < self.rules.layout:
+        if self.layouts and rng.random() < self.config.layout:
             layout = self.layouts[int(rng.integers(len(self.layouts)))]
             return self.rebuild(layout, rng, generation)
-        rules = self.rules
+        config = self.config
         chance = rng.random()
-        isolated = chance < rules.isolated
-        empty = not isolated and chance < rules.isolated + rules.empty
+        isolated = chance < config.isolated
+        empty = not isolated and chance < config.isolated + config.empty
         mixture = np.zeros(self.n_samples, np.float32)
         audible = mixture
-        if not isolated and rng.random() < rules.short:
+        if not isolated and rng.random() < config.short:
             audible = mixture[: int(rng.uniform(0.2, 1.0) * self.n_samples)]
         if not isolated and not (empty and rng.random() < 0.05):  # or digital silence
             audible += self.palette.bed(rng, audible.size, generation)
         placed: list[Placed] = []
-        n_sounds = 0 if empty else min(1 + rng.poisson(0.9), rules.max_events)
+        n_sounds = 0 if empty else min(1 + rng.poisson(0.9), config.max_events)
         for _ in range(n_sounds):
             placed += self._add_sound(rng, audible, generation, isolated=isolated)
         if not isolated:
@@ -130,7 +130,7 @@ class Mixer:
         Parameters
         ----------
         layout : Layout
-            Events; what lies beyond `rules.duration` is left out.
+            Events; those beyond `config.duration` are left out.
         rng, generation
             As for `mix`.
 
@@ -171,17 +171,19 @@ class Mixer:
         return Soundscape(mixture, sorted(events))
 
     def to_events(self, placed: list[Placed], n_samples: int) -> list[Event]:
-        """Apply DESED's two rules to what was placed in so many samples, and sort."""
+        """Apply DESED's two rules to the placed sounds of a soundscape, and sort."""
         rate = self.bank.sample_rate
         shortest = round(MIN_EVENT * rate)
         events: list[Event] = []
         for label in sorted({label for label, _ in placed}):
-            heard: list[Region] = []
+            regions: list[Region] = []
             for start, end in (region for name, region in placed if name == label):
                 first, last = max(start, 0), min(end, n_samples)
-                if last - first >= min(MIN_HEARD * rate, end - start):
-                    heard.append((first, last))
-            for onset, offset in merge_regions(heard, round(MIN_GAP * rate), shortest):
+                if last - first >= min(MIN_AUDIBLE * rate, end - start):
+                    regions.append((first, last))
+            for onset, offset in merge_regions(
+                regions, round(MIN_GAP * rate), shortest
+            ):
                 last = min(offset, n_samples)
                 first = max(0, min(onset, last - shortest))
                 events.append(
@@ -217,7 +219,7 @@ class Mixer:
     ) -> None:
         """Add stretches of unlabelled sound at the level of an event, or none."""
         for _ in range(MAX_DISTRACTORS):
-            if rng.random() >= self.rules.distractor:
+            if rng.random() >= self.config.distractor:
                 return
             stem = self.palette.distractor(rng, audible.size, generation)
             if stem is None:
@@ -228,8 +230,8 @@ class Mixer:
     def _finish(self, rng: np.random.Generator, mixture: Samples) -> None:
         """Set the level of a mixture, at times clip its peaks, often round to 16 bits."""
         peak = max(float(mixture.max()), -float(mixture.min()), 1e-9)
-        mixture *= np.float32(amplitude(rng, self.rules.gain) / peak)
-        if rng.random() < self.rules.clipped:
+        mixture *= np.float32(amplitude(rng, self.config.gain) / peak)
+        if rng.random() < self.config.clipped:
             clip_peaks(mixture, rng)
         if rng.random() < 0.5:
             to_sixteen_bits(mixture)

@@ -1,6 +1,6 @@
 """What soundscapes are made of: stems of labels, beds and distractors.
 
-A palette draws from a bank by chance and hands out stems: sounds that are cut or looped,
+A palette draws from a bank at random and returns stems: sounds that are cut or looped,
 at their level over a bed of RMS 1, and know where they are active. Who mixes them only
 places and sums. Everything follows from the random generator handed
 in and the `generation`: each generation has its own variants of every clip, of which the
@@ -54,14 +54,14 @@ class Palette:
     Parameters
     ----------
     bank : Soundbank
-        Where they come from.
-    rules : MixingConfig
+        Bank of sounds.
+    config : MixingConfig
         How many variants there are, and the levels.
     """
 
-    def __init__(self, bank: Soundbank, rules: MixingConfig) -> None:
+    def __init__(self, bank: Soundbank, config: MixingConfig) -> None:
         self.bank = bank
-        self.rules = rules
+        self.config = config
         self.long_labels = {
             label
             for label, clips in bank.foreground.items()
@@ -86,7 +86,7 @@ class Palette:
         elif rng.random() < 0.6:
             length = int(rng.uniform(2.0, 12.0) * rate)
             clip = Clip(self.loop(rng, clip.samples, length), ((0, length),))
-        level = amplitude(rng, self.rules.event_to_background)
+        level = amplitude(rng, self.config.event_to_background)
         samples = clip.samples * np.float32(level / max(rms(clip.active), 1e-9))
         return label, Stem(samples, clip.regions, n_repeats)
 
@@ -101,7 +101,7 @@ class Palette:
 
         They are at about one level, and half of them of one recording, as one dog barks on.
         """
-        levels = self.rules.event_to_background
+        levels = self.config.event_to_background
         level = rng.uniform(*levels)
         usual = self.clip(rng, label, generation)
         stems = []
@@ -123,7 +123,7 @@ class Palette:
         self, rng: np.random.Generator, clips: Sequence[Clip], generation: int
     ) -> Clip:
         clip = clips[int(rng.integers(len(clips)))]
-        variant = int(rng.integers(self.rules.n_variants + 1))
+        variant = int(rng.integers(self.config.n_variants + 1))
         if variant == 0:
             return clip
         if generation != self._generation:
@@ -142,7 +142,7 @@ class Palette:
         return self._variants[key]
 
     def cut(self, rng: np.random.Generator, clip: Clip, length: int) -> Samples:
-        """Cut what sounds in a clip to `length` samples, or loop it; fade the ends."""
+        """Cut the sound in a clip to `length` samples, or loop it; fade the ends."""
         sound = clip.active
         rate = self.bank.sample_rate
         if sound.size >= length:
@@ -177,7 +177,7 @@ class Palette:
     ) -> Stem | None:
         """Make a stretch of sound without a label, a background or chords, if it can."""
         rate = self.bank.sample_rate
-        if rng.random() < self.rules.tonal:
+        if rng.random() < self.config.tonal:
             length = min(int(rng.uniform(0.5, 12.0) * rate), longest)
             sound = at_level(chords(length, rng, sample_rate=rate), 1.0)
         elif self.bank.background:

@@ -10,7 +10,7 @@ each other; a vacuum cleaner fills the segment and beyond. So a scene is laid ou
     segments     [----------------]   [----------------]   [----------------]   ...
 
 Beds are steady recordings only: a short sound, looped, is no background. Every other sound of
-the bank appears as loud as the events do, because a detector must tell a laugh from a bark,
+the bank appears as loud as the events do, because a detector must distinguish a laugh from a bark,
 not only a bark from a fan; what it is, is known too, and can be learnt (`Scene.others`).
 """
 
@@ -59,7 +59,7 @@ class Scene:
     events : list of Event
         The labels, sorted.
     others : list of Event
-        Other kinds of sounds, beds included, named by their folders; sorted.
+        Other kinds of sounds, including backgrounds, named by their folders; sorted.
     """
 
     samples: Samples
@@ -68,7 +68,7 @@ class Scene:
 
 
 class Variants:
-    """Draw recordings as they are or varied; what was made is used again for a while.
+    """Draw recordings, unchanged or varied; variants are reused for a while.
 
     Making a variant takes as long as mixing a scene, so few draws make one, which then
     takes the place of an older one. Draws therefore depend on those before.
@@ -185,7 +185,7 @@ class SceneMixer:
         return at_level(bed, 1.0)
 
     def _fill(self, rng: np.random.Generator, draft: _Draft) -> None:
-        """Lay sounds one after another, with pauses, at times overlapping."""
+        """Place sounds one after another, with pauses, sometimes overlapping."""
         rate, config = self.bank.sample_rate, self.config
         position = int(rng.uniform(0.0, config.pause[1]) * rate)
         while position < self._n_samples:
@@ -349,12 +349,12 @@ def source_chances(clips: Sequence[Clip]) -> NDArray[np.float64]:
 
 
 def _longest(clip: Clip) -> int:
-    """Return the samples of the longest stretch that sounds without a pause."""
+    """Return the samples of the longest part with sound without a pause."""
     return max(end - start for start, end in clip.regions)
 
 
 def _scaled(clip: Clip, level: float) -> Samples:
-    """Scale a clip such that what sounds in it has an RMS of `level`."""
+    """Scale a clip such that its sound has an RMS of `level`."""
     return clip.samples * np.float32(
         level / max(float(np.sqrt(np.mean(clip.active**2))), 1e-9)
     )

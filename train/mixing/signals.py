@@ -76,7 +76,7 @@ def coloured_noise(length: int, rng: np.random.Generator) -> Samples:
 
 
 def chords(length: int, rng: np.random.Generator, *, sample_rate: int) -> Samples:
-    """Make held notes, alone or as chords that change, as music and appliances have.
+    """Generate sustained notes, alone or as changing chords, as in music and appliances.
 
     A note is read from a table of one period, with harmonics that fall by 0 to 12 dB an
     octave; one in four has none. One in four is held to the end.
@@ -92,16 +92,18 @@ def chords(length: int, rng: np.random.Generator, *, sample_rate: int) -> Sample
     result = np.zeros(length, np.float32)
     start = 0
     while start < length:
-        held = min(int(rng.uniform(0.3, 5.0) * sample_rate), length - start)
+        n_note = min(int(rng.uniform(0.3, 5.0) * sample_rate), length - start)
         if rng.random() < 0.25:
-            held = length - start
+            n_note = length - start
         root = np.exp(rng.uniform(np.log(60.0), np.log(6000.0)))
         notes = [0, *rng.choice([3, 4, 5, 7, 9, 12], int(rng.integers(0, 4)))]
         for semitones in notes:
             frequency = root * 2.0 ** (semitones / 12)
-            position = np.arange(held) * (frequency / sample_rate * n_table)
-            result[start : start + held] += period[position.astype(np.int64) % n_table]
-        start += held
+            position = np.arange(n_note) * (frequency / sample_rate * n_table)
+            result[start : start + n_note] += period[
+                position.astype(np.int64) % n_table
+            ]
+        start += n_note
     return faded(result, sample_rate // 50)
 
 

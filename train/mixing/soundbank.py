@@ -44,7 +44,7 @@ class Clip:
     samples : float32 (n_samples,)
         Mono.
     regions : tuple of (int, int)
-        Where in it something sounds.
+        Samples in which there is sound.
     source, recording : str
         Who recorded it, and of which recording it is a part, where a manifest says so.
     """
@@ -183,14 +183,14 @@ class Soundbank:
         if not foreground:
             part = "" if split is None else f" in split={split}"
             raise ValueError(
-                f"soundbank={folder} must hold sounds that are not silent{part}: "
+                f"soundbank={folder} must contain sounds that are not silent{part}: "
                 f"foreground/<Label>/* ({', '.join(SUFFIXES)})"
             )
         return cls(foreground, background, sample_rate)
 
 
 def active_regions(samples: Samples, sample_rate: int) -> tuple[Region, ...]:
-    """Find where a recording sounds, from its energy.
+    """Find the parts of a recording with sound, by its energy.
 
     A stretch is active where its level, over 20 ms, is within 30 dB of the recording's
     loudest; gaps shorter than 0.3 s (syllables, strokes) are bridged.
@@ -265,7 +265,7 @@ def _split_paths(folder: Path, split: str) -> set[str]:
     """Read the paths of one split from the manifest."""
     manifest = folder / "manifest.csv"
     if not manifest.is_file():
-        raise ValueError(f"split={split} must be None where there is no {manifest}")
+        raise ValueError(f"split={split} must be None without {manifest}")
     rows = list(read_rows(manifest, ("path", "split")))
     splits = sorted({row["split"] for row in rows})
     if split not in splits:

@@ -22,11 +22,11 @@ def write_soundscapes(
     Parameters
     ----------
     folder : Path
-        Created if it is not there; `audio/*.flac` and `strong.tsv` go into it.
+        Created if it does not exist; `audio/*.flac` and `strong.tsv` go into it.
     mixer : Mixer
         Where they come from.
     layouts : sequence of Layout
-        Clips to build anew, in this order; if there are none, `n` are drawn freely.
+        Clips to rebuild, in this order; if there are none, `n` are generated at random.
     n, seed : int
         How many, and which.
 

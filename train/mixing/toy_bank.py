@@ -1,6 +1,6 @@
-"""A sound bank made by arithmetic, to try training with where there are no recordings.
+"""A synthetic sound bank, to try out training without recordings.
 
-Five kinds of sounds that can be told apart, three of them short and two long, each of
+Five distinguishable kinds of sounds, three short and two long, each of
 them varied: enough to see that everything works, no use for anything else.
 """
 
@@ -75,7 +75,7 @@ def write_bank(folder: Path, *, n_recordings: int = 30, seed: int = 0) -> Path:
     Parameters
     ----------
     folder : Path
-        Created if it is not there.
+        Created if it does not exist.
     n_recordings : int
         Of each kind; a third as many backgrounds.
     seed : int

@@ -1,7 +1,7 @@
 """Variants of a recording that keep its label true: as if it were recorded elsewhere.
 
 Sounds of one label often come from one source and share its bandwidth: a model that
-learns "no energy above 8 kHz means cat" is worthless. So every label is heard through
+learns "no energy above 8 kHz means cat" is worthless. So every label is recorded through
 low-passes, tilted equalisers, rooms and codecs, and at other speeds. `vary` costs
 milliseconds, so a mixer keeps a few variants of each clip instead of making one for each
 mixture; `train.datasets.augment` changes whole mixtures.

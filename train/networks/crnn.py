@@ -179,7 +179,7 @@ class Crnn(nn.Module):
         K, labels scored.
     n_mels : int
         Mel bands of the input, a multiple of 64. The baseline has 64, pooled into one;
-        of more, what is left of frequency is laid side by side for the recurrence.
+        of more, the remaining frequencies are concatenated for the recurrence.
     n_filters : int
         Channels of every convolution, at least 4; the baseline's are 64.
     n_cells : int

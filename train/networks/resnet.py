@@ -13,7 +13,7 @@
 Every width is a multiple of one number, `width` (64 in the report); `NetworkConfig` says
 what else may differ. Time is the height, frequency the width of a map. The second output,
 the region probability, is the maximum of the mask over channels and frequency: where the
-network believes that anything sounds.
+network detects any event.
 
 `logits` gives both outputs before the sigmoid, for losses that stay finite; `forward`
 gives probabilities. The sigmoid is monotone, so a maximum may be taken on either side.
@@ -46,7 +46,7 @@ class Outputs(NamedTuple):
 class ResidualUnit(nn.Module):
     """Conv, batch norm, ReLU, conv, batch norm, plus identity.
 
-    Decision: figure 2 is lost; section 2.4 speaks of "feedforward neural networks with
+    Decision: figure 2 is lost; section 2.4 mentions "feedforward neural networks with
     shortcut connections", the words of He et al. (2015) for this unit. Convolutions are
     3x3, as everywhere else in the network.
     """
@@ -109,7 +109,7 @@ class Views(nn.Module):
     """Three views of a segment of relative levels, as channels.
 
     The report's product (eq. 1) forgets: a sound 20 dB below another of the same segment
-    is scaled down three times over, and nothing tells how loud anything was. Here the
+    is scaled down three times, and the level is lost. Here the
     product is one view of three: beside it stand the level itself and the row-wise scaled
     frame, which no other frame can change. All three can be computed from the level alone,
     since min-max scaling undoes any scale and offset.
@@ -274,7 +274,7 @@ class Network(nn.Module):
     n_mels : int
         Mel bands of the segments; needed where `config.band_bias` is set.
     n_auxiliary : int
-        Kinds of sounds, beside the labels, that the network learns to name while it is
+        Other kinds of sounds than the labels that the network learns while it is
         trained; what it ships as does not score them.
 
     Raises

@@ -119,8 +119,8 @@ def test_a_check_counts_what_is_there_and_what_the_loss_costs(check, folder, tmp
     assert cat == "Cat 1 (100 % lost) 1 (0 % lost) 1 (0 % lost) 3.50"
     missing = (tmp_path / "missing.tsv").read_text().splitlines()
     assert missing[0] == "filename\tsubset\treason"
-    assert "w2.wav\tweak\tnot there" in missing
-    assert "3.wav\tvalidation\tnot there" in missing
+    assert "w2.wav\tweak\tmissing" in missing
+    assert "3.wav\tvalidation\tmissing" in missing
     damaged = next(row for row in missing if row.startswith("3.wav\tsynthetic\t"))
     assert "not a supported audio file" in damaged
     assert len(missing) == 1 + 5

@@ -143,11 +143,11 @@ def test_a_score_file_is_read_as_it_was_written(tmp_path):
     [
         (["--reference", "no.tsv", "--estimated", "found.tsv"], "no.tsv"),
         (["--reference", "truth.tsv"], "--estimated E.tsv must name what to score"),
-        (["--reference", "truth.tsv", "--model", "x.pt"], "must come with --audio"),
-        ([*PAIR, "--operating-points", "."], "must come with --durations"),
+        (["--reference", "truth.tsv", "--model", "x.pt"], "--model needs --audio"),
+        ([*PAIR, "--operating-points", "."], "--operating-points needs --durations"),
         (
             [*PAIR, "--scores", "."],
-            "must hold a file for every clip, and lacks a.scores",
+            "no file a.scores",
         ),
         (["--reference", "empty.tsv", "--estimated", "found.tsv"], "must list clips"),
     ],

@@ -224,7 +224,7 @@ def test_a_card_begins_with_what_was_measured_on_continuous_recordings(
     (tmp_path / "stream.json").write_text("[1]")
     code, error = run(f"{command} --continuous stream.json")
     assert code == 2
-    assert "--continuous stream.json must hold what `evaluate --continuous" in error
+    assert "stream.json: not a file of `evaluate --continuous" in error
     assert page.read_text() == text
 
 
@@ -237,5 +237,5 @@ def test_a_page_without_marks_is_refused_before_anything_is_measured(
         "card no.pt --soundbank nowhere --blueprint no.tsv --output card.md"
     )
     assert code == 2
-    assert error.startswith("train: error: --output card.md must hold the lines")
+    assert error.startswith("train: error: card.md: no lines")
     assert (tmp_path / "card.md").read_text() == text

@@ -161,7 +161,7 @@ def test_without_options_the_data_are_what_lies_in_desed(
     with pytest.raises(SystemExit) as caught:
         cli.main()
     assert caught.value.code == 2
-    assert "--data DESED must hold synthetic clips" in capsys.readouterr().err
+    assert "data=DESED must contain synthetic clips" in capsys.readouterr().err
     assert not list(tmp_path.rglob("soundbank"))  # nothing was mixed in their place
 
 
@@ -490,7 +490,7 @@ def test_a_missing_set_is_refused_or_marked_in_every_row_it_was_promised_to(
     shutil.rmtree(tmp_path / "data" / "audio" / "train" / subset)
     assert run_table(tmp_path / "data", tmp_path / "refused") == 2
     err = capsys.readouterr().err
-    assert f"must hold {subset} clips and has no clips: looked in " in err
+    assert f"must contain {subset} clips and has no clips: looked in " in err
     assert f"--without {subset}" in err
     monkeypatch.setattr(table1, "network_scores", broken_scores(data))
     rows = make_table(tmp_path / "marked", "--without", subset)["rows"]

@@ -135,11 +135,11 @@ def test_soundscapes_are_as_they_say(bank):
 
 @pytest.mark.parametrize("level", [6.0, 20.0])
 def test_an_event_is_as_far_above_the_bed_as_asked(bank, level):
-    rules = MixingConfig(
+    config = MixingConfig(
         n_variants=0, isolated=0, empty=0, short=0, distractor=0, max_events=1,
         event_to_background=(level, level),
     )  # fmt: skip
-    mixer = Mixer(bank, rules)
+    mixer = Mixer(bank, config)
     measured = []
     for seed in range(12):
         soundscape = mixer.mix(np.random.default_rng(seed))
@@ -156,8 +156,8 @@ def test_an_event_is_as_far_above_the_bed_as_asked(bank, level):
 
 
 def test_onsets_are_where_the_energy_rises(bank):
-    rules = MixingConfig(n_variants=0, isolated=1.0, max_events=1)
-    mixer = Mixer(bank, rules)
+    config = MixingConfig(n_variants=0, isolated=1.0, max_events=1)
+    mixer = Mixer(bank, config)
     for seed in range(10):
         soundscape = mixer.mix(np.random.default_rng(seed))
         audible = np.flatnonzero(np.abs(soundscape.samples) > 1e-4)
@@ -275,13 +275,13 @@ def test_a_rebuilt_clip_has_the_events_of_its_list(bank):
 
 
 def test_a_rebuilt_event_sounds_from_its_onset_to_its_offset(bank):
-    rules = dataclasses.replace(
+    config = dataclasses.replace(
         EVALUATION_MIXING,
         event_to_background=(40.0, 40.0),
         distractor=0.0,
         gain=(0.0, 0.0),
     )
-    mixer = Mixer(bank, rules)
+    mixer = Mixer(bank, config)
     for seed, (onset, offset) in enumerate([(2.0, 2.3), (0.5, 9.0), (4.0, 4.25)]):
         soundscape = mixer.rebuild(
             layout(("Beep", onset, offset)), np.random.default_rng(seed)
@@ -345,8 +345,8 @@ def test_frame_augmentation_keeps_time_structure():
 
 
 def test_written_soundscapes_come_with_their_list(bank, tmp_path):
-    rules = MixingConfig(n_variants=0, empty=1.0, isolated=0.0)
-    tsv = write_soundscapes(tmp_path / "empty", Mixer(bank, rules), n=1, seed=0)
+    config = MixingConfig(n_variants=0, empty=1.0, isolated=0.0)
+    tsv = write_soundscapes(tmp_path / "empty", Mixer(bank, config), n=1, seed=0)
     assert tsv.read_text() == (
         "filename\tonset\toffset\tevent_label\nsoundscape_00000.flac\t\t\t\n"
     )
@@ -377,7 +377,7 @@ def test_rules_that_cannot_be_are_named(arguments, message):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (None, "must hold sounds that are not silent: foreground/<Label>/"),
+        (None, "must contain sounds that are not silent: foreground/<Label>/"),
         (b"no sound", "a.wav: not a supported audio file"),
         (b"", "a.wav: is empty"),
     ],

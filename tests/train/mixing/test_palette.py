@@ -73,8 +73,8 @@ def test_a_bed_has_its_length_and_rms_1(bank, seed, length):
 @given(seed=SEEDS, longest=st.integers(2000, 12 * RATE))
 @settings(max_examples=30)
 def test_a_distractor_fits_and_is_up_to_20_db_over_the_bed(bank, seed, longest):
-    rules = MixingConfig(tonal=0.5)
-    stem = Palette(bank, rules).distractor(np.random.default_rng(seed), longest)
+    config = MixingConfig(tonal=0.5)
+    stem = Palette(bank, config).distractor(np.random.default_rng(seed), longest)
     assert 0 < stem.samples.size <= longest
     assert 0.999 <= rms(stem.samples) <= 10.01
     assert stem.samples[0] == stem.samples[-1] == 0.0
@@ -84,8 +84,8 @@ def test_a_distractor_fits_and_is_up_to_20_db_over_the_bed(bank, seed, longest):
 @given(seed=SEEDS)
 @settings(max_examples=30)
 def test_a_stem_is_at_an_events_level_where_it_is_active(bank, seed):
-    rules = MixingConfig(event_to_background=(6.0, 20.0))
-    palette = Palette(bank, rules)
+    config = MixingConfig(event_to_background=(6.0, 20.0))
+    palette = Palette(bank, config)
     label, stem = palette.stem(np.random.default_rng(seed))
     active = np.concatenate([stem.samples[a:b] for a, b in stem.regions])
     assert 10 ** (6 / 20) * 0.99 <= rms(active) <= 10 ** (20 / 20) * 1.01
@@ -95,8 +95,8 @@ def test_a_stem_is_at_an_events_level_where_it_is_active(bank, seed):
 @given(seed=SEEDS, lengths=st.lists(st.integers(600, 3 * RATE), max_size=4))
 @settings(max_examples=30)
 def test_stems_of_one_label_have_their_lengths_and_about_one_level(bank, seed, lengths):
-    rules = MixingConfig(event_to_background=(6.0, 30.0))
-    stems = Palette(bank, rules).stems(np.random.default_rng(seed), "Hum", lengths)
+    config = MixingConfig(event_to_background=(6.0, 30.0))
+    stems = Palette(bank, config).stems(np.random.default_rng(seed), "Hum", lengths)
     assert [stem.samples.size for stem in stems] == lengths
     assert [stem.regions for stem in stems] == [((0, length),) for length in lengths]
     levels = [20 * np.log10(rms(stem.samples)) for stem in stems]
@@ -118,8 +118,8 @@ def test_every_kind_of_background_is_as_likely(bank):
 
 
 def test_variants_do_not_depend_on_what_was_drawn_before(bank):
-    rules = MixingConfig(n_variants=3)
-    fresh, warm = Palette(bank, rules), Palette(bank, rules)
+    config = MixingConfig(n_variants=3)
+    fresh, warm = Palette(bank, config), Palette(bank, config)
     for seed in range(30):
         warm.clip(np.random.default_rng(seed), "Hum")
     for seed in range(8):

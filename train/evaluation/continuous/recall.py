@@ -36,7 +36,7 @@ def recall_curves(
     Parameters
     ----------
     recordings : sequence of ScoredRecording
-        By a network that was not trained on what is in them; those with events count.
+        Scored by a network that was not trained on their sounds; only those with events count.
     stream : StreamConfig
         Step and settling of the scores.
     post : PostConfig

@@ -186,9 +186,13 @@ def segment_ends(
         Score frames, exclusive; the last is that of the recording.
     """
     n_frames = 1 + n_samples // config.hop_length
-    held, whole = n_frames // config.subsampling, config.segment_score_frames
+    n_complete, whole = n_frames // config.subsampling, config.segment_score_frames
     first = list(range(step, whole, step)) if partial else []
-    ends = [end for end in [*first, *range(whole, held + 1, step)] if end <= held]
+    ends = [
+        end
+        for end in [*first, *range(whole, n_complete + 1, step)]
+        if end <= n_complete
+    ]
     last = math.ceil(n_frames / config.subsampling)
     return ends if ends and ends[-1] == last else [*ends, last]
 
@@ -243,12 +247,12 @@ def score_recording(
 def _segment(frames: Float32, end: int, config: FrontendConfig) -> Float32:
     """Cut the segment that ends at a score frame, padded with digital silence."""
     start = max(0, end - config.segment_score_frames) * config.subsampling
-    held = frames[start : end * config.subsampling]
-    if len(held) == config.segment_frames:
-        return held
+    segment = frames[start : end * config.subsampling]
+    if len(segment) == config.segment_frames:
+        return segment
     silence = np.float32(10 * math.log10(config.amin))
-    padding = config.segment_frames - len(held)
-    return np.pad(held, ((0, padding), (0, 0)), constant_values=silence)
+    padding = config.segment_frames - len(segment)
+    return np.pad(segment, ((0, padding), (0, 0)), constant_values=silence)
 
 
 def model_scores(model: Model) -> BatchScores:

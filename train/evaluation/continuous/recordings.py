@@ -30,12 +30,12 @@ from train.mixing.continuous import ContinuousMixer, Recording
 STEADY_DURATION = 60.0
 """Seconds of a steady sound."""
 N_STEADY = 6
-"""Steady sounds of a label, at most."""
+"""Maximum number of steady sounds per label."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredRecording:
-    """A long recording without its samples: what a network says, and what is true.
+    """A long recording without its samples: a network's scores, and the reference.
 
     Parameters
     ----------

@@ -86,7 +86,7 @@ def replay(
 
 
 class _NoEngine:
-    """An engine that is never asked: the scores are there."""
+    """An engine that is never called, since the scores are given."""
 
     place, threads = "cpu", 1
 

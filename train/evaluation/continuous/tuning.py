@@ -31,7 +31,7 @@ from train.evaluation.scoring import scores_to_events
 from train.metrics.criteria import event_counts
 
 LONG = 3.0
-"""Seconds; a label whose median event is longer is one of sounds that last."""
+"""Seconds; labels with a longer median event are labels of long sounds."""
 ONSETS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.87, 0.93, 0.96)
 PRICE = 0.002
 """Event F1 that one false alarm an hour on backgrounds and other sounds costs a label."""
@@ -57,12 +57,12 @@ PASSING = tuple(
     Shape(*values)
     for values in product((1.0, 0.6, 0.3), (0.2, 0.35), (0.2, 0.4, 0.8), (0.0,))
 )
-"""Shapes of sounds that come and go."""
+"""Candidates for short sounds."""
 LASTING = tuple(
     Shape(*values)
     for values in product((0.5, 0.25), (0.2, 0.35), (0.2, 2.5), (0.0, 0.8, 1.6))
 )
-"""Shapes of sounds that last. A median over 2.5 s, and longer shortest durations, would find
+"""Candidates for long sounds. A median over 2.5 s, and longer shortest durations, would find
 a little more, but announce an event up to a second later."""
 
 
@@ -93,13 +93,13 @@ class Counted:
     n_lasting: Float64
 
     def __add__(self, other: Counted) -> Counted:
-        """Add what was counted elsewhere with the same setting."""
+        """Add other counts of the same setting."""
         names = [field.name for field in fields(self)]
         return Counted(*(getattr(self, name) + getattr(other, name) for name in names))
 
     @property
     def f1(self) -> Float64:
-        """Event F1 of each label; 0 where there is nothing."""
+        """Event F1 of each label; 0 without events."""
         total = self.n_reference + self.n_estimated
         f1: Float64 = 2.0 * self.hits / np.maximum(total, 1.0)
         return f1
@@ -148,7 +148,7 @@ class Trials:
         Parameters
         ----------
         recordings : sequence of ScoredRecording
-            By a network that was not trained on what is in them; some with events.
+            Scored by a network that was not trained on their sounds; some with events.
         stream : StreamConfig
             Step and settling of the scores.
         lasting : sequence of str
@@ -176,7 +176,7 @@ class Trials:
         return cls(groups, tuple(tables))
 
     def __add__(self, other: Trials) -> Trials:
-        """Add what was counted on other recordings."""
+        """Add the counts of other recordings."""
         counted = tuple(
             {
                 shape: [a + b for a, b in zip(rows, theirs[shape], strict=True)]
