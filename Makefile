@@ -109,7 +109,7 @@ wheel: .venv/develop  ## build the wheel and test it from another folder
 
 # `requirements/` pins every package with its SHA-256, for Python 3.11 and later.
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes -c constraints.txt -q
-lock:  ## resolve requirements/ anew from pyproject.toml and constraints.txt (by uv)
+lock:  ## resolve requirements/ again from pyproject.toml and constraints.txt (by uv)
 	$(LOCK) requirements/build.in -o requirements/build.txt
 	$(LOCK) pyproject.toml --extra plot -o requirements/runtime.txt
 	$(LOCK) pyproject.toml --all-extras -o requirements/develop.txt

@@ -55,7 +55,7 @@ def look(pid: int) -> tuple[float, int, int]:
 
 
 def listen(hours: float, folder: Path, step: float) -> tuple[list[Seen], float]:
-    """Run it to its end; return what was seen (hours, memory, descriptors, threads)."""
+    """Run to the end; return the measurements (hours, memory, descriptors, threads)."""
     clips = folder / "clips"
     clips.mkdir()
     command = [sys.executable, "-m", "streamsed", "listen", "--stdin"]
@@ -77,7 +77,7 @@ def listen(hours: float, folder: Path, step: float) -> tuple[list[Seen], float]:
                 break
         feeder.join()
         process.wait()
-    if process.returncode not in (0, 1):  # 1: something was left out, as is told
+    if process.returncode not in (0, 1):  # 1: something was skipped, which is reported
         raise SystemExit(f"it ended with {process.returncode}")
     return seen, time.monotonic() - start
 
@@ -94,7 +94,7 @@ def closed(path: Path) -> Counter[tuple[object, ...]]:
 
 
 def report(hours: float, seen: list[Seen], seconds: float, folder: Path) -> str:
-    """Write what was seen as a section of the results."""
+    """Format the measurements as a section of the results."""
     settled = np.array([each for each in seen if each[0] >= SETTLED * hours])
     slope = np.polyfit(settled[:, 0], settled[:, 1], 1)[0] if len(settled) > 2 else 0.0
     log, out = closed(folder / "log.jsonl"), closed(folder / "out.jsonl")
@@ -116,7 +116,7 @@ pace, with a log, a command and a clip for every event.
 | threads | {settled[:, 3].min():.0f} to {settled[:, 3].max():.0f} |
 | events | {sum(out.values())}; each in the log once: {"yes" if once else "no"} |
 | clips left within the limit of 50 MB | {len(clips)}, {sum(clips) / 1e6:.1f} MB |
-| failed or left out | {failed or "nothing"} |
+| failed or skipped | {failed or "nothing"} |
 """
 
 

@@ -48,7 +48,7 @@ class Eager:
 
     @property
     def median(self) -> float:
-        """Seconds, the first run left out."""
+        """Seconds, without the first run."""
         return statistics.median(self.seconds[1:])
 
 
@@ -133,7 +133,7 @@ def ratios(path: Path, name: str, peers: dict[str, Callable[[int], Eager]]) -> s
     return "\n".join(lines)
 
 
-def agreement(path: Path) -> str:
+def engines_at_export(path: Path) -> str:
     """Write how each engine agreed with the network when the model was exported."""
     lines = [
         "| `default`, at export | largest difference of a score | events changed | "
@@ -161,7 +161,7 @@ def sections() -> Iterator[str]:
         ratios(find_model("default"), "default", {}),
     ]
     if ModelInfo.read(find_model("default")).engines:
-        text.append(agreement(find_model("default")))
+        text.append(engines_at_export(find_model("default")))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "full.pt"
         network = full_width(path)

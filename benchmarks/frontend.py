@@ -224,8 +224,8 @@ def difference(samples: np.ndarray, simd: str) -> float:
     mel = librosa.filters.mel(sr=RATE, n_fft=N_FFT, n_mels=N_MELS, dtype=np.float64)
     power = mel @ np.abs(spectrum) ** 2
     expected = librosa.power_to_db(power, amin=AMIN, top_db=None).T
-    heard = expected > expected.max() - 70
-    return float(np.abs(frames - expected)[heard].max())
+    audible = expected > expected.max() - 70
+    return float(np.abs(frames - expected)[audible].max())
 
 
 def log_mel_table(samples: np.ndarray) -> str:
@@ -285,14 +285,14 @@ def n_instructions(simd: str) -> float:
     callgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
     counts = []
     for n_clips in ("0", "10"):
-        told = subprocess.run(
+        output = subprocess.run(
             [*callgrind, sys.executable, "-c", program, n_clips],
             env={**os.environ, "PYTHONHASHSEED": "0"},
             check=True,
             capture_output=True,
             text=True,
         ).stderr
-        found = re.search(r"Collected : (\d+)", told)
+        found = re.search(r"Collected : (\d+)", output)
         assert found is not None
         counts.append(int(found[1]))
     return (counts[1] - counts[0]) / (10 * 10 * RATE / HOP)

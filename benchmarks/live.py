@@ -1,7 +1,7 @@
-"""Listening: how late an event is told, what it costs, and what latency buys.
+"""Live detection: delay of events, computing cost, and F1 by latency.
 
 STREAMSED_SOUNDBANK names a folder of sounds as `python -m train fit --soundbank` takes it;
-without it the table of F1 by latency is left out. STREAMSED_BENCH_MINUTES is how much
+without it there is no table of F1 by latency. STREAMSED_BENCH_MINUTES is how much
 audio the memory is measured on.
 """
 
@@ -194,7 +194,7 @@ def figures() -> str:
 def joined(
     parts: Sequence[tuple[NDArray[np.float32], Sequence[Event]]], rate: int
 ) -> tuple[NDArray[np.float32], list[Event]]:
-    """Lay soundscapes end to end; an event that goes on over a joint is one event."""
+    """Concatenate soundscapes; an event that continues across a joint is one event."""
     events: list[Event] = []
     position = 0
     for samples, found in parts:

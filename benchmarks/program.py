@@ -33,16 +33,16 @@ Row = tuple[str, str, str]
 def run(*arguments: str) -> tuple[float, float]:
     """Run Python with `arguments`; return wall seconds and peak memory in MB.
 
-    The peak that a process is told of its child is at least its own, so a small process
-    stands between.
+    The peak reported for a child is at least that of its parent, so a small process is
+    started in between.
     """
-    told = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", BETWEEN, *arguments],
         check=True,
         stdout=subprocess.PIPE,
         text=True,
     ).stdout
-    seconds, memory, status = map(float, told.split())
+    seconds, memory, status = map(float, output.split())
     if status:
         raise RuntimeError(f"{arguments} ended with status {status}")
     return seconds, memory / 1024
@@ -108,7 +108,7 @@ def parts(path: Path, wav: Path) -> dict[str, float]:
         detector.new_extractor().run(chunks)
     )
     everything = list(detector.new_extractor().run(chunks))
-    segments = [heard for heard in everything if isinstance(heard, SegmentFeatures)]
+    segments = [item for item in everything if isinstance(item, SegmentFeatures)]
     start = time.perf_counter()
     scored = iter([detector.model.score(segment.features) for segment in segments])
     seconds["network"] = time.perf_counter() - start
@@ -118,9 +118,9 @@ def parts(path: Path, wav: Path) -> dict[str, float]:
             pass
         seconds[TOGETHER] = time.perf_counter() - start
     start = time.perf_counter()
-    for heard in everything:
+    for item in everything:
         detector.consume(
-            heard, next(scored) if isinstance(heard, SegmentFeatures) else None
+            item, next(scored) if isinstance(item, SegmentFeatures) else None
         )
     seconds["stitching, tracking"] = time.perf_counter() - start
     return seconds

@@ -113,7 +113,7 @@ segments skipped | announced after (median, 90 %) | longest queue | memory |
 
 
 def _on_one_core(n_sources: int, seconds: float) -> str:
-    """Measure in a process that is held to one core from its start."""
+    """Measure in a process that is limited to one core from its start."""
     core = str(min(os.sched_getaffinity(0)))
     words = [sys.executable, "-m", "benchmarks.sources", str(n_sources), str(seconds)]
     run = subprocess.run(

@@ -23,7 +23,7 @@ namespace py = pybind11;
 using namespace py::literals;
 
 // For an object whose __init__ never ran (`LogMel.__new__(LogMel)`), pybind11 would
-// hand out memory that nobody has initialised.
+// return uninitialised memory.
 template <typename T>
 struct pybind11::detail::type_caster<streamsed::Exclusive<T>>
     : type_caster_base<streamsed::Exclusive<T>> {

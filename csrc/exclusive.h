@@ -1,4 +1,4 @@
-// One thread at a time for an object with state: a second one is refused, not let in.
+// Lets only one thread at a time use an object with state.
 //
 // A lock would let it wait, and the stream would then be a mixture of two recordings in
 // an order that nobody chose. So that is an error of the caller, and is reported as
@@ -30,7 +30,7 @@ class Exclusive {
   // The right to use the object, until the end of the scope.
   class Use {
    public:
-    // Throws InUse while another Use of the same object lives.
+    // Throws InUse while another Use of the same object exists.
     explicit Use(Exclusive& owner) : owner_(owner) {
       if (owner_.busy_.exchange(true, std::memory_order_acquire)) {
         throw InUse(owner_.name_);

@@ -12,7 +12,7 @@ namespace streamsed {
 std::vector<std::string> simd_targets();
 
 // The kernels of the target named `simd`; "auto" is the last of simd_targets(). Throws
-// std::invalid_argument where there is no such target.
+// std::invalid_argument if there is no such target.
 const Kernels& kernels_for(const std::string& simd);
 
 }  // namespace streamsed

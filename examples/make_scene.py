@@ -26,10 +26,10 @@ SOUNDS = [  # seconds, gain in dB, file
     (22.3, -3, "foreground/Speech/librispeech_libri-3879_01.flac"),
     (25.7, 0, "foreground/Dog/esc10_fs-30226_01.flac"),
 ]
-REACH = 0.15  # seconds; what is quiet for less than this is one event
+REACH = 0.15  # seconds; shorter pauses do not split an event
 
 
-def heard(sound: np.ndarray) -> list[tuple[float, float]]:
+def audible(sound: np.ndarray) -> list[tuple[float, float]]:
     """Return when a clean recording is within 35 dB of its loudest, in seconds."""
     width = RATE // 100
     blocks = sound[: len(sound) // width * width].reshape(-1, width)
@@ -48,7 +48,7 @@ def main(bank: Path, here: Path) -> None:
     for onset, gain, file in SOUNDS:
         sound, _ = soundfile.read(bank / file)
         scene[int(onset * RATE) :][: len(sound)] += 0.5 * sound * 10 ** (gain / 20)
-        for start, end in heard(sound):
+        for start, end in audible(sound):
             times = f"{onset + start:.3f}\t{onset + end:.3f}"
             rows.append(f"scene.flac\t{times}\t{Path(file).parent.name}")
     soundfile.write(here / "scene.flac", scene, RATE, subtype="PCM_16")

@@ -12,13 +12,13 @@ from streamsed.samples import Float32, peak_of
 
 
 class Blocks:
-    name, lossless = "blocks", True  # lossless: it waits when nobody reads
+    name, lossless = "blocks", True  # lossless: it waits for the reader
 
     def __init__(self, samples: Float32, sample_rate: int) -> None:
         self.capture_rate = sample_rate
         hole = Piece(np.zeros(sample_rate, np.float32), missing="a second was lost")
-        heard = [Piece(block, peak=peak_of(block)) for block in np.split(samples, 10)]
-        self._pieces = iter([*heard[:5], hole, *heard[5:]])
+        pieces = [Piece(block, peak=peak_of(block)) for block in np.split(samples, 10)]
+        self._pieces = iter([*pieces[:5], hole, *pieces[5:]])
 
     def read(self) -> list[Piece] | None:
         piece = next(self._pieces, None)

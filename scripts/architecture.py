@@ -1,6 +1,6 @@
 """Draw the folders of `docs/architecture.md` from the ladder of imports in pyproject.toml.
 
-``python -m scripts.architecture`` writes the pictures anew; a test compares them.
+``python -m scripts.architecture`` updates the diagrams; a test compares them.
 """
 
 import re
@@ -48,7 +48,7 @@ def picture(package: str) -> str:
 
 
 def drawn(page: str) -> str:
-    """Return the page with its pictures of folders drawn anew."""
+    """Return the page with updated diagrams of the folders."""
     for package in CONTRACTS:
         heading = rf"(### [^\n]*`{package}/`\n\n```mermaid\n).*?(?=```)"
         page, n = re.subn(heading, rf"\1{picture(package)}", page, flags=re.DOTALL)

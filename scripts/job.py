@@ -1,8 +1,8 @@
 """Do a job of many commands, minutes at a time: `python3 -m scripts.job SETTINGS.toml`.
 
 The stages run one after the other; a stage that is done is not done again, and one that
-training interrupts goes on from its checkpoint. After `limit` seconds the command in
-progress is interrupted and the exit code is 75: the same line goes on. The standard
+training interrupts continues from its checkpoint. After `limit` seconds the command in
+progress is interrupted and the exit code is 75: the same line continues. The standard
 library is enough for this file, because its first stage makes the rest importable.
 
     OUT/job.log, OUT/NAME.log      what ran, how long, and what it printed
@@ -25,9 +25,9 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 AGAIN = 75
-"""Exit code: time is up, and the same command goes on (sysexits' EX_TEMPFAIL)."""
+"""Exit code: time is up, and the same command continues (sysexits' EX_TEMPFAIL)."""
 ONCE = ("speed",)
-"""Stages that cannot go on where they were: what they wrote in their time is kept."""
+"""Stages that cannot be resumed; what they wrote in their time is kept."""
 GRACE = 20.0
 """Seconds for an interrupted command to end before it is killed."""
 GPU_TESTS = (
@@ -139,7 +139,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def take_home(out: Path) -> list[Path]:
-    """Put what is small and worth keeping into one archive beside the weights' parts."""
+    """Pack small results into one archive next to the parts of the weights."""
     results = out / "results"
     results.mkdir(exist_ok=True)
     found = [path for pattern in RESULTS for path in out.glob(pattern)]
@@ -152,7 +152,7 @@ def take_home(out: Path) -> list[Path]:
 
 
 def do_job(settings: Mapping[str, Any], out: Path, *, only: str | None = None) -> int:
-    """Run what is not done until time is up, or one stage; return the exit code.
+    """Run the remaining stages until time is up, or one stage; return the exit code.
 
     Raises
     ------
@@ -186,7 +186,7 @@ def do_job(settings: Mapping[str, Any], out: Path, *, only: str | None = None) -
     size = sum(path.stat().st_size for path in files)
     print(f"{out / 'results'}: {len(files)} files, {size / 1e6:.1f} MB")
     if code == AGAIN:
-        print("time is up: the same command goes on")
+        print("time is up: run the same command to continue")
     elif code:
         print(f"{name} failed: see {out / name}.log; the same command tries again")
     return code

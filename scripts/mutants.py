@@ -3,7 +3,7 @@
 Every target is a module and the tests that guard it. Each of its mutants (see
 `scripts.mutate`) is run in a forked process, which finds the changed source in the place of
 the file; the first test that fails has noticed. Results are appended to FILE, a line of
-JSON each, and what is there is not run again. docs/mutation.md has what came of it.
+JSON each, and existing ones are not run again. docs/mutation.md has the results.
 """
 
 from __future__ import annotations
@@ -236,7 +236,7 @@ def build_core(mutant: Mutant | None) -> Path | None:
 
 
 def main() -> None:
-    """Run what is asked for and print what survived."""
+    """Run the selected mutants and print the survivors."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("targets", nargs="*", choices=[NAMED, *TARGETS, []])
     parser.add_argument("--out", type=Path, required=True)

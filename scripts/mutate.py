@@ -74,7 +74,7 @@ CPP_SKIPPED = re.compile(r"^\s*(#|//|fail\(|throw|\"|std::to_string|namespace|})
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A source with one place changed: its line, what was done, and the new text."""
+    """A source with one change: its line, a description, and the new text."""
 
     line: int
     change: str
@@ -110,7 +110,7 @@ def cpp_mutants(source: str) -> Iterator[Mutant]:
 
 
 def _skipped(tree: ast.AST) -> set[int]:
-    """Find what is no code to be changed: annotations, docstrings and what is raised."""
+    """Find nodes that are not mutated: annotations, docstrings and raised errors."""
     roots: list[ast.AST | None] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Raise):
@@ -129,7 +129,7 @@ def _skipped(tree: ast.AST) -> set[int]:
 
 
 def _replacements(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield what may stand in the place of a node."""
+    """Yield possible replacements of a node."""
     if isinstance(node, ast.Compare) and len(node.ops) == 1:
         other = COMPARISONS.get(type(node.ops[0]))
         if other:

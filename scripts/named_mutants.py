@@ -24,7 +24,7 @@ class Misreading:
         Raises
         ------
         ValueError
-            The text is not there any more.
+            The text does not occur any more.
         """
         if self.old not in source:
             raise ValueError(

@@ -48,7 +48,7 @@ inline void row_extremes(const float* row, std::int64_t n, float& lowest,
   }
 }
 
-// Smallest and largest of each of n_mels columns; false where there is a NaN, which
+// Smallest and largest of each of n_mels columns; false if there is a NaN, which
 // compares false with anything and so would slip through. Four rows at a time, as that
 // saves loads and stores of the extremes.
 inline bool column_extremes(const float* frames, std::int64_t n_frames,

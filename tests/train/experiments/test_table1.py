@@ -161,7 +161,7 @@ def test_without_options_the_data_are_what_lies_in_desed(
     with pytest.raises(SystemExit) as caught:
         cli.main()
     assert caught.value.code == 2
-    assert "data=DESED must contain synthetic clips" in capsys.readouterr().err
+    assert "--data DESED must contain synthetic clips" in capsys.readouterr().err
     assert not list(tmp_path.rglob("soundbank"))  # nothing was mixed in their place
 
 
