@@ -120,7 +120,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     lacking = [name for name in ENTRIES if name not in state]
     if lacking or not isinstance(state["config"], dict):
         raise ValueError(
-            f"checkpoint={path} is not a checkpoint of `fit`; missing: "
+            f"{path}: not a checkpoint of `fit`; missing: "
             f"{', '.join(lacking) or 'its settings'}"
         )
     _rename(state, OLD_NAMES)

@@ -60,7 +60,7 @@ def test_columns_are_found_by_name_in_csv_too(saved):
         ("a.wav\tsoon\t2\tDog", "onset='soon' must be a number"),
         ("a.wav\t1\tnan\tDog", "offset='nan' must be a number"),
         ("a.wav\t1\t\tDog", "offset='' must be a number"),
-        ("a.wav\t1\t2\t", "event_label='' must name what sounds"),
+        ("a.wav\t1\t2\t", "event_label='' must be a label"),
         ("\t1\t2\tDog", "filename='' must not be empty"),
         ("a.wav\t1\t2\tDog\t!", "values='a.wav 1 2 Dog !' must be at most .* 5 for 4"),
         ("ok.wav\t\t\t", "filename='ok.wav' must have events or a row without any"),
@@ -81,7 +81,7 @@ def test_a_bad_row_is_refused_with_its_line(saved, row, complaint):
     [("filename\tonset\n", "offset, event_label"), ("", "filename"), ("a b\n", "file")],
 )
 def test_a_header_that_lacks_a_column_is_refused(saved, text, lacking):
-    with pytest.raises(ValueError, match=f"line 1: header=.* lacks {lacking}"):
+    with pytest.raises(ValueError, match=f"line 1: header=.* missing: {lacking}"):
         read_strong(saved(text))
 
 
@@ -93,7 +93,9 @@ def test_weak_lists_name_the_labels_of_a_clip(saved):
 @pytest.mark.parametrize("read", [read_names, read_weak, read_durations])
 def test_a_clip_that_is_listed_twice_is_refused(saved, read):
     path = saved("filename\tduration\tevent_labels\na\t1\tDog\nb\t1\t\na\t1\tCat\n")
-    with pytest.raises(ValueError, match=r"line 4: filename='a' must stand .* once"):
+    with pytest.raises(
+        ValueError, match=r"line 4: filename='a' must be listed only once"
+    ):
         read(path)
 
 

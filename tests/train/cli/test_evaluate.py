@@ -142,14 +142,17 @@ def test_a_score_file_is_read_as_it_was_written(tmp_path):
     ("arguments", "complaint"),
     [
         (["--reference", "no.tsv", "--estimated", "found.tsv"], "no.tsv"),
-        (["--reference", "truth.tsv"], "--estimated E.tsv must name what to score"),
+        (["--reference", "truth.tsv"], "give --estimated E.tsv, or --model"),
         (["--reference", "truth.tsv", "--model", "x.pt"], "--model needs --audio"),
         ([*PAIR, "--operating-points", "."], "--operating-points needs --durations"),
         (
             [*PAIR, "--scores", "."],
             "no file a.scores",
         ),
-        (["--reference", "empty.tsv", "--estimated", "found.tsv"], "must list clips"),
+        (
+            ["--reference", "empty.tsv", "--estimated", "found.tsv"],
+            "empty.tsv: lists no clips",
+        ),
     ],
 )
 def test_what_is_missing_is_said_on_one_line(
