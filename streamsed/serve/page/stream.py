@@ -2,9 +2,8 @@
 
 - without a name, with a number: what happened, one record each, replayed after
   `Last-Event-ID` from memory, or from the store if that reaches further back;
-- `sources`: how the sources are, every second;
-- `picture`: what is new of a source named by `?picture=NAME` (see `pictures`);
-- a comment every `HEARTBEAT` seconds, so that no proxy takes the stream for dead.
+- `sources`: how the sources are, every second, so that no proxy takes the stream for dead;
+- `picture`: what is new of a source named by `?picture=NAME` (see `pictures`).
 
 HTTP/1.1 gives a browser six connections to a host, so there is one for all sources.
 """
@@ -31,8 +30,6 @@ from streamsed.serve.page.protocol import OpenStore, PageService
 from streamsed.serve.store.reader import Choice
 from streamsed.serve.store.stored import StoredEvent
 
-HEARTBEAT = 15.0
-"""Seconds; proxies give up after thirty or sixty."""
 MAX_VIEWERS = 50
 """Streams at a time."""
 STATUS_EVERY = 1.0
@@ -132,29 +129,28 @@ class Streams:
         sent = self._feed.last if last is None else min(last, self._feed.last)
         # A number before anything happens, for a browser that comes back later.
         yield _message(self._hello, kind="hello", number=sent)
-        if self._feed.since(sent) is None:
-            for message in await self._replayed(sent):
-                yield message
-            sent = self._feed.before
         step: int | None = None
-        spoke = status_at = -math.inf
+        status_at = -math.inf
         while not self._closing:
-            messages: list[str] = []
-            for each in self._feed.since(sent) or []:
-                messages.append(_message(each.record, number=each.number))
-                sent = each.number
+            found = self._feed.since(sent)
+            if (
+                found is None
+            ):  # it was away, or too slow, for longer than the ring reaches
+                for message in await self._replayed(sent):
+                    yield message
+                sent = self._feed.before
+                continue
+            messages = [_message(each.record, number=each.number) for each in found]
+            sent = found[-1].number if found else sent
             if names:
                 pictures, step = await self._new_pictures(names, step)
                 messages += (f"event: picture\ndata: {made}\n\n" for made in pictures)
             if (now := time.monotonic()) >= status_at + STATUS_EVERY:
                 status_at = now
                 messages.append(_message(await self._statuses(), kind="sources"))
-            if not messages and now >= spoke + HEARTBEAT:
-                messages.append(": still here\n\n")
             if messages:
-                spoke = now
                 yield "".join(messages)
-            await wake.wait(PERIOD / 2 if names else 1.0)
+            await wake.wait(PERIOD / 2 if names else STATUS_EVERY)
 
     async def _statuses(self) -> list[dict[str, Any]]:
         """Ask the service once for all who watch; a source in hand may take its time."""
@@ -183,12 +179,8 @@ class Streams:
         """
         try:
             events = await to_thread.run_sync(self._stored_since, last / 1e6)
-        except (
-            OSError,
-            ValueError,
-            sqlite3.Error,
-        ):  # a page that is loaded anew asks again
-            return []
+        except (OSError, ValueError, sqlite3.Error):
+            return []  # a page that is loaded anew asks again
         return [_message(as_record(event), number=last) for event in events]
 
     def _stored_since(self, seconds: float) -> list[StoredEvent]:

@@ -91,6 +91,22 @@ def test_what_the_ring_has_no_more_comes_from_the_store(home, monkeypatch):
     ]  # fmt: skip
 
 
+def test_a_reader_that_is_slower_than_the_ring_still_gets_the_newest(home, monkeypatch):
+    monkeypatch.setattr(feed_module, "LENGTH", 50)
+    home.feed._kept = feed_module.deque(maxlen=50)
+    padding = "x" * 50_000  # more than the sockets between them hold
+    with Stream(home) as stream:
+        stream.next("hello")
+        for number in range(400):
+            home.report("hall", "Dog", "opened", number=number, padding=padding)
+        seen = set()
+        while 399 not in seen:
+            _, record = stream.next()
+            seen.add(record["id"])
+        home.report("hall", "Dog", "opened", number=400)
+        assert stream.next()[1]["id"] == 400
+
+
 @pytest.mark.parametrize("number", ["", "x", "-1", "9" * 30, "9" * 17, "0"])
 def test_a_number_that_makes_no_sense_still_gives_a_stream(home, number):
     home.written()
