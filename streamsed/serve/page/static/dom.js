@@ -18,6 +18,17 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+// Draw something anew, and let the keyboard stay where it was: what can have the focus says
+// by `data-focus` which it is.
+export function keepFocus(container, draw) {
+  const { activeElement } = document;
+  const key = container.contains(activeElement) ? activeElement.dataset.focus : null;
+  draw();
+  if (!key) return;
+  const same = container.querySelector(`[data-focus="${CSS.escape(key)}"]`);
+  same?.focus({ preventScroll: true });
+}
+
 export async function getJson(address) {
   const answer = await fetch(address, { headers: { accept: "application/json" } });
   if (answer.status === 401) {

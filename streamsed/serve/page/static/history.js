@@ -1,6 +1,6 @@
 // History: how often what was detected, for each hour or day, per hour listened.
 
-import { getJson, h } from "./dom.js";
+import { getJson, h, keepFocus } from "./dom.js";
 import { colourIndex, duration, rate, readable, shortDayOf } from "./format.js";
 import { eventRow } from "./live.js";
 import { fromStore, on } from "./state.js";
@@ -49,22 +49,22 @@ export function historyView(main) {
   }
 
   function showFilters() {
-    filters.replaceChildren(...[
+    keepFocus(filters, () => filters.replaceChildren(...[
       h("fieldset", { class: "segments" }, h("legend", { class: "unseen" }, "Time"),
         Object.entries(RANGES).map(([key, [words]]) => h("label", {},
-          h("input", { type: "radio", name: "range", value: key, checked: chosen.range === key, onchange: () => choose("range", key) }),
+          h("input", { type: "radio", name: "range", value: key, data: { focus: `range ${key}` }, checked: chosen.range === key, onchange: () => choose("range", key) }),
           h("span", {}, words)))),
       h("fieldset", { class: "segments" }, h("legend", { class: "unseen" }, "Rows"),
         Object.entries(KINDS).map(([key, words]) => h("label", {},
-          h("input", { type: "radio", name: "by", value: key, checked: chosen.by === key, onchange: () => choose("by", key) }),
+          h("input", { type: "radio", name: "by", value: key, data: { focus: `by ${key}` }, checked: chosen.by === key, onchange: () => choose("by", key) }),
           h("span", {}, words)))),
       h("label", { class: "select" }, h("span", { class: "unseen" }, "Source"),
-        h("select", { onchange: (event) => choose("source", event.target.value) },
+        h("select", { data: { focus: "source" }, onchange: (event) => choose("source", event.target.value) },
           h("option", { value: "" }, "All sources"),
           sources.map((name) => h("option", { value: name, selected: chosen.source === name }, name)))),
       chosen.label ? h("button", { class: "plain chip", onclick: () => choose("label", "") },
         `only ${readable(chosen.label)} `, h("span", { "aria-hidden": "true" }, "×"), h("span", { class: "unseen" }, "remove")) : null,
-    ].filter(Boolean));
+    ].filter(Boolean)));
   }
 
   async function load() {
@@ -105,7 +105,7 @@ export function historyView(main) {
     summary.replaceChildren(
       tile("events", String(total)), tile("listened", duration(hours * HOUR)),
       tile("per hour listened", hours ? rate(total / hours) : "–"));
-    chart.replaceChildren(table(bins, rows, heardFor, heard));
+    keepFocus(chart, () => chart.replaceChildren(table(bins, rows, heardFor, heard)));
     const last = chart.querySelector("tr .cell:nth-last-child(1 of .cell:not(.future))");
     if (last) chart.scrollLeft = last.offsetLeft + last.offsetWidth + 48 - chart.clientWidth;
   }
@@ -133,7 +133,7 @@ export function historyView(main) {
     const isChosen = chosen[chosen.by] === name;
     return h("tr", { data: { label: chosen.by === "label" ? colourIndex(name) : 0 } },
       h("th", { scope: "row" }, h("button", {
-        class: "plain", "aria-pressed": String(isChosen),
+        class: "plain", "aria-pressed": String(isChosen), data: { focus: `row ${name}` },
         onclick: () => choose(chosen.by, isChosen ? "" : name),
       }, h("span", { class: "dot", "aria-hidden": "true" }), readable(name))),
       row.map((n, i) => cell(n, heard[i], most, bins[i])),
@@ -157,7 +157,7 @@ export function historyView(main) {
     const found = (await getJson(`api/events?${asks}`)).map(fromStore);
     if (!alive || mine !== asked) return;
     const rows = found.map((event) => eventRow(event, { withDay: chosen.range !== "today" }));
-    if (anew) list.replaceChildren(...rows);
+    if (anew) keepFocus(list, () => list.replaceChildren(...rows));
     else list.append(...rows);
     if (!list.childElementCount) list.append(h("li", { class: "empty" }, "No events in this time"));
     oldest = found.length ? found.at(-1).onset.getTime() / 1000 : null;

@@ -1,6 +1,6 @@
 // Live: what goes on now, a card for every source, and the newest events.
 
-import { h, postJson, setText } from "./dom.js";
+import { h, keepFocus, postJson, setText } from "./dom.js";
 import { colourIndex, duration, isToday, readable, shortDayOf, timeOf } from "./format.js";
 import { Picture, describe } from "./picture.js";
 import { isOngoing, newest, on, state, watch } from "./state.js";
@@ -96,7 +96,7 @@ export function liveView(main) {
 
   function showEvents() {
     const events = newest(SHOWN);
-    list.replaceChildren(...events.map((event) => eventRow(event)));
+    keepFocus(list, () => list.replaceChildren(...events.map((event) => eventRow(event))));
     if (!events.length) list.append(h("li", { class: "empty" }, "No events yet"));
     const all = [...state.events.values()];
     for (const [name, card] of shown) card.showEvents(all.filter((event) => event.source === name));
@@ -147,7 +147,7 @@ export function eventRow(event, { withDay = false } = {}) {
   const time = withDay || !isToday(event.onset)
     ? `${shortDayOf(event.onset)} ${timeOf(event.onset)}` : timeOf(event.onset);
   return h("li", { class: ongoing ? "event ongoing" : "event", data: { label: colourIndex(event.label), state: event.state } },
-    h("a", { href },
+    h("a", { href, data: { focus: event.key } },
       h("span", { class: "dot", "aria-hidden": "true" }),
       h("span", { class: "what" }, readable(event.label)),
       h("span", { class: "where" }, event.source),

@@ -58,6 +58,15 @@ export function fromStore(event) {
   };
 }
 
+// Of a flood of events each is taken, and the page is drawn now and then.
+let due = 0;
+function changed() {
+  due ||= setTimeout(() => {
+    due = 0;
+    tell("events");
+  }, 40);
+}
+
 function take(event, isNew) {
   const before = state.events.get(event.key);
   const isNewer = !before || ORDER.indexOf(event.state) >= ORDER.indexOf(before.state) || isNew;
@@ -71,7 +80,7 @@ function take(event, isNew) {
 
 export async function loadNewest() {
   for (const event of await getJson("api/events?newest=60")) take(fromStore(event), false);
-  tell("events");
+  changed();
 }
 
 // The newest first.
@@ -125,7 +134,7 @@ export function open() {
     }
     const event = fromRecord(record);
     take(event, true);
-    tell("events");
+    changed();
     if (event.state === "opened") tell("opened", event);
   });
   stream.addEventListener("sources", (message) => {

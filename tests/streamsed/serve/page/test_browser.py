@@ -250,6 +250,31 @@ def test_it_can_be_used_by_keyboard_alone(home, opened):
     assert page.evaluate("document.activeElement.id") == "main"
 
 
+def test_what_is_drawn_anew_does_not_take_the_keyboard_away(home, opened):
+    first = home.life("hall", "Dog", ago=30)
+    page = opened(home)
+    page.wait_for_selector(".event")
+    page.focus(".event a")
+    focused = "document.activeElement.dataset.focus"
+    key = page.evaluate(focused)
+    assert key.endswith(f" {first}")
+    for number in range(20):
+        home.report("kitchen", "Cat", "opened", number=1000 + number)
+    until(lambda: page.locator(".latest .event").count() == 21)
+    assert page.evaluate(focused) == key
+    home.written()
+    page.click("nav >> text=History")
+    page.wait_for_selector(".heat tbody tr")
+    page.focus("input[value=today]")
+    page.keyboard.press("ArrowRight")
+    until(lambda: page.locator(".heat thead th").count() == 10)
+    assert page.evaluate(focused) == "range week"
+    page.focus("[data-focus='row Dog']")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[data-focus='row Dog'][aria-pressed=true]")
+    until(lambda: page.evaluate(focused) == "row Dog")
+
+
 def test_everything_has_a_role_and_a_name(home, opened):
     home.life("hall", "Dog")
     page = opened(home)
