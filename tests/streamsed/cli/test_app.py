@@ -456,9 +456,9 @@ def long_recording(tmp_path_factory):
     return path
 
 
-def test_a_reader_that_leaves_is_no_error(model_path, recordings):
+def test_a_reader_that_leaves_is_no_error(model_path, recordings, long_recording):
     process = start(
-        *(model_path, recordings / "a.wav", recordings / "b.flac", recordings),
+        *(model_path, recordings / "a.wav", long_recording),  # time to leave
         stdout=subprocess.PIPE,
     )
     assert process.stdout.readline() == "filename\tonset\toffset\tevent_label\n"
