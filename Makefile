@@ -4,8 +4,10 @@ PYTHON ?= python3
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 BIN := .venv/bin
 SOURCES := CMakeLists.txt pyproject.toml constraints.txt $(wildcard csrc/* csrc/*/*)
+DAEMONS := mosquitto prometheus
+BROWSER := chromium
 MICROPHONE := libportaudio2 pulseaudio pulseaudio-utils libasound2-plugins
-SERVERS := mosquitto chromium prometheus ffmpeg python3-gi gir1.2-gst-rtsp-server-1.0 \
+SERVERS := $(DAEMONS) ffmpeg python3-gi gir1.2-gst-rtsp-server-1.0 \
   gstreamer1.0-plugins-base gstreamer1.0-plugins-good
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PIP := $(INSTALL) --constraint constraints.txt
@@ -57,9 +59,14 @@ home-assistant: .venv/develop microphone  ## what Home Assistant itself makes of
 # The tests' virtual microphone and the servers they start; without apt they skip and say so.
 microphone:
 	@command -v apt-get > /dev/null || exit 0; \
+	new=; install="$(SUDO) apt-get install -y --no-install-recommends"; \
+	for each in $(DAEMONS); do dpkg -s $$each > /dev/null 2>&1 || new="$$new $$each"; done; \
 	dpkg -s $(MICROPHONE) $(SERVERS) > /dev/null 2>&1 \
-	  || { $(SUDO) apt-get update \
-	    && $(SUDO) apt-get install -y --no-install-recommends $(MICROPHONE) $(SERVERS); }
+	  || { $(SUDO) apt-get update && $$install $(MICROPHONE) $(SERVERS) || exit 1; }; \
+	if [ -n "$$new" ] && [ -d /run/systemd/system ]; then \
+	  $(SUDO) systemctl disable --now $$new; fi; \
+	dpkg -s $(BROWSER) > /dev/null 2>&1 || ! apt-cache show $(BROWSER) > /dev/null 2>&1 \
+	  || $$install $(BROWSER)
 
 lint: .venv/develop  ## formats, types, import contracts, mistakes in the C++
 	$(BIN)/ruff format --check .

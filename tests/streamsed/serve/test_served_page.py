@@ -3,7 +3,6 @@
 import contextlib
 import http.client
 import json
-import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +11,7 @@ import time
 
 import pytest
 import soundfile
+from browsers import find_browser
 from environment import ENVIRONMENT, without
 from listening import bursts
 from serving import free_port, wait_for
@@ -162,14 +162,14 @@ def test_an_address_in_use_is_said_before_anything_is_opened(tmp_path, model_pat
     assert "Traceback" not in run.stderr
 
 
-@pytest.mark.skipif(not shutil.which("chromium"), reason="needs Debian's chromium")
+@pytest.mark.skipif(not find_browser(), reason="needs chromium or Chrome")
 def test_a_browser_shows_what_the_program_detects_while_it_detects(
     tmp_path, model_path
 ):
     api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
     with Program(tmp_path, model_path) as program, api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+            executable_path=find_browser(), args=["--no-sandbox"]
         )
         with contextlib.closing(browser):
             page = browser.new_page()

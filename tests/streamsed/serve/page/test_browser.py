@@ -1,15 +1,15 @@
 """The page in a real browser: Debian's chromium, driven by Playwright."""
 
 import contextlib
-import shutil
 import time
 
 import pytest
+from browsers import find_browser
 from small_home import PATIENCE, SmallHome, until
 
 playwright_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
+CHROMIUM = find_browser()
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium or Chrome")
 
 TOKEN = "a token of twenty-five ch"
 CONTRAST = """() => {
