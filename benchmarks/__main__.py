@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks import corpus, engines, frontend, live, program, scoring
+from benchmarks import corpus, engines, frontend, live, program, scoring, sources
 from streamsed import _core
 
-PARTS = (frontend, program, corpus, live, engines, scoring)
+PARTS = (frontend, program, corpus, live, sources, engines, scoring)
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
 
