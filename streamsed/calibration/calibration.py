@@ -83,7 +83,7 @@ class Calibration:
         max_false : float
             Events an hour that are allowed, of all labels together.
         settle : float
-            Seconds after which the scores were final, which says which curves count.
+            Seconds after which the scores were final, which selects the curves.
         """
         hours = counts.seconds / 3600
         total = counts.total()

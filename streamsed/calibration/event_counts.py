@@ -51,7 +51,7 @@ class EventCounts:
         return self._before + self._seconds
 
     def add(self, updates: Sequence[EventUpdate]) -> None:
-        """Count what is announced in the recording in hand."""
+        """Count the events announced in the current recording."""
         for update in updates:
             if update.state == "opened":
                 half = int((self._before + update.event.onset) // BLOCK) % 2

@@ -40,7 +40,7 @@ def count_in_recordings(
     detector : Detector
         From `ThresholdLevels.detector`.
     recordings : sequence of Recording
-        A bad one is reported, and what was counted in it stays.
+        A bad one is reported, and its counts so far are kept.
     counts : EventCounts
         Where.
     n_parallel : int
@@ -145,7 +145,7 @@ class _CountingSink:
         self._listening.advance(len(samples) / self._sample_rate)
 
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
-        """Count an update; tell people what they should read."""
+        """Count an update; print messages for the user."""
         if update is not None:
             self._counts.add([update])
         elif record["state"] == "notice":

@@ -2,7 +2,7 @@
 
 A *run* is a stream without a long hole. Missing sound of up to `BRIDGE` seconds is pushed
 as silence, so that a camera's hiccup ends nothing. After that every event is closed, and
-nothing is scored any more until sound comes again: then the gap is told with its exact
+nothing is scored until sound arrives again: then the gap is reported with its exact
 length, and a new run begins with a detector that remembers nothing::
 
     heard ~~~~~~~~~~~ missing 0 0 0 0 | not scored | heard ~~~~~~~~
@@ -51,7 +51,7 @@ class Channel:
     source : SupervisedSource
         What reads it.
     outputs : FanOut
-        Who is told.
+        The outputs.
     own_sinks : callable
         Makes, for each run, the sinks that are this source's own, such as its clips; is
         given the detector.

@@ -62,7 +62,7 @@ class FanOut:
         self.report({**record, "source": source})
 
     def report_notices(self) -> None:
-        """Report what the outputs say of themselves, each sentence once."""
+        """Report the messages of the outputs, each once."""
         with self._lock:
             told = [notice for sink in self._sinks for notice in sink.notices()]
             for notice in told:
@@ -140,14 +140,14 @@ class FanOut:
 
 
 class SourceSink:
-    """What a stream is told to tell: all outputs, with the name of its source.
+    """The sink of one stream: all outputs, with the name of its source.
 
     Parameters
     ----------
     name : str
         Of the source.
     outputs : FanOut
-        Who is told.
+        The outputs.
     """
 
     def __init__(self, name: str, outputs: FanOut) -> None:

@@ -1,7 +1,7 @@
 """What `streamsed serve` does, once its file is named.
 
-SIGTERM or Ctrl-C closes what is open and ends the program; a second one does not wait for
-that. A hang-up (SIGHUP) reads the file again, and opens the log anew.
+SIGTERM or Ctrl-C closes open events and ends the program; a second one does not wait for
+that. SIGHUP reads the file again, and reopens the log.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LOOK_EVERY = 0.5
 
 @dataclass(frozen=True, slots=True)
 class ServeJob:
-    """Listen to the sources of a settings file until told to stop.
+    """Detect events in the sources of a settings file until stopped.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ class ServeJob:
 
 
 def remarks(settings: ServeSettings) -> list[str]:
-    """Return what is no mistake in a file and yet will not work on this machine."""
+    """Return problems of a valid file on this machine."""
     found = []
     by_ffmpeg = [
         s.name for s in settings.sources if urlsplit(s.url).scheme in PROTOCOLS

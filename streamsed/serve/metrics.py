@@ -1,7 +1,7 @@
 """What Prometheus reads at `/metrics`: few names, one prefix, base units.
 
 The counts of events are kept here, from their records; how the sources are is asked of the
-service whenever somebody reads. Levels are in dB below full scale.
+service at every request. Levels are in dB below full scale.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class ServeMetrics:
         """Wait for nothing."""
 
     def _end_all(self, record: Mapping[str, Any]) -> None:
-        """Forget what goes on in a run that is over."""
+        """Reset the metrics of a run that is over."""
         source, run = record.get("source"), record.get("run")
         for key in [k for k in self._began if k[:2] == (source, run)]:
             self._count_active(key[0], self._began.pop(key))
@@ -142,7 +142,7 @@ class ServeMetrics:
 
 
 class _Sources(Collector):
-    """Ask how the sources are when somebody reads."""
+    """Collect the state of the sources at every request."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What the records of all sources go to, as the settings say."""
+"""The outputs for the records of all sources, according to the settings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from streamsed.serve.store.sink import StoreSink
 from streamsed.serve.webhook.sink import WebhookSink
 
 PATIENCE = 1.0
-"""Seconds for which a command may go on once the program is to end."""
+"""Seconds that a command may continue when the program ends."""
 
 OpenOutputs = dict[str, tuple[Any, Sink]]
 """By kind: what it was opened for, and the output."""
@@ -74,7 +74,7 @@ def change_outputs(
     Parameters
     ----------
     now : mapping
-        Those that are open; they go on if they need not change.
+        Open outputs, which continue if they need not change.
     wanted : mapping
         See `wanted_outputs`.
     around : Surroundings
@@ -129,7 +129,7 @@ def _exchange(
 def _take_back(
     now: OpenOutputs, exchanged: OpenOutputs, around: Surroundings, fan_out: FanOut
 ) -> None:
-    """Open again what was exchanged before another output failed."""
+    """Reopen outputs that were exchanged before another one failed."""
     for kind, (_, sink) in exchanged.items():
         old = now[kind][0]
         before = partial(open_output, kind, old, around)

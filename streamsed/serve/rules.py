@@ -1,6 +1,6 @@
 """Which events are worth a message: by times of the day, by number, not too often.
 
-A rule speaks of the events of a source, of a label, of both, or of all. It lets one through
+A rule applies to the events of a source, of a label, of both, or of all. It lets one through
 whose onset lies in its hours, if there were `times` of them within `minutes`, and if the
 last that it let through is `cooldown` seconds ago; each source and label is counted apart.
 Without any rule every event is let through, but those of a source that is not armed.
@@ -92,7 +92,7 @@ class Rules:
     def _first_decision(self, record: Mapping[str, Any], key: EventKey) -> str | None:
         if record["state"] == "withdrawn":
             return None
-        # Every rule counts, armed or not: what is not sent happened all the same.
+        # Every rule counts, armed or not: events that are not sent happened as well.
         passing = [c.rule.name for c in self._counters if c.is_due(record, key)]
         if not self.is_armed(source_of(record)):
             return None
@@ -152,7 +152,7 @@ class RuledSink:
             self._sink.on_clip(_named(record, rule), update)
 
     def notices(self) -> list[str]:
-        """Return what the sink says."""
+        """Return the messages of the sink."""
         return self._sink.notices()
 
     def settle(self) -> None:
@@ -185,7 +185,7 @@ class _Counter:
         self._sent: dict[tuple[str, str], float] = {}
 
     def is_due(self, record: Mapping[str, Any], key: EventKey) -> bool:
-        """Count an event, if the rule speaks of it; return whether it may be sent."""
+        """Count an event if the rule applies; return whether it may be sent."""
         if not self._speaks_of(record):
             return False
         kind, time = _kind(record), clock_of(record)

@@ -29,7 +29,7 @@ class Visited(Protocol):
         """Its identity."""
 
     def visit(self) -> None:
-        """Do what is due."""
+        """Run the tasks that are due."""
 
 
 class Scheduler:
@@ -81,7 +81,7 @@ class Scheduler:
             self._put(time.monotonic() + phase, source)
 
     def remove(self, source: Visited) -> None:
-        """Visit a source no more; returns when nobody is in a visit of it."""
+        """Stop visiting a source; returns when no visit is in progress."""
         with self._changed:
             self._due = [entry for entry in self._due if entry[2] is not source]
             heapq.heapify(self._due)

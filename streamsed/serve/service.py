@@ -39,7 +39,7 @@ HOUSEKEEPING = 1.0
 
 
 class Service:
-    """Listen to all sources of a settings file, and tell all of its outputs.
+    """Detect events in all sources of a settings file, and report them to its outputs.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ class Service:
             self._channels = {name: self._channels[name] for name in new}
 
     def reopen_logs(self) -> None:
-        """Open the logs anew, as programs that move them ask for."""
+        """Reopen the logs, as programs that rotate them request."""
         for sink in _sinks(self._outputs):
             if isinstance(sink, QueuedLog):
                 sink.reopen()
@@ -225,7 +225,7 @@ class Service:
         ]
 
     def _open_outputs(self, settings: ServeSettings) -> None:
-        """Open, exchange and close outputs as the settings say."""
+        """Open, exchange and close outputs according to the settings."""
         around = Surroundings(
             model=settings.info.name,
             disarmed=self._disarmed(settings),

@@ -3,7 +3,7 @@
 The protocol of sd_notify(3) is a datagram to the socket that `NOTIFY_SOCKET` names. With
 `WatchdogSec=` in the unit, systemd restarts the program if no sign of life comes in time; here it
 is sent only while sources are visited, so a program whose process
-lives but which detects nothing any more is started anew too.
+runs but detects nothing any more is restarted too.
 """
 
 from __future__ import annotations

@@ -100,8 +100,8 @@ def calibrate(
     label it prints what the new threshold costs: the share of events that is still found,
     where the model file knows it.
 
-    Exit code 0: done. 1: some recordings failed. 2: nothing was heard, or an option is
-    wrong. 130: interrupted; what was learnt by then is written.
+    Exit code 0: done. 1: some recordings failed. 2: there was no sound, or an option is
+    invalid. 130: interrupted; results so far are written.
     """
     from streamsed import progress
     from streamsed.calibration.job import CalibrationJob

@@ -1,1 +1,1 @@
-"""What is detected, as MQTT messages: for Home Assistant and for whoever subscribes."""
+"""Events as MQTT messages, for Home Assistant and other subscribers."""

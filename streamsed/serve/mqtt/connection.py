@@ -44,7 +44,7 @@ class Connection:
     settings : MqttSettings
         Where the broker is, and as whom to log in.
     will : (topic, payload)
-        What the broker says for us when we are gone; retained.
+        Last will: what the broker publishes when the connection is lost; retained.
     subscriptions : sequence of str
         Topics of interest.
     on_message : callable

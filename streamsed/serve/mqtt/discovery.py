@@ -1,4 +1,4 @@
-"""What Home Assistant is told of a source, so that its entities appear by themselves.
+"""Discovery messages for Home Assistant, by which a source's entities appear.
 
 Each source is a device, described by one message (since Home Assistant 2024.11): a binary
 sensor for each label, an event entity, sensors, and a switch that arms it. Ids are made of

@@ -24,7 +24,7 @@ class Message(NamedTuple):
     payload : str
         What; empty deletes a state.
     is_state : bool
-        Whether it stays at the broker for those who come later.
+        Whether the broker keeps it for later subscribers.
     """
 
     topic: str
@@ -55,7 +55,7 @@ class Outbox:
         return len(self._waiting)
 
     def put_state(self, topic: str, payload: str) -> None:
-        """Let a topic say something from now on; if it says that already, do nothing."""
+        """Set the state of a topic; do nothing if it is the same."""
         with self._lock:
             if self._states.get(topic) == payload:
                 return
@@ -88,7 +88,7 @@ class Outbox:
                 self._put(each)
 
     def take(self) -> Message | None:
-        """Return what is to be sent next, or None."""
+        """Return the next message to send, or None."""
         with self._lock:
             if not self._waiting:
                 return None

@@ -1,4 +1,4 @@
-"""Records as MQTT messages; see `streamsed.serve.mqtt.topics` for what is where."""
+"""Records as MQTT messages; see `streamsed.serve.mqtt.topics` for the topics."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class MqttSink:
         self._connection.wake()
 
     def notices(self) -> list[str]:
-        """Tell of the broker: when it is there, when it is not and why, what was lost."""
+        """Report connections to the broker, failures, and lost messages."""
         connection, news = self._connection, []
         where = host_of(self._settings.url)
         if connection.n_connections != self._told[0]:
@@ -136,7 +136,7 @@ class MqttSink:
         return news
 
     def settle(self) -> None:
-        """Say that nothing is heard any more."""
+        """Publish that there is no more sound."""
         if not self._has_settled:
             self._has_settled = True
             for name, topics in self._topics.items():
@@ -196,7 +196,7 @@ class MqttSink:
     def _set_label(
         self, source: str, record: Mapping[str, Any], update: EventUpdate
     ) -> None:
-        """Say whether a label is detected now: while one event of it goes on."""
+        """Publish whether a label is detected now, while one of its events is ongoing."""
         label = update.event.label
         topics, name = self._topics[source], self._ids[source][label]
         ongoing = self._ongoing.setdefault((source, label), set())
@@ -256,7 +256,7 @@ class MqttSink:
 
 
 def _about(record: Mapping[str, Any], update: EventUpdate) -> dict[str, Any]:
-    """Return what is told of an event beside its label."""
+    """Return the attributes of an event."""
     event = update.event
     about = {
         "id": f"{record.get('run', '')}-{update.id}",

@@ -1,4 +1,4 @@
-"""Which topic says what.
+"""The MQTT topics.
 
 ::
 
@@ -14,7 +14,7 @@
     streamsed/kitchen/lost                  seconds without sound, of this run
     streamsed/kitchen/armed                 ON or OFF; `armed/set` takes either
 
-All but `event` and `records` are retained: who subscribes later gets the newest.
+All but `event` and `records` are retained: later subscribers get the latest.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Topics:
 
 
 def program_status(prefix: str) -> str:
-    """Return the topic that says whether the program is there."""
+    """Return the topic that states whether the program is running."""
     return f"{prefix}/status"
 
 
@@ -72,7 +72,7 @@ def ids_of(labels: Sequence[str]) -> dict[str, str]:
     """Return labels as parts of topics and ids: letters, digits, `_` and `-`.
 
     An id depends on the labels alone, so it stays the same after a restart. Labels that
-    would be the same are told apart by a hash.
+    would be the same are distinguished by a hash.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The page: what is detected now and what was, for browsers in the house.
+"""The web page: current and past events, for browsers in the house.
 
 An application of Starlette behind uvicorn, in a thread of its own. It takes records as a
 sink does, asks the service how its sources are, and the store for what happened before;

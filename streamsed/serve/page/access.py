@@ -6,7 +6,7 @@ ends every session. Programs send `Authorization: Bearer TOKEN` instead.
 
 A name in the `Host` header is accepted if it is one of this machine: otherwise a foreign
 site could lead its own name to this address and read the page through a visitor's browser.
-Addresses are accepted always, for nobody can do that with them.
+IP addresses are always accepted, since this attack needs a name.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Access:
     Parameters
     ----------
     token : str or None
-        What visitors must know; None lets everybody in who can reach the address.
+        Token that browsers must have; None allows everyone who can reach the address.
     hosts : iterable of str
         Names of this machine, beside those that it knows itself.
     now : callable

@@ -30,7 +30,7 @@ LIMIT = 1000
 
 
 class Api:
-    """Answer what is asked below `/api/`.
+    """Answer requests below `/api/`.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class Api:
         self.in_force = in_force
 
     def routes(self) -> list[Route]:
-        """Return what is answered."""
+        """Return the response."""
         return [
             Route("/api/sources", self.sources),
             Route("/api/sources/{name}/arm", self.arm, methods=["POST"]),

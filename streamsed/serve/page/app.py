@@ -51,7 +51,7 @@ def make_app(
     api, streams
         Answer below `/api/` and `/events`.
     access : Access
-        Decides who may come in.
+        Controls access.
     metrics : callable
         For `/metrics`.
     root_path : str

@@ -1,4 +1,4 @@
-"""What happened lately, for everybody who watches: a sink without queues.
+"""Recent records for all viewers: a sink without queues.
 
 Records are numbered and kept in one ring. Who watches remembers the number of the last
 record it has sent, is woken when there is another, and takes what follows: so a slow
@@ -46,7 +46,7 @@ class Numbered:
 
 
 class PageFeed:
-    """Number the records of all sources, keep the newest, and wake who watches.
+    """Number the records of all sources, keep the latest, and wake the viewers.
 
     Parameters
     ----------

@@ -158,7 +158,7 @@ def _same_site(headers: Headers, host: str) -> bool:
     site = headers.get("sec-fetch-site")
     if site is not None:
         return site in ("same-origin", "none")
-    origin = headers.get("origin")  # browsers send no more where there is no TLS
+    origin = headers.get("origin")  # browsers send nothing else without TLS
     if origin is None:
         return True  # not a browser
     return urlsplit(origin).netloc.lower() == host.lower()

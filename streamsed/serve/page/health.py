@@ -22,7 +22,7 @@ def health(sources: Sequence[SourceStatus]) -> tuple[bool, dict[str, Any]]:
     """Return whether the program does its work, and a description for JSON.
 
     It does while sound flows from one source at least: a camera that is switched off does
-    not make a supervisor start everything anew, and another start would not help it.
+    not make a supervisor restart everything, since a restart would not help.
     """
     flowing = [source.name for source in sources if is_flowing(source)]
     silent = {

@@ -98,7 +98,7 @@ class Page:
         self._server.api.in_force = in_force(settings)
 
     def stop(self) -> None:
-        """End it, within seconds; whoever has the sinks has closed them."""
+        """End it, within seconds; the owner of the sinks has closed them."""
         self._server.stop()
         if self._scratch is not None:
             self._scratch.cleanup()

@@ -21,7 +21,7 @@ from streamsed.serve.page.stream import Streams
 from streamsed.serve.settings import PageSettings
 
 PATIENCE = 2.0
-"""Seconds that browsers are given to take what was begun, in the end."""
+"""Seconds that browsers have to complete their requests at the end."""
 
 
 class PageServer:
@@ -127,7 +127,7 @@ def _bound(host: str, port: int) -> socket.socket:
         try:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             bound.bind(address)
-            bound.listen(128)  # who comes before the server is ready waits
+            bound.listen(128)  # connections wait until the server is ready
         except BaseException:
             bound.close()
             raise

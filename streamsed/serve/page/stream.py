@@ -37,13 +37,13 @@ STATUS_EVERY = 1.0
 REPLAYED = 500
 """Events that are replayed from the store at most."""
 LONGEST = 180.0
-"""Seconds before the last record sent in which an event may have begun that goes on."""
+"""Seconds before the last record sent in which an ongoing event may have begun."""
 RETRY = 2000
 """Milliseconds after which a browser that lost its stream tries again."""
 
 
 class Streams:
-    """Serve the streams of all who watch.
+    """Serve the streams of all viewers.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ class Streams:
             wake.from_any_thread()
 
     async def run(self) -> None:
-        """Make pictures while somebody looks; to be cancelled in the end."""
+        """Create pictures while there are viewers; to be cancelled at the end."""
         while True:
             await asyncio.sleep(PERIOD)
             if names := frozenset[str]().union(*self._watched.values()):
@@ -175,7 +175,7 @@ class Streams:
     async def _replayed(self, last: int) -> list[str]:
         """Return what the ring does not have any more, from the store.
 
-        The numbers stay that of `last`: who is cut off in between begins again there.
+        The numbers stay that of `last`: a viewer that is disconnected starts again there.
         """
         try:
             events = await to_thread.run_sync(self._stored_since, last / 1e6)

@@ -36,7 +36,7 @@ class QueuedLog:
         self._worker = Worker("records of the log", length=RECORDS_LENGTH)
 
     def reopen(self) -> None:
-        """Open the log anew before its next record; may be called by a signal handler."""
+        """Reopen the log before its next record; may be called by a signal handler."""
         self._log.reopen()
 
     def on_samples(self, samples: NDArray[np.float32]) -> None:

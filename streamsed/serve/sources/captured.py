@@ -35,7 +35,7 @@ READ_EVERY = 0.1
 """Seconds from one block to the next."""
 
 MAX_SAMPLES = 1 << 24
-"""Samples in a block; what says more is no block."""
+"""Maximum number of samples in a block."""
 
 
 def capture_command(device: str, channel: int | None, sample_rate: int) -> list[str]:
@@ -95,7 +95,7 @@ def encoded(kind: int, n_samples: int, peak: float, text: str, data: bytes) -> b
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Capture a device until nobody reads, or the process is told to end."""
+    """Capture a device until the pipe is closed or the process is stopped."""
     device, channel, sample_rate = arguments
     out = sys.stdout.fileno()
     while True:
@@ -154,4 +154,4 @@ if __name__ == "__main__":
         with quiet():
             main(sys.argv[1:])
     except (BrokenPipeError, KeyboardInterrupt):
-        os._exit(0)  # nobody listens any more
+        os._exit(0)  # the reader has exited

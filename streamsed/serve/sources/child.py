@@ -28,7 +28,7 @@ class Child:
     command : sequence of str
         Program and arguments.
     deadline : float
-        Seconds without a byte after which whoever reads should stop it.
+        Seconds without a byte after which the reader should stop it.
     burst : float
         Seconds of sound that it may give ahead of the clock.
 
@@ -96,7 +96,7 @@ class Child:
         if grace:
             self._signal(signal.SIGTERM)
             select.select([self._ended], [], [], grace)
-        # It is not reaped yet, so its group's number belongs to nobody else.
+        # It is not reaped yet, so its group id cannot belong to another process.
         self._signal(signal.SIGKILL)
         self._process.wait()
         if self._err in self._open:

@@ -49,7 +49,7 @@ class Decoder(Protocol):
     trouble: str
     """Why no sound comes though bytes do, or ""."""
     notices: list[str]
-    """Sentences that people should read; whoever reads them takes them out."""
+    """Messages for the user; reading removes them."""
 
     def push(self, data: bytes) -> list[Piece]:
         """Take the next bytes, cut anywhere.

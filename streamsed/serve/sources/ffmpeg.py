@@ -24,7 +24,7 @@ PROTOCOLS = {
     "http": "http,https,httpproxy,tcp,tls,crypto,hls",
     "https": "http,https,httpproxy,tcp,tls,crypto,hls",
 }
-"""What ffmpeg may speak for an address of each scheme."""
+"""Protocols that ffmpeg may use for addresses of each scheme."""
 
 REMEDY = "install ffmpeg, such as by `apt install ffmpeg`"
 
@@ -39,7 +39,7 @@ PERMANENT = (
     (r"Unrecognized option|Option .* not found|Error splitting the argument list",
      "is given ffmpeg_args that ffmpeg does not know"),
 )  # fmt: skip
-"""What ffmpeg writes when trying again will not help, and what people are told."""
+"""Permanent errors of ffmpeg, and the messages for them."""
 
 
 @functools.cache
@@ -107,7 +107,7 @@ def ffmpeg_command(
 
 
 def why_it_ended(stderr: str) -> tuple[str, bool]:
-    """Return what to tell people of ffmpeg's last words, and whether it is permanent."""
+    """Return a message for ffmpeg's last output, and whether the error is permanent."""
     for pattern, meaning in PERMANENT:
         if re.search(pattern, stderr):
             return meaning, True

@@ -225,7 +225,7 @@ class SupervisedSource:
         return "stopped"
 
     def _pass_on(self, decoder: Decoder, data: bytes, *, flowing: bool) -> bool:
-        """Put what was heard on the time line; return whether sound comes."""
+        """Add recorded samples to the time line; return whether there is sound."""
         pieces = decoder.push(data)
         now = time.monotonic()
         while decoder.notices:
@@ -241,7 +241,9 @@ class SupervisedSource:
             if not piece.missing:
                 self.last_audio = now
                 self.state, self.reason = "running", ""
-            elif now - self.last_audio > AWAY_AFTER:  # it says itself that it is away
+            elif (
+                now - self.last_audio > AWAY_AFTER
+            ):  # it reports itself that it is away
                 self.state, self.reason = "waiting", piece.missing
         if flowing and decoder.trouble:
             self._line.lose(now)
@@ -251,14 +253,14 @@ class SupervisedSource:
         return flowing
 
     def _sit_out(self, seconds: float) -> None:
-        """Wait until the next attempt, while the time line goes on."""
+        """Wait until the next attempt, while the time line continues."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0 and not self._stopped.is_set():
             self._stopped.wait(min(left, MARGIN))
             self._line.put_missing(time.monotonic() - MARGIN, self._away)
 
     def _become(self, state: str, reason: str = "") -> None:
-        """Change the state; tell people if that is news."""
+        """Change the state; report it if it is new."""
         self.state, self.reason = state, reason
         if state in ("waiting", "broken"):
             self._away = "no connection" if self.last_audio > 0 else "no connection yet"

@@ -1,11 +1,11 @@
-"""Pieces of a source in order, without a hole: what was heard, and what is missing.
+"""Consecutive pieces of a source: recorded and missing sound.
 
 The time line is filled by the thread that reads the source and emptied by the one that
 scores it. While a source is away it is filled by the clock, so that it is as long as the
 time that has passed since it began::
 
     clock   |-- starting --|---- connected ------|------- away --------|-- connected
-    line    [missing       ][heard              ][missing             ][heard
+    line    [missing       ][recorded           ][missing             ][recorded
                                     end of what was accounted for ^
 
 A source may give some seconds ahead of the clock when it is opened, as a radio's server
@@ -34,7 +34,7 @@ CAPACITY = 30.0
 
 MARGIN = 0.5
 """Seconds that the line stays behind the clock while a source is away, so that the first
-samples after that are never older than what was accounted for."""
+samples after that are never older than the end of the time line."""
 
 LONGEST = 10.0
 """Seconds of missing sound in one piece at most, so that they need little memory."""
@@ -83,7 +83,7 @@ class TimeLine:
         return self._began + self._n_given / self._rate
 
     def connect(self, now: float, n_samples: int, reason: str) -> None:
-        """Note that sound comes again; what is missing until then is added.
+        """Note that sound arrives again; add the missing samples until then.
 
         Parameters
         ----------
@@ -102,7 +102,7 @@ class TimeLine:
         self._drift = ClockDrift(self._rate, patience=LATE)
 
     def put(self, piece: Piece, now: float) -> None:
-        """Add what was heard, or what the source itself says is missing."""
+        """Add recorded samples, or samples that the source reports as missing."""
         self._put(piece)
         self._n_given += len(piece.samples)
         seconds = (self._n_given + self._n_missing) / self._rate

@@ -1,4 +1,4 @@
-"""What people are told of a source that comes and goes: each trouble once, not each time.
+"""Messages about a source that is lost repeatedly: each problem is reported once.
 
 A camera with a loose cable is lost a thousand times a day. Whoever is told of each time
 reads none of it.
@@ -17,7 +17,7 @@ MAX_REASONS = 32
 
 
 class Troubles:
-    """Remember what was told of one source.
+    """Remember what was reported about one source.
 
     Examples
     --------
@@ -31,12 +31,12 @@ class Troubles:
     """
 
     def __init__(self) -> None:
-        self._told: dict[str, float] = {}  # when each reason was told last
+        self._told: dict[str, float] = {}  # when each reason was last reported
         self._now = ""  # the trouble that lasts
-        self._is_known = False  # whether people were told of it
+        self._is_known = False  # whether it was reported
 
     def lost(self, reason: str, now: float) -> Sequence[str]:
-        """Return what to tell of a source that is away, if anything.
+        """Return the message for a source that is lost, if any.
 
         Parameters
         ----------
@@ -58,6 +58,6 @@ class Troubles:
         return [f"{reason}; trying again"]
 
     def back(self) -> Sequence[str]:
-        """Return what to tell of a source that is there, if anything."""
+        """Return the message for a source that is back, if any."""
         was_known, self._is_known, self._now = self._is_known, False, ""
         return ["is back"] if was_known else []

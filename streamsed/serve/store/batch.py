@@ -208,7 +208,7 @@ class Batch:
 def _write_totals(
     connection: sqlite3.Connection, run: int, source: int, totals: Iterable[Totals]
 ) -> None:
-    """Add to the hours what is new since the totals that were written last."""
+    """Add the difference to the last written totals to the hours."""
     heard, lost = connection.execute(
         "SELECT heard, lost FROM run WHERE id = ?", [run]
     ).fetchone()

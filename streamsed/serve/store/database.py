@@ -1,7 +1,7 @@
-"""A store as a file: who may write it, how it is opened, and what SQLite is asked for.
+"""The file of a store: its lock, how it is opened, and settings of SQLite.
 
 One process writes a store. It holds a lock on a file beside it (`NAME.lock`), which goes
-with the process however that ends, so a store is never locked by who is no longer there.
+with the process however that ends, so a store is never locked by a dead process.
 Any number may read meanwhile: SQLite's write-ahead log keeps them apart.
 """
 
@@ -25,7 +25,7 @@ class WriterLock:
     Parameters
     ----------
     path : Path
-        The store; its folder is made if it is not there.
+        The store; its folder is created if it does not exist.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a store holds, for whoever asks while it may be written.
+"""Read a store, even while it is being written.
 
 Nothing here changes the file. Rates are per hour listened: a label that was detected twice
 in the two hours that there was sound, of a day, has a rate of one.

@@ -39,7 +39,7 @@ class Retention:
     max_bytes: int | None = None
 
     def apply(self, connection: sqlite3.Connection, now: float) -> None:
-        """Delete what is too old or too much, and give its room back to the disk.
+        """Apply the limits of age and size, and free the space on disk.
 
         Parameters
         ----------

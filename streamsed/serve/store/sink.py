@@ -21,7 +21,7 @@ class StoreSink:
     Parameters
     ----------
     path : Path
-        Made if it is not there, as is its folder.
+        Created if it does not exist, as is its folder.
     days, max_bytes
         What is kept; see `Retention`.
 
@@ -45,7 +45,7 @@ class StoreSink:
         """Take no notice: sound is not stored here."""
 
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:  # noqa: ARG002
-        """Add a record to what is written next."""
+        """Queue a record for writing."""
         try:
             self.writer.submit(lambda batch: self._add(batch, record))
         except (KeyError, ValueError, TypeError) as error:
@@ -71,7 +71,7 @@ class StoreSink:
         """Do nothing: the last records are still to come."""
 
     def failures(self) -> dict[str, Any]:
-        """Return how often writing failed, why, and what was lost."""
+        """Return the number of failures, the reason, and the records lost."""
         return self.writer.failures()
 
     def close(self) -> None:
@@ -80,5 +80,5 @@ class StoreSink:
 
     def _add(self, batch: Batch, record: Mapping[str, Any]) -> None:
         if record["state"] == "status" and "run" not in record:
-            return  # nothing was ever heard of that source
+            return  # there was no sound from that source yet
         batch.add(record)

@@ -26,7 +26,7 @@ class StoredEvent:
     onset : float
         Clock time, in seconds since 1970.
     offset : float or None
-        As `onset`; None while the event goes on, or if its end was never known.
+        As `onset`; None while the event is ongoing, or if its end is unknown.
     score : float
         Mean of the scores.
     state : str

@@ -48,7 +48,7 @@ class StoreWriter:
     Parameters
     ----------
     path : Path
-        The store; made if it is not there.
+        The store; created if it does not exist.
     retention : Retention
         What is deleted, at the start and every hour.
     max_waiting : int
@@ -146,7 +146,7 @@ class StoreWriter:
     def _open(self) -> sqlite3.Connection:
         """Return a connection to the file that is at the path now."""
         if self._connection is not None and self._file != _identity(self._path):
-            self._disconnect()  # somebody moved or deleted it
+            self._disconnect()  # it was moved or deleted
         if self._connection is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = open_to_write(self._path)
@@ -222,7 +222,7 @@ class StoreWriter:
         self.submit(lambda batch: batch.notices.append((time.time(), "", text)))
 
     def _tidy(self) -> None:
-        """Delete what is too old or too much, once in an hour."""
+        """Apply the limits of age and size, once an hour."""
         if self._connection is None or time.monotonic() < self._tidy_at:
             return
         self._tidy_at = time.monotonic() + HOUR

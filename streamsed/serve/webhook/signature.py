@@ -1,4 +1,4 @@
-"""Signatures by which a receiver knows who sent a message, and that it is a new one.
+"""Signatures by which a receiver verifies the sender and the time of a message.
 
 They are those of the Standard Webhooks convention, for which most languages have a library:
 HMAC-SHA256 of `ID.TIMESTAMP.BODY`, in base64 after `v1,`. A secret that begins with

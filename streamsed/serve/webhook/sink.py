@@ -120,7 +120,7 @@ class WebhookSink:
             self._news.notify_all()
 
     def notices(self) -> list[str]:
-        """Tell when posting begins to fail, when it works again, and what was lost."""
+        """Report when posting starts to fail, when it works again, and lost messages."""
         news, (was_failing, n_told) = [], self._told
         failing, n_lost = self._is_failing, self._n_lost
         if failing and not was_failing:

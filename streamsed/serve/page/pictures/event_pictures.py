@@ -118,7 +118,7 @@ class EventPictures:
             self._sweep()
 
     def _sweep(self) -> None:
-        """Delete what is too old, then the oldest until the rest fits."""
+        """Delete pictures that are too old, then the oldest until the rest fits."""
         with suppress(FileNotFoundError), os.scandir(self._folder) as entries:
             ours = [e for e in entries if _OURS.fullmatch(e.name) and e.is_file()]
             found = sorted(

@@ -1,4 +1,4 @@
-"""Moving pictures of the sources that somebody looks at: log-mel and scores.
+"""Moving pictures of the sources that are being watched: log-mel and scores.
 
 A few times a second each of them is asked for what is new, which is packed once for all
 who look. The last `KEPT` of these steps are kept; a browser that is slower than that is
@@ -33,9 +33,9 @@ PERIOD = 0.4
 KEPT = 25
 """Steps that are kept: ten seconds."""
 SPAN = 40.0
-"""Seconds that one who comes is shown."""
+"""Seconds that a new viewer is shown."""
 OVERLAP = 3.0
-"""Seconds that the first step repeats of what one who comes is shown."""
+"""Seconds by which the first step overlaps with what a new viewer was shown."""
 OTHER = 2.0
 """Seconds that the beginning of a stream moves by if it is another; else it drifts."""
 MOVED = 6
@@ -43,7 +43,7 @@ MOVED = 6
 
 
 class SourcePictures:
-    """Pack what is new of one source, step by step.
+    """Pack new data of one source, step by step.
 
     Parameters
     ----------
@@ -59,13 +59,13 @@ class SourcePictures:
         self._about: tuple[Any, ...] = ()
 
     def step(self, snapshot: Snapshot) -> str:
-        """Return what is new since the last step, as JSON; "" if nothing is."""
+        """Return new data since the last step, as JSON; "" if there is none."""
         about = (round(snapshot.origin, 1), snapshot.labels, snapshot.thresholds)
         is_fresh = self._is_other(snapshot) or about[1:] != self._about[1:]
         if about == self._about and self._next == snapshot.picture_end:
             return ""
         if is_fresh:
-            # Who has just come has what was before; another stream is shown whole.
+            # New viewers have the data before this; another stream is shown completely.
             reach = SPAN if self._about else OVERLAP
             column, first = _newest(snapshot, reach)
         else:
@@ -79,7 +79,7 @@ class SourcePictures:
         )
 
     def _is_other(self, snapshot: Snapshot) -> bool:
-        """Whether another stream began, whose columns are counted anew."""
+        """Whether another stream began, whose columns are counted from 0."""
         moved = abs(snapshot.origin - self._about[0]) if self._about else 0.0
         return snapshot.picture_end < self._next or moved > OTHER
 
@@ -112,7 +112,7 @@ class Pictures:
         self.n_steps = 0
 
     def step(self, names: Iterable[str]) -> None:
-        """Ask the sources of these names for what is new."""
+        """Get new data of these sources."""
         made: dict[str, str] = {}
         wanted = set(names)
         self._sources = {k: v for k, v in self._sources.items() if k in wanted}
