@@ -209,7 +209,7 @@ def test_a_stage_is_interrupted_when_time_is_up(plan, tmp_path, monkeypatch, cap
     monkeypatch.setattr(job, "GRACE", 0.5)
     plan["long"] = ["http.server", "0", "--bind", "127.0.0.1"]
     assert job.do_job({"limit": 2.0}, tmp_path) == job.AGAIN
-    assert "the same command goes on" in capsys.readouterr().out
+    assert "run the same command to continue" in capsys.readouterr().out
     assert not list((tmp_path / "done").iterdir())
 
 
