@@ -375,3 +375,23 @@ def test_on_a_wall_the_pictures_fill_the_screen_and_nothing_else_is_there(home, 
     page.click("text=Leave")
     until(lambda: canvas.bounding_box()["height"] == before)
     assert page.locator("nav").is_visible()
+
+
+def test_of_thirty_sources_those_on_the_screen_are_watched(tmp_path, opened):
+    names = [f"room-{number}" for number in range(30)]
+    with SmallHome(tmp_path, names=names) as home:
+        page = opened(home, reduced_motion="reduce")
+        first = page.locator(".card[data-name=room-0] canvas")
+        last = page.locator(".card[data-name=room-29] canvas")
+        until(lambda: first.evaluate(INK) > 40)
+
+        def watched():
+            return set().union(*list(home.server._streams._watched.values()))
+
+        assert "room-29" not in watched()
+        assert len(watched()) < 15
+        page.locator(".card[data-name=room-29]").scroll_into_view_if_needed()
+        until(lambda: last.evaluate(INK) > 40)
+        until(lambda: "room-0" not in watched())
+        home.report("room-29", "Dog", "opened")
+        page.wait_for_selector(".event .where:text-is('room-29')", state="attached")
