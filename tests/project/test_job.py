@@ -168,7 +168,7 @@ def test_the_table_does_not_pass_mixed_clips_off_as_desed(tmp_path):
     assert not any(each.startswith("--data") for each in plan["table1"])
 
 
-def test_a_run_that_has_begun_goes_on(tmp_path):
+def test_a_run_that_has_begun_continues(tmp_path):
     settings = tomllib.loads(SETTINGS[0].read_text())
     assert "--resume" not in job.stages(settings, tmp_path)["fit-full"]
     (tmp_path / "full").mkdir()
@@ -246,7 +246,7 @@ def test_one_stage_is_done_alone_and_again(plan, tmp_path, capsys):
         job.do_job({"limit": 60}, tmp_path, only="third")
 
 
-def test_a_stage_that_cannot_go_on_is_not_begun_again(plan, tmp_path, monkeypatch):
+def test_a_stage_that_cannot_continue_is_not_begun_again(plan, tmp_path, monkeypatch):
     monkeypatch.setattr(job, "GRACE", 0.5)
     plan |= {"speed": ["http.server", "0", "--bind", "127.0.0.1"], "next": ["platform"]}
     assert job.do_job({"limit": 2.0}, tmp_path) == job.AGAIN

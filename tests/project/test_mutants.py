@@ -57,7 +57,7 @@ def test_every_misreading_can_be_made_and_has_a_test_to_notice_it(name):
     assert f"def {function}" in (ROOT / path).read_text()
 
 
-def test_a_run_that_was_ended_goes_on_where_it_was(tmp_path, monkeypatch, capsys):
+def test_a_run_that_was_ended_continues_where_it_was(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(mutants, "ROOT", tmp_path)
     (tmp_path / "area.py").write_text("AREA = 2 * 3 + 2 * 3\n")
     target = mutants.Target("area.py", ("test_area.py",))

@@ -26,7 +26,7 @@ CHANGELOG = """# Changelog
 """
 
 
-def test_the_version_stands_in_one_place_and_is_told_alike_everywhere():
+def test_the_version_is_defined_in_one_place_and_is_the_same_everywhere():
     assert 'dynamic = ["version"]' in (ROOT / "pyproject.toml").read_text()
     assert version_of(ROOT) == streamsed.__version__ == installed_version("streamsed")
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
@@ -70,7 +70,9 @@ def test_a_release_dates_the_changelog_and_links_each_version_to_the_one_before(
         ),
     ],
 )
-def test_a_release_without_news_or_made_before_is_refused(changelog, version, reason):
+def test_a_release_without_entries_or_already_made_is_refused(
+    changelog, version, reason
+):
     with pytest.raises(ValueError, match=reason):
         released(changelog, version, "2026-12-02")
 

@@ -75,7 +75,7 @@ def test_chunks_of_one_sample_give_the_events_of_the_file(model):
     assert len(expected) > 0
 
 
-def test_chunking_does_not_change_what_a_live_view_is_told(model):
+def test_chunking_does_not_change_what_a_live_view_gets(model):
     samples = scene(13)
     expected = updates_of(Detector(model, stream=FAST), [samples])
     chunks = cut(samples, [0, 1, 70_000, 4410, 0, 100_000, 441, 3])

@@ -105,7 +105,7 @@ def test_a_step_of_a_generator_is_a_call():
         assert rest.result() == [0, 1, 2]
 
 
-def test_a_generator_cannot_go_on_after_another_call():
+def test_a_generator_cannot_continue_after_another_call():
     stage = Stage()
     stage.leave.set()
     first = stage.steps(3)

@@ -74,7 +74,7 @@ def test_a_log_keeps_its_lines_and_every_clip_is_whole(killer):
     assert scratch_files(killer.folder) == []
 
 
-def test_a_training_goes_on_from_its_last_checkpoint(killer, tmp_path):
+def test_a_training_continues_from_its_last_checkpoint(killer, tmp_path):
     bank, run = write_bank(tmp_path / "bank", n_recordings=5), killer.folder / "run"
     reached = 0
 

@@ -73,7 +73,7 @@ def sounding(samples):
 @pytest.mark.parametrize(
     "options", [{}, {"block_size": 4410}, {"block_size": 441, "channel": 1}], ids=str
 )
-def test_what_is_played_is_heard_sample_for_sample(
+def test_what_is_played_is_recorded_sample_for_sample(
     heard_here, open_microphone, options
 ):
     played = noise(1.0)
@@ -85,7 +85,7 @@ def test_what_is_played_is_heard_sample_for_sample(
     assert recorder.notices == []
 
 
-def test_a_channel_that_is_not_there_is_named(heard_here):
+def test_a_channel_that_does_not_exist_is_named(heard_here):
     with pytest.raises(
         ValueError, match=r"--channel must be from 1 to 32 for pulse, not 99"
     ):
@@ -138,7 +138,7 @@ def test_only_zeros_are_named_once_and_their_end_too(heard_here, open_microphone
     assert [text for _, text in recorder.notices[1:]] == ["pulse sends sound again"]
 
 
-def test_a_lost_device_is_told_marked_and_comes_back(heard_here, open_microphone):
+def test_a_lost_device_is_reported_marked_and_comes_back(heard_here, open_microphone):
     recorder = open_microphone()
     start, before = time.monotonic(), len(recorder.samples)
     heard_here.play(noise(60.0))

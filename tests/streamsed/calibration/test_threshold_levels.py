@@ -28,7 +28,7 @@ def life(detector, samples):
     ]
 
 
-def test_each_threshold_lives_as_it_would_alone(model):
+def test_each_threshold_behaves_as_alone(model):
     samples = scene(30.0)
     levels = ThresholdLevels.above(model.info, POST, ("Speech", "Dog"))
     together, names = life(levels.detector(model, STREAM), samples)

@@ -140,7 +140,7 @@ def test_one_run_writes_events_scores_and_a_picture(streamsed, recordings, tmp_p
     assert imread(plot).shape[0] > 300
 
 
-def test_recordings_of_every_kind_are_heard_in_folders_inside_folders(
+def test_recordings_of_every_kind_are_read_in_folders_inside_folders(
     streamsed, tmp_path
 ):
     def save(name, samples, rate=RATE, **options):
@@ -359,7 +359,7 @@ def test_a_recording_is_never_overwritten(run_here, recordings, model_path, opti
     assert path.read_bytes() == before
 
 
-def test_a_device_that_is_not_there_is_one_line(run_here, recordings, model_path):
+def test_a_device_that_does_not_exist_is_one_line(run_here, recordings, model_path):
     import torch
 
     if torch.cuda.is_available():
@@ -508,7 +508,7 @@ def test_an_interruption_leaves_the_old_output_and_nothing_else(
     assert list(tmp_path.iterdir()) == [output]
 
 
-def test_an_interruption_of_any_command_is_told(monkeypatch, capsys):
+def test_an_interruption_of_any_command_is_reported(monkeypatch, capsys):
     def interrupted(*_):
         raise KeyboardInterrupt
 

@@ -116,7 +116,7 @@ def test_shards_that_cannot_be_are_refused(text):
         Shard.parse(text)
 
 
-def test_a_shard_is_held_by_one_and_shards_of_another_count_wait(tmp_path):
+def test_a_shard_is_locked_by_one_and_shards_of_another_count_wait(tmp_path):
     with locked(tmp_path, Shard(1, 2)) as others:
         assert others == set()
         with (

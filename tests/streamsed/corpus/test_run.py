@@ -70,7 +70,7 @@ def test_duckdb_reads_all_tables_and_joins_them(finished):
     assert all(n > 0 and 0 <= highest <= 1 for _, _, n, highest in scores)
 
 
-def test_the_same_command_again_does_nothing_and_a_changed_file_is_done_anew(
+def test_the_same_command_again_does_nothing_and_a_changed_file_is_done_again(
     tmp_path, run_corpus
 ):
     recordings = write_corpus(tmp_path / "in", 6, n_broken=0)

@@ -176,7 +176,7 @@ def test_an_unknown_device_is_refused(model_path):
         Model.load(model_path, device="tpu")
 
 
-def test_a_device_that_is_not_there_is_refused(model_path):
+def test_a_device_that_does_not_exist_is_refused(model_path):
     import torch
 
     if torch.cuda.is_available():

@@ -64,7 +64,7 @@ def check_played(closed, played=PLAYED, collar=0.2):
 
 
 @pytest.mark.live
-def test_what_is_played_is_told_logged_passed_on_and_saved(listen, mic, tmp_path):
+def test_what_is_played_is_reported_logged_passed_on_and_saved(listen, mic, tmp_path):
     log, out, clips = tmp_path / "log.jsonl", tmp_path / "out.jsonl", tmp_path / "clips"
     clips.mkdir()
     program = tmp_path / "program.py"
@@ -240,7 +240,7 @@ def test_a_command_runs_while_the_alarm_still_rings(listen, mic, tmp_path):
 
 
 @pytest.mark.live
-def test_a_hang_up_reopens_the_log_and_listening_goes_on(listen, mic, tmp_path):
+def test_a_hang_up_reopens_the_log_and_listening_continues(listen, mic, tmp_path):
     log = tmp_path / "log.jsonl"
     one = listen("--log", log)
     one.wait_until_heard()
@@ -288,7 +288,7 @@ def test_a_pipe_gives_the_events_of_the_file(piped, streamsed, tmp_path):
     assert records[-1]["heard"] == 12.0
 
 
-def test_a_pipe_of_two_channels_and_another_rate_is_heard(piped):
+def test_a_pipe_of_two_channels_and_another_rate_is_detected(piped):
     samples = scene(6.0, seed=9, rate=48000)
     data = np.repeat(samples[:, None], 2, axis=1).astype("<f4").tobytes()
     options = ["--rate", 48000, "--channels", 2, "--encoding", "f32"]

@@ -59,7 +59,7 @@ def closed_events(kept):
 
 @settings(max_examples=10)
 @given(st.lists(st.integers(0, 40_000), max_size=12))
-def test_what_is_told_is_what_the_detector_finds(detector, sizes):
+def test_what_is_reported_is_what_the_detector_finds(detector, sizes):
     samples = scene(6.0, seed=2)
     reads = [[piece] for piece in heard(samples, sizes)]
     kept, summary = listen(detector, reads, lossless=True)
@@ -75,7 +75,7 @@ def test_what_is_told_is_what_the_detector_finds(detector, sizes):
     assert np.array_equal(np.concatenate(kept.heard), samples)
 
 
-def test_a_gap_is_told_exact_to_the_sample_and_times_stay_true(detector):
+def test_a_gap_is_reported_exact_to_the_sample_and_times_stay_true(detector):
     samples = scene(8.0, seed=3)
     first, last = 2 * RATE + 17, 3 * RATE + 101
     holed = samples.copy()
@@ -96,7 +96,7 @@ def test_a_gap_is_told_exact_to_the_sample_and_times_stay_true(detector):
     assert [record["onset"] for record in kept.of("closed")] == onsets
 
 
-def test_gaps_of_different_reasons_are_told_apart(detector):
+def test_gaps_of_different_reasons_are_distinguished(detector):
     reads = [[gap(100), gap(200, "the driver overflowed"), *heard(silence(0.1))]]
     kept, _ = listen(detector, reads)
     spans = [(r["onset"], r["offset"], r["reason"]) for r in kept.of("gap")]
@@ -165,7 +165,7 @@ def test_in_a_hurry_no_frame_is_left_unseen(detector, chunk):
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
-def test_a_full_disk_is_told_and_does_not_end_the_listening(detector, tmp_path):
+def test_a_full_disk_is_reported_and_does_not_end_the_listening(detector, tmp_path):
     with FULL.open("wb", buffering=0) as full:
         log = JsonLines(full.fileno())
         kept, summary = listen(detector, [heard(scene(3.0))], log)
@@ -189,7 +189,7 @@ def test_a_reader_who_left_ends_it(detector):
     assert summary.listened < 5
 
 
-def test_notices_of_source_and_sinks_are_told_once(detector):
+def test_notices_of_source_and_sinks_are_reported_once(detector):
     own = Kept(own_notices=["clips: 1 left out"])
     kept, _ = listen(
         detector, [heard(silence(0.1))] * 3, own, notices=["only zeros", "lost"]

@@ -82,7 +82,7 @@ def test_each_time_on_the_axis_stands_where_its_second_is():
 
 @pytest.mark.parametrize("width", [10, 20, 33, 40, 60, 80, 132])
 @pytest.mark.parametrize("source", ["pulse", "A microphone with a very long name"])
-def test_what_was_lost_is_said_at_every_width(width, source):
+def test_what_was_lost_is_reported_at_every_width(width, source):
     status = lines_of(busy(source=source), size=(width, 14))[0]
     assert "lost 1.5 s" in status
     assert len(status) <= width

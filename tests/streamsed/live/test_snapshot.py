@@ -51,7 +51,7 @@ def test_the_scores_of_a_snapshot_are_those_of_the_recording_so_far(
     assert seen[-1].now == pytest.approx(len(samples) / RATE)
 
 
-def test_a_snapshot_does_not_change_when_the_stream_goes_on(detector, monkeypatch):
+def test_a_snapshot_does_not_change_when_the_stream_continues(detector, monkeypatch):
     reads = [heard(chunk) for chunk in cut(scene(9), [RATE] * 9)]
     copies = []
     monkeypatch.setattr(listener_module, "TICK", 0.0)

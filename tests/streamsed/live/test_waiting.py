@@ -5,7 +5,7 @@ from listening import Listening
 from streamsed.live.waiting import wait_for
 
 
-def test_what_is_not_there_is_waited_for_and_said_once(monkeypatch):
+def test_what_does_not_exist_is_waited_for_and_said_once(monkeypatch):
     said, answers = [], [OSError("busy"), ValueError("gone"), ValueError("gone"), "mic"]
 
     def find():

@@ -35,7 +35,7 @@ def test_segments_are_those_of_the_segmenter_normalised(top_db):
     assert_array_equal(np.concatenate(frames_of(extracted)), frames)
 
 
-def test_progress_follows_what_it_tells_of_and_ends_with_the_recording():
+def test_progress_follows_what_it_reports_and_ends_with_the_recording():
     samples = scene(11)
     extractor = SegmentExtractor(CONFIG, step=64, partial=False)
     extracted = list(extractor.run(cut(samples, [50_000] * 8)))

@@ -47,7 +47,7 @@ def check_lifecycle(updates):
                 assert not before.ongoing
 
 
-def test_an_event_is_opened_goes_on_in_silence_ends_and_is_closed():
+def test_an_event_is_opened_continues_in_silence_ends_and_is_closed():
     lifecycle = EventLifecycle()
     assert lifecycle.revise([], [DOG]) == [EventUpdate("opened", 1, DOG, ongoing=True)]
     assert lifecycle.revise([], [LONGER]) == []
@@ -78,7 +78,7 @@ def test_an_onset_that_moved_is_an_update():
     ]
 
 
-def test_an_event_that_goes_on_after_all_is_an_update():
+def test_an_event_that_continues_after_all_is_an_update():
     lifecycle = EventLifecycle()
     assert states(lifecycle.revise([DOG], [])) == [("opened", 1), ("ended", 1)]
     assert lifecycle.revise([], [LONGER]) == [
@@ -154,7 +154,7 @@ def test_labels_do_not_meet():
     assert states(lifecycle.flush()) == [("withdrawn", 2)]
 
 
-def test_a_sounding_event_has_no_offset_in_json():
+def test_an_ongoing_event_has_no_offset_in_json():
     update = EventUpdate("opened", 3, Event("Dog", 1 / 3, 2, 0.12345678), ongoing=True)
     assert update.to_dict() == {
         "state": "opened",

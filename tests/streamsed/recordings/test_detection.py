@@ -60,7 +60,7 @@ def test_a_file_that_is_named_twice_is_done_once(folder):
     assert names == ["a.wav", "b.wav"]
 
 
-def test_a_path_that_gives_nothing_is_reported_and_the_rest_go_on(folder):
+def test_a_path_that_gives_nothing_is_reported_and_the_rest_continue(folder):
     (folder / "one/a.wav").write_text("no audio")
     paths = [folder / "none", folder / "one", folder / "missing.wav"]
     names, errors = names_of(paths)
@@ -116,7 +116,7 @@ def test_an_event_more_or_less_is_a_difference(model, tmp_path):
     assert differs_in_chunks(detector, more, seed=1)[1] == [extra]
 
 
-def test_recut_keeps_every_sample_and_cuts_anew():
+def test_recut_keeps_every_sample_and_cuts_again():
     samples = np.arange(300_000, dtype=np.float32)
     chunks = list(recut(np.split(samples, 3), np.random.default_rng(1)))
     assert_array_equal(np.concatenate(chunks), samples)

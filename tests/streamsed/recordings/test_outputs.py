@@ -59,7 +59,7 @@ def test_folders_inside_the_folder_are_made_for_all_outputs(model, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["new/labels", "new.d"])
-def test_a_folder_that_is_not_there_is_made(model, tmp_path, name):
+def test_a_folder_that_does_not_exist_is_made(model, tmp_path, name):
     folder = tmp_path / name
     outputs = Outputs("audacity", folder, folder, folders=frozenset([folder]))
     deliver(outputs, recordings_of("a.wav"), model)
@@ -174,7 +174,9 @@ def test_a_pipe_gets_tsv_unless_asked_otherwise(capsys):
         ),
     ],
 )
-def test_what_cannot_work_is_said_before_any_work(tmp_path, outputs, names, message):
+def test_what_cannot_work_is_reported_before_any_work(
+    tmp_path, outputs, names, message
+):
     (tmp_path / "b").mkdir()
     (tmp_path / "file").touch()
     form, *places = outputs

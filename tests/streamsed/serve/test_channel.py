@@ -168,7 +168,7 @@ def test_nothing_is_detected_in_quiet_hours(channel_of, told):
     assert (gap["offset"], gap["reason"]) == (20.0, "quiet hours")
 
 
-def test_a_status_is_told_when_it_changes_and_before_the_end(channel_of, told):
+def test_a_status_is_reported_when_it_changes_and_before_the_end(channel_of, told):
     channel, source = channel_of()
     source.give(silence(2) + np.float32(0.1))
     visit_all(channel, source)
@@ -189,7 +189,7 @@ def test_a_status_is_told_when_it_changes_and_before_the_end(channel_of, told):
     assert source.closed
 
 
-def test_what_a_source_says_is_told_with_its_name(channel_of, told):
+def test_what_a_source_says_is_reported_with_its_name(channel_of, told):
     channel, source = channel_of()
     source.news.append("it is muted")
     channel.visit()

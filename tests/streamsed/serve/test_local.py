@@ -18,7 +18,7 @@ BARKS = [("Dog", 0.5, 0.5), ("Dog", 2.5, 0.5), ("Dog", 4.5, 0.5)]
 
 
 @pytest.mark.live
-def test_two_microphones_are_heard_and_the_loss_of_one_is_not_the_others(
+def test_two_microphones_are_recorded_and_the_loss_of_one_is_not_the_others(
     mic, tmp_path, model, monkeypatch
 ):
     for name, value in mic.environment.items():
@@ -49,7 +49,7 @@ def test_two_microphones_are_heard_and_the_loss_of_one_is_not_the_others(
 
 
 @pytest.mark.live
-def test_a_microphone_that_is_not_there_yet_is_waited_for(
+def test_a_microphone_that_is_not_connected_yet_is_waited_for(
     mic, tmp_path, model, monkeypatch
 ):
     for name, value in mic.environment.items():

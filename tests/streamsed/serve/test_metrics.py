@@ -72,7 +72,7 @@ def test_events_are_counted_when_they_are_settled(text):
     }  # fmt: skip
 
 
-def test_what_goes_on_is_a_gauge_that_falls_to_nothing_at_the_end(home, text):
+def test_an_ongoing_event_is_a_gauge_that_falls_to_zero_at_the_end(home, text):
     active = values(text, "streamsed_event_active")
     assert active == {("Cat", "hall"): 1, ("Dog", "hall"): 1, ("Dog", "kitchen"): 0}
     home.tell({"state": "stopped", "source": "hall", "run": home.run, "at": 9.0,
@@ -81,7 +81,7 @@ def test_what_goes_on_is_a_gauge_that_falls_to_nothing_at_the_end(home, text):
     assert set(after.values()) == {0}
 
 
-def test_sources_are_told_as_they_are_at_this_moment(text):
+def test_sources_are_reported_as_they_are_at_this_moment(text):
     assert values(text, "streamsed_source_up") == {("kitchen",): 1, ("hall",): 0}
     assert values(text, "streamsed_source_armed") == {("kitchen",): 1, ("hall",): 0}
     assert values(text, "streamsed_audio_lost_seconds_total")[("hall",)] == 12.5

@@ -47,7 +47,7 @@ def lasted(home, name):
     return status.listened + status.lost + status.queued
 
 
-def test_a_camera_is_heard_sample_for_sample_and_its_stall_and_reboot_are_gaps(
+def test_a_camera_is_recorded_sample_for_sample_and_its_stall_and_reboot_are_gaps(
     camera, tmp_path, model
 ):
     with home_of(tmp_path, model, garden={"url": camera.url}) as home:
@@ -89,7 +89,7 @@ def test_packets_that_the_network_loses_are_a_gap_of_their_length(
         assert home.status("garden").lost > 0.5
 
 
-def test_a_wrong_password_is_told_at_once_and_stands_nowhere(tmp_path, model):
+def test_a_wrong_password_is_reported_at_once_and_stands_nowhere(tmp_path, model):
     camera = Camera(tmp_path, endless_bursts(10), "viewer", "right")
     url = camera.url.replace("://", "://viewer:hunter2@")
     try:
@@ -111,7 +111,9 @@ def test_a_wrong_password_is_told_at_once_and_stands_nowhere(tmp_path, model):
         right.stop()
 
 
-def test_what_trying_again_does_not_mend_is_said_so(radio, tmp_path, model):
+def test_an_error_that_retrying_does_not_mend_is_reported_as_such(
+    radio, tmp_path, model
+):
     video = tmp_path / "video.avi"
     make = "ffmpeg -nostdin -loglevel error -f lavfi -i testsrc=s=64x64 -t 1 -c:v mjpeg"
     subprocess.run([*make.split(), video], check=True)

@@ -61,7 +61,7 @@ def test_a_slow_source_takes_no_more_turns_than_the_others(scheduler):
     assert fast.n > slow.n
 
 
-def test_what_one_visit_raises_is_told_and_the_rest_go_on(scheduler):
+def test_what_one_visit_raises_is_reported_and_the_rest_continue(scheduler):
     broken, good = Visits("broken", lambda: 1 / 0), Visits("good")
     scheduler.add(broken)
     scheduler.add(good)

@@ -127,7 +127,7 @@ def test_events_go_from_a_recording_to_stream_store_health_and_metrics(
     assert (tmp_path / "home.sqlite.pictures").is_dir()
 
 
-def test_systemd_is_told_of_start_life_reload_and_end(tmp_path, model_path):
+def test_systemd_is_notified_of_start_life_reload_and_end(tmp_path, model_path):
     with Program(tmp_path, model_path) as program:
         program.wait_told("WATCHDOG=1")
         program.file.write_text(program.text.replace("attic", "cellar"))
@@ -147,7 +147,7 @@ def test_systemd_is_told_of_start_life_reload_and_end(tmp_path, model_path):
         assert not list(program.scratch.iterdir())  # what was kept without a [store]
 
 
-def test_an_address_in_use_is_said_before_anything_is_opened(tmp_path, model_path):
+def test_an_address_in_use_is_reported_before_anything_is_opened(tmp_path, model_path):
     with socket.create_server(("127.0.0.1", 0)) as other:
         file = tmp_path / "home.toml"
         port = other.getsockname()[1]
@@ -187,7 +187,7 @@ def test_a_browser_shows_what_the_program_detects_while_it_detects(
         assert complaints == []
 
 
-def test_without_the_packages_of_the_page_the_remedy_is_said(tmp_path, model_path):
+def test_without_the_packages_of_the_page_the_remedy_is_reported(tmp_path, model_path):
     file = tmp_path / "home.toml"
     file.write_text(HOME.format(model=model_path, port=0, more=""))
     soundfile.write(tmp_path / "barks.wav", bursts([], 1.0), RATE)

@@ -80,7 +80,7 @@ time.sleep(600)
     wait_for(lambda: not is_alive(grandchild))
 
 
-def test_a_program_that_is_not_there_leaves_nothing_open():
+def test_a_program_that_does_not_exist_leaves_nothing_open():
     before = len(list(Path("/proc/self/fd").iterdir()))
     with pytest.raises(FileNotFoundError):
         Child(["/nope"], deadline=1.0, burst=0.0)
@@ -130,13 +130,13 @@ def test_a_sources_own_arguments_come_last_before_its_address(ffmpeg_of):
     assert "pan=mono|c0=c1" in command
 
 
-def test_without_ffmpeg_people_are_told_what_to_install(monkeypatch):
+def test_without_ffmpeg_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setattr(ffmpeg.shutil, "which", lambda _: None)
     with pytest.raises(FileNotFoundError, match="apt install ffmpeg"):
         command_for("rtsp://a/")
 
 
-def test_the_words_of_ffmpeg_are_told_without_its_addresses_in_memory():
+def test_the_words_of_ffmpeg_are_reported_without_its_addresses_in_memory():
     words = "[tcp @ 0x55d0c0ffee] Connection to tcp://a:1 failed: No route to host\n"
     why, permanent = ffmpeg.why_it_ended(words)
     assert why == "ffmpeg: Connection to tcp://a:1 failed: No route to host"
@@ -202,7 +202,7 @@ def test_what_is_no_block_is_refused(data):
     st.lists(st.tuples(st.floats(0, 100), st.booleans()), min_size=1, max_size=60),
     st.integers(0, 1000),
 )
-def test_waits_grow_within_bounds_and_begin_anew_with_what_lasted(ends, seed):
+def test_waits_grow_within_bounds_and_start_again_with_what_lasted(ends, seed):
     backoff = Backoff(random.Random(seed))
     for lasted, permanent in ends:
         wait = backoff.failed(lasted=lasted, permanent=permanent)
@@ -251,7 +251,7 @@ def supervised(open_feed, **how):
     )
 
 
-def test_a_feed_that_ends_is_opened_again_and_people_are_told_once(monkeypatch):
+def test_a_feed_that_ends_is_opened_again_and_reported_once(monkeypatch):
     monkeypatch.setattr("streamsed.serve.sources.backoff.FIRST", 0.01)
     monkeypatch.setattr("streamsed.serve.sources.backoff.OPEN", 0.01)
     taps = []

@@ -61,7 +61,7 @@ def test_the_set_of_2019_is_preferred_to_a_later_one(tmp_path):
     assert "later.wav" not in Desed.load(tmp_path).subsets["synthetic"].truth
 
 
-def test_what_is_not_found_is_told_with_the_nearest_that_exists(tmp_path):
+def test_what_is_not_found_is_reported_with_the_nearest_that_exists(tmp_path):
     write_desed(tmp_path)
     (tmp_path / "audio" / "train" / "weak").rename(tmp_path / "audio" / "train" / "wek")
     (tmp_path / "metadata" / "validation" / "validation.tsv").rename(

@@ -155,7 +155,7 @@ def test_a_score_file_is_read_as_it_was_written(tmp_path):
         ),
     ],
 )
-def test_what_is_missing_is_said_on_one_line(
+def test_what_is_missing_is_reported_on_one_line(
     evaluate, lists, tmp_path, arguments, complaint
 ):
     (tmp_path / "empty.tsv").write_text("filename\tonset\toffset\tevent_label\n")

@@ -111,7 +111,7 @@ feature_cache.build_features(Path(sys.argv[2]), "weak", clips, config)
 """
 
 
-def test_a_killed_build_goes_on_where_it_was(clips, tmp_path, monkeypatch):
+def test_a_killed_build_continues_where_it_was(clips, tmp_path, monkeypatch):
     cache = tmp_path / "cache"
     arguments = [tmp_path / "audio", cache, repr(SMALL.to_dict())]
     command = [sys.executable, "-c", KILLED, *map(str, arguments)]
@@ -173,7 +173,7 @@ def test_other_settings_or_clips_make_another_key(clips):
     assert features_key(clips, SMALL) != key
 
 
-def test_a_disk_that_is_too_small_is_told_beforehand(clips, tmp_path, monkeypatch):
+def test_a_disk_that_is_too_small_is_reported_beforehand(clips, tmp_path, monkeypatch):
     monkeypatch.setattr(
         feature_cache.shutil, "disk_usage", lambda _: Usage(2000, 1000, 1000)
     )

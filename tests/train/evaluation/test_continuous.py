@@ -213,7 +213,7 @@ def test_who_knows_everything_has_the_best_figures():
     assert settled["within_1_s"] == 1.0  # two lie before the first whole segment ends
 
 
-def test_who_hears_nothing_misses_everything():
+def test_who_detects_nothing_misses_everything():
     result = measured(np.zeros_like)
     stream = result["live"]
     assert stream["fates"]["missed"] == 1.0
@@ -232,7 +232,7 @@ def test_who_hears_nothing_misses_everything():
     }
 
 
-def test_who_always_hears_a_cat_is_counted_everywhere():
+def test_who_always_detects_a_cat_is_counted_everywhere():
     def cat(truth):
         return np.stack([np.full(len(truth), 0.9), np.zeros(len(truth))], axis=1)
 

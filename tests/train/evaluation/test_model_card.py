@@ -100,7 +100,7 @@ def test_the_first_row_is_the_files_own_thresholds_on_the_rebuilt_list(
         assert low <= f1.micro <= high
 
 
-def test_a_model_that_hears_nothing_is_never_right_and_never_wrong(path, bank):
+def test_a_model_that_detects_nothing_is_never_right_and_never_wrong(path, bank):
     card = Card(deaf_or_sure(path, 0.0), bank, LAYOUTS).measure()
     assert card["false_alarms"]["per_hour"] == 0
     assert set(card["artificial"].values()) == {0}
@@ -112,7 +112,7 @@ def test_a_model_that_hears_nothing_is_never_right_and_never_wrong(path, bank):
     assert card["calibration_error"] == card["reliability"][0][2] > 0
 
 
-def test_a_model_that_hears_everything_is_wrong_in_every_silence(path, bank):
+def test_a_model_that_detects_everything_is_wrong_in_every_silence(path, bank):
     card = Card(deaf_or_sure(path, 1.0), bank, LAYOUTS).measure()
     # One event of each label in each of three clips of ten seconds.
     assert card["false_alarms"]["by_label"] == dict.fromkeys(LABELS, 3)

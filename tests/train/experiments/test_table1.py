@@ -310,7 +310,7 @@ def test_an_unknown_ablation_is_refused(data, tmp_path):
         )
 
 
-def test_a_fingerprint_tells_of_every_change_of_the_data(data, tmp_path):
+def test_a_fingerprint_changes_with_every_change_of_the_data(data, tmp_path):
     def fingerprints():
         subsets = Desed.load(tmp_path / "data").subsets
         return {name: subset.fingerprint for name, subset in subsets.items()}

@@ -97,7 +97,7 @@ def test_weights_are_stored_once_and_in_16_bits(exported):
 
 
 @pytest.mark.parametrize("to", ["onnx", "openvino", "torch-export"])
-def test_other_forms_say_and_compute_the_same(to, trained, segments, tmp_path):
+def test_other_formats_give_and_compute_the_same(to, trained, segments, tmp_path):
     path = tmp_path / f"model{EXPORT_FORMATS[to].suffix}"
     info = export_model(trained, path, name="other", check_set=scene(), to=to)
     loaded = EXPORT_FORMATS[to].load(path)

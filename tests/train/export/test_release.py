@@ -99,7 +99,7 @@ def test_what_is_tuned_on_is_not_what_is_measured(bank):
         assert not any(np.array_equal(one, other) for other in recordings.segments)
 
 
-def test_a_network_hears_the_scaling_that_it_was_trained_on(bank):
+def test_a_network_gets_the_scaling_that_it_was_trained_on(bank):
     trained = untrained(bank, scaling=Single())
     finished = finish(trained, bank, n=2)
     wanted = measured(bank, trained, 2, scaling=Single()).segments

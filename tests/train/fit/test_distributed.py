@@ -140,7 +140,7 @@ def test_one_process_shares_with_nobody(monkeypatch):
     assert alone.broadcast(0.1) == 0.1
 
 
-def test_chance_goes_on_from_where_it_was_kept():
+def test_chance_continues_from_where_it_was_kept():
     parallel = Parallel("cpu")
     kept = parallel.rng_state()
     drawn = torch.rand(3)

@@ -21,14 +21,14 @@ def test_rows_follow_one_header(tmp_path):
     assert (tmp_path / "validation.csv").read_text() == 'step,"a, b"\n100,1.0\n'
 
 
-def test_a_second_process_goes_on_below_the_same_header(tmp_path):
+def test_a_second_process_continues_below_the_same_header(tmp_path):
     RunLog(tmp_path).add("log", {"step": 1, "total": 1})
     RunLog(tmp_path).add("log", {"step": 2, "total": 2})
     assert (tmp_path / "log.csv").read_text() == "step,total\n1,1\n2,2\n"
 
 
 @given(steps=st.lists(st.integers(0, 50), max_size=12), to=st.integers(0, 50))
-def test_rewinding_keeps_what_was_told_until_then(tmp_path_factory, steps, to):
+def test_rewinding_keeps_what_was_reported_until_then(tmp_path_factory, steps, to):
     folder = tmp_path_factory.mktemp("run")
     log, expected = RunLog(folder), RunLog(folder / "expected")
     (folder / "expected").mkdir()

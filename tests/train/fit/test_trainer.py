@@ -85,7 +85,7 @@ class WideBars(Bars):
 @pytest.mark.parametrize("n_workers", [0, 1])
 # Python 3.12 and later warn of a fork beside threads; the worker touches no thread.
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
-def test_chance_goes_on_where_a_run_was_cut(tmp_path, n_workers):
+def test_chance_continues_where_a_run_was_cut(tmp_path, n_workers):
     # The mean teacher draws noise and dropout from torch's generator at every step.
     trainers = []
     for name, cuts in (("whole", ()), ("broken", (4, 5))):
@@ -109,7 +109,7 @@ def test_chance_goes_on_where_a_run_was_cut(tmp_path, n_workers):
     assert curve(tmp_path / "whole") == curve(tmp_path / "broken")
 
 
-def test_a_killed_run_tells_no_step_twice(tmp_path, monkeypatch):
+def test_a_killed_run_logs_no_step_twice(tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "LOG_EVERY", 1)
     broken = make_trainer(tmp_path)
     with pytest.raises(InterruptedError):

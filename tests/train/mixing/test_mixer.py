@@ -242,7 +242,7 @@ def test_a_codec_changes_a_sound_but_neither_its_length_nor_its_level():
         assert not np.array_equal(coded, samples)
 
 
-def test_chords_are_held_notes_without_clicks():
+def test_chords_are_sustained_notes_without_clicks():
     for seed in range(6):
         notes = chords(3 * RATE, np.random.default_rng(seed), sample_rate=RATE)
         assert notes.shape == (3 * RATE,)

@@ -150,7 +150,7 @@ def test_logits_are_the_outputs_before_the_sigmoid():
         torch.testing.assert_close(output, torch.sigmoid(logit))
 
 
-def test_the_recurrence_hears_both_past_and_future():
+def test_the_recurrence_uses_both_past_and_future():
     crnn = small_crnn().eval()
     for (
         weight

@@ -54,7 +54,7 @@ def test_a_temporal_unit_reaches_as_far_as_its_dilation(dilation):
     assert moved == [16 - dilation, 16, 16 + dilation]
 
 
-def test_a_band_bias_tells_high_from_low():
+def test_a_band_bias_distinguishes_high_from_low():
     torch.manual_seed(0)
     network = Network(3, CONFIG).eval()
     x = levels()[:, :, :64]

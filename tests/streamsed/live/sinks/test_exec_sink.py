@@ -65,7 +65,7 @@ def test_a_label_cools_down_and_an_event_is_followed_to_its_end(tmp_path):
     assert runs(tmp_path) == ran
 
 
-def test_sources_cool_down_apart_and_a_new_run_begins_anew(tmp_path):
+def test_sources_cool_down_apart_and_a_new_run_starts_again(tmp_path):
     sink = ExecSink(
         program(tmp_path, KEEP),
         on=["opened"],
@@ -109,7 +109,7 @@ def test_with_clips_a_closed_event_comes_once_its_clip_is_there(tmp_path):
     assert json.loads(last)["clip"] == "/clips/a.flac"
 
 
-def test_what_a_failing_command_wrote_is_told_whole_each_time(tmp_path):
+def test_what_a_failing_command_wrote_is_reported_completely_each_time(tmp_path):
     text = "import sys; sys.stderr.write('no bell:\\n' + 'x' * 5000); sys.exit(3)"
     sink = ExecSink(program(tmp_path, text), on=["opened"], timeout=LONG, patience=LONG)
     for number in (1, 2, 3):
@@ -128,7 +128,7 @@ def test_what_a_failing_command_wrote_is_told_whole_each_time(tmp_path):
     assert sink.notices() == []
 
 
-def test_what_a_command_says_that_succeeds_is_told_too(tmp_path):
+def test_what_a_command_says_that_succeeds_is_reported_too(tmp_path):
     sink = ExecSink(
         program(tmp_path, "import sys; sys.stderr.write('low battery')"),
         timeout=LONG,

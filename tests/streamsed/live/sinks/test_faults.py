@@ -84,7 +84,7 @@ def test_no_line_is_lost_or_cut_by_a_fault_at_any_write(
     assert numbers_of(tmp_path / "log.jsonl") == list(range(6))
 
 
-def test_after_an_hour_of_full_disk_every_line_is_there_and_the_gap_is_told(
+def test_after_an_hour_of_full_disk_every_line_is_there_and_the_gap_is_reported(
     log, clock, tmp_path
 ):
     with Faults(between(2, 60, "full"), calls=("write",)) as faults:
@@ -121,7 +121,7 @@ def test_it_is_tried_ever_more_seldom(log, clock):
     assert faults.n_calls < 15
 
 
-def test_a_log_that_never_works_again_is_told_with_its_count(log, clock):
+def test_a_log_that_never_works_again_is_reported_with_its_count(log, clock):
     with Faults(lambda *_: "broken"):
         for n in range(3):
             log.on_record({"n": n}, None)
@@ -225,7 +225,7 @@ def test_a_listener_whose_log_never_works_ends_with_an_error(
     assert log.read_text() == ""
 
 
-def test_output_on_a_full_disk_is_told(model_path, sound):
+def test_output_on_a_full_disk_is_reported(model_path, sound):
     with Path("/dev/full").open("wb") as full:
         run = listen(model_path, sound, out=full)
     assert run.returncode in (1, 2)

@@ -106,7 +106,7 @@ def test_a_log_in_no_folder_is_named(tmp_path):
         JsonLines.append(tmp_path / "nowhere" / "log.jsonl")
 
 
-def test_a_reader_who_does_not_read_holds_nobody_up():
+def test_a_reader_who_does_not_read_blocks_nothing():
     reading, writing = os.pipe()
     sink = QueuedSink(JsonLines(writing))
     start = time.monotonic()
@@ -167,7 +167,7 @@ def test_a_worker_does_jobs_in_order_and_survives_them():
     assert worker.notices() == []
 
 
-def test_a_worker_tells_at_first_then_of_doubles_and_in_the_end():
+def test_a_worker_reports_the_first_then_doubles_and_in_the_end():
     worker, go_on = Worker("jobs", length=1), threading.Event()
     worker.submit(go_on.wait)
     wait_until(lambda: worker._jobs.empty())
@@ -213,7 +213,7 @@ def test_a_command_is_run_for_closed_events_with_their_json(tmp_path):
     assert commands.notices() == []
 
 
-def test_a_slow_command_holds_nobody_up_and_what_it_misses_is_told(tmp_path):
+def test_a_slow_command_blocks_nothing_and_what_it_misses_is_reported(tmp_path):
     commands = ExecSink(program(tmp_path, "import time; time.sleep(30)"), timeout=0.3)
     start = time.monotonic()
     for n in range(1, 151):
@@ -227,7 +227,7 @@ def test_a_slow_command_holds_nobody_up_and_what_it_misses_is_told(tmp_path):
     commands.worker.close(timeout=0.1)
 
 
-def test_a_command_that_fails_is_told(tmp_path):
+def test_a_command_that_fails_is_reported(tmp_path):
     commands = ExecSink(program(tmp_path, "raise SystemExit(3)"))
     tell(commands, closed(1))
     commands.close()
@@ -291,7 +291,7 @@ def test_the_oldest_clips_go_and_strangers_stay(tmp_path):
     assert stranger.exists()
 
 
-def test_a_folder_that_vanishes_is_told(tmp_path):
+def test_a_folder_that_vanishes_is_reported(tmp_path):
     folder = tmp_path / "clips"
     folder.mkdir()
     clips = ClipSink(folder, sample_rate=RATE, max_bytes=10**6)

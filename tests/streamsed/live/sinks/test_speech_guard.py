@@ -45,7 +45,7 @@ def frames(speech):
     st.integers(0, 45),
     st.integers(0, 45),
 )
-def test_a_stretch_holds_speech_if_one_of_its_frames_does(scores, n_final, a, b):
+def test_a_stretch_has_speech_if_one_of_its_frames_does(scores, n_final, a, b):
     guard = SpeechGuard(info())
     guard.watch(Scored(scores[n_final:]))
     guard.add_scores(frames(scores[:n_final]))
@@ -89,7 +89,7 @@ def clips_of(model, folder, events, *, guarded):
     return clips, sorted(folder.iterdir())
 
 
-def test_no_clip_on_the_disk_holds_speech_even_before_its_event(model, tmp_path):
+def test_no_clip_on_the_disk_has_speech_even_before_its_event(model, tmp_path):
     folder = tmp_path
     # A word ends shortly before the second dog: in its pre-roll, not in its event.
     events = [

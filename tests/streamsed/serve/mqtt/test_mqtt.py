@@ -96,7 +96,7 @@ def test_everything_is_off_at_the_start_and_offline_at_the_end(broker):
     assert home.sink.failures() == {}
 
 
-def test_a_sensor_is_on_while_any_event_of_its_label_goes_on(broker):
+def test_a_sensor_is_on_while_any_event_of_its_label_continues(broker):
     with Home(broker) as home:
         sounds = home.sounds
         tell(
@@ -128,7 +128,7 @@ def test_a_sensor_is_on_while_any_event_of_its_label_goes_on(broker):
         assert home.of("kitchen", "last_event") == ["Dog"]
 
 
-def test_every_event_is_a_message_once_and_every_record_is_told(broker):
+def test_every_event_is_a_message_once_and_every_record_is_reported(broker):
     with Home(broker) as home:
         lives = [home.sounds.life(n, 10.0 * n, 10.0 * n + 1) for n in range(1, 200)]
         tell(home.sink, *chain(*lives))
@@ -240,7 +240,7 @@ def test_what_was_under_way_is_sent_again_before_anything_newer():
     assert not link._may_send()
 
 
-def test_a_broker_that_accepts_and_says_nothing_holds_up_no_end():
+def test_a_broker_that_accepts_and_says_nothing_delays_no_shutdown():
     """As one does that hangs, or a firewall that swallows everything."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
@@ -290,7 +290,7 @@ def test_a_killed_program_is_offline_by_its_will(broker):
         subscriber.wait_for("killed/status", "offline")
 
 
-def test_home_assistant_is_told_again_when_it_comes_back(broker):
+def test_home_assistant_is_informed_again_when_it_comes_back(broker):
     with Home(broker) as home:
         config = f"{home.settings.discovery_prefix}/device/{home.prefix}_kitchen/config"
         home.subscriber.wait(lambda each: config in each.states)

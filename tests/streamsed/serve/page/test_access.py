@@ -50,7 +50,7 @@ def log_in(home, token=TOKEN):
     ["/", "/events", "/api/sources", "/api/events", "/api/settings", "/api/hours",
      "/api/events/1", "/api/events/1/clip", "/metrics"],
 )  # fmt: skip
-def test_without_the_token_nothing_is_told(guarded, path):
+def test_without_the_token_nothing_is_disclosed(guarded, path):
     status, headers, body = guarded.get(path)
     assert status == 401
     assert b"kitchen" not in body
@@ -64,7 +64,7 @@ def test_a_browser_without_the_token_is_led_to_the_login(guarded):
     assert guarded.get("/static/style.css")[0] == 200
 
 
-def test_health_is_told_to_all_but_the_sources_are_not(guarded):
+def test_health_is_reported_to_all_but_the_sources_are_not(guarded):
     status, _, body = guarded.get("/healthz")
     assert (status, body) == (200, b'{"status":"ok"}')
 

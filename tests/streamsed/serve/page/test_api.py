@@ -19,7 +19,7 @@ def home(tmp_path):
         yield home
 
 
-def test_sources_are_told_without_infinity_or_nan(home):
+def test_sources_are_reported_without_infinity_or_nan(home):
     home.set("hall", state="waiting", reason="no route", since_audio=float("inf"))
     kitchen, hall = home.json("/api/sources")
     assert (kitchen["name"], kitchen["state"], kitchen["level"]) == (
@@ -92,7 +92,7 @@ def test_times_are_read_as_iso_seconds_or_how_long_ago():
     assert read_time("2026-11-26", now=0) == local
 
 
-def test_an_event_that_is_not_there_is_404_and_no_number_breaks_the_store(home):
+def test_an_event_that_does_not_exist_is_404_and_no_number_breaks_the_store(home):
     for number in (1, 2**62, 2**63, 2**80):
         assert home.get(f"/api/events/{number}")[0] == 404
     assert home.get("/api/events/x")[0] == 404
@@ -164,7 +164,7 @@ def test_no_answer_holds_a_path_of_this_machine(home, tmp_path):
         assert str(tmp_path).encode() not in home.get(path)[2]
 
 
-def test_a_store_that_cannot_be_read_is_said_and_does_not_end_the_page(home):
+def test_a_store_that_cannot_be_read_is_reported_and_does_not_end_the_page(home):
     home.written()
     home.store.close()
     home.store_path.unlink()
@@ -174,7 +174,7 @@ def test_a_store_that_cannot_be_read_is_said_and_does_not_end_the_page(home):
     assert home.get("/api/sources")[0] == 200
 
 
-def test_a_store_that_is_damaged_is_said_and_streams_go_on(home):
+def test_a_store_that_is_damaged_is_reported_and_streams_continue(home):
     home.life("kitchen", "Dog")
     home.written()
     home.store.close()
@@ -190,7 +190,7 @@ def test_a_store_that_is_damaged_is_said_and_streams_go_on(home):
         assert stream.next("sources")[1][0]["name"] == "kitchen"
 
 
-def test_health_is_whether_sound_flows_and_not_whether_the_program_lives(home):
+def test_health_is_whether_sound_flows_and_not_whether_the_program_runs(home):
     assert home.json("/healthz") == {
         "status": "ok", "flowing": ["kitchen", "hall"], "silent": {},
     }  # fmt: skip
@@ -215,7 +215,7 @@ def test_a_request_that_is_cut_short_does_not_end_the_page(home):
     assert home.get("/api/sources")[0] == 200
 
 
-def test_an_address_in_use_is_said_in_one_sentence(home, tmp_path):
+def test_an_address_in_use_is_reported_in_one_sentence(home, tmp_path):
     folder = tmp_path / "other"
     folder.mkdir()
     with pytest.raises(OSError, match=r"\[page\] address 127.0.0.1:\d+ cannot be used"):

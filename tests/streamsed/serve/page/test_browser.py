@@ -108,7 +108,7 @@ def test_an_event_appears_within_a_second(home, opened):
     assert any(seconds_until_shown(number) < 1.0 for number in range(100, 130))
 
 
-def test_what_goes_on_is_said_in_large_letters_until_it_ends(home, opened):
+def test_an_ongoing_event_is_shown_in_large_letters_until_it_ends(home, opened):
     page = opened(home)
     page.wait_for_selector(".now:has-text('Quiet now')")
     number = home.report("hall", "Running_water", "opened")

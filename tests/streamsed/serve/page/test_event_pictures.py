@@ -121,7 +121,9 @@ def test_old_pictures_go_and_files_of_others_stay(home, tmp_path, monkeypatch):
     pictures.close()
 
 
-def test_a_folder_that_cannot_be_written_is_told_and_detection_goes_on(home, tmp_path):
+def test_a_folder_that_cannot_be_written_is_reported_and_detection_continues(
+    home, tmp_path
+):
     (tmp_path / "pictures").write_text("a file")
     home.life("kitchen", "Dog")
     home.pictures.close()

@@ -41,7 +41,7 @@ def test_what_happens_comes_at_once_with_a_number_and_its_source(home):
         assert second > first > 1e6 * home.began
 
 
-def test_who_comes_back_is_told_exactly_what_was_missed(home):
+def test_who_comes_back_learns_exactly_what_was_missed(home):
     with Stream(home) as stream:
         stream.next("hello")
         home.report("hall", "Dog", "opened")
@@ -58,7 +58,7 @@ def test_who_comes_back_is_told_exactly_what_was_missed(home):
         assert stream.records(2) == missed
 
 
-def test_after_a_restart_the_store_tells_what_was_missed(tmp_path):
+def test_after_a_restart_the_store_returns_what_was_missed(tmp_path):
     with SmallHome(tmp_path) as home:
         with Stream(home) as stream:
             number, _ = stream.next("hello")
@@ -145,7 +145,7 @@ def test_pictures_come_only_of_the_sources_asked_for_and_without_a_hole(home):
     assert score_end > steps[0]["first_score"] + 4
 
 
-def test_another_stream_of_a_source_is_shown_whole_and_counted_anew(home):
+def test_another_stream_of_a_source_is_shown_whole_and_counted_again(home):
     pictures = SourcePictures("kitchen")
     first = json.loads(pictures.step(home.snapshot("kitchen")))
     assert (home.now - 60) / COLUMN < first["first"]  # who came has the rest
@@ -177,7 +177,7 @@ def test_a_score_that_changed_is_sent_again_and_those_before_it_are_not(home):
     assert json.loads(step)["first_score"] * FRAME == pytest.approx(changed, abs=0.2)
 
 
-def test_many_watch_and_one_that_reads_nothing_holds_nobody_up(home):
+def test_many_watch_and_one_that_reads_nothing_blocks_nothing(home):
     deaf = socket.create_connection(("127.0.0.1", home.port), PATIENCE)
     deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
     query = (
@@ -200,7 +200,7 @@ def test_many_watch_and_one_that_reads_nothing_holds_nobody_up(home):
     until(lambda: home.server.n_viewers == 0)
 
 
-def test_too_many_are_told_to_come_later(home, monkeypatch):
+def test_too_many_are_asked_to_come_later(home, monkeypatch):
     monkeypatch.setattr(stream_module, "MAX_VIEWERS", 1)
     with Stream(home) as stream:
         stream.next("hello")

@@ -120,7 +120,7 @@ def test_a_settings_file_leads_to_its_store(streamsed, path, tmp_path):
         (["--format", "parquet"], "--format=parquet needs --output FILE"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(streamsed, path, options, message):
+def test_what_is_wrong_is_reported_in_one_line(streamsed, path, options, message):
     run = streamsed("events", "--store", path, *options)
     assert (run.returncode, run.stdout) == (2, "")
     assert message in run.stderr
@@ -148,7 +148,7 @@ def test_parquet_says_what_to_install(streamsed, path, tmp_path):
     assert not output.exists()
 
 
-def test_an_empty_store_says_that_nothing_was_heard(streamsed, tmp_path):
+def test_an_empty_store_says_that_nothing_was_recorded(streamsed, tmp_path):
     path = tmp_path / "home.db"
     StoreSink(path).close()
     run = streamsed("events", "--store", path, "--label", "Dog")
@@ -166,7 +166,7 @@ def test_no_text_of_a_store_is_a_formula_or_breaks_a_line_of_csv(label, clip):
         assert found[name] in (text, f"'{text}")
 
 
-def test_moments_are_told_in_the_ways_that_people_use():
+def test_moments_are_given_in_the_ways_that_people_use():
     def seconds(text):
         return read_moment(text, option="--since", now=NOON) - NOON.timestamp()
 

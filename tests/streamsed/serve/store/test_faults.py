@@ -200,7 +200,7 @@ def test_what_waits_for_a_disk_is_bounded_and_what_is_left_out_is_counted(
         assert sum(hour.heard for hour in reader.listened()) == pytest.approx(1000)
 
 
-def test_a_store_that_is_moved_away_is_begun_anew(tmp_path):
+def test_a_store_that_is_moved_away_is_started_again(tmp_path):
     path, sounds = tmp_path / "home.db", Sounds()
     sink = StoreSink(path)
     tell(sink, *sounds.life(1, 1, 2))

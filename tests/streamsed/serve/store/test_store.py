@@ -31,7 +31,7 @@ def store(path, *records, **options):
     assert sink.failures() == {}
 
 
-def test_events_come_back_as_they_were_told(path):
+def test_events_come_back_as_they_were_reported(path):
     kitchen, garden = Sounds("kitchen"), Sounds("garden", run="0b0b0b0b")
     store(
         path,
@@ -179,7 +179,7 @@ def test_seconds_listened_are_counted_by_the_hour_whatever_records_are_left_out(
         assert [h.heard for h in part] == [pytest.approx(1800)]
 
 
-def test_a_second_run_of_a_source_counts_anew(path):
+def test_a_second_run_of_a_source_counts_again(path):
     for run in ("0a0a0a0a", "0b0b0b0b"):
         sounds = Sounds(run=run)
         store(path, sounds.started(), sounds.status(60), sounds.stopped(70, 70))

@@ -179,7 +179,7 @@ def test_what_fails_is_tried_again_in_order_under_the_same_id():
         assert sink.failures()["lost"] == 0
 
 
-def test_a_message_that_is_refused_is_lost_and_the_next_goes_on():
+def test_a_message_that_is_refused_is_lost_and_the_next_continues():
     with Receiver(404, 204, 302, 204) as receiver:
         sink = hook(receiver.url, on=("closed",))
         for number in range(1, 5):
@@ -211,7 +211,7 @@ def test_a_receiver_that_comes_late_gets_everything():
         assert [record["id"] for record in receiver.taken] == list(range(1, 21))
 
 
-def test_a_receiver_that_hangs_holds_up_nobody():
+def test_a_receiver_that_hangs_blocks_nothing():
     with Receiver("hang") as receiver, Receiver() as other:
         stuck = hook(receiver.url, timeout=600.0, on=("closed",))
         sink = hook(other.url, on=("closed",))
@@ -319,7 +319,7 @@ def test_a_login_in_the_address_is_used_and_not_shown():
         assert "me" not in sink.name.removeprefix("webhook")
 
 
-def test_a_certificate_that_nobody_trusts_is_refused(tmp_path):
+def test_a_certificate_that_is_not_trusted_is_refused(tmp_path):
     make_certificates(tmp_path)
     with Receiver() as receiver:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
