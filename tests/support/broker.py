@@ -29,38 +29,45 @@ class Broker:
         For its settings and certificates.
     settings : str
         More lines of its settings.
+    port : int or None
+        None takes a free one.
     """
 
-    def __init__(self, folder, settings="allow_anonymous true"):
+    def __init__(self, folder, settings="allow_anonymous true", *, port=None):
         if MOSQUITTO is None:
             pytest.skip("needs mosquitto")
-        self.port = free_port()
         self._settings = folder / "mosquitto.conf"
-        self._settings.write_text(
-            f"listener {self.port} 127.0.0.1\npersistence false\nuser root\n"
-            f"max_queued_messages 100000\n{settings}\n"
-        )
+        self._more = settings
         self.process = None
-        self.start()
+        for _ in range(5):
+            self.port = port or free_port()
+            with contextlib.suppress(ChildProcessError):  # somebody took the port
+                self.start()
+                return
+        pytest.fail("no port is free")
 
     @property
     def url(self):
         return f"mqtt://127.0.0.1:{self.port}"
 
     def start(self):
+        self._settings.write_text(
+            f"listener {self.port} 127.0.0.1\npersistence false\nuser root\n"
+            f"max_queued_messages 100000\n{self._more}\n"
+        )
         self.process = subprocess.Popen(
             [MOSQUITTO, "-c", self._settings],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
         end = time.monotonic() + 30
-        while True:
+        while self.process.poll() is None:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return
-            assert self.process.poll() is None
             assert time.monotonic() < end
             time.sleep(0.01)
+        raise ChildProcessError("mosquitto ended")
 
     def stop(self):
         self.process.kill()

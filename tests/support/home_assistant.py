@@ -35,6 +35,7 @@ class Warnings(logging.Handler):
             say(warning=record.getMessage(), logger=record.name)
 
 
+@core.callback  # in the loop: threads would print the changes in any order
 def on_change(event):
     state = event.data["new_state"]
     if state is not None:

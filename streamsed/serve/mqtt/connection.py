@@ -191,7 +191,7 @@ def _client(settings: MqttSettings) -> Client:
     client.suppress_exceptions = True  # one must not end paho's thread
     client.connect_timeout = CONNECT_TIMEOUT
     client.reconnect_delay_set(1, 60)
-    client.max_inflight_messages_set(MAX_UNACKNOWLEDGED)
+    client.max_inflight_messages_set(2 * MAX_UNACKNOWLEDGED)  # paho holds none back
     if settings.username is not None:
         password = None
         if settings.password_file is not None:

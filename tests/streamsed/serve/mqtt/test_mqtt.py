@@ -202,13 +202,7 @@ def test_the_program_starts_without_a_broker_and_finds_it_later(tmp_path):
     assert sink.notices() == [
         f"mqtt: 127.0.0.1:{port}: no connection: Connection refused; trying again"
     ]
-    (tmp_path / "b").mkdir()
-    broker = Broker.__new__(Broker)
-    broker.port = port
-    broker._settings = tmp_path / "b" / "mosquitto.conf"
-    broker._settings.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
-    broker.start()
-    with broker, Subscriber(port) as subscriber:
+    with Broker(tmp_path, port=port), Subscriber(port) as subscriber:
         subscriber.wait_for("streamsed/kitchen/audio/Dog", "ON")
         sink.close()
         subscriber.wait_for("streamsed/status", "offline")
