@@ -12,13 +12,13 @@ onnx.proto3 of ONNX 1.17, for the numbers of the fields.
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from streamsed.inference.graph.fields import MessageFields, decode_text
 from streamsed.inference.graph.tensor_types import (
     DTYPES,
     FLOAT,
@@ -26,15 +26,7 @@ from streamsed.inference.graph.tensor_types import (
     TensorType,
     checked_shape,
 )
-from streamsed.inference.graph.wire import (
-    BYTES,
-    FIXED32,
-    VARINT,
-    Field,
-    read_fields,
-    read_numbers,
-    signed,
-)
+from streamsed.inference.graph.wire import read_numbers
 
 MAX_NODES = 10_000
 MAX_LIST = 64
@@ -65,115 +57,6 @@ class GraphMessage:
     others: dict[str, TensorType]
 
 
-def _fields(once: str, often: str = "") -> tuple[frozenset[int], frozenset[int]]:
-    return tuple(  # type: ignore[return-value]
-        frozenset(int(each.split()[0]) for each in fields.split(",") if each)
-        for fields in (once, often)
-    )
-
-
-_FIELDS = {
-    "model": _fields(
-        "1 ir_version, 2 producer_name, 3 producer_version, 4 domain, "
-        "5 model_version, 6 doc_string, 7 graph",
-        "8 opset_import, 14 metadata_props",
-    ),
-    "opset": _fields("1 domain, 2 version"),
-    "graph": _fields(
-        "2 name, 10 doc_string",
-        "1 node, 5 initializer, 11 input, 12 output, 13 value_info, 16 metadata_props",
-    ),
-    "node": _fields(
-        "3 name, 4 op_type, 6 doc_string, 7 domain",
-        "1 input, 2 output, 5 attribute, 9 metadata_props",
-    ),
-    "attribute": _fields(
-        "1 name, 2 f, 3 i, 4 s, 13 doc_string, 20 type", "7 floats, 8 ints"
-    ),
-    "tensor": _fields(
-        "2 data_type, 8 name, 9 raw_data, 12 doc_string",
-        "1 dims, 4 float_data, 5 int32_data, 7 int64_data",
-    ),
-    "value": _fields("1 name, 2 type, 3 doc_string", "4 metadata_props"),
-    "type": _fields("1 tensor_type, 6 denotation"),
-    "tensor type": _fields("1 elem_type, 2 shape"),
-    "shape": _fields("", "1 dim"),
-    "dimension": _fields("1 dim_value"),
-}
-"""For each message, the fields that may occur once, and those that may be repeated."""
-
-
-class _Message:
-    """The fields of a message by number, after checking that they are allowed.
-
-    Parameters
-    ----------
-    message : memoryview
-        Its bytes.
-    kind : str
-        One of `_FIELDS`.
-    """
-
-    __slots__ = ("_by_number", "_what")
-
-    def __init__(self, message: memoryview, kind: str) -> None:
-        self._what = kind
-        single, repeated = _FIELDS[kind]
-        self._by_number: dict[int, list[Field]] = {}
-        for field in read_fields(message):
-            number = field[0]
-            if number in repeated:
-                self._by_number.setdefault(number, []).append(field)
-            elif number in single and number not in self._by_number:
-                self._by_number[number] = [field]
-            else:
-                raise ValueError(
-                    f"its graph's {kind} has a field that it must not have ({number})"
-                )
-
-    def __contains__(self, number: int) -> bool:
-        return number in self._by_number
-
-    def all(self, number: int) -> list[Field]:
-        return self._by_number.get(number, [])
-
-    def messages(self, number: int) -> list[memoryview]:
-        found = []
-        for _, kind, _, content in self.all(number):
-            if kind != BYTES:
-                raise ValueError(
-                    f"its graph's {self._what} has a field of another kind ({number})"
-                )
-            found.append(content)
-        return found
-
-    def bytes(self, number: int) -> bytes:
-        found = self.messages(number)
-        return bytes(found[0]) if found else b""
-
-    def text(self, number: int) -> str:
-        return _text(self.bytes(number), self._what)
-
-    def number(self, number: int) -> int:
-        for _, kind, value, _ in self.all(number):
-            if kind != VARINT:
-                raise ValueError(
-                    f"its graph's {self._what} has a field of another kind ({number})"
-                )
-            return signed(value)
-        return 0
-
-    def floats(self, number: int) -> tuple[float, ...]:
-        found = b""
-        for _, kind, _, content in self.all(number):
-            if kind not in (BYTES, FIXED32) or len(content) % 4:
-                raise ValueError(
-                    f"its graph's {self._what} has a field of another kind ({number})"
-                )
-            found += bytes(content)
-        return struct.unpack(f"<{len(found) // 4}f", found)
-
-
 def read_model(encoded: bytes) -> GraphMessage:
     """Read an ONNX model.
 
@@ -187,11 +70,13 @@ def read_model(encoded: bytes) -> GraphMessage:
     ValueError
         It is not such a message, or has a field, size or name that is not allowed.
     """
-    model = _Message(memoryview(encoded), "model")
+    model = MessageFields(memoryview(encoded), "model")
     opsets = [_opset(each) for each in model.messages(8)]
     if len(opsets) != 1:
         raise ValueError("its graph must use the operators of ONNX alone")
-    graph = _Message(model.messages(7)[0] if 7 in model else memoryview(b""), "graph")
+    graph = MessageFields(
+        model.messages(7)[0] if 7 in model else memoryview(b""), "graph"
+    )
     if sum(len(graph.all(number)) for number in (1, 5, 13)) > 3 * MAX_NODES:
         raise ValueError(f"its graph has more than {MAX_NODES} nodes")
     tensors = dict(map(_tensor, graph.messages(5)))
@@ -204,26 +89,19 @@ def read_model(encoded: bytes) -> GraphMessage:
     return GraphMessage(opsets[0], nodes, tensors, inputs, outputs, others)
 
 
-def _text(raw: bytes, what: str) -> str:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        raise ValueError(f"its {what} has a name that is not UTF-8") from None
-
-
 def _opset(encoded: memoryview) -> int:
-    opset = _Message(encoded, "opset")
+    opset = MessageFields(encoded, "opset")
     if opset.text(1):
         raise ValueError("its graph must use the operators of ONNX alone")
     return opset.number(2)
 
 
 def _node(encoded: memoryview) -> Node:
-    node = _Message(encoded, "node")
+    node = MessageFields(encoded, "node")
     if node.text(7):
         raise ValueError("its graph must use the operators of ONNX alone")
     inputs, outputs = (
-        tuple(_text(bytes(each), "node") for each in node.messages(number))
+        tuple(decode_text(bytes(each), "node") for each in node.messages(number))
         for number in (1, 2)
     )
     attributes = dict(map(_attribute, node.messages(5)))
@@ -233,7 +111,7 @@ def _node(encoded: memoryview) -> Node:
 
 
 def _attribute(encoded: memoryview) -> tuple[str, Attribute]:
-    attribute = _Message(encoded, "attribute")
+    attribute = MessageFields(encoded, "attribute")
     name, kind = attribute.text(1), attribute.number(20)
     value: Attribute
     if kind == 1:
@@ -257,7 +135,7 @@ def _attribute(encoded: memoryview) -> tuple[str, Attribute]:
 
 
 def _tensor(encoded: memoryview) -> tuple[str, NDArray[np.generic]]:
-    tensor = _Message(encoded, "tensor")
+    tensor = MessageFields(encoded, "tensor")
     name, kind = tensor.text(8), tensor.number(2)
     shape = checked_shape(read_numbers(tensor.all(1)))
     if kind not in DTYPES or not name:
@@ -265,7 +143,7 @@ def _tensor(encoded: memoryview) -> tuple[str, NDArray[np.generic]]:
     return name, _filled(tensor, name, TensorType(kind, shape))
 
 
-def _filled(tensor: _Message, name: str, type_: TensorType) -> NDArray[np.generic]:
+def _filled(tensor: MessageFields, name: str, type_: TensorType) -> NDArray[np.generic]:
     """Return a tensor's values, after checking their number against its shape."""
     dtype, size = DTYPES[type_.dtype], math.prod(type_.shape)
     places = [number for number in (4, 5, 7, 9) if number in tensor]
@@ -298,13 +176,13 @@ def _filled(tensor: _Message, name: str, type_: TensorType) -> NDArray[np.generi
 
 
 def _value_info(encoded: memoryview) -> tuple[str, TensorType]:
-    info = _Message(encoded, "value")
-    kinds = [_Message(each, "type") for each in info.messages(2)]
+    info = MessageFields(encoded, "value")
+    kinds = [MessageFields(each, "type") for each in info.messages(2)]
     if len(kinds) != 1 or 1 not in kinds[0]:
         raise ValueError("its graph has a value that is no tensor")
-    tensor = _Message(kinds[0].messages(1)[0], "tensor type")
+    tensor = MessageFields(kinds[0].messages(1)[0], "tensor type")
     sizes = []
     for shape in tensor.messages(2):
-        for dim in _Message(shape, "shape").messages(1):
-            sizes.append(_Message(dim, "dimension").number(1))
+        for dim in MessageFields(shape, "shape").messages(1):
+            sizes.append(MessageFields(dim, "dimension").number(1))
     return info.text(1), TensorType(tensor.number(1), checked_shape(sizes))

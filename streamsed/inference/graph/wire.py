@@ -1,7 +1,7 @@
 """Decode the fields of a protocol buffer message.
 
 A message is a sequence of fields: a key (number and wire type), then a value. This module
-only decodes the bytes; `streamsed.inference.graph.messages` defines which fields a message
+only decodes the bytes; `streamsed.inference.graph.fields` defines which fields a message
 may have.
 
 References
