@@ -13,6 +13,7 @@ from streamsed.terminal import printable
 from train.annotations.desed import NoDesedError
 from train.cli import data
 from train.cli.ablations import ablations
+from train.cli.adapt.command import adapt_command
 from train.cli.card import card
 from train.cli.evaluate import evaluate
 from train.cli.export import export
@@ -41,6 +42,7 @@ app = typer.Typer(
 COMMANDS = (table1, ablations, fit, tune, evaluate, export, soundscapes, card)
 for command in COMMANDS:
     app.command(epilog=EXIT_CODES)(with_json_log(command))
+app.command("adapt", epilog=EXIT_CODES)(with_json_log(adapt_command))
 app.add_typer(data.app, name="data")
 
 

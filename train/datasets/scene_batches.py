@@ -8,6 +8,7 @@ starts at any score frame of its scene, so "now", its right edge, falls anywhere
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -18,7 +19,8 @@ from streamsed.config import FrontendConfig
 from train.config.train import TrainConfig
 from train.datasets.clip_features import Example, score_targets
 from train.datasets.device_log_mel import DeviceLogMel
-from train.mixing.scenes import SceneMixer
+from train.mixing.scenes import Scene
+from train.mixing.soundbank import Soundbank
 
 ROOM = 0.3
 """Probability that the reverberation of a room is added to a whole scene."""
@@ -38,18 +40,33 @@ def scene_frames(config: TrainConfig) -> int:
     return n_frames // frontend.subsampling * frontend.subsampling
 
 
+class SceneSource(Protocol):
+    """What draws scenes; see `train.mixing.scenes.SceneMixer`."""
+
+    @property
+    def bank(self) -> Soundbank:
+        """Its foreground has the labels of the events."""
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Other kinds of sounds that are learnt by name."""
+
+    def mix(self, rng: np.random.Generator) -> Scene:
+        """Draw one scene."""
+
+
 class SceneDataset(Dataset[Example]):
     """Endless scenes.
 
     Parameters
     ----------
-    mixer : SceneMixer
+    mixer : SceneSource
         Draws them.
     config : TrainConfig
         Front-end and seed.
     """
 
-    def __init__(self, mixer: SceneMixer, config: TrainConfig) -> None:
+    def __init__(self, mixer: SceneSource, config: TrainConfig) -> None:
         self.mixer, self.config = mixer, config
 
     def __getitem__(self, index: int) -> Example:

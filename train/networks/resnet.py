@@ -330,6 +330,11 @@ class Network(nn.Module):
 
     def features(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Compute what the last layer sees (B, T / 8, C), and the mask's logits."""
+        maps, mask = self.trunk(x)
+        return self.top(maps), mask
+
+    def trunk(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Compute the maps that know sounds but not what lasts, and the mask's logits."""
         maps = self.stem(x if self.views is None else self.views(x))
         if self.band_bias is not None:
             maps = maps + self.band_bias
@@ -338,8 +343,15 @@ class Network(nn.Module):
             maps = maps * torch.sigmoid(mask)
         deep = self.head(self.blocks(maps))
         if self.context is not None:
-            deep = functional.relu(self.context(deep.mean(dim=3, keepdim=True)))
-        return self.dropout(deep.mean(dim=3).transpose(1, 2)), mask
+            deep = deep.mean(dim=3, keepdim=True)
+        return deep, mask
+
+    def top(self, deep: Tensor) -> Tensor:
+        """Map the trunk's maps to what the last layer sees (B, T / 8, C)."""
+        if self.context is not None:
+            deep = functional.relu(self.context(deep))
+        dropped: Tensor = self.dropout(deep.mean(dim=3).transpose(1, 2))
+        return dropped
 
     def logits(self, x: Tensor) -> Outputs:
         """Compute both outputs before the sigmoid.

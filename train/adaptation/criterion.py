@@ -1,0 +1,116 @@
+"""The loss of teaching new sounds without forgetting the old ones.
+
+What the mixtures hold of the taught labels is known and is the target. Of the labels that
+are not taught nobody knows what is in the user's own recordings; there the old network's
+scores are the target, whatever they are ("learning without forgetting", Li and Hoiem, 2016).
+Where a sound of a shipped label was put into a mixture, its truth stands for all of them: a
+dog that the old network takes for a cat is a dog.
+
+Only the temporal units and the last layer learn. The trunk, which knows sounds, stays as it
+is, and so does the region. Both networks share it, so the old one costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from train.fit.losses import class_loss, strong_loss
+from train.networks.resnet import Network
+
+
+class AdaptationCriterion:
+    """The loss of segments of scenes.
+
+    Parameters
+    ----------
+    old : Network
+        The network as it was shipped, on the device that trains.
+    labels : sequence of str
+        Columns of the new network: those of the old one come first.
+    mixed : sequence of str
+        Columns of the targets.
+    taught : sequence of str
+        Labels that the user's recordings hold.
+    keep : float
+        Weight of what is kept.
+    edge : float
+        Weight of the newest frames, as in `SceneCriterion`.
+    n_edge : int
+        How many score frames these are.
+    """
+
+    def __init__(
+        self,
+        old: Network,
+        labels: Sequence[str],
+        mixed: Sequence[str],
+        taught: Sequence[str],
+        *,
+        keep: float,
+        edge: float,
+        n_edge: int,
+    ) -> None:
+        self.old = old.eval()
+        self.n_old = old.linear.out_features
+        self.columns = torch.tensor([labels.index(label) for label in mixed])
+        self.n_labels = len(labels)
+        self.taught = torch.tensor([labels.index(label) for label in taught])
+        self.keep, self.edge, self.n_edge = keep, edge, n_edge
+
+    def __call__(
+        self,
+        network: Network,
+        _average: Network,
+        batch: Mapping[str, Tensor],
+        _progress: float,
+    ) -> dict[str, Tensor]:
+        """Compute the losses of a batch, `x` and `y`; see `Criterion`."""
+        freeze_norms(network)
+        y = torch.zeros(*batch["y"].shape[:2], self.n_labels, device=batch["y"].device)
+        y[..., self.columns] = batch["y"]
+        with torch.no_grad():
+            deep, _ = network.trunk(batch["x"])
+            old = torch.sigmoid(self.old.linear(self.old.top(deep)).float())
+        scores = network.linear(network.top(deep)).float()
+        target = self.targets(y, old)
+        weights = torch.ones(y.shape[1], 1, device=y.device)
+        weights[-self.n_edge :] = self.edge
+        taught, tags = scores[..., self.taught], target[..., self.taught]
+        even = torch.full((len(self.taught),), 1.0 / len(self.taught))
+        strong = strong_loss(taught, tags, weights)
+        classification = class_loss(
+            taught.amax(dim=1), tags.amax(dim=1), even.to(y.device)
+        )
+        kept = strong_loss(
+            scores[..., : self.n_old], target[..., : self.n_old], weights
+        )
+        return {
+            "total": strong + classification + self.keep * kept,
+            "strong": strong,
+            "classification": classification,
+            "kept": kept,
+        }
+
+    def targets(self, y: Tensor, old: Tensor) -> Tensor:
+        """Return what each score should be, (B, H, K).
+
+        Parameters
+        ----------
+        y : float32 (B, H, K)
+            What was mixed.
+        old : float32 (B, H, n_old)
+            What the old network says.
+        """
+        known = y[..., : self.n_old].amax(dim=2, keepdim=True) > 0
+        shipped = torch.where(known, y[..., : self.n_old], old)
+        return torch.cat([shipped, y[..., self.n_old :]], dim=2)
+
+
+def freeze_norms(network: nn.Module) -> None:
+    """Let batch norms use the statistics that they have, and keep them."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()

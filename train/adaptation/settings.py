@@ -1,0 +1,70 @@
+"""The settings of an adapted model: those of the old labels stay, new ones get plain ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from streamsed.config import PostConfig
+from streamsed.inference.model_file import ModelInfo
+from streamsed.inference.thresholds.operating_points import OperatingPoint
+from train.mixing.soundbank import Soundbank
+
+ONSETS = {"low": 0.67, "normal": 0.5, "high": 0.33}
+"""Onset thresholds of new labels by sensitivity: twice, once and half the odds of 0.5."""
+OFFSET_RATIO = 0.5
+"""Offset threshold of a new label, as a share of its onset threshold."""
+LONG = 3.0
+"""Seconds; a label whose median recording is longer is of sounds that last."""
+PASSING = {"min_gap": 0.2, "min_duration": 0.2, "smoothing": 0.0}
+LASTING = {"min_gap": 2.5, "min_duration": 0.2, "smoothing": 1.6}
+"""Settings of sounds that come and go, and of those that last: the shipped model's."""
+
+
+def adapted_points(
+    info: ModelInfo, new: Sequence[str], taught: Soundbank
+) -> list[OperatingPoint]:
+    """Return the model's operating points with the new labels in them.
+
+    What the points cost in false alarms was measured with the old network, so it is left
+    out.
+    """
+    own = OperatingPoint("normal", info.stream.settled, info.post, {})
+    return [
+        replace(
+            point,
+            post=_with_labels(
+                point.post, info.labels, new, taught, ONSETS[point.sensitivity]
+            ),
+            false_alarms={},
+        )
+        for point in (*info.operating_points, own)[: len(info.operating_points) or 1]
+    ]
+
+
+def _with_labels(
+    post: PostConfig,
+    labels: Sequence[str],
+    new: Sequence[str],
+    taught: Soundbank,
+    onset: float,
+) -> PostConfig:
+    settings: dict[str, dict[str, float]] = {}
+    for name in ("onset_threshold", "offset_threshold", *PASSING):
+        values = post.per_label(name, labels)
+        settings[name] = dict(zip(labels, values, strict=True))
+    for label in new:
+        shape = _shape(label, taught)
+        settings["onset_threshold"][label] = onset
+        settings["offset_threshold"][label] = round(OFFSET_RATIO * onset, 3)
+        for name, value in shape.items():
+            settings[name][label] = value
+    return PostConfig(**settings)
+
+
+def _shape(label: str, taught: Soundbank) -> Mapping[str, float]:
+    """Return gaps, durations and smoothing that suit a label's recordings."""
+    sizes = [clip.active.size for clip in taught.foreground[label]]
+    return LASTING if np.median(sizes) > LONG * taught.sample_rate else PASSING

@@ -1,0 +1,219 @@
+"""`python -m train adapt`: one's own sounds added to a model file."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from streamsed.audio.decode import file_chunks
+from streamsed.inference.model_file import ModelFile, ModelInfo, find_model
+from streamsed.inference.thresholds.operating_points import choose_point
+from train.adaptation.comparison import N_SOUNDSCAPES, Candidate, Comparison, compare
+from train.adaptation.fit import KEEP, AdaptOptions, adapt
+from train.adaptation.own_sounds import OwnSounds
+from train.adaptation.restore import restore
+from train.adaptation.settings import adapted_points
+from train.cli.options import LeaveOut
+from train.config.mixing import EVALUATION_MIXING
+from train.datasets.evaluation_set import draw_evaluation_set
+from train.evaluation.draws import Seed
+from train.export.engine_check import SCENE, CheckSet
+from train.export.exporter import export_model
+from train.fit.checkpoint import TrainedNetwork
+from train.mixing.mixer import Mixer
+from train.mixing.soundbank import (
+    Clip,
+    Soundbank,
+    active_regions,
+    load_banks,
+    read_leave_out,
+)
+from train.provenance import current_command
+
+N_CHECKED = 16
+"""Soundscapes of one's own sounds on which engines are compared, beside the scene."""
+
+
+def adapt_command(
+    model: Annotated[
+        str, typer.Argument(metavar="NAME|PATH", help="A shipped model or a file.")
+    ],
+    *,
+    soundbank: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="Your recordings: DIR/foreground/<Label>/*, DIR/background/**, and "
+            "DIR/manifest.csv (path, split) where you part them yourself.",
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The model file.")
+    ] = Path("my.pt"),
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where the run lives. [default: FILE's name, under runs/]",
+        ),
+    ] = None,
+    rehearse: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR",
+            help="A bank of shipped labels to train on as well (split train, where there "
+            "is a manifest); may be repeated.",
+        ),
+    ] = None,
+    measure: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR",
+            help="A bank of shipped labels to measure on (split validation, where there "
+            "is a manifest); may be repeated. [default: --rehearse]",
+        ),
+    ] = None,
+    leave_out: LeaveOut = None,
+    minutes: Annotated[float, typer.Option(help="Length of the training.")] = 6.0,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Its length in steps instead.")
+    ] = None,
+    learning_rate: Annotated[float, typer.Option(help="Highest rate.")] = 1e-3,
+    keep: Annotated[
+        float, typer.Option(min=0, help="Weight of keeping the shipped labels' scores.")
+    ] = KEEP,
+    everything: Annotated[
+        bool,
+        typer.Option("--everything", help="Keep none of your recordings apart."),
+    ] = False,
+    n: Annotated[
+        int, typer.Option("--n", min=1, help="Soundscapes measured on each side.")
+    ] = N_SOUNDSCAPES,
+    batch_size: Annotated[int, typer.Option(min=2, help="Segments a step.")] = 16,
+    seed: Annotated[int, typer.Option(min=0, help="Of the mixtures.")] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that mix.")] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with --run.")] = False,
+) -> None:
+    """Add a few recordings of your own to a model, as new labels or as more of its own.
+
+    The model's scores of other labels are kept near what they were. Of a folder without
+    manifest, every fourth recording of a label is kept apart and measured on; the table
+    shows event F1 before and after on these, and on a bank of the shipped labels if one
+    is given.
+    """
+    if not 0 < minutes < 1e5:
+        raise ValueError(f"--minutes must be positive, not {minutes}")
+    file = ModelFile.open(find_model(model))
+    base = restore(file)
+    own = OwnSounds.load(soundbank, base.labels, everything=everything)
+    left_out = () if leave_out is None else read_leave_out(leave_out)
+    rehearsed = _banks(rehearse or [], "train", left_out)
+    measured = _banks(measure or rehearse or [], "validation", left_out)
+    folder = run or Path("runs") / output.stem
+    if not resume and (folder / "last.pt").exists():
+        raise ValueError(
+            f"--run: {folder} holds a run; go on with --resume or name another"
+        )
+    options = AdaptOptions(
+        folder,
+        steps=steps,
+        minutes=minutes,
+        learning_rate=learning_rate,
+        keep=keep,
+        batch_size=batch_size,
+        seed=seed,
+        threads=threads,
+        n_workers=workers,
+        resume=resume,
+    )
+    trained = adapt(base, own, options, others=_examples(own), rehearsed=rehearsed)
+    comparison = _compare(file.info, base, trained, own, measured, n)
+    for line in comparison.lines():
+        print(line)
+    _export(file, trained, own, output, comparison, soundbank)
+    print(f"next: {shlex.join(['streamsed', 'listen', '--model', str(output)])}")
+
+
+def _banks(folders: list[Path], split: str, left_out: Any) -> Soundbank | None:
+    """Read banks of shipped labels; those without a manifest as a whole."""
+    if not folders:
+        return None
+    has_splits = all((each / "manifest.csv").is_file() for each in folders)
+    return load_banks(folders, split=split if has_splits else None, leave_out=left_out)
+
+
+def _examples(own: OwnSounds) -> list[Clip]:
+    """Return the sounds of the example scene, which are none of the new labels."""
+    rate = own.taught.sample_rate
+    samples = np.concatenate(list(file_chunks(SCENE, sample_rate=rate)))
+    regions = active_regions(samples, rate)
+    return [Clip(samples[a:b], ((0, b - a),)) for a, b in regions]
+
+
+def _compare(
+    info: ModelInfo,
+    base: TrainedNetwork,
+    trained: TrainedNetwork,
+    own: OwnSounds,
+    measured: Soundbank | None,
+    n: int,
+) -> Comparison:
+    points = adapted_points(info, own.new, own.taught)
+    settle = info.stream.settled
+    before = info.operating_point(settle=settle).post
+    after = choose_point(points, own.labels, sensitivity="normal", settle=settle).post
+    return compare(
+        Candidate(base, before),
+        Candidate(trained, after),
+        held_out=own.held_out,
+        taught=own.taught,
+        measured=measured,
+        n=n,
+    )
+
+
+def _export(
+    file: ModelFile,
+    trained: TrainedNetwork,
+    own: OwnSounds,
+    output: Path,
+    comparison: Comparison,
+    soundbank: Path,
+) -> None:
+    """Write the model file, every engine compared on the scene and one's own sounds."""
+    info = file.info
+    points = adapted_points(info, own.new, own.taught)
+    post = choose_point(
+        points, own.labels, sensitivity="normal", settle=info.stream.settled
+    ).post
+    config = trained.config.frontend
+    mixed = draw_evaluation_set(
+        Mixer(own.taught, EVALUATION_MIXING),
+        config,
+        n_soundscapes=N_CHECKED,
+        seed=Seed.RANGES,
+        scaling=trained.scaling,
+    )
+    segments = np.concatenate([CheckSet.of_the_scene(config).segments, mixed.segments])
+    written = export_model(
+        trained,
+        output,
+        name=output.stem,
+        check_set=CheckSet(segments, segments),
+        post=post,
+        operating_points=points if info.operating_points else (),
+        scores={"adaptation": comparison.to_dict()},
+        provenance={
+            "data": f"{info.name} (SHA-256 {file.sha256}), adapted to "
+            f"{own.taught.n_clips} recordings of {', '.join(own.taught.labels)} in "
+            f"{soundbank.name}",
+            "command": current_command(),
+        },
+    )
+    accepted = [name for name, record in written.engines.items() if record["accepted"]]
+    print(f"{output}: {len(written.labels)} labels; accepted: {', '.join(accepted)}")
