@@ -1,13 +1,11 @@
 """The loss of teaching new sounds without forgetting the old ones.
 
-What the mixtures hold of the taught labels is known and is the target. Of the labels that
-are not taught nobody knows what is in the user's own recordings; there the old network's
-scores are the target, whatever they are ("learning without forgetting", Li and Hoiem, 2016).
-Where a sound of a shipped label was put into a mixture, its truth stands for all of them: a
-dog that the old network takes for a cat is a dog.
-
-Only the temporal units and the last layer learn. The trunk, which knows sounds, stays as it
-is, and so does the region. Both networks share it, so the old one costs next to nothing.
+Only the last layer learns, and of it only the rows of the labels that are taught. So all
+scores of the other labels stay what they were: nothing can be forgotten.
+What the mixtures hold of the taught labels is known and is the target. Of a shipped label
+that is taught more, nobody knows where else it is in the user's own recordings; there the
+old network's score is the target, whatever it is ("learning without forgetting", Li and
+Hoiem, 2016).
 """
 
 from __future__ import annotations
@@ -34,8 +32,6 @@ class AdaptationCriterion:
         Columns of the targets.
     taught : sequence of str
         Labels that the user's recordings hold.
-    keep : float
-        Weight of what is kept.
     edge : float
         Weight of the newest frames, as in `SceneCriterion`.
     n_edge : int
@@ -49,7 +45,6 @@ class AdaptationCriterion:
         mixed: Sequence[str],
         taught: Sequence[str],
         *,
-        keep: float,
         edge: float,
         n_edge: int,
     ) -> None:
@@ -58,7 +53,7 @@ class AdaptationCriterion:
         self.columns = torch.tensor([labels.index(label) for label in mixed])
         self.n_labels = len(labels)
         self.taught = torch.tensor([labels.index(label) for label in taught])
-        self.keep, self.edge, self.n_edge = keep, edge, n_edge
+        self.edge, self.n_edge = edge, n_edge
 
     def __call__(
         self,
@@ -72,26 +67,22 @@ class AdaptationCriterion:
         y = torch.zeros(*batch["y"].shape[:2], self.n_labels, device=batch["y"].device)
         y[..., self.columns] = batch["y"]
         with torch.no_grad():
-            deep, _ = network.trunk(batch["x"])
-            old = torch.sigmoid(self.old.linear(self.old.top(deep)).float())
-        scores = network.linear(network.top(deep)).float()
-        target = self.targets(y, old)
+            maps, _ = network.trunk(batch["x"])
+            deep = network.top(maps)
+            old = torch.sigmoid(self.old.linear(self.old.top(maps)).float())
+        scores = network.linear(deep).float()[..., self.taught]
+        target = self.targets(y, old)[..., self.taught]
         weights = torch.ones(y.shape[1], 1, device=y.device)
         weights[-self.n_edge :] = self.edge
-        taught, tags = scores[..., self.taught], target[..., self.taught]
         even = torch.full((len(self.taught),), 1.0 / len(self.taught))
-        strong = strong_loss(taught, tags, weights)
+        strong = strong_loss(scores, target, weights)
         classification = class_loss(
-            taught.amax(dim=1), tags.amax(dim=1), even.to(y.device)
-        )
-        kept = strong_loss(
-            scores[..., : self.n_old], target[..., : self.n_old], weights
+            scores.amax(dim=1), target.amax(dim=1), even.to(y.device)
         )
         return {
-            "total": strong + classification + self.keep * kept,
+            "total": strong + classification,
             "strong": strong,
             "classification": classification,
-            "kept": kept,
         }
 
     def targets(self, y: Tensor, old: Tensor) -> Tensor:

@@ -19,8 +19,6 @@ from train.mixing.soundbank import Clip, Soundbank
 from train.networks.factory import make_network
 from train.networks.resnet import Network
 
-KEEP = 4.0
-"""Weight of keeping old scores, where nothing else is said."""
 UNSURE = -4.0
 """Logit with which a new label begins: nothing is it until it is taught."""
 
@@ -39,8 +37,6 @@ class AdaptOptions:
         Length of the run where no steps are given.
     learning_rate : float
         Highest.
-    keep : float
-        See `AdaptationCriterion`.
     batch_size : int
         Segments a step.
     seed : int
@@ -56,8 +52,7 @@ class AdaptOptions:
     folder: Path
     steps: int | None = None
     minutes: float = 6.0
-    learning_rate: float = 1e-3
-    keep: float = KEEP
+    learning_rate: float = 1e-2
     batch_size: int = 16
     seed: int = 0
     threads: int = 2
@@ -100,7 +95,6 @@ def adapt(
         own.labels,
         mixer.bank.labels,
         sorted(own.taught.foreground),
-        keep=options.keep,
         edge=config.edge,
         n_edge=round(1.0 / config.frontend.score_frame_duration),
     )
@@ -116,7 +110,7 @@ def adapt(
     for network in (trainer.learner.network, trainer.learner.average):
         network.load_state_dict(started)
     for name, parameter in trainer.learner.network.named_parameters():
-        parameter.requires_grad = name.startswith(("context.", "linear."))
+        parameter.requires_grad = name.startswith("linear.")
     if options.resume:
         trainer.resume()
     trainer.fit(dataset, n_workers=options.n_workers)

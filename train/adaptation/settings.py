@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from streamsed.config import PostConfig
 from streamsed.inference.model_file import ModelInfo
 from streamsed.inference.thresholds.operating_points import OperatingPoint
+from streamsed.inference.thresholds.recall_curves import RecallCurves
 from train.mixing.soundbank import Soundbank
 
 ONSETS = {"low": 0.67, "normal": 0.5, "high": 0.33}
@@ -42,6 +43,17 @@ def adapted_points(
         )
         for point in (*info.operating_points, own)[: len(info.operating_points) or 1]
     ]
+
+
+def adapted_curves(info: ModelInfo, taught: Collection[str]) -> list[RecallCurves]:
+    """Return the model's recall curves of labels that were not taught: they still hold."""
+    kept = []
+    for each in info.recall_curves:
+        labels = [label for label in each.recall if label not in taught]
+        recall = {label: each.recall[label] for label in labels}
+        n_events = {label: each.n_events[label] for label in labels}
+        kept.append(replace(each, recall=recall, n_events=n_events))
+    return kept
 
 
 def _with_labels(

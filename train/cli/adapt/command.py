@@ -13,10 +13,10 @@ from streamsed.audio.decode import file_chunks
 from streamsed.inference.model_file import ModelFile, ModelInfo, find_model
 from streamsed.inference.thresholds.operating_points import choose_point
 from train.adaptation.comparison import N_SOUNDSCAPES, Candidate, Comparison, compare
-from train.adaptation.fit import KEEP, AdaptOptions, adapt
+from train.adaptation.fit import AdaptOptions, adapt
 from train.adaptation.own_sounds import OwnSounds
 from train.adaptation.restore import restore
-from train.adaptation.settings import adapted_points
+from train.adaptation.settings import adapted_curves, adapted_points
 from train.cli.options import LeaveOut
 from train.config.mixing import EVALUATION_MIXING
 from train.datasets.evaluation_set import draw_evaluation_set
@@ -82,10 +82,7 @@ def adapt_command(
     steps: Annotated[
         int | None, typer.Option(min=1, help="Its length in steps instead.")
     ] = None,
-    learning_rate: Annotated[float, typer.Option(help="Highest rate.")] = 1e-3,
-    keep: Annotated[
-        float, typer.Option(min=0, help="Weight of keeping the shipped labels' scores.")
-    ] = KEEP,
+    learning_rate: Annotated[float, typer.Option(help="Highest rate.")] = 1e-2,
     everything: Annotated[
         bool,
         typer.Option("--everything", help="Keep none of your recordings apart."),
@@ -101,7 +98,7 @@ def adapt_command(
 ) -> None:
     """Add a few recordings of your own to a model, as new labels or as more of its own.
 
-    The model's scores of other labels are kept near what they were. Of a folder without
+    The scores of labels that are not taught stay what they were. Of a folder without
     manifest, every fourth recording of a label is kept apart and measured on; the table
     shows event F1 before and after on these, and on a bank of the shipped labels if one
     is given.
@@ -124,7 +121,6 @@ def adapt_command(
         steps=steps,
         minutes=minutes,
         learning_rate=learning_rate,
-        keep=keep,
         batch_size=batch_size,
         seed=seed,
         threads=threads,
@@ -207,6 +203,7 @@ def _export(
         check_set=CheckSet(segments, segments),
         post=post,
         operating_points=points if info.operating_points else (),
+        recall_curves=adapted_curves(info, own.taught.foreground),
         scores={"adaptation": comparison.to_dict()},
         provenance={
             "data": f"{info.name} (SHA-256 {file.sha256}), adapted to "
