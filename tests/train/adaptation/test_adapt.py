@@ -28,6 +28,7 @@ from train.config.scenes import SceneConfig
 from train.datasets.scaling import Relative
 from train.export.engine_check import CheckSet
 from train.export.exporter import export_model
+from train.fit.checkpoint import load_trained
 from train.mixing.soundbank import Clip, Soundbank
 from train.mixing.toy_bank import RATE, beeping, humming, write_bank
 
@@ -289,6 +290,16 @@ def test_only_the_rows_of_taught_labels_learn(adapted):
                 before[name][row], after[name][row]
             )
             assert same != taught, (name, label)
+
+
+def test_a_taught_shipped_label_goes_half_of_the_way(adapted):
+    base, own, trained, options = adapted
+    learnt = load_trained(options.folder, best=False).network.linear.weight
+    row = own.labels.index("Dog")
+    halfway = (learnt[row] + base.network.linear.weight[row]) / 2
+    torch.testing.assert_close(trained.network.linear.weight[row], halfway)
+    new = own.labels.index("Beeping")
+    assert torch.equal(trained.network.linear.weight[new], learnt[new])
 
 
 def test_a_step_teaches_the_new_label_and_leaves_the_trunk_alone(shipped):
