@@ -384,7 +384,7 @@ def test_what_the_command_lacks_is_named(evaluate, folder, path, model_path):
     code, _, err = evaluate(path, "--model", "default", "--continuous")
     assert (code, "the model is given twice" in err) == (2, True)
     code, _, err = evaluate(model_path, "--continuous", "--soundbank", folder)
-    assert (code, "must be those of the soundbank: Beeping" in err) == (2, True)
+    assert (code, "are not those of the soundbank (Beeping" in err) == (2, True)
     code, _, err = evaluate("--estimated", "found.tsv")
     assert (code, "give --reference R.tsv, or --continuous" in err) == (2, True)
     assert "Traceback" not in err
