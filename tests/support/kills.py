@@ -56,6 +56,8 @@ class Killer:
         self.n_killed += code == -signal.SIGKILL
         self.n_ended += code == 0
         assert code in (-signal.SIGKILL, 0), self.output.read_text()
+        if (self.n_killed + self.n_ended) % 50 == 0:  # for who waits for a thousand
+            print(f"{self.n_killed} killed, {self.n_ended} ended before", flush=True)
 
     def _start(self, package, arguments):
         self.output.unlink(missing_ok=True)
