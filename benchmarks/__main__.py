@@ -14,6 +14,8 @@ from streamsed import _core
 
 PARTS = (frontend, program, corpus, live, sources, engines, scoring)
 RESULTS = Path(__file__).parent / "RESULTS.md"
+LONG_RUNS = "## A day and a night\n"
+"""What stands from here on takes hours, is run by itself and stays."""
 
 
 def processor() -> str:
@@ -45,7 +47,8 @@ def main() -> None:
     for section in chain(*(each.sections() for each in PARTS)):
         print(section, flush=True)
         text += f"\n{section.strip()}\n"
-    RESULTS.write_text(text, encoding="utf-8")
+    _, _, long_runs = RESULTS.read_text(encoding="utf-8").partition(LONG_RUNS)
+    RESULTS.write_text(f"{text}\n{LONG_RUNS}{long_runs}", encoding="utf-8")
     print(f"written to {RESULTS}")
 
 

@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -38,7 +39,8 @@ def feed(pipe: IO[bytes], hours: float, done: list[float]) -> None:
     scene = np.concatenate(list(file_chunks(SCENE, sample_rate=RATE)))
     rng = np.random.default_rng(0)
     n_left = round(hours * 3600 * RATE)
-    with pipe:
+    # A listener that is ended before has had enough.
+    with suppress(BrokenPipeError), pipe:
         while n_left > 0:
             played = scene[:n_left] * np.float32(10 ** rng.uniform(-1, 0))
             pipe.write((played * 32767).astype("<i2").tobytes())
@@ -93,7 +95,9 @@ def closed(path: Path) -> Counter[tuple[object, ...]]:
     )
 
 
-def report(hours: float, seen: list[Seen], seconds: float, folder: Path) -> str:
+def report(
+    hours: float, step: float, seen: list[Seen], seconds: float, folder: Path
+) -> str:
     """Format the measurements as a section of the results."""
     settled = np.array([each for each in seen if each[0] >= SETTLED * hours])
     slope = np.polyfit(settled[:, 0], settled[:, 1], 1)[0] if len(settled) > 2 else 0.0
@@ -104,7 +108,7 @@ def report(hours: float, seen: list[Seen], seconds: float, folder: Path) -> str:
     clips = [path.stat().st_size for path in (folder / "clips").iterdir()]
     return f"""## A day and a night
 
-`python -m benchmarks.endurance --hours {hours:g}`: sound through `listen --stdin` at full
+`python -m benchmarks.endurance --hours {hours:g} --step {step:g}`: sound through `listen --stdin` at full
 pace, with a log, a command and a clip for every event.
 
 | | |
@@ -129,7 +133,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         seen, seconds = listen(options.hours, folder, options.step)
-        print(report(options.hours, seen, seconds, folder))
+        print(report(options.hours, options.step, seen, seconds, folder))
 
 
 if __name__ == "__main__":

@@ -81,6 +81,8 @@ def lock_run(folder: Path) -> Iterator[None]:
                 f"run={folder} must not be trained twice at once; another `fit` is at "
                 "work in it"
             ) from None
+        for scratch in folder.glob(".*.part"):  # of a process that was killed
+            scratch.unlink()
         yield
 
 

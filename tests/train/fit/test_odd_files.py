@@ -169,6 +169,13 @@ def test_a_kill_at_any_moment_leaves_a_whole_checkpoint(tmp_path):
 # Two trainings in one folder.
 
 
+def test_what_a_killed_training_left_is_gone_when_the_next_begins(tmp_path):
+    (tmp_path / ".best-0000007.pt.part").write_bytes(b"half")
+    (tmp_path / LAST).write_bytes(b"whole")
+    with lock_run(tmp_path):
+        assert {path.name for path in tmp_path.iterdir()} == {".lock", LAST}
+
+
 def test_a_folder_is_trained_in_by_one_process_at_a_time(tmp_path):
     code = (
         "from pathlib import Path; from train.fit.checkpoint import lock_run\n"
