@@ -194,8 +194,10 @@ def test_the_view_shows_status_level_lanes_and_events(view, size):
     assert len(view) > 20 * size[0]
 
 
-def test_the_view_follows_the_size_of_the_terminal(view):
-    terminal = view(size=(80, 24))
+def test_the_view_follows_the_size_of_the_terminal(view, tmp_path):
+    played = tmp_path / "played.wav"  # longer than a busy machine takes
+    soundfile.write(played, bursts(SOUNDS, 600.0), RATE)
+    terminal = view("--file", played, size=(80, 24))
     terminal.watch(lambda: "level" in terminal.text)
     for size in [(132, 40), (90, 24), (80, 10)]:
         terminal.resize(size)
