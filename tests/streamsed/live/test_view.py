@@ -44,7 +44,8 @@ class Terminal:
         self._master, slave = pty.openpty()
         self._set_size(slave, size)
         self.before = termios.tcgetattr(slave)
-        environment = {k: v for k, v in environment.items() if k != "COLUMNS"}
+        fixed = ("COLUMNS", "LINES")  # a terminal has its own
+        environment = {k: v for k, v in environment.items() if k not in fixed}
         self.process = subprocess.Popen(
             [sys.executable, "-c", IN_TERMINAL, *map(str, arguments)],
             env=environment | {"TERM": "xterm-256color"},
