@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from streamsed import __version__
+from streamsed.installation import install_command
 from streamsed.live.sinks.exec_sink import ExecSink
 from streamsed.live.sinks.log_file import LogFile
 from streamsed.live.sinks.sink import Sink
@@ -205,7 +206,7 @@ def _open_webhook(wanted: Any, around: Surroundings) -> Sink:
 def missing_extra(what: str, error: ModuleNotFoundError) -> ModuleNotFoundError:
     """Return the error for a table that takes packages which are not installed."""
     return ModuleNotFoundError(
-        f"{what} must have the package {error.name}; pip install 'streamsed[serve]'"
+        f"{what} needs the package {error.name}: {install_command('serve')}"
     )
 
 
