@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -18,12 +16,14 @@ from streamsed.live.listener import Listener
 from streamsed.pipeline.extractor import Progress
 from streamsed.pipeline.lifecycle import EventUpdate
 from streamsed.progress import Task, task
-from streamsed.recordings.detection import Recording, Scored, describe_error, extract
-from streamsed.recordings.prefetch import Prefetch, prefetch_each
+from streamsed.recordings.detection import (
+    Recording,
+    Scored,
+    describe_error,
+    extract_ahead,
+)
+from streamsed.recordings.prefetch import Prefetch
 from streamsed.terminal import say
-
-AHEAD = 32
-"""Pieces of each recording that may wait; a segment is half a megabyte."""
 
 
 def count_in_recordings(
@@ -54,15 +54,11 @@ def count_in_recordings(
         Whether Ctrl-C or SIGTERM ended it.
     """
     n_failed = 0
-    scorers = ThreadPoolExecutor(n_parallel)
-    turns = prefetch_each(
-        recordings,
-        lambda recording: extract(detector, recording, scorers),
-        n_begun=n_parallel + 1,
-        length=AHEAD,
-    )
     total = sum(recording.duration for recording in recordings)
-    with task("listening", total, "s of audio") as listening, closing(turns):
+    with (
+        task("listening", total, "s of audio") as listening,
+        extract_ahead(detector, recordings, n_parallel=n_parallel) as turns,
+    ):
         try:
             for recording, extracted in turns:
                 try:
@@ -73,8 +69,6 @@ def count_in_recordings(
                 counts.next_recording()
         except KeyboardInterrupt:
             return n_failed, True
-        finally:
-            scorers.shutdown(cancel_futures=True)
     return n_failed, False
 
 

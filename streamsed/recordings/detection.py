@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,10 @@ from streamsed.inference.model import SegmentScores
 from streamsed.pipeline.extractor import Extracted, Progress, SegmentFeatures
 from streamsed.pipeline.lifecycle import EventUpdate
 from streamsed.pipeline.trace import Trace
+from streamsed.recordings.prefetch import Prefetch, prefetch_each
+
+AHEAD = 32
+"""Maximum number of waiting items per recording; a segment is half a megabyte."""
 
 Chunks = Iterable[NDArray[np.float32]]
 
@@ -149,6 +154,40 @@ def extract(
             yield extracted, scorers.submit(detector.model.score, extracted.features)
         else:
             yield extracted, None
+
+
+@contextmanager
+def extract_ahead(
+    detector: Detector, recordings: Sequence[Recording], *, n_parallel: int
+) -> Iterator[Iterator[tuple[Recording, Prefetch[Scored]]]]:
+    """Run `extract` on recordings ahead of who takes them, in threads that end here.
+
+    Parameters
+    ----------
+    detector : Detector
+        See `extract`.
+    recordings : sequence of Recording
+        In the order in which they are wanted.
+    n_parallel : int
+        Number of segments that are scored at once.
+
+    Yields
+    ------
+    iterator of (Recording, Prefetch)
+        Each recording with its items; an error of a recording is raised by its items.
+    """
+    scorers = ThreadPoolExecutor(n_parallel)
+    turns = prefetch_each(
+        recordings,
+        lambda recording: extract(detector, recording, scorers),
+        n_begun=n_parallel + 1,
+        length=AHEAD,
+    )
+    with closing(turns):
+        try:
+            yield turns
+        finally:
+            scorers.shutdown(cancel_futures=True)
 
 
 def detect(

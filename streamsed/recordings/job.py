@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -29,15 +27,11 @@ from streamsed.recordings.detection import (
     describe_error,
     detect,
     differs_in_chunks,
-    extract,
+    extract_ahead,
     find_recordings,
 )
 from streamsed.recordings.outputs import Outputs
-from streamsed.recordings.prefetch import prefetch_each
 from streamsed.terminal import counted, say
-
-AHEAD = 32
-"""Maximum number of waiting items per recording; a segment is half a megabyte."""
 
 CHECK_SEED = 1
 """Seed of the random chunks of `--check-stream`; any other works as well."""
@@ -110,16 +104,12 @@ class FileJob:
         self, detector: Detector, recordings: Sequence[Recording]
     ) -> Iterator[Detection]:
         """Yield the results of the recordings; report errors and continue."""
-        n_parallel = detector.model.n_parallel
-        scorers = ThreadPoolExecutor(n_parallel)
-        turns = prefetch_each(
-            recordings,
-            lambda recording: extract(detector, recording, scorers),
-            n_begun=n_parallel + 1,
-            length=AHEAD,
-        )
         total = sum(recording.duration for recording in recordings)
-        with task("detecting", total, "s of audio") as detecting, closing(turns):
+        n_parallel = detector.model.n_parallel
+        with (
+            task("detecting", total, "s of audio") as detecting,
+            extract_ahead(detector, recordings, n_parallel=n_parallel) as turns,
+        ):
             try:
                 for recording, extracted in turns:
                     try:
@@ -133,8 +123,6 @@ class FileJob:
                 self._interrupted = True
                 done = f"{self._n_done} of {counted(len(recordings), 'recording')}"
                 say(f"interrupted after {done}")
-            finally:
-                scorers.shutdown(cancel_futures=True)
 
     def _one(
         self,
