@@ -20,6 +20,7 @@ from streamsed.cli.options import (
     ModelOption,
     OffsetThresholdOption,
     PrecisionOption,
+    RecursiveOption,
     SensitivityOption,
     SettleOption,
     Sha256Option,
@@ -116,9 +117,7 @@ def file(
             help="Also push each recording in random chunks, and compare the events.",
         ),
     ] = False,
-    recursive: Annotated[
-        bool, typer.Option("--recursive", "-r", help="Include subfolders.")
-    ] = False,
+    recursive: RecursiveOption = False,
     json_log: JsonLogOption = None,
 ) -> int:
     """Detect events in recordings and print or write them.

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from streamsed.cli.options import (
+    ChannelOption,
     ConfirmOption,
+    DeviceOption,
     EngineOption,
     IgnoreOption,
     LabelOption,
@@ -33,20 +35,8 @@ from streamsed.cli.settings_file import SettingsOption
 
 def listen(
     *,
-    device: Annotated[
-        str | None,
-        typer.Option(
-            "--device",
-            "-d",
-            metavar="INDEX|NAME",
-            help="Microphone or source of the sound server, by index or part of its name. "
-            "[default: the system's default]",
-        ),
-    ] = None,
-    channel: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Listen to channel N only, counted from 1."),
-    ] = None,
+    device: DeviceOption = None,
+    channel: ChannelOption = None,
     stdin: Annotated[
         bool, typer.Option("--stdin", help="Read raw PCM from standard input instead.")
     ] = False,

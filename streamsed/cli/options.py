@@ -54,6 +54,23 @@ JsonLogOption = Annotated[
         help="Append progress as JSON lines; - is stderr.",
     ),
 ]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        "-d",
+        metavar="INDEX|NAME",
+        help="Microphone or source of the sound server, by index or part of its name. "
+        "[default: the system's default]",
+    ),
+]
+ChannelOption = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Listen to channel N only, counted from 1."),
+]
+RecursiveOption = Annotated[
+    bool, typer.Option("--recursive", "-r", help="Include subfolders.")
+]
 StepOption = Annotated[
     float | None, typer.Option(metavar="S", help="Score a segment every S seconds.")
 ]

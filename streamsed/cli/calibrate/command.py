@@ -8,12 +8,15 @@ from typing import Annotated
 import typer
 
 from streamsed.cli.options import (
+    ChannelOption,
+    DeviceOption,
     EngineOption,
     IgnoreOption,
     JsonLogOption,
     LatencyOption,
     ModelOption,
     PrecisionOption,
+    RecursiveOption,
     SensitivityOption,
     SettleOption,
     Sha256Option,
@@ -61,27 +64,13 @@ def calibrate(
     ] = None,
     ignore: IgnoreOption = None,
     sensitivity: SensitivityOption = "normal",
-    device: Annotated[
-        str | None,
-        typer.Option(
-            "--device",
-            "-d",
-            metavar="INDEX|NAME",
-            help="Microphone or source of the sound server, by index or part of its name. "
-            "[default: the system's]",
-        ),
-    ] = None,
-    channel: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Listen to channel N only, counted from 1."),
-    ] = None,
+    device: DeviceOption = None,
+    channel: ChannelOption = None,
     minutes: Annotated[
         float | None,
         typer.Option(metavar="N", help="Listen live for N minutes. [default: 60]"),
     ] = None,
-    recursive: Annotated[
-        bool, typer.Option("--recursive", "-r", help="Look in folders inside folders.")
-    ] = False,
+    recursive: RecursiveOption = False,
     model: ModelOption = "default",
     model_sha256: Sha256Option = None,
     trust_model: TrustOption = False,
