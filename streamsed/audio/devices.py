@@ -130,9 +130,7 @@ def find_device(wanted: str | None) -> Device:
     """
     devices = input_devices()
     if not devices:
-        raise ValueError(
-            "no microphone found; plug one in, or use --stdin; 'streamsed doctor' says why"
-        )
+        raise ValueError("no microphone found; 'streamsed doctor' says why")
     listed = "; ".join(f"{d.index} {d.name}" for d in devices)
     if wanted is None:
         matches = [d for d in devices if d.is_default] or devices[:1]

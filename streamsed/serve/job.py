@@ -6,6 +6,7 @@ that. SIGHUP reads the file again, and reopens the log.
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import signal
 import threading
@@ -21,13 +22,20 @@ from streamsed.serve.service import Service
 from streamsed.serve.settings import ServeSettings, SettingsError, read_serve_settings
 from streamsed.serve.sources.ffmpeg import PROTOCOLS, REMEDY
 from streamsed.serve.systemd import READY, STOPPING, Supervisor, reloading
-from streamsed.terminal import say
+from streamsed.terminal import counted, say
 
 if TYPE_CHECKING:
     from streamsed.serve.page.opening import Page
 
 LOOK_EVERY = 0.5
 """Seconds from one look for signals to the next, at most."""
+
+
+PACKAGES = {
+    "mqtt": ("paho",),
+    "page": ("prometheus_client", "starlette", "uvicorn"),
+}
+"""What tables of the settings need of the extra `serve`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +51,7 @@ class ServeJob:
     path: Path
 
     def check(self) -> int:
-        """Name every mistake in the file; return the exit code."""
+        """Name every mistake, and what is not installed; return the exit code."""
         try:
             settings = read_serve_settings(self.path)
         except SettingsError as error:
@@ -52,8 +60,12 @@ class ServeJob:
             return 2
         for remark in remarks(settings):
             say(remark)
-        n_sources = len(settings.sources)
-        say(f"{self.path}: all settings are right, of {n_sources} sources")
+        if missing := missing_packages(settings):
+            for sentence in missing:
+                say(sentence)
+            return 1
+        sources = counted(len(settings.sources), "source")
+        say(f"{self.path}: all settings are right, of {sources}")
         return 0
 
     def run(self) -> int:
@@ -113,6 +125,17 @@ def remarks(settings: ServeSettings) -> list[str]:
             f"ffmpeg is not found, which reads {', '.join(by_ffmpeg)}; {REMEDY}"
         )
     return found
+
+
+def missing_packages(settings: ServeSettings) -> list[str]:
+    """Return which tables need packages that are not installed, with the remedy."""
+    return [
+        str(missing_extra(f"[{table}]", ModuleNotFoundError(name=package)))
+        for table, packages in PACKAGES.items()
+        if getattr(settings, table) is not None
+        for package in packages
+        if importlib.util.find_spec(package) is None
+    ]
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from broker import Broker, Subscriber
 from environment import ENVIRONMENT
 from serving import Camera, Radio, endless_bursts, free_port, wait_for
 
+from streamsed.serve import job
 from streamsed.serve.store.reader import StoreReader
 
 pytestmark = pytest.mark.slow
@@ -285,6 +286,22 @@ def test_a_hang_up_reads_the_file_again_and_a_wrong_one_changes_nothing(
     assert len(served.records("started", source="one")) == 1
     assert len(served.records("stopped", source="one")) == 1
     assert len(served.records("stopped", source="three")) == 1
+
+
+def test_check_names_a_package_that_a_table_lacks(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "home.toml"
+    path.write_text('[[source]]\nname = "door"\nurl = "rtsp://127.0.0.1/door"\n')
+    lacking = {"page": ("no_such_package",), "mqtt": ("no_such_package",)}
+    monkeypatch.setattr(job, "PACKAGES", lacking)
+    assert job.ServeJob(path).check() == 0  # it has neither table
+    assert "all settings are right, of 1 source\n" in capsys.readouterr().err
+    with path.open("a") as file:
+        file.write("[page]\n")
+    assert job.ServeJob(path).check() == 1
+    said = capsys.readouterr().err
+    assert "[page] needs the package no_such_package: pip install" in said
+    assert "[mqtt]" not in said
+    assert "all settings are right" not in said
 
 
 def test_check_names_every_mistake_with_its_line(tmp_path, streamsed):
