@@ -152,7 +152,7 @@ class Channel:
                 self._report_status()
 
     def recover(self, reason: str) -> None:
-        """Begin anew after a visit failed, which must not happen."""
+        """Restart after a visit failed, which must not happen."""
         with self._lock:
             self._stream.report({"state": "notice", "text": f"{self.name}: {reason}"})
             if not self._ended:

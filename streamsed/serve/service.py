@@ -252,7 +252,7 @@ class Service:
 
     def _on_error(self, source: Visited, error: Exception) -> None:
         """Go on after what must not happen: a defect of ours, or a model that fails."""
-        reason = f"{type(error).__name__}: {str(error)[:200]}; it begins anew"
+        reason = f"{type(error).__name__}: {str(error)[:200]}; the source is restarted"
         channel = self._channels.get(source.name)
         if channel is not None:
             channel.recover(reason)

@@ -161,7 +161,7 @@ def folded_norms(network: nn.Module) -> dict[str, str]:
 def _last_layer(
     stored: Mapping[str, NDArray[np.float32]], shapes: Mapping[str, tuple[int, ...]]
 ) -> NDArray[np.float32]:
-    """Find the last layer's weights, which the exporter turns and names anew."""
+    """Find the last layer's weights, which the exporter transposes and renames."""
     if "linear.weight" in stored:
         return stored["linear.weight"]
     turned = shapes["linear.weight"][::-1]

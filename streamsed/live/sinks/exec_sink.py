@@ -94,7 +94,7 @@ class ExecSink:
         label, at = update.event.label, float(record.get("at", 0.0))
         kind, event = (record.get("source"), label), (record.get("run"), update.id)
         last, since = self._last.get(kind, (event, at))
-        same_run = last[0] == event[0]  # the time line of another begins anew
+        same_run = last[0] == event[0]  # the time line of another starts at 0
         if last != event and same_run and at - since < self._cooldown:
             return
         if last != event or kind not in self._last:

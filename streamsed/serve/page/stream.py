@@ -180,7 +180,7 @@ class Streams:
         try:
             events = await to_thread.run_sync(self._stored_since, last / 1e6)
         except (OSError, ValueError, sqlite3.Error):
-            return []  # a page that is loaded anew asks again
+            return []  # a page that is reloaded asks again
         return [_message(as_record(event), number=last) for event in events]
 
     def _stored_since(self, seconds: float) -> list[StoredEvent]:

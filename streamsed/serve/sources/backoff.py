@@ -1,7 +1,7 @@
 """How long to wait before a source is opened again.
 
 The wait doubles from one failure to the next, with jitter so that many sources do not come
-back at one moment, and begins anew once a source has lasted. A circuit breaker opens when
+back at one moment, and starts over once a source has lasted. A circuit breaker opens when
 a source dies young several times in a row, or for a reason that trying again does not
 mend: then it is tried seldom, and people are told that it is broken.
 """

@@ -391,7 +391,7 @@ class Loaded:
 def test_every_row_scores_the_network_and_does_to_it_what_its_name_says(
     tmp_path, monkeypatch
 ):
-    """Networks are told apart by their events: no row may be another's twin."""
+    """Networks are distinguished by their events: no row may be another's twin."""
     monkeypatch.setattr(
         table1,
         "load_best",

@@ -18,7 +18,7 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-// Draw something anew, and let the keyboard stay where it was: what can have the focus says
+// Redraw something, and let the keyboard stay where it was: what can have the focus says
 // by `data-focus` which it is.
 export function keepFocus(container, draw) {
   const { activeElement } = document;

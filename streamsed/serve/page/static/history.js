@@ -149,15 +149,15 @@ export function historyView(main) {
       h("span", { class: n ? "" : "unseen" }, String(n)));
   }
 
-  async function loadEvents(anew) {
+  async function loadEvents(fresh) {
     const asks = query({ newest: PAGE });
     if (chosen.label) asks.append("label", chosen.label);
-    if (!anew && oldest) asks.set("until", oldest);
+    if (!fresh && oldest) asks.set("until", oldest);
     const mine = asked;
     const found = (await getJson(`api/events?${asks}`)).map(fromStore);
     if (!alive || mine !== asked) return;
     const rows = found.map((event) => eventRow(event, { withDay: chosen.range !== "today" }));
-    if (anew) keepFocus(list, () => list.replaceChildren(...rows));
+    if (fresh) keepFocus(list, () => list.replaceChildren(...rows));
     else list.append(...rows);
     if (!list.childElementCount) list.append(h("li", { class: "empty" }, "No events in this time"));
     oldest = found.length ? found.at(-1).onset.getTime() / 1000 : null;

@@ -2,7 +2,7 @@
 // every label with its threshold, and what was reported along the same clock.
 //
 // Columns and score frames are kept in rings of numbers and drawn from there, so a change
-// of theme or size draws everything anew. The right edge runs smoothly a little behind what
+// of theme or size redraws everything. The right edge runs smoothly a little behind what
 // has arrived; with reduced motion it moves once a second.
 
 import { axisTimeOf, colourIndex, hourOf, readable } from "./format.js";
@@ -156,7 +156,7 @@ export class Picture {
     const low = Math.max(0, Math.min(at(0.3), high - CONTRAST));
     if (Math.abs(low - this.low) > 8 || Math.abs(high - this.high) > 8) {
       [this.low, this.high] = [low, high];
-      this.theme = null; // everything is painted anew
+      this.theme = null; // everything is repainted
     }
   }
 

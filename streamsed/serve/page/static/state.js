@@ -100,7 +100,7 @@ let lastId = "";
 let lastHeard = 0;
 let reopening = 0;
 
-// Say which sources' pictures are wanted; the stream is opened anew if that changes.
+// Say which sources' pictures are wanted; the stream is reopened if that changes.
 export function watch(names) {
   const wanted = new Set(names);
   if (wanted.size === watched.size && [...wanted].every((name) => watched.has(name))) return;
