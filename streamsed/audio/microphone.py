@@ -14,6 +14,7 @@ The reader of a `Capture`, `Microphone.read`, detects everything that can go wro
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -214,11 +215,9 @@ class Microphone:
             return
         self._attempts += 1
         self._next_attempt = time.monotonic() + self._delay()
-        try:
+        with suppress(OSError, ValueError):  # until it is back; the loss was reported
             rescan()
             self._open(find_again(self._device))
-        except (OSError, ValueError):
-            pass  # not there yet; the next attempt is scheduled
 
     def _delay(self) -> float:
         return RETRIES[min(self._attempts, len(RETRIES) - 1)]
