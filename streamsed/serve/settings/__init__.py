@@ -1,22 +1,24 @@
 """The settings of `streamsed serve`: what a `home.toml` may say.
 
 `read_serve_settings` reads and checks a whole file; the rest of the program sees only the
-frozen dataclasses of `tables`, one for each kind of table in the file.
+frozen dataclasses of `tables` and `message_tables`, one for each kind of table in the file.
 """
 
 from streamsed.serve.settings.hours import Hours
+from streamsed.serve.settings.message_tables import (
+    ExecSettings,
+    MqttSettings,
+    RuleSettings,
+    WebhookSettings,
+)
 from streamsed.serve.settings.reading import read_serve_settings
 from streamsed.serve.settings.tables import (
     ClipsSettings,
-    ExecSettings,
     LogSettings,
-    MqttSettings,
     PageSettings,
-    RuleSettings,
     ServeSettings,
     SourceSettings,
     StoreSettings,
-    WebhookSettings,
 )
 from streamsed.serve.settings.toml_table import Mistake, SettingsError
 

@@ -8,15 +8,17 @@ from streamsed.live.sinks.exec_sink import STATES
 from streamsed.live.sinks.log_file import Rotation
 from streamsed.serve.page.access import read_token
 from streamsed.serve.settings import values as v
+from streamsed.serve.settings.message_tables import (
+    ExecSettings,
+    MqttSettings,
+    RuleSettings,
+    WebhookSettings,
+)
 from streamsed.serve.settings.tables import (
     ClipsSettings,
-    ExecSettings,
     LogSettings,
-    MqttSettings,
     PageSettings,
-    RuleSettings,
     StoreSettings,
-    WebhookSettings,
 )
 from streamsed.serve.settings.toml_table import TomlTable
 
