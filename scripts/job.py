@@ -98,7 +98,9 @@ def _fit(settings: Mapping[str, Any], fit: Mapping[str, Any], run: Path) -> list
     arguments += _sets("--set", fit["set"])
     arguments += [f"--device={settings['device']}", f"--workers={settings['workers']}"]
     arguments += ["--save-every=30", *fit.get("options", [])]
-    return arguments + ["--resume"] * (run / "last.pt").is_file()
+    if (run / "last.pt").is_file():
+        return [*arguments, "--resume"]
+    return arguments + [f"--init={each}" for each in (fit.get("init"),) if each]
 
 
 def _sets(option: str, lines: list[str]) -> list[str]:

@@ -170,10 +170,17 @@ def test_the_table_does_not_pass_mixed_clips_off_as_desed(tmp_path):
 
 def test_a_run_that_has_begun_continues(tmp_path):
     settings = tomllib.loads(SETTINGS[0].read_text())
-    assert "--resume" not in job.stages(settings, tmp_path)["fit-full"]
+    settings["fit"] = {
+        "full": {"preset": "default", "lists": [], "set": [], "init": "before"}
+    }
+    fresh = job.stages(settings, tmp_path)["fit-full"]
+    assert "--resume" not in fresh
+    assert "--init=before" in fresh
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "last.pt").touch()
-    assert "--resume" in job.stages(settings, tmp_path)["fit-full"]
+    begun = job.stages(settings, tmp_path)["fit-full"]
+    assert "--resume" in begun
+    assert "--init=before" not in begun
 
 
 def test_weights_are_taken_of_the_runs_that_were_begun(tmp_path):

@@ -83,6 +83,14 @@ def fit(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run in --run.")
     ] = False,
+    init: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Begin with the weights of another run of the same network; with scenes "
+            "its other kinds of sounds may differ.",
+        ),
+    ] = None,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also write TensorBoard files.")
     ] = False,
@@ -122,7 +130,8 @@ def fit(
         threads=threads,
     )
     options = RunOptions(
-        run, resume, device, workers, tensorboard, save_every, compiled
+        *(run, resume, device, workers, tensorboard, save_every, compiled),
+        init=init,
     )
     banks = soundbank or []
     if banks and data is None and config.scenes.duration:

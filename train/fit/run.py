@@ -55,6 +55,8 @@ class RunOptions:
         Seconds between two checkpoints.
     compiled : bool
         See `train.fit.train_step.Learner`.
+    init : Path, optional
+        Another run with the same network, whose averaged weights are the first ones.
     """
 
     folder: Path
@@ -64,9 +66,12 @@ class RunOptions:
     tensorboard: bool = False
     save_every: float = 120.0
     compiled: bool = False
+    init: Path | None = None
 
     def __post_init__(self) -> None:
-        """Refuse to write over a run."""
+        """Refuse to write over a run, and two beginnings."""
+        if self.resume and self.init is not None:
+            raise ValueError("--init and --resume exclude each other")
         if not self.resume and (self.folder / LAST).exists():
             raise ValueError(
                 f"--run {self.folder}: the folder exists; use --resume to continue the run"
@@ -136,8 +141,7 @@ def fit_on_soundbank(
         device=options.device,
         tensorboard=options.tensorboard,
     )
-    if options.resume:
-        trainer.resume()
+    _begin(trainer, options)
     trainer.fit(
         dataset,
         validation,
@@ -210,8 +214,7 @@ def fit_on_scenes(
         n_auxiliary=len(mixer.kinds) if config.auxiliary else 0,
         compiled=options.compiled,
     )
-    if options.resume:
-        trainer.resume()
+    _begin(trainer, options)
     trainer.fit(dataset, save_every=options.save_every, n_workers=options.n_workers)
 
 
@@ -238,8 +241,7 @@ def fit_on_clips(config: TrainConfig, clips: ClipSet, options: RunOptions) -> No
         device=options.device,
         tensorboard=options.tensorboard,
     )
-    if options.resume:
-        trainer.resume()
+    _begin(trainer, options)
     trainer.fit(
         clips.training,
         clips.validation,
@@ -256,6 +258,14 @@ def make_objective(
     if config.system == "crnn":
         return MeanTeacher()
     return Criterion(strong_counts, weak_counts, alpha=config.alpha)
+
+
+def _begin(trainer: Trainer, options: RunOptions) -> None:
+    """Go on where the run was, or begin where another one ended, if so asked."""
+    if options.resume:
+        trainer.resume()
+    elif options.init is not None:
+        trainer.begin_with(options.init)
 
 
 def _prepare() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -21,6 +21,8 @@ from train.networks.factory import make_network
 Objective = Callable[[Any, Any, Example, float], dict[str, torch.Tensor]]
 """`(network, average, batch, progress)` to scalars: `total` and its parts."""
 
+AUXILIARY = "auxiliary."
+"""Names of the weights of the layer for other kinds of sounds begin like this."""
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -170,6 +172,22 @@ class Learner:
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
         }
+
+    def begin_with(self, weights: Mapping[str, torch.Tensor]) -> None:
+        """Take the weights of another network; its layer of other kinds is left out.
+
+        Raises
+        ------
+        ValueError
+            The network is another one.
+        """
+        own = self.network.state_dict()
+        taken = {k: v for k, v in weights.items() if not k.startswith(AUXILIARY)}
+        wanted = {k: v.shape for k, v in own.items() if not k.startswith(AUXILIARY)}
+        if wanted != {k: v.shape for k, v in taken.items()}:
+            raise ValueError("its network is another one: other layers or sizes")
+        for network in (self.network, self.average):
+            network.load_state_dict({**own, **taken})
 
     def load(self, state: dict[str, Any]) -> None:
         """Take up a state, which may hold more."""

@@ -307,6 +307,22 @@ class Trainer:
         state = {**self._state(), **self.learner.state(), **resumable}
         save_atomically(state, self.folder / LAST)
 
+    def begin_with(self, run: Path) -> None:
+        """Begin with the averaged weights of another run instead of random ones.
+
+        Raises
+        ------
+        ValueError
+            There is none, or its labels or its network are others.
+        """
+        state = read_checkpoint(run / LAST)
+        try:
+            if tuple(state["labels"]) != self.labels:
+                raise ValueError("its labels are others")
+            self.learner.begin_with(state["evaluated"])
+        except ValueError as error:
+            raise ValueError(f"--init {run}: {error}") from error
+
     def resume(self) -> None:
         """Go on from `last.pt`.
 

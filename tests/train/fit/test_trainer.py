@@ -53,6 +53,36 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
         assert all(torch.equal(v, theirs[k]) for k, v in first.state_dict().items())
 
 
+def test_a_run_begins_with_the_average_of_another(tmp_path):
+    first = make_trainer(tmp_path / "first")
+    first.fit(Bars(), n_workers=0)
+    second = make_trainer(
+        tmp_path / "second", dataclasses.replace(CONFIG, seed=CONFIG.seed + 1)
+    )
+    second.begin_with(tmp_path / "first")
+    assert second.step == 0
+    average = first.learner.average.state_dict()
+    for network in (second.learner.network, second.learner.average):
+        state = network.state_dict()
+        assert all(torch.equal(value, state[name]) for name, value in average.items())
+
+
+def test_a_run_with_another_network_or_labels_is_no_beginning(tmp_path):
+    make_trainer(tmp_path / "first").save()
+    wider = dataclasses.replace(
+        CONFIG, network=dataclasses.replace(TINY, width=2 * TINY.width)
+    )
+    other = make_trainer(tmp_path / "wider", wider)
+    with pytest.raises(ValueError, match=r"--init .*first: its network is another"):
+        other.begin_with(tmp_path / "first")
+    renamed = Trainer(
+        *(CONFIG, ("low", "loud"), Criterion([1, 1], [0, 0], alpha=0.01)),
+        tmp_path / "renamed",
+    )
+    with pytest.raises(ValueError, match=r"--init .*first: its labels are others"):
+        renamed.begin_with(tmp_path / "first")
+
+
 def test_equal_seeds_log_equal_curves(tmp_path):
     for name in ("one", "two"):
         make_trainer(tmp_path / name).fit(Bars(), n_workers=0)
