@@ -66,19 +66,19 @@ class Target:
         return sorted(make(source), key=lambda mutant: (mutant.line, mutant.change))
 
 
+NETWORK_TESTS = (
+    "tests/train/networks/test_numpy_twin.py",
+    "tests/train/networks/test_views.py",
+    "tests/train/networks/test_resnet.py",
+)
 TARGETS = {
     "losses": Target(
         "train/fit/losses.py",
         ("tests/train/fit/test_numpy_losses.py", "tests/train/fit/test_losses.py"),
     ),
-    "network": Target(
-        "train/networks/resnet.py",
-        (
-            "tests/train/networks/test_numpy_twin.py",
-            "tests/train/networks/test_views.py",
-            "tests/train/networks/test_resnet.py",
-        ),
-    ),
+    "network": Target("train/networks/resnet.py", NETWORK_TESTS),
+    "blocks": Target("train/networks/blocks.py", NETWORK_TESTS),
+    "views": Target("train/networks/views.py", NETWORK_TESTS),
     "ensemble": Target(
         "train/networks/ensemble.py", ("tests/train/networks/test_ensemble.py",)
     ),

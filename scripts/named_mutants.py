@@ -33,7 +33,9 @@ class Misreading:
         return source.replace(self.old, self.new)
 
 
-NETWORK = "train/networks/resnet.py", "tests/train/networks/test_numpy_twin.py"
+TWIN = "tests/train/networks/test_numpy_twin.py"
+NETWORK = "train/networks/resnet.py", TWIN
+BLOCKS = "train/networks/blocks.py", TWIN
 LOSSES = "train/fit/losses.py", "tests/train/fit/test_numpy_losses.py"
 CLIPS = "train/datasets/data_module.py", "tests/train/datasets/test_data_module.py"
 RUN = "train/fit/run.py", "tests/train/fit/test_run.py"
@@ -49,19 +51,19 @@ MISREADINGS = {
         *NETWORK, "maps = maps * torch.sigmoid(mask)", "maps = maps"
     ),
     "squeeze-and-excitation is not applied": Misreading(
-        *NETWORK, "return maps * gate[:, :, None, None]", "return maps"
+        *BLOCKS, "return maps * gate[:, :, None, None]", "return maps"
     ),
     "squeeze-and-excitation has no sigmoid": Misreading(
-        *NETWORK, "            nn.Sigmoid(),\n", ""
+        *BLOCKS, "            nn.Sigmoid(),\n", ""
     ),
     "squeeze-and-excitation looks at maxima": Misreading(
-        *NETWORK, "maps.mean(dim=(2, 3))", "maps.amax(dim=(2, 3))"
+        *BLOCKS, "maps.mean(dim=(2, 3))", "maps.amax(dim=(2, 3))"
     ),
     "a shortcut is missing in the residual block": Misreading(
-        *NETWORK, "self.shortcut(maps) + self.body(maps)", "self.body(maps)"
+        *BLOCKS, "self.shortcut(maps) + self.body(maps)", "self.body(maps)"
     ),
     "a shortcut is missing in the self-mask": Misreading(
-        *NETWORK, "maps + self.body(maps)", "self.body(maps)"
+        *BLOCKS, "maps + self.body(maps)", "self.body(maps)"
     ),
     "the head takes the maximum over frequency": Misreading(
         *NETWORK,

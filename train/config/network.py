@@ -30,14 +30,14 @@ class NetworkConfig:
         Whether to include these modules; used to measure their contribution.
     views : bool
         Take segments of the `relative` scaling and see three views of them: the report's
-        product, the level and each frame's own shape (see `train.networks.resnet.Views`).
+        product, the level and each frame's own shape (see `train.networks.views.Views`).
         A deviation from the report, which sees the product alone.
     band_bias : bool
         Learn an offset for each channel and frequency after the stem, so that the network
         can distinguish frequencies. A deviation.
     context : tuple of int
         Dilations, in score frames, of the temporal units before the last layer (see
-        `train.networks.resnet.TemporalUnit`); none in the report.
+        `train.networks.blocks.TemporalUnit`); none in the report.
     dropout : float
         Share of the last layer's inputs that is dropped at each training step.
 

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from train.networks.resnet import Network, Outputs, Views
+from train.networks.resnet import Network, Outputs
+from train.networks.views import Views
 
 RAW_THRESHOLD = 0.5
 """Spectral intensity up to which the raw-event region is 0 (section 2.3)."""

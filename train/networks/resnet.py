@@ -21,7 +21,7 @@ gives probabilities. The sigmoid is monotone, so a maximum may be taken on eithe
 References
 ----------
 Sections 2.2 to 2.5, figures 1 to 3 of the report. Where its figures leave a choice, the
-class that makes it says so under "Decision".
+class that makes it, here or in `train.networks.blocks`, says so under "Decision".
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from train.config.network import SUBSAMPLING, NetworkConfig
+from train.networks.blocks import PreActivationUnit, SelfMask, TemporalUnit
+from train.networks.views import Views
 
 
 class Outputs(NamedTuple):
@@ -41,192 +43,6 @@ class Outputs(NamedTuple):
 
     scores: Tensor
     region: Tensor
-
-
-class ResidualUnit(nn.Module):
-    """Conv, batch norm, ReLU, conv, batch norm, plus identity.
-
-    Decision: figure 2 is lost; section 2.4 mentions "feedforward neural networks with
-    shortcut connections", the words of He et al. (2015) for this unit. Convolutions are
-    3x3, as everywhere else in the network.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
-            nn.BatchNorm2d(channels),
-        )
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Map (B, C, T, F) to the same shape."""
-        output: Tensor = maps + self.body(maps)
-        return output
-
-
-class SelfMask(nn.Module):
-    """Propose where events are: maps to mask logits of the same shape (section 2.4)."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.units = nn.Sequential(ResidualUnit(channels), ResidualUnit(channels))
-        self.project = nn.Conv2d(channels, channels, 1)
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Map (B, C, T, F) to logits of the mask, of the same shape."""
-        logits: Tensor = self.project(self.units(maps))
-        return logits
-
-
-class SqueezeExcite(nn.Module):
-    """Scale each channel by a gate computed from the mean of all channels.
-
-    Decision: the report names no reduction; 16 is the common one. The hidden layer has
-    at least 4 units, which is what width 64 has at its narrowest, so only networks
-    narrower than the report's are touched.
-    """
-
-    def __init__(self, channels: int, reduction: int = 16) -> None:
-        super().__init__()
-        hidden = max(4, channels // reduction)
-        self.gate = nn.Sequential(
-            nn.Linear(channels, hidden),
-            nn.ReLU(inplace=True),
-            nn.Linear(hidden, channels),
-            nn.Sigmoid(),
-        )
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Map (B, C, T, F) to the same shape."""
-        gate: Tensor = self.gate(maps.mean(dim=(2, 3)))
-        return maps * gate[:, :, None, None]
-
-
-class Views(nn.Module):
-    """Three views of a segment of relative levels, as channels.
-
-    The report's product (eq. 1) forgets: a sound 20 dB below another of the same segment
-    is scaled down three times, and the level is lost. Here the
-    product is one view of three: beside it stand the level itself and the row-wise scaled
-    frame, which no other frame can change. All three can be computed from the level alone,
-    since min-max scaling undoes any scale and offset.
-
-    Examples
-    --------
-    >>> level = torch.tensor([[[[0.5, 1.0], [0.0, 0.25]]]])
-    >>> Views()(level)[0, 0]  # the product
-    tensor([[0., 1.],
-            [0., 0.]])
-    """
-
-    def forward(self, level: Tensor) -> Tensor:
-        """Map relative levels (B, 1, T, F) to product, level and shape (B, 3, T, F)."""
-        shape = min_max(level, (3,))
-        product = shape * min_max(level, (2,)) * min_max(level, (2, 3))
-        return torch.cat([product, level, shape], dim=1)
-
-
-def min_max(maps: Tensor, dims: tuple[int, ...]) -> Tensor:
-    """Scale to [0, 1] over some dimensions; what has no range scales to 0."""
-    lowest = maps.amin(dim=dims, keepdim=True)
-    span = maps.amax(dim=dims, keepdim=True) - lowest
-    return (maps - lowest) / span.clamp(min=1e-6)
-
-
-class TemporalUnit(nn.Module):
-    """A residual unit over time alone: narrow, dilated, wide, plus identity.
-
-    The convolutions before it see about a second; a few of these let a frame depend on
-    seconds before and after it, for almost no cost, since frequency is gone.
-
-    Parameters
-    ----------
-    channels : int
-        Of the maps; the dilated convolution has half of them.
-    dilation : int
-        Score frames between the three taps.
-    """
-
-    def __init__(self, channels: int, dilation: int) -> None:
-        super().__init__()
-        narrow = channels // 2
-        self.body = nn.Sequential(
-            nn.BatchNorm2d(channels),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(channels, narrow, 1, bias=False),
-            nn.BatchNorm2d(narrow),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(
-                narrow,
-                narrow,
-                (3, 1),
-                padding=(dilation, 0),
-                dilation=(dilation, 1),
-                bias=False,
-            ),
-            nn.BatchNorm2d(narrow),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(narrow, channels, 1),
-        )
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Map (B, C, H, 1) to the same shape."""
-        output: Tensor = maps + self.body(maps)
-        return output
-
-
-class PointConv2d(nn.Conv2d):
-    """A 1x1 convolution with a stride that, in training, first takes every n-th element.
-
-    That is the same; but the backward pass of oneDNN, on maps in channels-last order with
-    fewer channels than a register has numbers, writes beyond its memory if the stride is
-    left to it (torch 2.13; oneDNN's issue 6035).
-    """
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Map (B, n_in, T, F) to (B, n_out, T / stride[0], F / stride[1])."""
-        if not self.training:
-            return super().forward(maps)
-        time, frequency = self.stride
-        return functional.conv2d(
-            maps[:, :, ::time, ::frequency], self.weight, self.bias
-        )
-
-
-class PreActivationUnit(nn.Module):
-    """BN, ReLU, conv, BN, ReLU, conv, squeeze-and-excite, plus a shortcut.
-
-    The shortcut is the identity, or conv 1x1 and batch norm where the shapes differ
-    (section 2.5).
-    """
-
-    def __init__(
-        self, n_in: int, n_out: int, stride: tuple[int, int], *, excite: bool = True
-    ) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.BatchNorm2d(n_in),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(n_in, n_out, 3, stride=stride, padding=1, bias=False),
-            nn.BatchNorm2d(n_out),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(n_out, n_out, 3, padding=1, bias=False),
-            SqueezeExcite(n_out) if excite else nn.Identity(),
-        )
-        self.shortcut: nn.Module = nn.Identity()
-        if n_in != n_out or stride != (1, 1):
-            self.shortcut = nn.Sequential(
-                PointConv2d(n_in, n_out, 1, stride=stride, bias=False),
-                nn.BatchNorm2d(n_out),
-            )
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Map (B, n_in, T, F) to (B, n_out, T / stride[0], F / stride[1])."""
-        output: Tensor = self.shortcut(maps) + self.body(maps)
-        return output
 
 
 def make_stem(width: int, n_pools: int, n_inputs: int = 1) -> nn.Sequential:

@@ -8,7 +8,8 @@ import torch
 
 from train.config.network import NetworkConfig
 from train.config.preset import load_preset
-from train.networks.resnet import Network, PointConv2d
+from train.networks.blocks import PointConv2d
+from train.networks.resnet import Network
 
 TWICE = {"stem_pools": 2, "strides": ((1, 1), (1, 1), (2, 2), (1, 2))}
 
@@ -152,7 +153,7 @@ def test_a_strided_point_convolution_trains_as_torchs_own(channels, stride):
 
 NARROW = """
 import torch
-from train.networks.resnet import PointConv2d
+from train.networks.blocks import PointConv2d
 torch.set_num_threads(1)
 conv = PointConv2d(8, 16, 1, stride=2, bias=False)
 for _ in range(8):

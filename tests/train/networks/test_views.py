@@ -8,7 +8,9 @@ from streamsed.pipeline.frontend import normalize, relative_levels
 from train.config.network import NetworkConfig
 from train.export.fold_batch_norm import fold
 from train.fit.losses import Criterion, SceneCriterion
-from train.networks.resnet import Network, TemporalUnit, Views
+from train.networks.blocks import TemporalUnit
+from train.networks.resnet import Network
+from train.networks.views import Views
 
 CONFIG = NetworkConfig(width=8, views=True, band_bias=True, context=(1, 2))
 
