@@ -1,0 +1,156 @@
+"""A bank of recordings by label, read from disk, joined and halved."""
+
+from __future__ import annotations
+
+import functools
+import zlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from train.mixing.soundbank.clip import Clip
+from train.mixing.soundbank.files import (
+    SUFFIXES,
+    chosen_paths,
+    read_sources,
+    read_tree,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Soundbank:
+    """Every sound that mixing may draw from.
+
+    Parameters
+    ----------
+    foreground : dict
+        Clips by label; at least one each.
+    background : dict
+        Clips by kind, the name of their folder.
+    sample_rate : int
+        Hz, of all clips.
+    """
+
+    foreground: dict[str, tuple[Clip, ...]]
+    background: dict[str, tuple[Clip, ...]]
+    sample_rate: int
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels in alphabetical order."""
+        return tuple(sorted(self.foreground))
+
+    @property
+    def n_clips(self) -> int:
+        """Clips in the foreground."""
+        return sum(len(clips) for clips in self.foreground.values())
+
+    def joined(self, other: Soundbank) -> Soundbank:
+        """Return this bank and another as one, label by label and kind by kind.
+
+        Raises
+        ------
+        ValueError
+            Their sample rates differ.
+        """
+        if other.sample_rate != self.sample_rate:
+            raise ValueError(
+                f"sample_rate={other.sample_rate} must be that of the other bank, "
+                f"{self.sample_rate}"
+            )
+        return Soundbank(
+            _joined(self.foreground, other.foreground),
+            _joined(self.background, other.background),
+            self.sample_rate,
+        )
+
+    def halves(self) -> tuple[Soundbank, Soundbank]:
+        """Part the recordings in two such that parts of one recording stay together."""
+
+        def half(
+            groups: dict[str, tuple[Clip, ...]], side: int
+        ) -> dict[str, tuple[Clip, ...]]:
+            chosen = {
+                name: tuple(
+                    clip
+                    for clip in clips
+                    if zlib.crc32(f"{clip.source}{clip.recording}".encode()) % 2 == side
+                )
+                for name, clips in groups.items()
+            }
+            return {name: clips for name, clips in chosen.items() if clips}
+
+        first, second = (
+            Soundbank(
+                half(self.foreground, side),
+                half(self.background, side),
+                self.sample_rate,
+            )
+            for side in (0, 1)
+        )
+        return first, second
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path,
+        *,
+        split: str | None = None,
+        sample_rate: int = 44100,
+        leave_out: Collection[str] = (),
+    ) -> Soundbank:
+        """Read a bank from disk, resampled to `sample_rate` and mixed down to mono.
+
+        Parameters
+        ----------
+        folder : Path
+            Laid out as `train.mixing.soundbank` says.
+        split : str or None
+            Keep only the files that `manifest.csv` gives this split; None keeps all.
+        sample_rate : int
+            Hz.
+        leave_out : collection of str
+            Paths within the bank that are not read; see `read_leave_out`.
+
+        Raises
+        ------
+        ValueError
+            The folder has no bank in it, no manifest although a split is asked for, or
+            nothing in that split; or a file is damaged (see `streamsed.audio.decode`).
+        """
+        if not (folder / "foreground").is_dir():
+            raise ValueError(
+                f"soundbank={folder} must be a folder that holds foreground/<Label>/"
+            )
+        chosen = chosen_paths(folder, split, leave_out)
+        sources = read_sources(folder)
+        foreground = read_tree(folder, "foreground", chosen, sources, sample_rate)
+        background = read_tree(folder, "background", chosen, sources, sample_rate)
+        if not foreground:
+            part = "" if split is None else f" in split={split}"
+            raise ValueError(
+                f"soundbank={folder} must contain sounds that are not silent{part}: "
+                f"foreground/<Label>/* ({', '.join(SUFFIXES)})"
+            )
+        return cls(foreground, background, sample_rate)
+
+
+def load_banks(
+    folders: Sequence[Path],
+    *,
+    split: str | None = None,
+    sample_rate: int = 44100,
+    leave_out: Collection[str] = (),
+) -> Soundbank:
+    """Read banks and join them; see `Soundbank.load` for the arguments and errors."""
+    banks = [
+        Soundbank.load(each, split=split, sample_rate=sample_rate, leave_out=leave_out)
+        for each in folders
+    ]
+    return functools.reduce(Soundbank.joined, banks)
+
+
+def _joined(
+    one: dict[str, tuple[Clip, ...]], other: dict[str, tuple[Clip, ...]]
+) -> dict[str, tuple[Clip, ...]]:
+    return {k: one.get(k, ()) + other.get(k, ()) for k in sorted({*one, *other})}

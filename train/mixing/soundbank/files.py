@@ -1,0 +1,121 @@
+"""The files of a bank: which of them are read, who recorded them, and their sound."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from streamsed.audio.decode import file_chunks
+from train.annotations.tsv import read_rows
+from train.mixing.soundbank.clip import Clip, Samples, active_regions
+
+SUFFIXES = (".flac", ".wav", ".ogg", ".mp3", ".aif", ".aiff")
+
+
+def chosen_paths(
+    folder: Path, split: str | None, leave_out: Collection[str]
+) -> set[str] | None:
+    """List the files of a bank that are read; None stands for all of them.
+
+    Raises
+    ------
+    ValueError
+        There is no manifest although a split is asked for, or nothing in that split.
+    """
+    chosen = None if split is None else _split_paths(folder, split)
+    if leave_out:
+        chosen = (_all_paths(folder) if chosen is None else chosen) - set(leave_out)
+    return chosen
+
+
+def _split_paths(folder: Path, split: str) -> set[str]:
+    """Read the paths of one split from the manifest."""
+    manifest = folder / "manifest.csv"
+    if not manifest.is_file():
+        raise ValueError(f"split={split} must be None without {manifest}")
+    rows = list(read_rows(manifest, ("path", "split")))
+    splits = sorted({row["split"] for row in rows})
+    if split not in splits:
+        raise ValueError(f"split={split} must be one of {', '.join(splits)}")
+    return {row["path"] for row in rows if row["split"] == split}
+
+
+def _all_paths(folder: Path) -> set[str]:
+    """List every file of a bank, as a manifest names them."""
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+
+
+def read_leave_out(path: Path) -> set[str]:
+    """Read which recordings of banks are not to be used.
+
+    Parameters
+    ----------
+    path : Path
+        CSV with the columns `path` and `decision`; "drop", "noncommercial" and "contains:
+        LABEL" leave a recording out, whatever else stands there keeps it.
+
+    Raises
+    ------
+    OSError
+        It cannot be read.
+    ValueError
+        It is missing or has no such columns.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
+    return {
+        row["path"]
+        for row in read_rows(path, ("path", "decision"))
+        if row["decision"].partition(":")[0] in ("drop", "noncommercial", "contains")
+    }
+
+
+def read_sources(folder: Path) -> dict[str, tuple[str, str]]:
+    """Read who recorded what, and the recording's name, from a manifest, if it says so."""
+    manifest = folder / "manifest.csv"
+    if not manifest.is_file():
+        return {}
+    return {
+        row["path"]: (row["source_repo"], row["source_recording_id"] or row["path"])
+        for row in read_rows(manifest, ("path",))
+    }
+
+
+def read_tree(
+    folder: Path,
+    part: str,
+    chosen: set[str] | None,
+    sources: dict[str, tuple[str, str]],
+    sample_rate: int,
+) -> dict[str, tuple[Clip, ...]]:
+    """Read all chosen files below `folder/part`, grouped by the name of their folder."""
+    paths = [
+        path
+        for path in sorted((folder / part).rglob("*"))
+        if path.suffix.lower() in SUFFIXES
+        and (chosen is None or path.relative_to(folder).as_posix() in chosen)
+    ]
+    for name in sorted({path.parent.name for path in paths}):
+        if not name.isprintable():
+            raise ValueError(
+                f"{part}/{name!r} must be the name of a folder that can be printed: it "
+                "becomes a label"
+            )
+    groups: dict[str, list[Clip]] = {}
+    with ThreadPoolExecutor() as pool:  # decoders work without the interpreter's lock
+        recordings = pool.map(lambda path: _read_samples(path, sample_rate), paths)
+        for path, samples in zip(paths, recordings, strict=True):
+            regions = active_regions(samples, sample_rate)
+            if regions:
+                name = path.relative_to(folder).as_posix()
+                clip = Clip(samples, regions, *sources.get(name, ("", name)))
+                groups.setdefault(path.parent.name, []).append(clip)
+    return {name: tuple(clips) for name, clips in groups.items()}
+
+
+def _read_samples(path: Path, sample_rate: int) -> Samples:
+    """Read one file as mono float32 at `sample_rate`."""
+    return np.concatenate(list(file_chunks(path, sample_rate=sample_rate)))
