@@ -9,14 +9,13 @@ each other; a vacuum cleaner fills the segment and beyond. So a scene is laid ou
     other sounds              ####      ##                     ######
     segments     [----------------]   [----------------]   [----------------]   ...
 
-Beds are steady recordings only: a short sound, looped, is no background. Every other sound of
-the bank appears as loud as the events do, because a detector must distinguish a laugh from a bark,
-not only a bark from a fan; what it is, is known too, and can be learnt (`Scene.others`).
+`train.mixing.beds` lays the beds. Every other sound of the bank appears as loud as the events
+do, because a detector must distinguish a laugh from a bark, not only a bark from a fan; what
+it is, is known too, and can be learnt (`Scene.others`).
 """
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,24 +25,20 @@ from numpy.typing import NDArray
 
 from streamsed.events import Event
 from train.config.scenes import SceneConfig
+from train.mixing.beds import Beds
 from train.mixing.mixer import Layout, Mixer, Placed
 from train.mixing.signals import (
     add_at,
     at_level,
     chords,
     clip_peaks,
-    coloured_noise,
     faded,
-    loop,
+    stretch,
     to_sixteen_bits,
 )
-from train.mixing.soundbank import Clip, Samples, Soundbank, active_regions
-from train.mixing.variants import vary
+from train.mixing.soundbank import Clip, Samples, Soundbank
+from train.mixing.variants import Variants
 
-STEADY = 2.0
-"""Seconds that a recording must sound without a pause to be a bed."""
-CROSSFADE = 1.5
-"""Seconds in which one bed gives way to the next."""
 LIST_CLIP = 10.0
 """Seconds of a clip of a list."""
 
@@ -65,38 +60,6 @@ class Scene:
     samples: Samples
     events: list[Event]
     others: list[Event]
-
-
-class Variants:
-    """Draw recordings, unchanged or varied; variants are reused for a while.
-
-    Making a variant takes as long as mixing a scene, so few draws make one, which then
-    takes the place of an older one. Draws therefore depend on those before.
-
-    Parameters
-    ----------
-    config : SceneConfig
-        How many are kept, and how many draws make one.
-    sample_rate : int
-        Hz.
-    """
-
-    def __init__(self, config: SceneConfig, sample_rate: int) -> None:
-        self._config, self._rate = config, sample_rate
-        self._kept: dict[int, list[Clip]] = {}
-
-    def draw(self, rng: np.random.Generator, clip: Clip) -> Clip:
-        """Return a clip or a variant of it."""
-        kept = self._kept.setdefault(id(clip), [])
-        if rng.random() < self._config.fresh:
-            samples = vary(clip.samples, rng, self._rate)
-            regions = active_regions(samples, self._rate) or clip.regions
-            if len(kept) == self._config.n_variants:
-                kept.pop(int(rng.integers(len(kept))))
-            kept.append(Clip(samples, regions))
-            return kept[-1]
-        choice = int(rng.integers(len(kept) + 1))
-        return clip if choice == len(kept) else kept[choice]
 
 
 class SceneMixer:
@@ -123,12 +86,7 @@ class SceneMixer:
             label: source_chances(clips) for label, clips in bank.foreground.items()
         }
         self._n_samples = round(config.duration * bank.sample_rate)
-        self._beds = [
-            (kind, clip)
-            for kind in self.kinds
-            for clip in bank.background[kind]
-            if _longest(clip) >= STEADY * bank.sample_rate
-        ]
+        self._beds = Beds(bank, config, self._variants)
 
     def mix(self, rng: np.random.Generator) -> Scene:
         """Draw one scene of `config.duration` seconds."""
@@ -141,7 +99,7 @@ class SceneMixer:
             (1.0, self._fill),
         ]
         if rng.random() >= config.silent:
-            self._lay_beds(rng, draft)
+            draft.others += self._beds.lay(rng, draft.samples)
         chance = rng.random()
         for probability, fill in modes:
             chance -= probability
@@ -154,35 +112,6 @@ class SceneMixer:
             self._plain.to_events(draft.events, self._n_samples),
             self._plain.to_events(draft.others, self._n_samples),
         )
-
-    def _lay_beds(self, rng: np.random.Generator, draft: _Draft) -> None:
-        """Fill the scene with backgrounds that give way to one another."""
-        rate = self.bank.sample_rate
-        fade = round(CROSSFADE * rate)
-        n_beds = 1 + min(int(rng.poisson(0.6)), 3)
-        cuts = np.sort(rng.integers(0, self._n_samples, n_beds - 1))
-        edges = [0, *(int(cut) for cut in cuts), self._n_samples]
-        for first, last in itertools.pairwise(edges):
-            if n_beds > 1 and rng.random() < self.config.silent:
-                continue
-            start, end = max(first - fade, 0), min(last + fade, self._n_samples)
-            bed = self._bed(rng, end - start, draft, start)
-            level = 10.0 ** (rng.uniform(-6.0, 6.0) / 20.0) if n_beds > 1 else 1.0
-            add_at(draft.samples, faded(bed, fade) * np.float32(level), start)
-
-    def _bed(
-        self, rng: np.random.Generator, length: int, draft: _Draft, start: int
-    ) -> Samples:
-        """Make a bed of RMS 1: noise, a steady recording, or two."""
-        if not self._beds or rng.random() < self.config.noise:
-            return coloured_noise(length, rng)
-        bed = np.zeros(length, np.float32)
-        for _ in range(1 + int(rng.random() < 0.2)):
-            kind, clip = self._beds[int(rng.integers(len(self._beds)))]
-            samples = self._variants.draw(rng, clip).active
-            bed += at_level(self._loop(rng, samples, length), 1.0)
-            draft.others.append((kind, (start, start + length)))
-        return at_level(bed, 1.0)
 
     def _fill(self, rng: np.random.Generator, draft: _Draft) -> None:
         """Place sounds one after another, with pauses, sometimes overlapping."""
@@ -268,7 +197,8 @@ class SceneMixer:
         length: int,
     ) -> int:
         active = self._clip(rng, label).active
-        sound = faded(self._loop(rng, active, length), self.bank.sample_rate // 50)
+        rate = self.bank.sample_rate
+        sound = faded(stretch(active, length, rng, sample_rate=rate), rate // 50)
         if rng.random() < 0.3:  # it swells or fades, as an appliance carried about
             first, last = rng.uniform(-9.0, 0.0, 2)
             slope = 10.0 ** (np.linspace(first, last, length) / 20.0)
@@ -301,12 +231,6 @@ class SceneMixer:
     def _level(self, rng: np.random.Generator) -> float:
         """Draw a level over the bed, as an amplitude."""
         return float(10.0 ** (rng.uniform(*self.config.level) / 20.0))
-
-    def _loop(self, rng: np.random.Generator, samples: Samples, length: int) -> Samples:
-        if samples.size > length:
-            first = int(rng.integers(samples.size - length + 1))
-            return samples[first : first + length]
-        return loop(samples, length, rng, sample_rate=self.bank.sample_rate)
 
     def _finish(self, rng: np.random.Generator, mixture: Samples) -> None:
         """Set the level of a scene, at times clip its peaks, often round to 16 bits."""
@@ -346,11 +270,6 @@ def source_chances(clips: Sequence[Clip]) -> NDArray[np.float64]:
     weights = np.array([sizes[clip.source] ** -0.5 for clip in clips], np.float64)
     chances: NDArray[np.float64] = weights / weights.sum()
     return chances
-
-
-def _longest(clip: Clip) -> int:
-    """Return the samples of the longest part with sound without a pause."""
-    return max(end - start for start, end in clip.regions)
 
 
 def _scaled(clip: Clip, level: float) -> Samples:

@@ -61,6 +61,16 @@ def loop(
     return cast(Samples, np.resize(np.roll(body, -first), length))
 
 
+def stretch(
+    samples: Samples, length: int, rng: np.random.Generator, *, sample_rate: int
+) -> Samples:
+    """Bring a recording to `length` samples: a random part of it, or `loop` it."""
+    if samples.size > length:
+        first = int(rng.integers(samples.size - length + 1))
+        return samples[first : first + length]
+    return loop(samples, length, rng, sample_rate=sample_rate)
+
+
 def coloured_noise(length: int, rng: np.random.Generator) -> Samples:
     """Make noise of RMS 1 whose spectrum rises by up to 3 or falls by up to 9 dB an octave.
 

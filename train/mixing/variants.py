@@ -4,7 +4,7 @@ Sounds of one label often come from one source and share its bandwidth: a model 
 learns "no energy above 8 kHz means cat" is worthless. So every label is recorded through
 low-passes, tilted equalisers, rooms and codecs, and at other speeds. `vary` costs
 milliseconds, so a mixer keeps a few variants of each clip instead of making one for each
-mixture; `train.datasets.augment` changes whole mixtures.
+mixture, as `Variants` does for scenes; `train.datasets.augment` changes whole mixtures.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import soxr
 from numpy.typing import NDArray
 
 from streamsed.samples import Float32
+from train.config.scenes import SceneConfig
+from train.mixing.soundbank import Clip, active_regions
 
 SPEED = (0.8, 1.25)
 LOW_PASS = 0.4
@@ -100,3 +102,35 @@ def through_codec(
     file.seek(0)
     decoded, _ = soundfile.read(file, dtype="float32")
     return cast(Float32, decoded * np.float32(1.25 * peak))
+
+
+class Variants:
+    """Draw recordings, unchanged or varied; variants are reused for a while.
+
+    Making a variant takes as long as mixing a scene, so few draws make one, which then
+    takes the place of an older one. Draws therefore depend on those before.
+
+    Parameters
+    ----------
+    config : SceneConfig
+        How many are kept, and how many draws make one.
+    sample_rate : int
+        Hz.
+    """
+
+    def __init__(self, config: SceneConfig, sample_rate: int) -> None:
+        self._config, self._rate = config, sample_rate
+        self._kept: dict[int, list[Clip]] = {}
+
+    def draw(self, rng: np.random.Generator, clip: Clip) -> Clip:
+        """Return a clip or a variant of it."""
+        kept = self._kept.setdefault(id(clip), [])
+        if rng.random() < self._config.fresh:
+            samples = vary(clip.samples, rng, self._rate)
+            regions = active_regions(samples, self._rate) or clip.regions
+            if len(kept) == self._config.n_variants:
+                kept.pop(int(rng.integers(len(kept))))
+            kept.append(Clip(samples, regions))
+            return kept[-1]
+        choice = int(rng.integers(len(kept) + 1))
+        return clip if choice == len(kept) else kept[choice]

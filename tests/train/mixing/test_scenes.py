@@ -5,8 +5,9 @@ import pytest
 
 from streamsed.events import Event
 from train.config.scenes import SceneConfig
-from train.mixing.scenes import SceneMixer, Variants, source_chances
+from train.mixing.scenes import SceneMixer, source_chances
 from train.mixing.soundbank import Clip, Soundbank
+from train.mixing.variants import Variants
 
 RATE = 8000
 PLAIN = {"fresh": 0.0, "tonal": 0.0, "clipped": 0.0, "overlap": 0.0}
