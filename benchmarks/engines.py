@@ -18,7 +18,7 @@ from streamsed.config import FrontendConfig
 from streamsed.diagnostics.bench import Contender, requests
 from streamsed.inference.cpu import available_cores
 from streamsed.inference.model import Model
-from streamsed.inference.model_file import ModelFile, ModelInfo, find_model
+from streamsed.inference.model_file import ModelFile, find_model
 from streamsed.inference.selection import EngineRequest
 from train.config.train import TrainConfig
 from train.export.engine_check import CheckSet
@@ -140,7 +140,7 @@ def engines_at_export(path: Path) -> str:
         + "event F1, macro (%) | accepted |",
         "|---|---:|---:|---:|---|",
     ]
-    for name, record in ModelInfo.read(path).engines.items():
+    for name, record in ModelFile.open(path).info.engines.items():
         f1 = record.get("event_f1_macro")
         lines.append(
             f"| {name} | {record['max_difference']:.2g} "
@@ -160,7 +160,7 @@ def sections() -> Iterator[str]:
         + f"`default` runs here on {chosen}.",
         ratios(find_model("default"), "default", {}),
     ]
-    if ModelInfo.read(find_model("default")).engines:
+    if ModelFile.open(find_model("default")).info.engines:
         text.append(engines_at_export(find_model("default")))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "full.pt"

@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 
 from streamsed.inference.cpu import available_cores
 from streamsed.inference.engine import Engine
+from streamsed.inference.engine_factory import make_engine
 from streamsed.inference.model_file import ModelFile, ModelInfo, find_model
-from streamsed.inference.onnx import Onnx
 from streamsed.inference.onnx_weights import Probe, has_graph, has_probe, read_probe
-from streamsed.inference.openvino import OpenVino
-from streamsed.inference.selection import Candidate, EngineRequest, candidates
-from streamsed.inference.torchscript import TorchScript
+from streamsed.inference.selection import (
+    Candidate,
+    EngineRequest,
+    candidates,
+    unavailable,
+)
 from streamsed.terminal import counted
-
-SHARED_GMAC = 10.0
-"""Cost in GMAC from which several threads share a segment; smaller ones gain little."""
 
 PROBE_SLACK = 2.0
 """Factor by which an engine may differ more from the network than at export."""
@@ -150,7 +150,7 @@ class Model:
         usable = [each for each in known if not each.rejected_because]
         rejected = [each for each in known if each.rejected_because]
         if not usable:
-            raise _unavailable(request, rejected)
+            raise unavailable(request, rejected)
         probe = _read_probe(file)
         failed: list[Candidate] = []
         for i, candidate in enumerate(usable):
@@ -161,7 +161,9 @@ class Model:
             try:
                 loaded = cls(
                     file.info,
-                    _make(candidate, file, threads, n_parallel),
+                    make_engine(
+                        candidate, file, threads=threads, n_parallel=n_parallel
+                    ),
                     candidate,
                     [*rejected, *failed, *slower],
                     sha256=file.sha256,
@@ -275,20 +277,6 @@ class Model:
             )
 
 
-def _unavailable(request: EngineRequest, rejected: Sequence[Candidate]) -> ValueError:
-    """Return the error that says why none of the candidates can be used."""
-    names: dict[str, list[str]] = {}  # by reason
-    for each in rejected:
-        names.setdefault(each.rejected_because, []).append(each.name)
-    if len(names) == 1 and " is not installed: " in (reason := next(iter(names))):
-        return ValueError(reason)
-    reasons = "; ".join(f"{', '.join(n)}: {why}" for why, n in names.items())
-    return ValueError(
-        f"engine={request.engine} with precision={request.precision} is not available "
-        f"({reasons or 'no engine has both'}); try --engine auto"
-    )
-
-
 def _read_probe(file: ModelFile) -> Probe | None:
     if not has_probe(file):
         return None
@@ -298,19 +286,3 @@ def _read_probe(file: ModelFile) -> Probe | None:
         raise ValueError(
             f"{file.path}: damaged model file ({error}); copy or export it again"
         ) from error
-
-
-def _make(
-    candidate: Candidate, file: ModelFile, threads: int | None, n_parallel: int | None
-) -> Engine:
-    precision = candidate.precision
-    if candidate.engine == "torchscript":  # its threads are shared by the whole process
-        device = candidate.device
-        return TorchScript(file, precision=precision, threads=threads, device=device)
-    if threads is None:
-        threads = 1 if file.info.gmac < SHARED_GMAC else available_cores()
-    if candidate.engine == "openvino":
-        return OpenVino(
-            file, precision=precision, threads=threads, n_streams=n_parallel
-        )
-    return Onnx(file, precision=precision, threads=threads)

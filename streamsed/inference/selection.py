@@ -8,7 +8,7 @@ probe match; `streamsed.inference.model` checks this.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -131,6 +131,20 @@ def candidates(file: ModelFile, request: EngineRequest) -> Iterator[Candidate]:
             reason = _missing(file, engine, precision)
             reason = reason or _unproven(file.info, f"{engine} {precision}", request)
             yield Candidate(engine, precision, "cpu", reason)
+
+
+def unavailable(request: EngineRequest, rejected: Sequence[Candidate]) -> ValueError:
+    """Return the error that says why none of the candidates can be used."""
+    names: dict[str, list[str]] = {}  # by reason
+    for each in rejected:
+        names.setdefault(each.rejected_because, []).append(each.name)
+    if len(names) == 1 and " is not installed: " in (reason := next(iter(names))):
+        return ValueError(reason)
+    reasons = "; ".join(f"{', '.join(n)}: {why}" for why, n in names.items())
+    return ValueError(
+        f"engine={request.engine} with precision={request.precision} is not available "
+        f"({reasons or 'no engine has both'}); try --engine auto"
+    )
 
 
 def _missing(

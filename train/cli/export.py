@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from streamsed.config import PostConfig
-from streamsed.inference.model_file import ModelInfo
+from streamsed.inference.model_file import ModelFile, ModelInfo
 from streamsed.inference.thresholds.operating_points import choose_point
 from streamsed.terminal import percent
 from train.cli.options import Blueprints, Split, read_layouts
@@ -161,7 +161,7 @@ def _add_curves(model: Path, output: Path, operating_points: Path | None) -> Non
         raise ValueError(
             f"{operating_points}: has no recall curves; run `python -m train tune` again"
         )
-    if list(ModelInfo.read(model).operating_points) != tuned.points:
+    if list(ModelFile.open(model).info.operating_points) != tuned.points:
         raise ValueError(
             f"{operating_points}: has other thresholds than {model}, whose engines were "
             "checked with its own; export the run again"

@@ -16,9 +16,9 @@ from environment import ENVIRONMENT
 
 from streamsed.audio.decode import file_chunks
 from streamsed.detector import Detector
-from streamsed.inference.model_file import ModelInfo, find_model
+from streamsed.inference.model_file import ModelFile, find_model
 
-LABELS = ModelInfo.read(find_model("default")).labels
+LABELS = ModelFile.open(find_model("default")).info.labels
 KILLS = int(os.environ.get("STREAMSED_KILLS", "3"))
 FILES = int(os.environ.get("STREAMSED_KILLS_FILES", "120"))
 

@@ -22,7 +22,7 @@ from streamsed.detector import Detector
 from streamsed.inference import cpu, selection
 from streamsed.inference.cpu import has_bf16
 from streamsed.inference.model import Model
-from streamsed.inference.model_file import ModelFile, ModelInfo
+from streamsed.inference.model_file import ModelFile
 from streamsed.inference.onnx_weights import Probe, read_graph, read_probe, whole_model
 from streamsed.inference.selection import Candidate, EngineRequest, candidates
 from streamsed.recordings.detection import recut
@@ -184,7 +184,7 @@ def accepting(info):
 
 
 def order(path, request=None, info=None):
-    info = info or accepting(ModelInfo.read(path))
+    info = info or accepting(ModelFile.open(path).info)
     file = replace(ModelFile.open(path), info=info)
     found = candidates(file, request or EngineRequest(device="cpu"))
     return [c.name for c in found if not c.rejected_because]
@@ -282,7 +282,7 @@ def test_a_frozen_file_of_an_older_export_runs_in_fp32_alone(
     import torch
 
     path = tmp_path / "frozen.pt"
-    text = json.dumps(ModelInfo.read(model_path).to_dict())
+    text = json.dumps(ModelFile.open(model_path).info.to_dict())
     frozen = torch.jit.freeze(torch.jit.load(model_path).eval())
     torch.jit.save(frozen, str(path), _extra_files={"streamsed.json": text})
     as_exported(path)

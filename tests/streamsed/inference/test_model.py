@@ -14,7 +14,12 @@ from sounds import scene
 
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
 from streamsed.inference.model import Model
-from streamsed.inference.model_file import ModelInfo, find_model, shipped_models
+from streamsed.inference.model_file import (
+    ModelFile,
+    ModelInfo,
+    find_model,
+    shipped_models,
+)
 from streamsed.pipeline.frontend import Frontend, normalize
 
 
@@ -29,7 +34,7 @@ def test_a_description_survives_the_model_file(make_model, tmp_path):
     path = make_model(
         tmp_path / "m.pt", labels=("Cat", "Dog"), stream=stream, post=post
     )
-    info = ModelInfo.read(path)
+    info = ModelFile.open(path).info
     assert info.name == "tiny"
     assert info.labels == ("Cat", "Dog")
     assert (info.stream, info.post) == (stream, post)
@@ -39,8 +44,8 @@ def test_a_description_survives_the_model_file(make_model, tmp_path):
 
 def test_a_description_is_read_without_torch(model_path):
     code = (
-        "import sys; from pathlib import Path; from streamsed.inference.model_file import ModelInfo\n"
-        f"print(ModelInfo.read(Path({str(model_path)!r})).name, 'torch' in sys.modules)"
+        "import sys; from pathlib import Path; from streamsed.inference.model_file import ModelFile\n"
+        f"print(ModelFile.open(Path({str(model_path)!r})).info.name, 'torch' in sys.modules)"
     )
     run = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -65,7 +70,7 @@ def test_a_wrong_description_is_refused_with_its_reason(
 ):
     path = make_model(tmp_path / "m.pt", changes=changes)
     with pytest.raises(ValueError, match=r"m\.pt: not a model file of") as error:
-        ModelInfo.read(path)
+        ModelFile.open(path)
     assert reason in str(error.value)
 
 
@@ -76,7 +81,7 @@ def test_a_missing_entry_is_refused(model, tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("m/extra/streamsed.json", json.dumps(info))
     with pytest.raises(ValueError, match=r"not a model file of.*labels"):
-        ModelInfo.read(path)
+        ModelFile.open(path)
 
 
 def damaged(kind, model_path, path):
@@ -95,7 +100,7 @@ def damaged(kind, model_path, path):
             archive.writestr("notes.txt", "not a model")
     elif kind == "zip with a description":
         with zipfile.ZipFile(path, "w") as archive:
-            text = json.dumps(ModelInfo.read(model_path).to_dict())
+            text = json.dumps(ModelFile.open(model_path).info.to_dict())
             archive.writestr("m/extra/streamsed.json", text)
     else:
         with zipfile.ZipFile(model_path) as archive:
@@ -228,5 +233,5 @@ def test_threads_share_a_model(model, features):
 def test_ten_labels_travel_with_the_file(make_model, tmp_path):
     labels = (*"abcdefgh", "two words", "ü")
     path = make_model(tmp_path / "m.pt", labels=labels)
-    assert ModelInfo.read(path).labels == labels
-    assert replace(ModelInfo.read(path), name="x").labels == labels
+    assert ModelFile.open(path).info.labels == labels
+    assert replace(ModelFile.open(path).info, name="x").labels == labels

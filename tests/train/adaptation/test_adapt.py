@@ -14,7 +14,7 @@ from archives import members, rewritten
 from networks import LABELS, random_trained, scene
 
 from streamsed.config import FrontendConfig, PostConfig
-from streamsed.inference.model_file import ModelFile, ModelInfo
+from streamsed.inference.model_file import ModelFile
 from streamsed.inference.thresholds.operating_points import OperatingPoint
 from streamsed.inference.thresholds.recall_curves import RecallCurves
 from train.adaptation.comparison import Candidate, compare
@@ -345,7 +345,7 @@ def test_nothing_changed_is_full_agreement(path, sounds):
 
 
 def test_old_labels_keep_their_settings_and_new_ones_get_plain_ones(path, sounds):
-    info = ModelInfo.read(path)
+    info = ModelFile.open(path).info
     taught = OwnSounds.load(sounds, LABELS).taught
     lasting = replace(
         taught, foreground={**taught.foreground, "Hum": taught.foreground["Dog"]}
@@ -396,7 +396,7 @@ def test_the_command_writes_a_model_that_detects_old_and_new_labels(
     assert set(figures["own_event_f1"]) == {"Beeping", "Dog"}
     assert figures["own_event_f1"]["Beeping"]["before"] is None
     assert figures["shipped_event_f1"].keys() == {"Cat"}
-    assert ModelInfo.read(path).name in info.training["data"]
+    assert ModelFile.open(path).info.name in info.training["data"]
     detected = streamsed(
         *("file", sounds / "foreground/Beeping/0.wav", "--model", output),
         *("--label", "beeping", "--threshold", "0"),

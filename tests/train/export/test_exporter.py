@@ -14,7 +14,7 @@ from networks import LABELS, ONCE, TWICE, random_trained, scene
 from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
 from streamsed.inference.model import Model
-from streamsed.inference.model_file import ModelInfo
+from streamsed.inference.model_file import ModelFile
 from train.cli import app as cli
 from train.export import engine_check
 from train.export.engine_check import CheckSet, EngineCheck, network_score
@@ -61,7 +61,7 @@ def test_the_runtime_computes_what_the_network_does(exported, trained, segments)
 
 
 def test_the_file_describes_itself(exported):
-    info = ModelInfo.read(exported)
+    info = ModelFile.open(exported).info
     assert (info.name, info.labels) == ("exported", LABELS)
     assert info.post == PostConfig(onset_threshold={"Dog": 0.4})
     assert info.scores_at_export["event_f1_macro"] == 0.25
@@ -74,7 +74,7 @@ def test_the_file_describes_itself(exported):
 
 
 def test_the_file_says_how_every_engine_agreed(exported):
-    engines = ModelInfo.read(exported).engines
+    engines = ModelFile.open(exported).info.engines
     assert {"torchscript fp32", "openvino fp32", "onnx fp32", "openvino int8"} <= set(
         engines
     )
@@ -88,7 +88,7 @@ def test_the_file_says_how_every_engine_agreed(exported):
 
 
 def test_weights_are_stored_once_and_in_16_bits(exported):
-    n_numbers = ModelInfo.read(exported).parameters
+    n_numbers = ModelFile.open(exported).info.parameters
     with zipfile.ZipFile(exported) as archive:
         sizes = {i.filename.split("/", 1)[1]: i.file_size for i in archive.infolist()}
     weights = sum(size for name, size in sizes.items() if name.startswith("data/"))
@@ -224,12 +224,12 @@ def test_the_command_line_goes_from_bank_to_model(bank, tmp_path, monkeypatch, c
     assert capsys.readouterr().out.endswith(f"streamsed listen --model {model}\n")
     tasks = {json.loads(line).get("task") for line in log.read_text().splitlines()}
     assert {"tuning", "trying engines"} <= tasks
-    info = ModelInfo.read(model)
+    info = ModelFile.open(model).info
     assert info.labels == ("Beep", "Hiss")
     assert "event_f1_macro" in info.scores_at_export
     assert set(info.post.onset_threshold) == {"Beep", "Hiss"}
     assert run_cli(monkeypatch, export) == 0
-    assert ModelInfo.read(model).scores_at_export == {}
+    assert ModelFile.open(model).info.scores_at_export == {}
 
 
 @pytest.mark.parametrize(

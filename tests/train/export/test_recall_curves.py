@@ -8,7 +8,7 @@ import pytest
 from archives import members
 
 from streamsed.config import PostConfig
-from streamsed.inference.model_file import ModelFile, ModelInfo
+from streamsed.inference.model_file import ModelFile
 from streamsed.inference.thresholds.operating_points import OperatingPoint
 from streamsed.inference.thresholds.recall_curves import RecallCurves
 from train.export.model_file import add_recall_curves
@@ -33,7 +33,7 @@ def test_curves_are_added_to_a_model_file_and_nothing_else_changes(exported, tmp
     assert file.origin == "exported"
     before, after = members(exported), members(output)
     assert [n for n in before if before[n] != after[n]] == ["extra/streamsed.json"]
-    assert file.info.engines == ModelInfo.read(exported).engines
+    assert file.info.engines == ModelFile.open(exported).info.engines
     with zipfile.ZipFile(exported) as old, zipfile.ZipFile(output) as new:
         assert old.namelist() == new.namelist()
 

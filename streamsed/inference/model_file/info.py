@@ -1,37 +1,20 @@
-"""The model file: a network and everything needed to use it.
-
-A model file is a TorchScript archive with `streamsed.json` inside: labels, front-end,
-streaming and post-processing settings, its scores at export, how far the scores of each
-engine differ, and how it was trained. This module reads these without torch;
-`streamsed.inference.onnx_weights` reads the graphs that the engines run. Model files are
-untrusted data, checked before anything in them is used.
-"""
+"""The description in a model file: labels, settings and origin of its network."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
-from streamsed.inference.archive import Archive
 from streamsed.inference.thresholds.operating_points import (
     OperatingPoint,
     choose_point,
     read_points,
 )
 from streamsed.inference.thresholds.recall_curves import RecallCurves, read_curves
-from streamsed.inference.trust import SHIPPED, origin
-from streamsed.strict_json import read_json
 
 FORMAT_VERSION = 1
-INFO_NAME = "streamsed.json"
-SEAL = "seal"
-"""The entry of the description with the checksum of everything else in the file."""
 MAX_LABELS = 2000
 MAX_NAME = 200
 """Maximum length of a label, and of the model's name."""
@@ -185,93 +168,6 @@ class ModelInfo:
             recall_curves=read_curves(info.get("recall_curves", []), labels),
         )
 
-    @classmethod
-    def read(cls, path: Path) -> ModelInfo:
-        """Read the description in a model file, without torch; see `ModelFile`."""
-        return ModelFile.open(path).info
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFile:
-    """A model file that was read and checked completely; none of it is executed.
-
-    Parameters
-    ----------
-    path : Path
-        Where it was read from.
-    archive : Archive
-        Its contents.
-    info : ModelInfo
-        Its description.
-    """
-
-    path: Path
-    archive: Archive
-    info: ModelInfo
-
-    @classmethod
-    def open(cls, path: Path, *, sha256: str | None = None) -> ModelFile:
-        """Read and check a file.
-
-        Parameters
-        ----------
-        path : Path
-            The file.
-        sha256 : str or None
-            Its required SHA-256, in hexadecimal digits.
-
-        Raises
-        ------
-        FileNotFoundError
-            There is no such file.
-        ValueError
-            The file is not a model of this project, is damaged, or has another SHA-256
-            than required.
-        """
-        try:
-            archive = Archive.open(path)
-            if sha256 is not None and archive.sha256 != sha256.strip().lower():
-                raise ValueError(f"its SHA-256 is {archive.sha256}, not {sha256}")
-            archive.check_all()
-            description = read_json(archive.read(f"extra/{INFO_NAME}"))
-            if not isinstance(description, dict):
-                raise ValueError(f"its {INFO_NAME} must be an object")  # noqa: TRY004
-            info = ModelInfo.from_dict(description)
-            seal = description.get(SEAL)
-            if seal is not None and seal != seal_of(archive, description):
-                raise ValueError("it was altered after export")
-            return cls(path, archive, info)
-        except ValueError as error:
-            raise ValueError(
-                f"{path}: not a model file of `python -m train export` ({error}); "
-                f"shipped models: {', '.join(shipped_models())}"
-            ) from error
-
-    @property
-    def sha256(self) -> str:
-        """Its SHA-256 in hexadecimal digits."""
-        return self.archive.sha256
-
-    @property
-    def origin(self) -> str:
-        """Where it comes from; see `streamsed.inference.trust.origin`."""
-        return origin(self.sha256)
-
-
-def seal_of(archive: Archive, description: Mapping[str, Any]) -> str:
-    """Return the checksum of a file's contents, by which alterations are detected.
-
-    It is not a signature: whoever alters a file on purpose can recompute it.
-    """
-    stated = {name: value for name, value in description.items() if name != SEAL}
-    digest = hashlib.sha256(json.dumps(stated, sort_keys=True).encode())
-    for name in sorted(archive.members):
-        below = name.partition("/")[2]
-        if below not in (f"extra/{INFO_NAME}", ".data/serialization_id"):
-            content = hashlib.sha256(archive.inflate(name)).hexdigest()
-            digest.update(f"\n{below} {content}".encode())
-    return digest.hexdigest()
-
 
 def _of_kind(info: Mapping[str, Any], name: str, *kinds: type) -> Any:
     """Return an entry after checking its type; a bool is not a number."""
@@ -291,27 +187,3 @@ def _check_record(engine: str, record: Any) -> None:
         raise ValueError(rule)  # noqa: TRY004 - an error in the file, not of the caller
     for name in numbers & record.keys():
         _of_kind(record, name, int, float)
-
-
-def shipped_models() -> list[str]:
-    """Return the names of the models in the package."""
-    return sorted(path.stem for path in SHIPPED.glob("*.pt"))
-
-
-def find_model(name_or_path: str | os.PathLike[str]) -> Path:
-    """Return the path of a shipped model by name, or of a model file by path.
-
-    Raises
-    ------
-    FileNotFoundError
-        It is neither; the message names the shipped models.
-    """
-    if str(name_or_path) in shipped_models():
-        return SHIPPED / f"{name_or_path}.pt"
-    path = Path(name_or_path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"model={name_or_path} is neither a shipped model "
-            f"({', '.join(shipped_models())}) nor a model file"
-        )
-    return path
