@@ -1,7 +1,7 @@
 """The detector: samples in, events out.
 
     samples > Frontend > Segmenter > Model > Stitcher > EventTracker > EventLifecycle
-              `- SegmentExtractor -´
+              `- SegmentExtractor -´         `--------- PostProcessor ---------´
 
 Files and live sound pass through the same stages, and the events are identical, to the
 last bit, for every way of cutting the input into chunks.
@@ -23,10 +23,10 @@ from streamsed.pipeline.extractor import (
     SegmentExtractor,
     SegmentFeatures,
 )
-from streamsed.pipeline.lifecycle import EventLifecycle, EventUpdate
-from streamsed.pipeline.stitcher import ScoreFrames, Stitcher
+from streamsed.pipeline.lifecycle import EventUpdate
+from streamsed.pipeline.post_processor import PostProcessor
+from streamsed.pipeline.stitcher import ScoreFrames
 from streamsed.pipeline.trace import Observer
-from streamsed.pipeline.tracker import EventTracker
 from streamsed.samples import Float32
 
 
@@ -77,22 +77,10 @@ class Detector:
         self.model = model
         self.stream = stream or info.stream
         self.post = post or info.operating_point(settle=self.stream.settled).post
-        self.observer: Observer | None = None
         self._step, _ = self.stream.in_score_frames(frontend)
-        self._settle = self.stream.settle_score_frames(frontend)
         self._extractor = self.new_extractor(early=True)
-        self._stitcher = self._new_stitcher(self._settle)
-        # For segments before the first whole one if they do not count; none of its
-        # scores are ever final.
-        self._early = self._new_stitcher(frontend.segment_score_frames)
-        self._tracker = EventTracker(info.labels, self.post, frontend)
-        self._lifecycle = EventLifecycle(latency=self.stream.latency)
-        self._stages = (
-            self._extractor,
-            self._stitcher,
-            self._early,
-            self._tracker,
-            self._lifecycle,
+        self._post_processor = PostProcessor(
+            info.labels, frontend, stream=self.stream, post=self.post
         )
 
     @classmethod
@@ -120,9 +108,8 @@ class Detector:
     @property
     def latency(self) -> int:
         """Samples from the end of a sound until its event closes, without computing time."""
-        frames = self._stitcher.latency + self._tracker.latency
         length = self.model.info.frontend.score_frame_length
-        return self._extractor.latency + frames * length
+        return self._extractor.latency + self._post_processor.latency * length
 
     @property
     def n_due(self) -> int:
@@ -137,7 +124,16 @@ class Detector:
     @property
     def n_final(self) -> int:
         """Number of final score frames of the recording so far."""
-        return self._stitcher.n_final
+        return self._post_processor.n_final
+
+    @property
+    def observer(self) -> Observer | None:
+        """Receives the data that pass between the stages; None is nobody."""
+        return self._post_processor.observer
+
+    @observer.setter
+    def observer(self, observer: Observer | None) -> None:
+        self._post_processor.observer = observer
 
     @exclusive
     def push(self, chunk: Float32) -> list[Event]:
@@ -199,7 +195,8 @@ class Detector:
             seconds early. Closed events do not need them.
         """
         frontend = self.model.info.frontend
-        partial = self._settle < frontend.segment_score_frames
+        settle = self.stream.settle_score_frames(frontend)
+        partial = settle < frontend.segment_score_frames
         return SegmentExtractor(frontend, step=self._step, partial=partial, early=early)
 
     @exclusive
@@ -230,15 +227,13 @@ class Detector:
             if closed_only and extracted.early:
                 return []
             scored = scored or self.model.score(extracted.features)
-            updates = self._consume_segment(extracted, scored)
-            return updates if closed_only else updates + self._revise(extracted.end)
+            view = ScoreFrames(scored.scores, scored.region)
+            updates = self._post_processor.push(view, extracted)
+            if not closed_only:
+                updates += self._post_processor.revise(extracted.end)
+            return updates
         if isinstance(extracted, Progress):
-            if extracted.ended:
-                events = self._track(self._stitcher.flush())
-                events += self._tracker.flush(extracted.n_samples)
-                return self._lifecycle.push(events) + self._lifecycle.flush()
-            final = self._stitcher.advance(extracted.n_score_frames)
-            return self._lifecycle.push(self._track(final))
+            return self._post_processor.advance(extracted)
         if self.observer is not None:
             self.observer.add_frames(extracted)
         return []
@@ -246,13 +241,13 @@ class Detector:
     @exclusive
     def pending(self) -> ScoreFrames:
         """Return the current scores of the frames that are not final."""
-        return (self._stitcher if self._stitcher.n_seen else self._early).pending()
+        return self._post_processor.pending()
 
     @exclusive
     def reset(self) -> None:
         """Forget everything, as if newly made; the next push starts a recording."""
-        for stage in self._stages:
-            stage.reset()
+        self._extractor.reset()
+        self._post_processor.reset()
 
     def events(
         self, chunks: Iterable[Float32], *, observer: Observer | None = None
@@ -277,13 +272,6 @@ class Detector:
             yield from self.push(chunk)
         yield from self.flush()
 
-    def _new_stitcher(self, latency: int) -> Stitcher:
-        return Stitcher(
-            n_labels=len(self.model.info.labels),
-            segment_length=self.model.info.frontend.segment_score_frames,
-            latency=latency,
-        )
-
     def _consume_all(
         self, everything: Iterable[Extracted], *, closed_only: bool = False
     ) -> list[EventUpdate]:
@@ -292,28 +280,6 @@ class Detector:
             for extracted in everything
             for update in self.consume(extracted, closed_only=closed_only)
         ]
-
-    def _consume_segment(
-        self, segment: SegmentFeatures, scored: SegmentScores
-    ) -> list[EventUpdate]:
-        """Add the scores of a segment, which may make frames final."""
-        view = ScoreFrames(scored.scores, scored.region)
-        if segment.early:
-            self._early.push(view, segment.start, segment.end)
-            return []
-        final = self._stitcher.push(view, segment.start, segment.end)
-        return self._lifecycle.push(self._track(final))
-
-    def _revise(self, end: int) -> list[EventUpdate]:
-        """Return the updates from all scores known so far, up to score frame `end`."""
-        now = end * self.model.info.frontend.score_frame_duration
-        provisional = self._tracker.provisional(self.pending().scores)
-        return self._lifecycle.revise(*provisional, now=now)
-
-    def _track(self, final: ScoreFrames) -> list[Event]:
-        if self.observer is not None:
-            self.observer.add_scores(final)
-        return self._tracker.push(final.scores) if len(final) else []
 
 
 def _closed(updates: Sequence[EventUpdate]) -> list[Event]:

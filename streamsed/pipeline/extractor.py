@@ -2,9 +2,9 @@
 
     samples > Frontend > Segmenter > normalize > frames, segments, progress
 
-The output is a sequence of three kinds of items, which the second half (see
-`streamsed.detector`) takes in this order: new frames, for observers; segments, to be
-scored; and the progress, whenever no segment before it is missing. The halves share
+The output is a sequence of three kinds of items, which the second half takes in this order
+(its scores go to `streamsed.pipeline.post_processor`): new frames, for observers; segments,
+to be scored; and the progress, whenever no segment before it is missing. The halves share
 nothing else, so the first may run ahead in another thread.
 """
 

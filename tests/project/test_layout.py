@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("streamsed", "train")
 MAX_FILES = 12
+MAX_LINES = 300
 MAX_BODY = 50
 
 
@@ -47,6 +48,19 @@ def test_no_folder_holds_more_than_a_dozen_files_beside_its_init(package):
         if path.name != "__init__.py":
             files[path.parent].append(path.name)
     assert {str(f): len(n) for f, n in files.items() if len(n) > MAX_FILES} == {}
+
+
+LONG_MODULES = {"train/fit/trainer.py"}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_module_is_longer_than_three_hundred_lines(package):
+    long = {
+        str(path.relative_to(ROOT))
+        for path in trees(package)
+        if len(path.read_text(encoding="utf-8").splitlines()) > MAX_LINES
+    }
+    assert long == {name for name in LONG_MODULES if name.startswith(f"{package}/")}
 
 
 @pytest.mark.parametrize("package", PACKAGES)
