@@ -54,7 +54,7 @@ def download_wheels(folder: Path, python: str) -> None:
 
 
 def compress_bank(bank: Path, folder: Path, *, left_out: Collection[str] = ()) -> int:
-    """Write the splits of a bank as mono Vorbis, with a manifest; return how many files.
+    """Write the splits of a bank as mono Vorbis, with its manifest; return how many files.
 
     Parameters
     ----------
@@ -78,12 +78,12 @@ def compress_bank(bank: Path, folder: Path, *, left_out: Collection[str] = ()) -
     rows = [row for row in rows if row["path"] not in left_out]
     folder.mkdir(parents=True)
     with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(("path", "split"))
+        table = csv.DictWriter(file, rows[0].keys() if rows else ("path", "split"))
+        table.writeheader()
         for row in rows:
             path = f"{row['path']}.ogg"
             compress(bank / row["path"], folder / path)
-            table.writerow((path, row["split"]))
+            table.writerow({**row, "path": path})
     return len(rows)
 
 

@@ -100,13 +100,15 @@ def test_a_packed_bank_has_both_splits_in_their_length(tmp_path):
         (bank / path).parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(bank / path, rng.uniform(-0.3, 0.3, (100_001, 2)), 44100)
     with (bank / "manifest.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([("path", "split"), *rows])
+        table = csv.writer(file)
+        table.writerow(("path", "split", "source_repo"))
+        table.writerows((*row, f"of {row[0]}") for row in rows)
     left_out = ["foreground/Dog/d.wav"]
     assert pack.compress_bank(bank, tmp_path / "packed", left_out=left_out) == 2
     with (tmp_path / "packed" / "manifest.csv").open(newline="") as file:
         packed = [tuple(row.values()) for row in csv.DictReader(file)]
-    assert packed == [(f"{path}.ogg", split) for path, split in rows[:2]]
-    for path, _ in packed:
+    assert packed == [(f"{path}.ogg", split, f"of {path}") for path, split in rows[:2]]
+    for path, *_ in packed:
         info = soundfile.info(tmp_path / "packed" / path)
         assert (info.frames, info.samplerate, info.channels) == (100_001, 44100, 1)
         assert info.subtype == "VORBIS"
