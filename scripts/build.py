@@ -21,6 +21,9 @@ ROOT = Path(__file__).parent.parent
 SITE = ROOT / "site"
 CORE = ("fft", "gap_filter", "log_mel", "mel", "simd")
 FLAGS = ("-std=c++20", "-O3", "-DNDEBUG", "-fPIC", "-fvisibility=hidden")
+LINK_FLAGS = ("-shared", *(("-l:libstdc++.so.6",) if sys.platform == "linux" else ()))
+"""The shared C++ library is named: a compiler that links its own into each extension, as on
+some machines, would put a second one beside torch's, and that crashes."""
 KERNEL_FLAGS = ("-ffp-contract=fast", "-falign-functions=64")
 KERNELS = {
     "baseline": ("-DSTREAMSED_LANES=4",),
@@ -128,7 +131,7 @@ def build_extension() -> Path:
     extension = ROOT / "streamsed" / f"_core{suffix}"
     draft = extension.with_suffix(".part")
     compiler = next(iter(commands.values()))[0]
-    _run([compiler, "-shared", "-o", str(draft), *map(str, commands)])
+    _run([compiler, "-o", str(draft), *map(str, commands), *LINK_FLAGS])
     draft.replace(extension)
     return extension
 

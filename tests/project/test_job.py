@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -121,6 +122,20 @@ def test_only_what_is_missing_is_unpacked(tmp_path):
     names = build.unpack_wheels(tmp_path, tmp_path / "site")
     assert names == ["surely_not_installed"]
     assert [path.name for path in (tmp_path / "site").iterdir()] == names
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads an ELF file")
+def test_an_extension_shares_the_cpp_library_even_where_the_compiler_links_its_own_in(
+    tmp_path,
+):
+    compiler = shutil.which("g++") or pytest.skip("no g++ here")
+    source, target = tmp_path / "throws.cpp", tmp_path / "throws.so"
+    source.write_text(
+        "#include <string>\nint f() { throw std::string(99, 'x').size(); }"
+    )
+    command = [compiler, "-fPIC", str(source), "-o", str(target)]
+    subprocess.run([*command, *build.LINK_FLAGS, "-static-libstdc++"], check=True)
+    assert b"libstdc++.so.6" in target.read_bytes()
 
 
 def test_an_extension_that_crashes_is_noticed_with_its_exit_code(tmp_path):

@@ -46,8 +46,9 @@ def test_the_shipped_model_scores_on_cuda_as_on_the_cpu():
         Model.load("default", device=device).score(features)
         for device in ("cpu", "cuda")
     )
-    np.testing.assert_allclose(on_cuda.scores, on_cpu.scores, atol=1e-3)
-    np.testing.assert_allclose(on_cuda.region, on_cpu.region, atol=1e-3)
+    # Weights have 16 bits, and CUDA multiplies them in another order and with TF32.
+    np.testing.assert_allclose(on_cuda.scores, on_cpu.scores, atol=5e-3)
+    np.testing.assert_allclose(on_cuda.region, on_cpu.region, atol=5e-3)
 
 
 @pytest.mark.gpu
