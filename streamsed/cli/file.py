@@ -4,37 +4,32 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from streamsed.cli.options import (
-    ConfirmOption,
     EngineOption,
-    IgnoreOption,
     JsonLogOption,
-    LabelOption,
     LatencyOption,
-    MinDurationOption,
-    MinGapOption,
     ModelOption,
-    OffsetThresholdOption,
     PrecisionOption,
     RecursiveOption,
-    SensitivityOption,
     SettleOption,
     Sha256Option,
-    SmoothingOption,
     StepOption,
     ThreadsOption,
-    ThresholdOption,
     TrustOption,
-    detection_settings,
     engine_settings,
+    with_detection_options,
 )
 from streamsed.cli.settings_file import SettingsOption
 
+if TYPE_CHECKING:
+    from streamsed.detection_settings import DetectionSettings
 
+
+@with_detection_options
 def file(
     paths: Annotated[
         list[Path],
@@ -75,15 +70,7 @@ def file(
     step: StepOption = None,
     latency: LatencyOption = None,
     settle: SettleOption = None,
-    sensitivity: SensitivityOption = "normal",
-    threshold: ThresholdOption = None,
-    offset_threshold: OffsetThresholdOption = None,
-    smoothing: SmoothingOption = None,
-    min_gap: MinGapOption = None,
-    min_duration: MinDurationOption = None,
-    confirm: ConfirmOption = 0.0,
-    label: LabelOption = None,
-    ignore: IgnoreOption = None,
+    detection: DetectionSettings,
     scores: Annotated[
         str | None,
         typer.Option(
@@ -139,17 +126,7 @@ def file(
         step=step,
         latency=latency,
         settle=settle,
-        detection=detection_settings(
-            sensitivity=sensitivity,
-            threshold=threshold,
-            offset_threshold=offset_threshold,
-            smoothing=smoothing,
-            min_gap=min_gap,
-            min_duration=min_duration,
-            confirm=confirm,
-            label=label,
-            ignore=ignore,
-        ),
+        detection=detection,
         outputs=Outputs(
             format_name=format_name,
             events=None if output is None else Path(output),

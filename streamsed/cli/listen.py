@@ -3,36 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from streamsed.cli.options import (
     ChannelOption,
-    ConfirmOption,
     DeviceOption,
     EngineOption,
-    IgnoreOption,
-    LabelOption,
     LatencyOption,
-    MinDurationOption,
-    MinGapOption,
     ModelOption,
-    OffsetThresholdOption,
     PrecisionOption,
-    SensitivityOption,
     SettleOption,
     Sha256Option,
-    SmoothingOption,
     ThreadsOption,
-    ThresholdOption,
     TrustOption,
-    detection_settings,
     engine_settings,
+    with_detection_options,
 )
 from streamsed.cli.settings_file import SettingsOption
 
+if TYPE_CHECKING:
+    from streamsed.detection_settings import DetectionSettings
 
+
+@with_detection_options
 def listen(
     *,
     device: DeviceOption = None,
@@ -84,15 +79,7 @@ def listen(
     ] = 0.6,
     latency: LatencyOption = None,
     settle: SettleOption = None,
-    sensitivity: SensitivityOption = "normal",
-    threshold: ThresholdOption = None,
-    offset_threshold: OffsetThresholdOption = None,
-    smoothing: SmoothingOption = None,
-    min_gap: MinGapOption = None,
-    min_duration: MinDurationOption = None,
-    confirm: ConfirmOption = 0.0,
-    label: LabelOption = None,
-    ignore: IgnoreOption = None,
+    detection: DetectionSettings,
     duration: Annotated[
         float | None, typer.Option(metavar="S", help="Stop after S seconds.")
     ] = None,
@@ -187,17 +174,7 @@ def listen(
         max_load=max_load,
         latency=latency,
         settle=settle,
-        detection=detection_settings(
-            sensitivity=sensitivity,
-            threshold=threshold,
-            offset_threshold=offset_threshold,
-            smoothing=smoothing,
-            min_gap=min_gap,
-            min_duration=min_duration,
-            confirm=confirm,
-            label=label,
-            ignore=ignore,
-        ),
+        detection=detection,
         duration=duration,
         format_name=format_name,
         outputs=LiveOutputs(

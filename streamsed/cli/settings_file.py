@@ -23,7 +23,7 @@ import json
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 import typer
 
@@ -59,12 +59,12 @@ class Option(NamedTuple):
 
 def options_of(command: Any) -> dict[str, Option]:
     """Return the options of a command by their names in a settings file."""
-    hints = get_type_hints(inspect.unwrap(command.callback))
+    signature = inspect.signature(command.callback, eval_str=True)
     options = {}
     for param in command.params:
         names = [name[2:] for name in param.opts if name.startswith("--")]
         if names and names[0] not in ("help", "settings"):
-            hint = hints[param.name]
+            hint = signature.parameters[param.name].annotation.__origin__
             kinds = {get_origin(each) or each for each in get_args(hint) or (hint,)}
             kind = next((k for k in (bool, int, float, list) if k in kinds), str)
             if get_origin(hint) is list:

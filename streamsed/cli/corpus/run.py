@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from streamsed.cli.corpus.extra import need_extra
 from streamsed.cli.options import (
-    ConfirmOption,
-    IgnoreOption,
     JsonLogOption,
-    LabelOption,
-    MinDurationOption,
-    MinGapOption,
     ModelOption,
-    OffsetThresholdOption,
     PrecisionOption,
-    SensitivityOption,
     SettleOption,
     Sha256Option,
-    SmoothingOption,
     StepOption,
-    ThresholdOption,
     TrustOption,
-    detection_settings,
     engine_settings,
+    with_detection_options,
 )
 from streamsed.cli.settings_file import SettingsOption
 
+if TYPE_CHECKING:
+    from streamsed.detection_settings import DetectionSettings
 
+
+@with_detection_options
 def run(
     inputs: Annotated[
         list[str],
@@ -83,15 +78,7 @@ def run(
     ] = "cpu",
     step: StepOption = None,
     settle: SettleOption = None,
-    sensitivity: SensitivityOption = "normal",
-    threshold: ThresholdOption = None,
-    offset_threshold: OffsetThresholdOption = None,
-    smoothing: SmoothingOption = None,
-    min_gap: MinGapOption = None,
-    min_duration: MinDurationOption = None,
-    confirm: ConfirmOption = 0.0,
-    label: LabelOption = None,
-    ignore: IgnoreOption = None,
+    detection: DetectionSettings,
     scores: Annotated[
         bool,
         typer.Option("--scores", help="Also write frame scores, as 16-bit numbers."),
@@ -160,17 +147,7 @@ def run(
         engine=engine_settings(inference, precision, 1, device, trust=trust_model),
         step=step,
         settle=settle,
-        detection=detection_settings(
-            sensitivity=sensitivity,
-            threshold=threshold,
-            offset_threshold=offset_threshold,
-            smoothing=smoothing,
-            min_gap=min_gap,
-            min_duration=min_duration,
-            confirm=confirm,
-            label=label,
-            ignore=ignore,
-        ),
+        detection=detection,
         scores=scores,
         workers=workers,
         limits=Limits(time=timeout, memory=memory << 20),

@@ -1,0 +1,63 @@
+"""The options that several commands share, and how their values are parsed."""
+
+from streamsed.cli.options.detection import (
+    ConfirmOption,
+    IgnoreOption,
+    LabelOption,
+    MinDurationOption,
+    MinGapOption,
+    OffsetThresholdOption,
+    SensitivityOption,
+    SmoothingOption,
+    ThresholdOption,
+    detection_settings,
+    with_detection_options,
+)
+from streamsed.cli.options.model import (
+    EngineOption,
+    ModelArgument,
+    ModelOption,
+    PrecisionOption,
+    Sha256Option,
+    ThreadsOption,
+    TrustOption,
+    engine_settings,
+)
+from streamsed.cli.options.running import (
+    ChannelOption,
+    DeviceOption,
+    JsonLogOption,
+    LatencyOption,
+    RecursiveOption,
+    SettleOption,
+    StepOption,
+)
+
+__all__ = [
+    "ChannelOption",
+    "ConfirmOption",
+    "DeviceOption",
+    "EngineOption",
+    "IgnoreOption",
+    "JsonLogOption",
+    "LabelOption",
+    "LatencyOption",
+    "MinDurationOption",
+    "MinGapOption",
+    "ModelArgument",
+    "ModelOption",
+    "OffsetThresholdOption",
+    "PrecisionOption",
+    "RecursiveOption",
+    "SensitivityOption",
+    "SettleOption",
+    "Sha256Option",
+    "SmoothingOption",
+    "StepOption",
+    "ThreadsOption",
+    "ThresholdOption",
+    "TrustOption",
+    "detection_settings",
+    "engine_settings",
+    "with_detection_options",
+]
