@@ -10,7 +10,9 @@ import typer
 from streamsed.cli.settings_file import (
     SECTIONS,
     command_of,
+    is_of_serve,
     read_settings,
+    read_toml,
     write_settings,
 )
 
@@ -45,6 +47,8 @@ def settings(
         if context.args:
             raise ValueError(f"{context.args[0]} can only be given with --print")
         print(f"{path}: all settings are valid")
+        if is_of_serve(read_toml(path)):
+            print(f"its sources and outputs: streamsed serve {path} --check")
         return
     given = [] if path is None else ["--settings", str(path)]
     values = {}

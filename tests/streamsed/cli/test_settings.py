@@ -1,4 +1,5 @@
 import tomllib
+from pathlib import Path
 
 import pytest
 import soundfile
@@ -13,7 +14,10 @@ from streamsed.cli.settings_file import (
     read_settings,
     write_settings,
 )
+from streamsed.cli.settings_file.serve_tables import TABLES
+from streamsed.serve.settings import SettingsError, read_serve_settings
 
+ROOT = Path(__file__).parents[3]
 COMMANDS = get_command(app).commands
 DOCUMENT = """
 sensitivity = "low"
@@ -87,9 +91,79 @@ def test_every_option_is_a_setting_and_every_default_comes_back(tmp_path):
             assert f"\n{option} =" in text or f"\n# {option} =" in text
 
 
+HOME = """
+sensitivity = "low"
+labels = ["Dog", "Speech"]
+step = 0.5
+threads = 1
+
+[threshold]
+Dog = 0.6
+
+[[source]]
+name = "door"
+url = "rtsp://192.168.1.20/audio"
+sensitivity = "high"
+
+[log]
+path = "/var/log/streamsed/home.jsonl"
+
+[exec]
+command = "/etc/streamsed/notify.sh"
+
+[[rule]]
+label = "Dog"
+
+[file]
+step = 1
+"""
+
+
+def test_the_file_of_serve_gives_its_detection_to_the_other_commands(tmp_path):
+    settings = read(tmp_path, HOME)
+    shared = {
+        "sensitivity": "low",
+        "label": ["Dog", "Speech"],
+        "threshold": ["Dog=0.6"],
+    }
+    assert settings["listen"] == shared | {"threads": 1}
+    assert settings["file"] == shared | {"threads": 1, "step": 1}
+    assert settings["corpus"] == shared
+
+
+def test_the_file_of_a_house_is_one_for_listen_as_well():
+    settings = read_settings(ROOT / "deploy" / "home.toml", COMMANDS)
+    assert settings == {section: {} for section in SECTIONS}
+
+
+def test_the_tables_passed_over_are_those_that_serve_reads(tmp_path):
+    path = tmp_path / "home.toml"
+    path.write_text("".join(f"[{name}]\n" for name in ("nothing", *TABLES)))
+    with pytest.raises(SettingsError) as caught:
+        read_serve_settings(path)
+    wrong = [mistake.text.partition(";")[0] for mistake in caught.value.mistakes]
+    unknown = [text for text in wrong if text.endswith("is not a setting")]
+    assert unknown == ["'nothing' is not a setting"]
+
+
+def test_the_check_of_a_file_of_serve_says_what_checks_the_rest(streamsed, tmp_path):
+    path = tmp_path / "home.toml"
+    path.write_text(HOME)
+    checked = streamsed("settings", "--settings", path)
+    assert checked.stdout.splitlines() == [
+        f"{path}: all settings are valid",
+        f"its sources and outputs: streamsed serve {path} --check",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("[store]\ndays = 3", r"'store' .* 'streamsed serve', beside a \[\[source\]\]"),
+        ("[[source]]\n[sorce]", "'sorce' is not a setting"),
+        ("[[source]]\n[listen]\nclips = 3", "'clips' is not a setting"),
+        ("source = 'usb'", "'source' is not a setting"),
+        ("[log]\npath = 'a'", "log must be text"),
         ("treshold = 0.5", "'treshold' is not a setting; did you mean 'threshold'?"),
         ("[listen]\nrecursive = true", "'recursive' is not a setting"),
         ("step = 1", r"step belongs under \[listen\] or \[file\]"),
