@@ -72,7 +72,7 @@ def measure(n_sources: int, seconds: float) -> None:
         SourceSettings(name=f"s{i}", url=f"file://{SCENE}", loop=True)
         for i in range(n_sources)
     )
-    service = Service(replace(settings, sources=sources), say=print)
+    service = Service(replace(settings, sources=sources), print_message=print)
     delays = Delays()
     sinks: list[Sink] = [delays]
     service.fan_out.replace([], sinks)

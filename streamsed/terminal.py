@@ -98,6 +98,6 @@ def check_stdout(remedy: str) -> None:
         raise OSError(f"standard output is closed; use {remedy}")
 
 
-def say(message: str) -> None:
+def print_message(message: str) -> None:
     """Print a message on one line of stderr."""
     sys.stderr.write(f"streamsed: {printable(' '.join(message.split()))}\n")

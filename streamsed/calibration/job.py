@@ -31,7 +31,7 @@ from streamsed.label_names import match_label
 from streamsed.live.auto_step import MIN_STEP, segment_cost, shortest_step
 from streamsed.live.job import LATENCY
 from streamsed.recordings.detection import find_recordings
-from streamsed.terminal import printable, say
+from streamsed.terminal import print_message, printable
 
 MINUTES = 60.0
 """How long a room is listened to if nothing is said."""
@@ -91,7 +91,7 @@ class CalibrationJob:
         self._check(paths)
         recordings, errors = find_recordings(paths, recursive=recursive)
         for error in errors:
-            say(f"error: {error}")
+            print_message(f"error: {error}")
         if paths and not recordings:
             return 2
         file = ModelFile.open(find_model(self.model), sha256=self.sha256)
@@ -115,7 +115,7 @@ class CalibrationJob:
             stream = self._stream(file.info, self._sustained_step(model))
             heard, complete = self._listen(levels.detector(model, stream), counts)
         if not counts.seconds:
-            say("nothing was heard, so nothing is written")
+            print_message("nothing was heard, so nothing is written")
             return 2 if complete else 130
         self._deliver(levels, counts, stream, heard, file)
         return 130 if not complete else min(1, n_failed)
@@ -173,7 +173,7 @@ class CalibrationJob:
         source = Microphone(
             self.device, sample_rate=detector.sample_rate, channel=self.channel
         )
-        say(
+        print_message(
             f"listening to {source.name} for {minutes:g} minutes; Ctrl-C stops and writes "
             "what was learnt by then"
         )

@@ -23,7 +23,7 @@ from streamsed.recordings.detection import (
     extract_ahead,
 )
 from streamsed.recordings.prefetch import Prefetch
-from streamsed.terminal import say
+from streamsed.terminal import print_message
 
 
 def count_in_recordings(
@@ -64,7 +64,7 @@ def count_in_recordings(
                 try:
                     _count(detector, extracted, counts, listening, recording.name)
                 except Exception as error:  # noqa: BLE001 - it costs only itself
-                    say(f"error: {describe_error(error, recording.path)}")
+                    print_message(f"error: {describe_error(error, recording.path)}")
                     n_failed += 1
                 counts.next_recording()
         except KeyboardInterrupt:
@@ -118,7 +118,7 @@ def count_live(
             summary = listener.run(duration=duration)
     counts.advance(summary.listened)
     if summary.lost:
-        say(f"{summary.lost:.1f} s of sound were lost, and are not counted")
+        print_message(f"{summary.lost:.1f} s of sound were lost, and are not counted")
     return summary.listened + summary.lost >= duration - 1 / detector.sample_rate
 
 
@@ -143,7 +143,7 @@ class _CountingSink:
         if update is not None:
             self._counts.add([update])
         elif record["state"] == "notice":
-            say(record["text"])
+            print_message(record["text"])
 
     def notices(self) -> list[str]:
         """Return nothing."""

@@ -33,7 +33,7 @@ from streamsed.corpus.worker import (
     WorkSettings,
 )
 from streamsed.inference.model_file import ModelInfo
-from streamsed.terminal import say
+from streamsed.terminal import print_message
 
 PATIENCE = 0.2
 """Seconds that the loop waits for results before it checks clock and workers."""
@@ -265,7 +265,9 @@ class LocalEngine:
             if self._stopping:
                 raise KeyboardInterrupt
             self._stopping = True
-            say("finishing the current files; interrupt again to stop immediately")
+            print_message(
+                "finishing the current files; interrupt again to stop immediately"
+            )
 
         try:
             before = {

@@ -38,7 +38,7 @@ from streamsed.detection_settings import DetectionSettings, stream_for
 from streamsed.inference.cpu import available_cores
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelInfo
-from streamsed.terminal import say
+from streamsed.terminal import print_message
 
 
 class Runner(Protocol):
@@ -194,7 +194,9 @@ class CorpusRun:
         """Write the manifest, unless there is one of the same inputs."""
         if manifest_inputs(self.out) == list(inputs) and not self.relist:
             return
-        files = list(list_inputs(inputs, on_error=lambda text: say(f"error: {text}")))
+        files = list(
+            list_inputs(inputs, on_error=lambda text: print_message(f"error: {text}"))
+        )
         write_manifest(self.out, inputs, files)
 
     def _to_do(self) -> tuple[list[Listed], set[str], list[Listed]]:

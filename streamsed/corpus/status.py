@@ -13,7 +13,7 @@ from typing import Any
 
 from streamsed.atomic_write import write
 from streamsed.progress import Task, task
-from streamsed.terminal import say
+from streamsed.terminal import print_message
 
 FILE_EVERY = 2.0
 """Seconds between updates of the file."""
@@ -118,7 +118,7 @@ class Status:
             self._work.close()
         if final or (now - self._shown > LINE_EVERY and not sys.stderr.isatty()):
             self._shown = now
-            say(self._line(left=not final))
+            print_message(self._line(left=not final))
 
     def _left(self, elapsed: float) -> float | None:
         """Estimate the seconds left, from the bytes processed in this run."""

@@ -37,7 +37,7 @@ from streamsed.live.sinks.sink import QueuedSink, Sink
 from streamsed.live.summary import describe_failure, summary_table
 from streamsed.live.view import LiveView
 from streamsed.live.waiting import wait_for
-from streamsed.terminal import check_stdout, percent, say, stdout_is_closed
+from streamsed.terminal import check_stdout, percent, print_message, stdout_is_closed
 
 LATENCY = 1.0
 """Default number of seconds after which the end of an event is reported."""
@@ -132,9 +132,9 @@ class ListenJob:
                 listener.run(duration=self.duration)
         for sink in sinks:
             for notice in sink.notices():
-                say(notice)
+                print_message(notice)
         for name, failure in listener.summary.failures.items():
-            say(f"{name}: {describe_failure(failure)}")
+            print_message(f"{name}: {describe_failure(failure)}")
         return 0 if listener.summary.complete else 1
 
     def _check_output(self) -> None:
@@ -213,7 +213,7 @@ class ListenJob:
                 cost, model.info.frontend, latency=longest, max_load=self.max_load
             )
         if cost / step > self.max_load:
-            say(
+            print_message(
                 f"this machine is slow for this model: with a step of {step:.2f} s the "
                 f"load is {percent(cost / step, 0)}; raise --latency and --step, or use "
                 "a smaller model"

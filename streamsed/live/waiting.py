@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from streamsed.audio.devices import portaudio, rescan
-from streamsed.terminal import say
+from streamsed.terminal import print_message
 
 Opened = TypeVar("Opened")
 
@@ -38,6 +38,6 @@ def wait_for(find: Callable[[], Opened], *, retry: float = RETRY) -> Opened:
         except (OSError, ValueError) as error:
             if str(error) != reason:
                 reason = str(error)
-                say(f"waiting for a microphone: {reason}")
+                print_message(f"waiting for a microphone: {reason}")
         time.sleep(retry)
         rescan()

@@ -31,7 +31,7 @@ from streamsed.recordings.detection import (
     find_recordings,
 )
 from streamsed.recordings.outputs import Outputs
-from streamsed.terminal import counted, say
+from streamsed.terminal import counted, print_message
 
 CHECK_SEED = 1
 """Seed of the random chunks of `--check-stream`; any other works as well."""
@@ -122,7 +122,7 @@ class FileJob:
             except KeyboardInterrupt:
                 self._interrupted = True
                 done = f"{self._n_done} of {counted(len(recordings), 'recording')}"
-                say(f"interrupted after {done}")
+                print_message(f"interrupted after {done}")
 
     def _one(
         self,
@@ -182,10 +182,10 @@ class FileJob:
                 f"{name}: events differ in {n_chunks} random chunks (seed {CHECK_SEED}); "
                 f"the first is {different[0]}; please report this"
             )
-        say(
+        print_message(
             f"{name}: the same {counted(n_events, 'event')} in {n_chunks} random chunks"
         )
 
     def _failed(self, message: str) -> None:
-        say(f"error: {message}")
+        print_message(f"error: {message}")
         self._n_failed += 1

@@ -1,11 +1,11 @@
-"""One source with all that belongs to it: what reads it, its detector, its current stream.
+"""One source: its reader, its detector and its current stream.
 
-A *run* is a stream without a long hole. Missing sound of up to `BRIDGE` seconds is pushed
-as silence, so that a camera's hiccup ends nothing. After that every event is closed, and
-nothing is scored until sound arrives again: then the gap is reported with its exact
-length, and a new run begins with a detector that remembers nothing::
+A *run* is a stream without a long gap. Missing samples of up to `BRIDGE` seconds are pushed
+as silence, so that a short dropout of a camera does not end an event. After that all events
+are closed, and nothing is scored until sound arrives again: then the gap is reported with
+its exact length, and a new run begins with a reset detector::
 
-    heard ~~~~~~~~~~~ missing 0 0 0 0 | not scored | heard ~~~~~~~~
+    sound ~~~~~~~~~~~ missing 0 0 0 0 | not scored | sound ~~~~~~~~
     run 1 [                           .        gap ][ run 2
 """
 
@@ -33,30 +33,30 @@ from streamsed.serve.sources.supervised import SupervisedSource
 from streamsed.serve.status import SourceStatus
 
 BRIDGE = 10.0
-"""Seconds of missing sound after which a run has ended: a segment."""
+"""Seconds of missing sound after which a run ends: the length of a segment."""
 
 QUIET = "quiet hours"
-"""Why sound is missing that came and was dropped."""
+"""Reason given for sound that was received and dropped."""
 
 
 class Channel:
-    """Detect in one source, visit by visit.
+    """Detect events in one source, one visit after another.
 
     Parameters
     ----------
     settings : SourceSettings
-        Which source, and what is detected in it.
+        The source, and the settings of detection.
     detector : Detector
-        Of this source alone.
+        Used for this source only.
     source : SupervisedSource
-        What reads it.
+        Reader of its samples.
     outputs : FanOut
-        The outputs.
+        Outputs shared by all sources.
     own_sinks : callable
-        Makes, for each run, the sinks that are this source's own, such as its clips; is
-        given the detector.
+        Returns the sinks that only this source uses, such as that of its clips. Called with
+        the detector at the start of each run.
     now : callable
-        Local time.
+        Returns the local time.
     """
 
     def __init__(
@@ -78,13 +78,13 @@ class Channel:
         self._now = now
         self._lock = threading.RLock()
         self._meter = LevelMeter(detector.sample_rate)
-        self._heard = self._lost = 0.0  # seconds of former runs
+        self._listened = self._lost = 0.0  # seconds of former runs
         self._n_skipped = 0
         self._n_gap = 0  # samples of the gap at the end, up to now
         self._asleep = False  # whether the gap is so long that nothing is scored
         self._n_unscored = 0  # samples of the gap since then
-        self._told: tuple[str, bool] = ("", settings.armed)  # status and armed
-        self._told_at = 0.0
+        self._reported: tuple[str, bool] = ("", settings.armed)  # status and armed
+        self._reported_at = 0.0
         self._ending = self._ended = False
         self._stream = self._begin()
 
@@ -94,7 +94,7 @@ class Channel:
         return self.settings.name
 
     def visit(self) -> None:
-        """Take what came since the last visit, and score it."""
+        """Read and score what was received since the last visit."""
         with self._lock:
             if self._ended:
                 return
@@ -113,7 +113,7 @@ class Channel:
             self._report_status()
 
     def status(self) -> SourceStatus:
-        """Return how the source is doing."""
+        """Return the state of the source."""
         with self._lock:
             summary = self._stream.summary
             running = 0 if self._ended else self._detector.n_skipped
@@ -124,7 +124,7 @@ class Channel:
                 address=address_of(self.settings),
                 reason=self._source.reason,
                 level=self._meter.level,
-                listened=self._heard + (0.0 if self._ended else summary.listened),
+                listened=self._listened + (0.0 if self._ended else summary.listened),
                 lost=self._lost + (0.0 if self._ended else self._run_lost),
                 since_audio=since,
                 n_skipped=self._n_skipped + running,
@@ -134,39 +134,39 @@ class Channel:
             )
 
     def snapshot(self) -> Snapshot:
-        """Return what there is to show of the source now."""
+        """Return the data that the page draws of the source."""
         with self._lock:
             return self._stream.snapshot()
 
     def arm(self, *, armed: bool) -> None:
-        """Let its events be sent as messages, or not."""
+        """Set whether messages are sent for its events."""
         with self._lock:
             self.armed = armed
             self._report_status()
 
-    def tell_status(self) -> None:
-        """Tell at once how the source is doing, for an output that is new."""
+    def resend_status(self) -> None:
+        """Report the state at once, for an output that was just opened."""
         with self._lock:
             if not self._ended:
-                self._told = ("", self.armed)
+                self._reported = ("", self.armed)
                 self._report_status()
 
     def recover(self, reason: str) -> None:
-        """Restart after a visit failed, which must not happen."""
+        """Restart after an unexpected error."""
         with self._lock:
             self._stream.report({"state": "notice", "text": f"{self.name}: {reason}"})
             if not self._ended:
-                with suppress(Exception):  # it may fail for the same reason
+                with suppress(Exception):  # may fail for the same reason
                     self._finish()
                 self._asleep, self._n_gap, self._n_unscored = False, 0, 0
                 self._stream = self._begin()
 
     def stop(self) -> None:
-        """Begin to close, without waiting."""
+        """Start to close, without waiting."""
         self._source.stop()
 
     def end(self) -> None:
-        """Close what is open and end the run; nothing comes after that."""
+        """Close open events and end the run; must be the last call."""
         self._source.close()
         with self._lock:
             if not self._ended:
@@ -184,7 +184,7 @@ class Channel:
     def _state(self) -> str:
         state = self._source.state
         if state == "ended" and not self._ending:
-            return "running"  # what it gave is not scored yet
+            return "running"  # its last samples are not scored yet
         return "quiet" if state == "running" and self._is_quiet else state
 
     @property
@@ -229,25 +229,25 @@ class Channel:
     def _finish(self) -> None:
         """End the run with the gap at its end."""
         self._report_status(last=True)
-        self._heard += self._stream.summary.listened
+        self._listened += self._stream.summary.listened
         self._lost += self._run_lost
         self._stream.finish(settled=self._asleep, n_missing=self._n_unscored)
         self._n_skipped += self._detector.n_skipped
         self._asleep, self._n_gap, self._n_unscored = False, 0, 0
 
     def _report_notices(self) -> None:
-        """Tell what the source says of itself."""
+        """Report the notices of the source."""
         for notice in self._source.notices():
             text = f"{self.name}: {notice}"
             self._stream.report({"state": "notice", "text": text})
 
     def _report_status(self, *, last: bool = False) -> None:
-        """Tell how the source is doing: every few seconds, and when that changes."""
+        """Report the state of the source: every few seconds, and when it changes."""
         now, state = time.monotonic(), (self._state, self.armed)
-        due = now - self._told_at >= STATUS_EVERY
-        if not (due or last or state != self._told):
+        due = now - self._reported_at >= STATUS_EVERY
+        if not (due or last or state != self._reported):
             return
-        self._told, self._told_at = state, now
+        self._reported, self._reported_at = state, now
         status = {
             "status": state[0],
             "reason": self._source.reason,

@@ -1,8 +1,8 @@
-"""Every record to every output, whichever thread made it.
+"""Pass every record to every output, from any thread.
 
-Several threads score sources and one serves the page. The outputs are given one record
-at a time, and in the order in which records of a source are made. None of them waits: they
-queue what they are given.
+Several threads score sources and one serves the page. The outputs receive one record at a
+time, in the order in which the records of a source are made. None of them blocks: they
+queue what they receive.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from streamsed.pipeline.lifecycle import EventUpdate
 
 
 class FanOut:
-    """Pass records on to outputs, and leave out those that fail.
+    """Pass records on to outputs, and remove outputs that fail.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class FanOut:
     def report(
         self, record: Mapping[str, Any], update: EventUpdate | None = None
     ) -> None:
-        """Give a record to all outputs."""
+        """Pass a record to all outputs."""
         with self._lock:
             for sink in list(self._sinks):
                 try:
@@ -46,10 +46,10 @@ class FanOut:
                 except OSError as error:
                     self._sinks.remove(sink)
                     self.lost[sink.name] = str(error)
-                    self.notice(f"{sink.name} is told no more: {error}")
+                    self.notice(f"{sink.name}: failed and was removed: {error}")
 
     def on_clip(self, record: Mapping[str, Any], update: EventUpdate) -> None:
-        """Give a closed event, with the path of its clip, to the outputs that want it."""
+        """Pass a closed event, with the path of its clip, to the outputs that use clips."""
         with self._lock:
             for sink in self._sinks:
                 take = getattr(sink, "on_clip", None)
@@ -57,26 +57,26 @@ class FanOut:
                     take(record, update)
 
     def notice(self, text: str, *, source: str = "") -> None:
-        """Give a sentence for people to all outputs."""
+        """Pass a message for the user to all outputs."""
         record = {"time": rfc_3339_now(), "state": "notice", "text": text}
         self.report({**record, "source": source})
 
     def report_notices(self) -> None:
         """Report the messages of the outputs, each once."""
         with self._lock:
-            told = [notice for sink in self._sinks for notice in sink.notices()]
-            for notice in told:
+            notices = [notice for sink in self._sinks for notice in sink.notices()]
+            for notice in notices:
                 self.notice(notice)
 
     def failures(self) -> dict[str, Any]:
-        """Return what failed so far, by the names of the outputs."""
+        """Return the failures so far, by the names of the outputs."""
         with self._lock:
             failing = {sink.name: sink.failures() for sink in self._sinks}
         lost = {name: {"failed": 1, "reason": why} for name, why in self.lost.items()}
         return {name: each for name, each in (failing | lost).items() if each}
 
     def replace(self, old: Sequence[Sink], new: Sequence[Sink]) -> None:
-        """Put outputs in the place of others, which are closed."""
+        """Replace outputs, and close the old ones."""
         with self._lock:
             self._sinks = [sink for sink in self._sinks if sink not in old] + list(new)
         for sink in old:
@@ -86,22 +86,22 @@ class FanOut:
     def exchange(
         self, old: Sink, open_new: Callable[[], Sink], reopen_old: Callable[[], Sink]
     ) -> tuple[Sink, Exception | None]:
-        """Close an output, and only then open the one that takes its place.
+        """Close an output, and only then open the one that replaces it.
 
-        Two that write one file, or speak to one broker for the same sources, must not be
-        there at once. What is to be told meanwhile waits.
+        Two outputs that write one file, or publish the same sources to one broker, must not
+        be open at the same time. Records that are made in between are queued.
 
         Returns
         -------
         Sink
-            What `open_new` gave; if it failed, what `reopen_old` gave.
+            The result of `open_new`; if it failed, that of `reopen_old`.
         Exception or None
-            How it failed.
+            The error of `open_new`.
 
         Raises
         ------
         OSError, ValueError, ModuleNotFoundError
-            Both failed, and the output is gone.
+            Both failed; the output is removed.
         """
         held, error = _Held(old.name), None
         self._swap(old, held)
@@ -120,7 +120,7 @@ class FanOut:
         return new, error
 
     def _swap(self, old: Sink, new: Sink | None) -> None:
-        """Put an output in the place of another, and give it what that holds."""
+        """Replace an output, and pass on the records that the old one queued."""
         with self._lock:
             kept = [sink for sink in self._sinks if sink is not old]
             self._sinks = kept if new is None else [*kept, new]
@@ -129,7 +129,7 @@ class FanOut:
                     new.on_record(record, update)
 
     def close(self) -> None:
-        """Let all outputs finish at once, each within seconds."""
+        """Close all outputs in parallel, each within seconds."""
         with self._lock:
             sinks, self._sinks = self._sinks, []
         threads = [threading.Thread(target=_finish, args=(sink,)) for sink in sinks]
@@ -155,32 +155,32 @@ class SourceSink:
         self._outputs = outputs
 
     def on_samples(self, samples: NDArray[np.float32]) -> None:
-        """Take no notice: no sound leaves the program."""
+        """Do nothing: outputs receive no samples."""
 
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
-        """Pass a record on; what its stream calls the source is its address."""
+        """Pass a record on with the source's name; its stream names the address."""
         named = {**record, "source": self.name}
         if record["state"] == "started":
             named["address"] = record["source"]
         self._outputs.report(named, update)
 
     def notices(self) -> list[str]:
-        """Return nothing: the outputs are asked themselves."""
+        """Return nothing: the outputs report their own."""
         return []
 
     def settle(self) -> None:
-        """Do nothing: the outputs outlive a stream."""
+        """Do nothing: the outputs stay open after a stream."""
 
     def failures(self) -> dict[str, Any]:
-        """Return nothing: the outputs are asked themselves."""
+        """Return nothing: the outputs report their own."""
         return {}
 
     def close(self) -> None:
-        """Do nothing: the outputs outlive a stream."""
+        """Do nothing: the outputs stay open after a stream."""
 
 
 class _Held:
-    """Keeps records for an output that is not open yet.
+    """Queue of records for an output that is not open yet.
 
     Parameters
     ----------
@@ -195,14 +195,14 @@ class _Held:
         )
 
     def on_samples(self, samples: NDArray[np.float32]) -> None:
-        """Take no notice."""
+        """Do nothing."""
 
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
         """Keep a record."""
         self.records.append((record, update))
 
     def notices(self) -> list[str]:
-        """Return nothing: it lasts a moment."""
+        """Return nothing."""
         return []
 
     def settle(self) -> None:

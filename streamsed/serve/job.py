@@ -1,7 +1,7 @@
-"""What `streamsed serve` does, once its file is named.
+"""Run `streamsed serve` with a settings file.
 
 SIGTERM or Ctrl-C closes open events and ends the program; a second one does not wait for
-that. SIGHUP reads the file again, and reopens the log.
+that. SIGHUP reloads the file, and reopens the log.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from streamsed.serve.service import Service
 from streamsed.serve.settings import ServeSettings, SettingsError, read_serve_settings
 from streamsed.serve.sources.ffmpeg import PROTOCOLS, REMEDY
 from streamsed.serve.systemd import READY, STOPPING, Supervisor, reloading
-from streamsed.terminal import counted, say
+from streamsed.terminal import counted, print_message
 
 if TYPE_CHECKING:
     from streamsed.serve.page.opening import Page
 
 LOOK_EVERY = 0.5
-"""Seconds from one look for signals to the next, at most."""
+"""Maximum seconds between two checks for signals."""
 
 
 PACKAGES = {
     "mqtt": ("paho",),
     "page": ("prometheus_client", "starlette", "uvicorn"),
 }
-"""What tables of the settings need of the extra `serve`."""
+"""Packages of the extra `serve` that each table of the settings needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,38 +51,40 @@ class ServeJob:
     path: Path
 
     def check(self) -> int:
-        """Name every mistake, and what is not installed; return the exit code."""
+        """Print all mistakes and missing packages; return the exit code."""
         try:
             settings = read_serve_settings(self.path)
         except SettingsError as error:
             for mistake in error.mistakes:
-                say(str(mistake))
+                print_message(str(mistake))
             return 2
         for remark in remarks(settings):
-            say(remark)
+            print_message(remark)
         if missing := missing_packages(settings):
             for sentence in missing:
-                say(sentence)
+                print_message(sentence)
             return 1
         sources = counted(len(settings.sources), "source")
-        say(f"{self.path}: all settings are right, of {sources}")
+        print_message(f"{self.path}: all settings are valid ({sources})")
         return 0
 
     def run(self) -> int:
-        """Do it all and return the exit code."""
+        """Run until stopped; return the exit code."""
         settings = read_serve_settings(self.path)
         for remark in remarks(settings):
-            say(remark)
-        service = Service(settings, say=say)
+            print_message(remark)
+        service = Service(settings, print_message=print_message)
         supervisor = Supervisor(lambda: service.scheduler.n_visits)
         stop, again = threading.Event(), threading.Event()
         with _signals(stop, again), _shown(service) as page:
             service.start()
             try:
-                say(f"listening to {', '.join(s.name for s in settings.sources)}")
+                print_message(
+                    f"listening to {', '.join(s.name for s in settings.sources)}"
+                )
                 if page is not None:
                     page.start()
-                    say(f"the page is at {page.address}")
+                    print_message(f"the page is at {page.address}")
                 supervisor.notify(READY, f"STATUS={len(settings.sources)} sources")
                 while not stop.wait(LOOK_EVERY):
                     supervisor.tick()
@@ -98,20 +100,20 @@ class ServeJob:
         return 1 if any(each.get("lost") for each in failures.values()) else 0
 
     def _reload(self, service: Service, page: Page | None) -> None:
-        """Read the file again; keep the old settings if it is wrong."""
+        """Reload the file; keep the old settings if it has mistakes."""
         service.reopen_logs()
         try:
             settings = read_serve_settings(self.path)
             service.reload(settings)
         except SettingsError as error:
             for mistake in error.mistakes:
-                say(f"{mistake}; the old settings stay in force")
+                print_message(f"{mistake}; the previous settings are kept")
         except (OSError, ValueError) as error:
-            say(f"{error}; the old settings stay in force")
+            print_message(f"{error}; the previous settings are kept")
         else:
             if page is not None:
                 page.show_settings(settings)
-            say(f"{self.path} is read again")
+            print_message(f"{self.path}: settings reloaded")
 
 
 def remarks(settings: ServeSettings) -> list[str]:
@@ -122,13 +124,13 @@ def remarks(settings: ServeSettings) -> list[str]:
     ]
     if by_ffmpeg and shutil.which("ffmpeg") is None:
         found.append(
-            f"ffmpeg is not found, which reads {', '.join(by_ffmpeg)}; {REMEDY}"
+            f"ffmpeg not found; it is needed for {', '.join(by_ffmpeg)}; {REMEDY}"
         )
     return found
 
 
 def missing_packages(settings: ServeSettings) -> list[str]:
-    """Return which tables need packages that are not installed, with the remedy."""
+    """Return the tables that need missing packages, and how to install them."""
     return [
         str(missing_extra(f"[{table}]", ModuleNotFoundError(name=package)))
         for table, packages in PACKAGES.items()
@@ -140,7 +142,7 @@ def missing_packages(settings: ServeSettings) -> list[str]:
 
 @contextmanager
 def _shown(service: Service) -> Iterator[Page | None]:
-    """Open the page, if there is to be one, and end it after the service."""
+    """Open the page if the settings have one, and close it after the service."""
     settings = service.settings
     if settings.page is None:
         yield None
@@ -166,7 +168,7 @@ def _shown(service: Service) -> Iterator[Page | None]:
 
 @contextmanager
 def _signals(stop: threading.Event, again: threading.Event) -> Iterator[None]:
-    """Let the first signal set `stop`, and the second interrupt; a hang-up set `again`."""
+    """Set `stop` at the first signal, interrupt at the second; set `again` at a SIGHUP."""
 
     def on_stop(*_: object) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):

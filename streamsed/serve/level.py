@@ -1,4 +1,4 @@
-"""How loud the last second was."""
+"""Sound level of the last second."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from streamsed.samples import Float32
 
 SILENCE = -120.0
-"""dBFS of digital silence, and of what is missing."""
+"""dBFS of digital silence and of missing samples."""
 
 
 class LevelMeter:
@@ -35,7 +35,7 @@ class LevelMeter:
         self._n = 0
 
     def push(self, samples: Float32) -> None:
-        """Take the next samples; of a long row only the end counts."""
+        """Add samples; only the last second counts."""
         newest = samples[-self._rate :]
         self._blocks.append((len(newest), float(np.dot(newest, newest))))
         self._n += len(newest)
@@ -44,7 +44,7 @@ class LevelMeter:
 
     @property
     def level(self) -> float:
-        """DBFS, from `SILENCE`."""
+        """Level in dBFS, at least `SILENCE`."""
         energy = sum(energy for _, energy in self._blocks)
         if energy <= 0 or not self._n:
             return SILENCE

@@ -1,7 +1,7 @@
-"""What Prometheus reads at `/metrics`: few names, one prefix, base units.
+"""Prometheus metrics at `/metrics`: few names, one prefix, base units.
 
-The counts of events are kept here, from their records; how the sources are is asked of the
-service at every request. Levels are in dB below full scale.
+Events are counted here, from their records; the state of the sources is read from the
+service at every request. Levels are in dBFS.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ DELAYS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 
 
 class ServeMetrics:
-    """Count events, and ask how the sources are: a sink, and what `/metrics` answers.
+    """Count events and collect the states of the sources: a sink for `/metrics`.
 
     Parameters
     ----------
     sources : callable
-        Returns how each source is.
+        Returns the state of each source.
     build : mapping of str
         Version, model and engine.
     failures : callable or None
-        Returns what failed, by the name of the output.
+        Returns the failures, by the name of the output.
     load : callable or None
-        Returns the share of the time that detection takes.
+        Returns the share of time that detection takes.
     """
 
     name = "metrics"
@@ -58,7 +58,7 @@ class ServeMetrics:
         failures: Callable[[], Mapping[str, Mapping[str, Any]]] | None = None,
         load: Callable[[], float] | None = None,
     ) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # a time for each series, which nobody asks for
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a timestamp for each series
         self._registry = CollectorRegistry()
         self._began: dict[tuple[str, str, int], str] = {}  # labels of ongoing events
         common: dict[str, Any] = {"namespace": "streamsed", "registry": self._registry}
@@ -87,14 +87,14 @@ class ServeMetrics:
         self._registry.register(_Sources(sources, failures or dict))
 
     def exposition(self) -> tuple[bytes, str]:
-        """Return everything as text, and its media type."""
+        """Return all metrics as text, and its media type."""
         return generate_latest(self._registry), CONTENT_TYPE_LATEST
 
     def on_samples(self, samples: NDArray[np.float32]) -> None:
-        """Take no notice: levels come from the service."""
+        """Do nothing: levels are read from the service."""
 
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:  # noqa: ARG002
-        """Count what became of an event."""
+        """Count the record of an event."""
         state = record["state"]
         if state == "stopped":
             self._end_all(record)
@@ -117,21 +117,21 @@ class ServeMetrics:
         self._count_active(source, label)
 
     def notices(self) -> list[str]:
-        """Return nothing: counting does not fail."""
+        """Return nothing."""
         return []
 
     def settle(self) -> None:
-        """Wait for nothing."""
+        """Do nothing."""
 
     def failures(self) -> dict[str, Any]:
         """Return nothing."""
         return {}
 
     def close(self) -> None:
-        """Wait for nothing."""
+        """Do nothing."""
 
     def _end_all(self, record: Mapping[str, Any]) -> None:
-        """Reset the metrics of a run that is over."""
+        """Reset the metrics of a run that ended."""
         source, run = record.get("source"), record.get("run")
         for key in [k for k in self._began if k[:2] == (source, run)]:
             self._count_active(key[0], self._began.pop(key))

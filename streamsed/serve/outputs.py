@@ -18,17 +18,18 @@ from streamsed.serve.settings import LogSettings, ServeSettings, StoreSettings
 from streamsed.serve.sinks.queued_log import QueuedLog
 from streamsed.serve.store.sink import StoreSink
 from streamsed.serve.webhook.sink import WebhookSink
+from streamsed.terminal import reason_of
 
 PATIENCE = 1.0
-"""Seconds that a command may continue when the program ends."""
+"""Seconds that a command may continue after the program ends."""
 
 OpenOutputs = dict[str, tuple[Any, Sink]]
-"""By kind: what it was opened for, and the output."""
+"""By kind: the settings that an output was opened with, and the output."""
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What outputs must know beside their own settings.
+class OutputContext:
+    """Parameters of outputs besides their own settings.
 
     Parameters
     ----------
@@ -37,7 +38,7 @@ class Surroundings:
     disarmed : collection of str
         Sources that are not armed now.
     on_arm : callable
-        Is given a source and whether it is to be armed.
+        Called with a source and whether to arm it.
     """
 
     model: str
@@ -46,9 +47,9 @@ class Surroundings:
 
 
 def wanted_outputs(settings: ServeSettings) -> dict[str, Any]:
-    """Return what each kind of output that there should be depends on.
+    """Return the settings of each output that should be open, by kind.
 
-    Kinds for which that did not change stay open when a file is read again.
+    Outputs whose settings did not change stay open when a file is reloaded.
     """
     labels = settings.info.labels
     reported = {s.name: s.detection.reported(labels) for s in settings.sources}
@@ -68,32 +69,32 @@ def wanted_outputs(settings: ServeSettings) -> dict[str, Any]:
 
 
 def change_outputs(
-    now: OpenOutputs, wanted: Mapping[str, Any], around: Surroundings, fan_out: FanOut
+    now: OpenOutputs, wanted: Mapping[str, Any], context: OutputContext, fan_out: FanOut
 ) -> OpenOutputs:
-    """Open, exchange and close outputs until they are those that are wanted.
+    """Open, replace and close outputs to match the settings.
 
     Parameters
     ----------
     now : mapping
-        Open outputs, which continue if they need not change.
+        Open outputs; those that did not change continue.
     wanted : mapping
         See `wanted_outputs`.
-    around : Surroundings
-        What they must know.
+    context : OutputContext
+        Other parameters of outputs.
     fan_out : FanOut
-        Tells them; is changed.
+        Passes records to the outputs; modified in place.
 
     Raises
     ------
     OSError, ValueError, ModuleNotFoundError
-        One does not open; the others are as they were then.
+        An output cannot be opened; the others are unchanged then.
     """
     new: OpenOutputs = {}
     try:
         for kind in [kind for kind in wanted if kind not in now]:
-            new[kind] = (wanted[kind], open_output(kind, wanted[kind], around))
+            new[kind] = (wanted[kind], open_output(kind, wanted[kind], context))
         changed = [k for k, (old, _) in now.items() if k in wanted and wanted[k] != old]
-        exchanged = _exchange(now, changed, wanted, around, fan_out)
+        exchanged = _exchange(now, changed, wanted, context, fan_out)
     except (OSError, ValueError, ModuleNotFoundError):
         for _, sink in new.values():
             sink.close()
@@ -108,82 +109,97 @@ def _exchange(
     now: OpenOutputs,
     kinds: Sequence[str],
     wanted: Mapping[str, Any],
-    around: Surroundings,
+    context: OutputContext,
     fan_out: FanOut,
 ) -> OpenOutputs:
-    """Exchange outputs that are open for others of their kinds, all or none."""
+    """Replace open outputs by others of their kinds, all or none."""
     exchanged: OpenOutputs = {}
     for kind in kinds:
         old, sink = now[kind]
-        opening = partial(open_output, kind, wanted[kind], around)
-        reopening = partial(open_output, kind, old, around)
-        del now[kind]  # until there is one again
+        opening = partial(open_output, kind, wanted[kind], context)
+        reopening = partial(open_output, kind, old, context)
+        del now[kind]  # until one is open again
         sink, error = fan_out.exchange(sink, opening, reopening)
         now[kind] = (old, sink)
         if error is not None:
-            _take_back(now, exchanged, around, fan_out)
+            _take_back(now, exchanged, context, fan_out)
             raise error
         exchanged[kind] = (wanted[kind], sink)
     return exchanged
 
 
 def _take_back(
-    now: OpenOutputs, exchanged: OpenOutputs, around: Surroundings, fan_out: FanOut
+    now: OpenOutputs, exchanged: OpenOutputs, context: OutputContext, fan_out: FanOut
 ) -> None:
     """Reopen outputs that were exchanged before another one failed."""
     for kind, (_, sink) in exchanged.items():
         old = now[kind][0]
-        before = partial(open_output, kind, old, around)
+        before = partial(open_output, kind, old, context)
         now[kind] = (old, fan_out.exchange(sink, before, before)[0])
 
 
-def open_output(kind: str, wanted: Any, around: Surroundings) -> Sink:
+def open_output(kind: str, wanted: Any, context: OutputContext) -> Sink:
     """Open an output.
 
     Parameters
     ----------
     kind, wanted
         An entry of `wanted_outputs`.
-    around : Surroundings
-        What else it must know.
+    context : OutputContext
+        Other parameters.
 
     Raises
     ------
     OSError, ValueError
-        A file cannot be opened, or is not what it should be.
+        A file cannot be opened, or has the wrong format.
     ModuleNotFoundError
-        A package of the extra `serve` is missing; the message has the remedy.
+        A package of the extra `serve` is missing; the message says how to install it.
     """
     try:
-        return _OPENERS[kind.split()[0]](wanted, around)
+        return _OPENERS[kind.split()[0]](wanted, context)
     except ModuleNotFoundError as error:
         raise missing_extra(f"[{kind}]", error) from error
+    except OSError as error:
+        raise OSError(_in_table(kind, error)) from error
+    except ValueError as error:
+        raise ValueError(_in_table(kind, error)) from error
 
 
-def _open_log(log: LogSettings, around: Surroundings) -> Sink:  # noqa: ARG001
+def _in_table(kind: str, error: Exception) -> str:
+    """Return the message of an error with the table of the settings, and its key."""
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        text = f"{error.filename}: {reason_of(error)}"
+    if text.startswith("["):
+        return text
+    key = " path" if kind in ("log", "store") else ""
+    return f"[{kind}]{key}: {text}"
+
+
+def _open_log(log: LogSettings, context: OutputContext) -> Sink:  # noqa: ARG001
     log.path.parent.mkdir(parents=True, exist_ok=True)
     return QueuedLog(LogFile(log.path, rotation=log.rotation))
 
 
-def _open_store(store: StoreSettings, around: Surroundings) -> Sink:  # noqa: ARG001
+def _open_store(store: StoreSettings, context: OutputContext) -> Sink:  # noqa: ARG001
     return StoreSink(store.path, days=store.days, max_bytes=store.max_bytes)
 
 
-def _open_mqtt(wanted: Any, around: Surroundings) -> Sink:
+def _open_mqtt(wanted: Any, context: OutputContext) -> Sink:
     from streamsed.serve.mqtt.sink import MqttSink
 
     mqtt, reported, rules = wanted
     return MqttSink(
         mqtt,
         reported,
-        rules=Rules(rules, disarmed=around.disarmed),
-        model=around.model,
+        rules=Rules(rules, disarmed=context.disarmed),
+        model=context.model,
         version=__version__,
-        on_arm=around.on_arm,
+        on_arm=context.on_arm,
     )
 
 
-def _open_exec(wanted: Any, around: Surroundings) -> Sink:
+def _open_exec(wanted: Any, context: OutputContext) -> Sink:
     command, with_clips, rules = wanted
     sink = ExecSink(
         command.command,
@@ -194,23 +210,23 @@ def _open_exec(wanted: Any, around: Surroundings) -> Sink:
         called="exec",
         patience=PATIENCE,
     )
-    return RuledSink(sink, Rules(rules, disarmed=around.disarmed))
+    return RuledSink(sink, Rules(rules, disarmed=context.disarmed))
 
 
-def _open_webhook(wanted: Any, around: Surroundings) -> Sink:
+def _open_webhook(wanted: Any, context: OutputContext) -> Sink:
     webhook, rules = wanted
     sink = WebhookSink(webhook, version=__version__)
-    return RuledSink(sink, Rules(rules, disarmed=around.disarmed))
+    return RuledSink(sink, Rules(rules, disarmed=context.disarmed))
 
 
 def missing_extra(what: str, error: ModuleNotFoundError) -> ModuleNotFoundError:
-    """Return the error for a table that takes packages which are not installed."""
+    """Return the error for a table whose packages are not installed."""
     return ModuleNotFoundError(
         f"{what} needs the package {error.name}: {install_command('serve')}"
     )
 
 
-_OPENERS: dict[str, Callable[[Any, Surroundings], Sink]] = {
+_OPENERS: dict[str, Callable[[Any, OutputContext], Sink]] = {
     "log": _open_log,
     "store": _open_store,
     "mqtt": _open_mqtt,

@@ -1,16 +1,16 @@
-"""What the outputs of `streamsed serve` are given: the records of a log, for each source.
+"""The records that the outputs of `streamsed serve` receive.
 
 The records are those of `streamsed listen --log`, with the name of their source in each as
-`source`. There is one state more: a `status` record comes for every source every
-`STATUS_EVERY` seconds, at once when its `status` or `armed` changes, and before `stopped`::
+`source`. There is one more state: a `status` record of every source is made every
+`STATUS_EVERY` seconds, when its `status` or `armed` changes, and before `stopped`::
 
     {"state": "status", "source": "kitchen", "run": "5f0c91aa", "at": 120.0,
      "time": "2026-11-26T07:12:40.000+01:00", "status": "running", "reason": "",
      "level": -48.5, "heard": 118.2, "lost": 1.8, "skipped": 0, "armed": true}
 
 `status` is the source's state (see `streamsed.serve.status`), with the `reason` of one that
-waits. `heard` and `lost` are the seconds of the run so far with and without sound, so a record
-that is left out does no harm. `level` is in dBFS; -120 is digital silence.
+waits. `heard` and `lost` are the seconds of the run so far with and without sound, so it
+does not matter if a record is lost. `level` is in dBFS; -120 is digital silence.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ STATUS_EVERY = 10.0
 """Seconds from one status record of a source to the next."""
 
 RUNNING = "running"
-"""The `status` of a source from which sound comes."""
+"""The `status` of a source that delivers sound."""
 
 
 def source_of(record: Mapping[str, Any]) -> str:
@@ -32,7 +32,7 @@ def source_of(record: Mapping[str, Any]) -> str:
 
 
 def clock_of(record: Mapping[str, Any]) -> float:
-    """Return a record's clock time: that of its onset if it has one.
+    """Return the clock time of a record: that of its onset if it has one.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def clock_of(record: Mapping[str, Any]) -> float:
     Raises
     ------
     KeyError, ValueError
-        It has none, or one without a zone.
+        It has no time, or one without a time zone.
 
     Examples
     --------

@@ -1,12 +1,12 @@
-"""Which events are worth a message: by times of the day, by number, not too often.
+"""Rules for sending messages: by time of day, by number of events, and by rate.
 
-A rule applies to the events of a source, of a label, of both, or of all. It lets one through
-whose onset lies in its hours, if there were `times` of them within `minutes`, and if the
-last that it let through is `cooldown` seconds ago; each source and label is counted apart.
-Without any rule every event is let through, but those of a source that is not armed.
+A rule applies to the events of a source, of a label, of both, or to all events. It passes an
+event whose onset is within its hours, if at least `times` events occurred within `minutes`,
+and if the last event that it passed is `cooldown` seconds ago; each source and label is
+counted separately. Without rules all events of armed sources pass.
 
-What was decided when an event opened holds for all that becomes of it. An event that is
-withdrawn was none, and is no longer counted.
+The decision is made when an event opens and holds for all its later records. An event that
+is withdrawn is no longer counted.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from streamsed.serve.records import clock_of, source_of
 from streamsed.serve.settings import RuleSettings
 
 MAX_KNOWN = 10_000
-"""Events that are remembered until they are settled."""
+"""Maximum number of events whose decisions are kept until they are final."""
 
 _ENDS = ("closed", "withdrawn")
 
@@ -34,14 +34,14 @@ EventKey = tuple[str, str, int]
 
 
 class Rules:
-    """Decide for one event after another.
+    """Decide for which events messages are sent.
 
     Parameters
     ----------
     rules : sequence of RuleSettings
-        Any of which lets an event through; none let all through.
+        An event passes if any of them passes it. Without rules all events pass.
     disarmed : collection of str
-        Sources whose events are not let through, until they are armed.
+        Sources whose events do not pass until they are armed.
     """
 
     def __init__(
@@ -52,18 +52,18 @@ class Rules:
         self._decisions: dict[EventKey, str | None] = {}
 
     def is_armed(self, source: str) -> bool:
-        """Whether events of a source may be let through."""
+        """Whether messages are sent for events of a source."""
         return source not in self._disarmed
 
     def note_status(self, record: Mapping[str, Any]) -> None:
-        """Take from a status record whether its source is armed."""
+        """Update from a status record whether its source is armed."""
         if record.get("armed", True):
             self._disarmed.discard(source_of(record))
         else:
             self._disarmed.add(source_of(record))
 
     def decide(self, record: Mapping[str, Any]) -> str | None:
-        """Say whether the record of an event is let through.
+        """Return which rule passes the record of an event.
 
         Parameters
         ----------
@@ -73,8 +73,7 @@ class Rules:
         Returns
         -------
         str or None
-            The name of the rule that let it through, "" if there are no rules; None if it
-            is not let through.
+            Name of the rule, "" if there are no rules; None if the event does not pass.
         """
         key = _key(record)
         if key not in self._decisions:
@@ -107,14 +106,14 @@ class Rules:
 
 
 class RuledSink:
-    """Pass on to another sink the events that rules let through, and all other records.
+    """Pass on to another sink the events that pass the rules, and all other records.
 
     Parameters
     ----------
     sink : Sink
-        Sends messages.
+        Sink that sends messages.
     rules : Rules
-        Are this sink's own.
+        Used by this sink only.
     """
 
     def __init__(self, sink: Sink, rules: Rules) -> None:
@@ -123,14 +122,14 @@ class RuledSink:
         self._rules = rules
         self._closed: dict[
             EventKey, str
-        ] = {}  # those let through, until their clips come
+        ] = {}  # events that passed, until their clips are saved
 
     def on_samples(self, samples: NDArray[np.float32]) -> None:
         """Pass samples on."""
         self._sink.on_samples(samples)
 
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
-        """Pass a record on; that of an event gets the name of its rule."""
+        """Pass a record on; the record of an event gets the name of its rule."""
         if record["state"] == "status":
             self._rules.note_status(record)
         if update is None:
@@ -146,7 +145,7 @@ class RuledSink:
         self._sink.on_record(_named(record, rule), update)
 
     def on_clip(self, record: Mapping[str, Any], update: EventUpdate) -> None:
-        """Pass on a closed event with its clip, if the event was let through."""
+        """Pass on a closed event with its clip, if the event passed."""
         rule = self._closed.pop(_key(record), None)
         if rule is not None and hasattr(self._sink, "on_clip"):
             self._sink.on_clip(_named(record, rule), update)
@@ -156,11 +155,11 @@ class RuledSink:
         return self._sink.notices()
 
     def settle(self) -> None:
-        """Let the sink settle."""
+        """Settle the sink."""
         self._sink.settle()
 
     def failures(self) -> dict[str, Any]:
-        """Return what failed of the sink."""
+        """Return the failures of the sink."""
         return self._sink.failures()
 
     def close(self) -> None:
@@ -177,7 +176,7 @@ def _key(record: Mapping[str, Any]) -> EventKey:
 
 
 class _Counter:
-    """What one rule remembers of each source and label."""
+    """Counters of one rule for each source and label."""
 
     def __init__(self, rule: RuleSettings) -> None:
         self.rule = rule
@@ -186,7 +185,7 @@ class _Counter:
 
     def is_due(self, record: Mapping[str, Any], key: EventKey) -> bool:
         """Count an event if the rule applies; return whether it may be sent."""
-        if not self._speaks_of(record):
+        if not self._applies_to(record):
             return False
         kind, time = _kind(record), clock_of(record)
         recent = self._recent.setdefault(kind, deque())
@@ -194,22 +193,22 @@ class _Counter:
         while recent[0][0] <= time - 60 * self.rule.minutes:
             recent.popleft()
         while len(recent) > self.rule.times:
-            recent.popleft()  # more than enough
+            recent.popleft()  # only `times` are needed
         sent = self._sent.get(kind)
         is_cool = sent is None or not 0 <= time - sent < self.rule.cooldown
         return len(recent) == self.rule.times and is_cool
 
     def note_sent(self, record: Mapping[str, Any]) -> None:
-        """Begin the time in which nothing else is let through."""
+        """Start the cooldown."""
         self._sent[_kind(record)] = clock_of(record)
 
     def take_back(self, record: Mapping[str, Any], key: EventKey) -> None:
-        """No longer count an event."""
+        """Stop counting an event."""
         recent = self._recent.get(_kind(record), deque())
         for counted in [each for each in recent if each[1] == key]:
             recent.remove(counted)
 
-    def _speaks_of(self, record: Mapping[str, Any]) -> bool:
+    def _applies_to(self, record: Mapping[str, Any]) -> bool:
         rule = self.rule
         if rule.source not in (None, source_of(record)):
             return False

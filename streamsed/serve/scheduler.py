@@ -1,10 +1,10 @@
-"""Who is scored next: sources in the order in which they are due.
+"""Schedule the sources in the order in which they are due.
 
-A source is visited a few times a second. A visit takes everything that came since the
-last one, so it scores at most the newest of the segments that it completes and counts the
-others as skipped. So when the machine is too slow every source has fewer segments scored,
-none waits for ever, and one that is dead or gives too much delays no other: its visits
-take no longer than those of the rest.
+A source is visited a few times a second. A visit reads everything received since the last
+one, scores at most the newest of the segments that it completes, and counts the others as
+skipped. When the machine is too slow, fewer segments of every source are scored and no
+source starves. A source that is dead or delivers too much does not delay the others: its
+visits take no longer than theirs.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ TICK = 0.25
 
 
 class Visited(Protocol):
-    """What the scheduler visits."""
+    """A source that the scheduler visits."""
 
     @property
     def name(self) -> str:
-        """Its identity."""
+        """Unique name."""
 
     def visit(self) -> None:
         """Run the tasks that are due."""
 
 
 class Scheduler:
-    """Visit sources in turn, in some threads.
+    """Visit sources in turn, in several threads.
 
     Parameters
     ----------
     n_workers : int
-        Threads: as many segments are scored at once.
+        Number of threads, and so of segments that are scored in parallel.
     on_error : callable
-        Is given a source and what its visit raised.
+        Called with a source and the exception that its visit raised.
     tick : float
         Seconds from one visit of a source to the next.
     """
@@ -68,7 +68,7 @@ class Scheduler:
         ]
 
     def start(self) -> None:
-        """Begin the visits."""
+        """Start the threads."""
         for worker in self._workers:
             worker.start()
 
@@ -76,12 +76,12 @@ class Scheduler:
         """Visit a source from now on."""
         with self._changed:
             n_sources = len(self._due) + len(self._in_hand)
-            phase = self._tick * (n_sources * 0.618 % 1)  # not all at one moment
+            phase = self._tick * (n_sources * 0.618 % 1)  # spread over time
             self._removed.discard(id(source))
             self._put(time.monotonic() + phase, source)
 
     def remove(self, source: Visited) -> None:
-        """Stop visiting a source; returns when no visit is in progress."""
+        """Stop visiting a source; wait for a visit in progress."""
         with self._changed:
             self._due = [entry for entry in self._due if entry[2] is not source]
             heapq.heapify(self._due)
@@ -91,7 +91,7 @@ class Scheduler:
             self._removed.discard(id(source))
 
     def stop(self) -> None:
-        """End the visits; returns when the last is over."""
+        """Stop all visits; wait for those in progress."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -100,7 +100,7 @@ class Scheduler:
 
     @property
     def load(self) -> float:
-        """Share of the time of all threads that visits took lately."""
+        """Share of time that the threads spent on recent visits."""
         visits = list(self._busy)
         if len(visits) < 2:
             return 0.0

@@ -1,8 +1,8 @@
 """The service: one model, many sources, and the outputs that all of them share.
 
-It starts without any of its sources being there, and does not end because one is gone.
-Settings can be read again while it runs: sources and outputs that did not change go on
-without losing a sample or a record.
+It starts even if no source is available, and continues if one is lost. Settings can be
+reloaded while it runs: sources and outputs that did not change continue without losing a
+sample or a record.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from streamsed.serve.channel import Channel
 from streamsed.serve.fan_out import FanOut
 from streamsed.serve.outputs import (
     OpenOutputs,
-    Surroundings,
+    OutputContext,
     change_outputs,
     wanted_outputs,
 )
 from streamsed.serve.scheduler import Scheduler, Visited
 from streamsed.serve.settings import ServeSettings, SourceSettings
+from streamsed.serve.sinks.notice_sink import NoticeSink
 from streamsed.serve.sinks.queued_log import QueuedLog
-from streamsed.serve.sinks.spoken import SpokenSink
 from streamsed.serve.sources.opening import open_source
 from streamsed.serve.status import SourceStatus
 
 HOUSEKEEPING = 1.0
-"""Seconds from one look at the outputs' notices to the next."""
+"""Seconds between two checks for notices of the outputs."""
 
 
 class Service:
@@ -45,17 +45,17 @@ class Service:
     ----------
     settings : ServeSettings
         The file.
-    say : callable
-        Is given sentences for people.
+    print_message : callable
+        Prints a message for the user.
     model : Model or None
-        A model that is loaded already.
+        A loaded model; None loads that of the settings.
     """
 
     def __init__(
         self,
         settings: ServeSettings,
         *,
-        say: Callable[[str], None],
+        print_message: Callable[[str], None],
         model: Model | None = None,
     ) -> None:
         self.settings = settings
@@ -63,7 +63,7 @@ class Service:
         self._channels: dict[str, Channel] = {}
         self._changing = threading.RLock()  # of channels and outputs
         self._outputs: OpenOutputs = {}
-        self.fan_out = FanOut([SpokenSink(say)])
+        self.fan_out = FanOut([NoticeSink(print_message)])
         n_workers = min(available_cores(), max(1, len(settings.sources)))
         self.scheduler = Scheduler(n_workers, on_error=self._on_error)
         self._n_workers = n_workers
@@ -84,12 +84,12 @@ class Service:
         return self._model
 
     def start(self) -> None:
-        """Load the model, open the outputs and begin to listen.
+        """Load the model, open the outputs and start the sources.
 
         Raises
         ------
         OSError, ValueError
-            The model does not load, or an output does not open.
+            The model cannot be loaded, or an output cannot be opened.
         """
         self._open_outputs(self.settings)
         if self._model is None:
@@ -106,7 +106,7 @@ class Service:
         self._housekeeper.start()
 
     def stop(self) -> None:
-        """Close every event that is open, every source and every output."""
+        """Close all open events, sources and outputs."""
         self._stopped.set()
         with self._changing:
             for channel in self._channels.values():
@@ -118,25 +118,24 @@ class Service:
         self.fan_out.close()
 
     def reload(self, settings: ServeSettings) -> None:
-        """Go on with other settings, without a break in what did not change.
+        """Apply other settings, without interrupting what did not change.
 
         Parameters
         ----------
         settings : ServeSettings
-            Of the same model, scored as often.
+            With the same model, step and page.
 
         Raises
         ------
         OSError, ValueError
-            A new output does not open, or what changed needs a new start; nothing is
-            changed then.
+            A new output cannot be opened, or a change needs a restart; nothing is changed
+            then.
         """
         before = self.settings
         for name in ("model", "stream", "page"):
             if getattr(before, name) != getattr(settings, name):
                 raise ValueError(
-                    f"{settings.path}: settings of the {name} changed, which takes a "
-                    "restart; the old settings stay in force"
+                    f"{settings.path}: changed settings of the {name} need a restart"
                 )
         with self._changing:
             self._open_outputs(settings)
@@ -151,21 +150,21 @@ class Service:
                 if name not in self._channels:
                     self._add(source)
             for channel in self._channels.values():
-                channel.tell_status()
+                channel.resend_status()
             self._channels = {name: self._channels[name] for name in new}
 
     def reopen_logs(self) -> None:
-        """Reopen the logs, as programs that rotate them request."""
+        """Reopen the logs, for programs that rotate them."""
         for sink in _sinks(self._outputs):
             if isinstance(sink, QueuedLog):
                 sink.reopen()
 
     def sources(self) -> list[SourceStatus]:
-        """Return how every source is doing, in the order of the file."""
+        """Return the states of all sources, in the order of the file."""
         return [channel.status() for channel in list(self._channels.values())]
 
     def arm(self, name: str, *, armed: bool) -> None:
-        """Let a source's events be sent as messages, or not.
+        """Set whether messages are sent for the events of a source.
 
         Raises
         ------
@@ -175,7 +174,7 @@ class Service:
         self._channels[name].arm(armed=armed)
 
     def snapshot(self, name: str) -> Snapshot:
-        """Return what there is to show of a source now.
+        """Return the data that the page draws of a source.
 
         Raises
         ------
@@ -205,7 +204,7 @@ class Service:
         channel.end()
 
     def _own_sinks(self, detector: Detector) -> list[Sink]:
-        """Return what keeps the clips of a source's run."""
+        """Return the sinks of a source's run: that of its clips, if they are kept."""
         clips = self.settings.clips
         if clips is None:
             return []
@@ -225,23 +224,23 @@ class Service:
         ]
 
     def _open_outputs(self, settings: ServeSettings) -> None:
-        """Open, exchange and close outputs according to the settings."""
-        around = Surroundings(
+        """Open, replace and close outputs according to the settings."""
+        context = OutputContext(
             model=settings.info.name,
             disarmed=self._disarmed(settings),
             on_arm=self._on_arm,
         )
         wanted = wanted_outputs(settings)
-        self._outputs = change_outputs(self._outputs, wanted, around, self.fan_out)
+        self._outputs = change_outputs(self._outputs, wanted, context, self.fan_out)
 
     def _disarmed(self, settings: ServeSettings) -> set[str]:
-        """Return the names of sources that are not armed, or will not be."""
+        """Return the names of sources that are not armed, or will not be when added."""
         armed = {source.name: source.armed for source in settings.sources}
         armed |= {name: c.armed for name, c in self._channels.items() if name in armed}
         return {name for name, is_armed in armed.items() if not is_armed}
 
     def _on_arm(self, name: str, armed: bool) -> None:  # noqa: FBT001 - a callback
-        """Do what a message asks for; it may come before the source, or after it."""
+        """Arm or disarm a source at a message; the source need not exist any more."""
         channel = self._channels.get(name)
         if channel is not None:
             channel.arm(armed=armed)
@@ -251,7 +250,7 @@ class Service:
             self.fan_out.report_notices()
 
     def _on_error(self, source: Visited, error: Exception) -> None:
-        """Go on after what must not happen: a defect of ours, or a model that fails."""
+        """Restart a source after an unexpected error, such as one of the engine."""
         reason = f"{type(error).__name__}: {str(error)[:200]}; the source is restarted"
         channel = self._channels.get(source.name)
         if channel is not None:

@@ -1,27 +1,27 @@
-"""How a source is doing, for the page, for machines and for messages."""
+"""States of sources, for the page, metrics and messages."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 STATES = ("starting", "running", "waiting", "broken", "quiet", "ended", "stopped")
-"""What a source may be: `waiting` until the next attempt, `broken` where attempts are of no
-use (a wrong password) and are made seldom, `quiet` in its quiet hours, `ended` as a
-recording does."""
+"""States of a source: `waiting` until the next attempt, `broken` if attempts are unlikely to
+help (a wrong password) and are made rarely, `quiet` in its quiet hours, `ended` at the end
+of a recording."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """A source at one moment.
+    """The state of a source at one moment.
 
     Parameters
     ----------
     name : str
-        Its identity.
+        Name of the source.
     state : str
         One of `STATES`.
     address : str
-        Where its sound comes from, without credentials.
+        Address or device, without credentials.
     reason : str
         Why it is `waiting` or `broken`, or "".
     level : float
@@ -29,11 +29,11 @@ class SourceStatus:
     listened, lost : float
         Seconds with and without sound since the program began.
     since_audio : float
-        Seconds since sound last came; infinite if none ever did.
+        Seconds since sound was last received; infinite if none was.
     n_skipped : int
         Segments that were not scored, to keep up.
     n_reconnects : int
-        Times that it was opened again.
+        Number of times that it was reopened.
     queued : float
         Seconds of sound that wait to be scored.
     armed : bool

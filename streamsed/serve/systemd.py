@@ -1,9 +1,9 @@
 """Notifications to systemd, if it started the program: ready, alive, stopping.
 
 The protocol of sd_notify(3) is a datagram to the socket that `NOTIFY_SOCKET` names. With
-`WatchdogSec=` in the unit, systemd restarts the program if no sign of life comes in time; here it
-is sent only while sources are visited, so a program whose process
-runs but detects nothing any more is restarted too.
+`WatchdogSec=` in the unit, systemd restarts the program if a watchdog notification is late. It is
+sent only while sources are visited, so a program that runs but has stopped detecting is
+restarted too.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ WATCHDOG = "WATCHDOG=1"
 
 
 def reloading() -> str:
-    """Return the notification before settings are read again; `READY` follows it."""
+    """Return the notification before settings are reloaded; `READY` follows it."""
     return f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}"
 
 
@@ -29,11 +29,11 @@ class Supervisor:
     Parameters
     ----------
     progress : callable
-        A number that grows while work is done.
+        Returns a number that grows while sources are visited.
     environment : mapping or None
-        None takes that of the process.
+        Environment variables; None for those of the process.
     clock : callable
-        Seconds, never backwards.
+        Monotonic clock, in seconds.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Supervisor:
         self._due = 0.0
 
     def notify(self, *sentences: str) -> None:
-        """Send notifications; a socket that is gone is no reason to stop listening."""
+        """Send notifications; ignore a missing socket."""
         if not self._address.startswith(("/", "@")):
             return
         address = self._address.replace("@", "\0", 1)
@@ -63,7 +63,7 @@ class Supervisor:
             return
 
     def tick(self) -> None:
-        """Send a sign of life if one is due and work was done; call it often."""
+        """Send a watchdog notification if one is due and sources were visited."""
         if self._period is None or self._clock() < self._due:
             return
         progress = self._progress()
@@ -73,7 +73,7 @@ class Supervisor:
 
 
 def _period(environment: Mapping[str, str]) -> float | None:
-    """Return the seconds between two signs of life: a third of what systemd waits."""
+    """Return the seconds between two watchdog notifications: a third of the timeout."""
     if environment.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return None
     text = environment.get("WATCHDOG_USEC", "")

@@ -203,7 +203,7 @@ class Home:
         self.said = []
         self.told = Told()
         self.service = Service(
-            self.settings(sources), say=self.said.append, model=model
+            self.settings(sources), print_message=self.said.append, model=model
         )
         self.service.fan_out.replace([], [self.told])
         self.began = time.monotonic()

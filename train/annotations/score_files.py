@@ -66,7 +66,7 @@ def find_scores(folder: Path, names: Sequence[str]) -> list[Path]:
         there = [path for path in candidates if path.is_file()]
         if not there:
             raise FileNotFoundError(
-                f"scores={folder}: no file {candidates[0].name} (or "
+                f"--scores {folder}: no file {candidates[0].name} (or "
                 f"{candidates[1].name}) for the clip {name}"
             )
         found.append(there[0])

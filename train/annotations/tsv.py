@@ -71,7 +71,7 @@ class TableRow:
     def refuse(self, column: str, rule: str) -> NoReturn:
         """Raise a ValueError with the position of the row and the rule for a value."""
         raise ValueError(
-            f"{self.path}, line {self.line}: {column}={_shown(self[column])} must {rule}"
+            f"{self.path}, line {self.line}: {column} must {rule}, not {_shown(self[column])}"
         )
 
 
@@ -106,22 +106,21 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[TableRow]:
         missing = [column for column in columns if column not in names]
         if missing:
             raise ValueError(
-                f"{path}, line 1: header={_shown(' '.join(names))} must name the columns "
-                f"{', '.join(columns)}; missing: {', '.join(missing)}"
+                f"{path}, line 1: the header {_shown(' '.join(names))} lacks the columns "
+                f"{', '.join(missing)}"
             )
         for values in reader:
             if len(values) > len(names):
                 raise ValueError(
-                    f"{path}, line {reader.line_num}: values={_shown(' '.join(values))} "
-                    f"must be at most as many as the columns of the header: "
-                    f"{len(values)} for {len(names)}"
+                    f"{path}, line {reader.line_num}: {len(values)} values for "
+                    f"{len(names)} columns: {_shown(' '.join(values))}"
                 )
             row = {k: v.strip() for k, v in zip(names, values, strict=False)}
             if any(row.values()):
                 yield TableRow(path, reader.line_num, row)
     except csv.Error as error:
         raise ValueError(
-            f"{path}, line {reader.line_num}: the row must be quoted as CSV is "
+            f"{path}, line {reader.line_num}: not valid CSV "
             f"({str(error).encode('unicode_escape').decode()})"
         ) from error
 

@@ -67,7 +67,7 @@ def main() -> NoReturn:
         code = 2
         print(error, end="", file=sys.stderr)  # instructions of several lines
     except (OSError, ValueError, FloatingPointError) as error:
-        code = _fail(error_message(error, _option_names()))
+        code = _fail(error_message(error, _option_names(arguments)))
     except Exception as error:  # a bug; users should not have to read a traceback
         if os.environ.get("STREAMSED_TRACEBACK"):
             raise
@@ -78,12 +78,13 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
-def _option_names() -> dict[str, str]:
-    """Return the option that sets each parameter of the commands."""
-    commands: Any = typer.main.get_command(app)
+def _option_names(arguments: list[str]) -> dict[str, str]:
+    """Return the option that sets each parameter of the command that was run."""
+    command: Any = typer.main.get_command(app)
+    for word in arguments[:2]:
+        command = getattr(command, "commands", {}).get(word, command)
     return {
         parameter.name: max(parameter.opts, key=len)
-        for command in commands.commands.values()
         for parameter in command.params
         if parameter.opts[0].startswith("-")
     }

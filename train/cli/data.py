@@ -39,11 +39,17 @@ def imitate_desed(
             "DIR/validation/validation.tsv; without it, soundscapes are drawn freely.",
         ),
     ] = None,
-    synthetic: Annotated[int, typer.Option(min=1, help="Clips.")] = FULL.synthetic,
-    weak: Annotated[int, typer.Option(min=1, help="Clips.")] = FULL.weak,
-    unlabelled: Annotated[int, typer.Option(min=1, help="Clips.")] = FULL.unlabelled,
-    validation: Annotated[int, typer.Option(min=1, help="Clips.")] = FULL.validation,
-    seed: Annotated[int, typer.Option(help="Which.")] = 0,
+    synthetic: Annotated[
+        int, typer.Option(min=1, help="Number of synthetic clips.")
+    ] = FULL.synthetic,
+    weak: Annotated[int, typer.Option(min=1, help="Number of weak clips.")] = FULL.weak,
+    unlabelled: Annotated[
+        int, typer.Option(min=1, help="Number of unlabelled clips.")
+    ] = FULL.unlabelled,
+    validation: Annotated[
+        int, typer.Option(min=1, help="Number of validation clips.")
+    ] = FULL.validation,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the data set.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
 ) -> None:
     """Mix a data set in DESED's layout from the splits `train` and `validation` of a bank.
@@ -51,13 +57,13 @@ def imitate_desed(
     It can be used wherever DESED can. Results on it are not results on DESED.
     """
     sizes = Sizes(synthetic, weak, unlabelled, validation)
-    heard, unheard = (
+    training, validating = (
         Soundbank.load(soundbank, split=s) for s in ("train", "validation")
     )
     written = imitate(
         folder,
-        heard,
-        unheard,
+        training,
+        validating,
         sizes=sizes,
         lists=lists,
         seed=seed,

@@ -100,6 +100,11 @@ def export(
     if run.is_file():
         _add_curves(run, output, operating_points)
         return
+    if name is not None and not name.strip():
+        raise ValueError("--name must not be empty")
+    if soundbank is None and (tune or split is not None or blueprint):
+        option = "--tune" if tune else "--blueprint" if blueprint else "--split"
+        raise ValueError(f"{option} needs --soundbank")
     if to not in (TORCHSCRIPT, *EXPORT_FORMATS):
         raise ValueError(
             f"--to must be {TORCHSCRIPT}, {', '.join(EXPORT_FORMATS)}, not {to!r}"
@@ -125,8 +130,6 @@ def export(
             tuned.points, trained.labels, sensitivity="normal", settle=10.0
         ).post
         scores = {"continuous": tuned.figures}  # of recordings not trained on
-    if tune and soundbank is None:
-        raise ValueError("--tune needs --soundbank")
     info = export_model(
         trained,
         output,
@@ -155,7 +158,9 @@ def _load(run: Path, *, ensemble: bool, last: bool) -> TrainedNetwork:
 def _add_curves(model: Path, output: Path, operating_points: Path | None) -> None:
     """Add recall curves to a model file with the thresholds they were measured with."""
     if operating_points is None:
-        raise ValueError(f"{model}: a model file; give a run's folder to export it")
+        raise ValueError(
+            f"{model}: a model file; give the folder of a run, or --operating-points"
+        )
     tuned = read_operating_points(operating_points)
     if not tuned.recall:
         raise ValueError(

@@ -73,7 +73,7 @@ def fit(
         float | None, typer.Option(help="Training time in minutes, instead of --steps.")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Seed of weights and mixtures.")
+        int | None, typer.Option(min=0, help="Seed of weights and mixtures.")
     ] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
     workers: Annotated[
@@ -129,6 +129,12 @@ def fit(
         seed=seed,
         threads=threads,
     )
+    _refuse_unused(
+        config.scenes.duration > 0,
+        data=data,
+        leave_out=leave_out,
+        without=without,
+    )
     options = RunOptions(
         *(run, resume, device, workers, tensorboard, save_every, compiled),
         init=init,
@@ -163,13 +169,31 @@ def fit(
         )
     else:
         raise ValueError(
-            "fit needs --soundbank DIR (optionally with --blueprint) or --data DIR; several "
-            "banks and --everything need a preset that mixes scenes"
+            "give --soundbank DIR (optionally with --blueprint) or --data DIR; several "
+            "banks and --everything need a preset that mixes scenes, such as --preset "
+            "default"
         )
     if is_first_process():
         for line in RunOutcome.read(run).lines():
             print(line)
         print(f"next: {_next_command(run, banks)}")
+
+
+def _refuse_unused(
+    mixes_scenes: bool,  # noqa: FBT001 - the only one
+    *,
+    data: Path | None,
+    leave_out: Path | None,
+    without: Sequence[str] | None,
+) -> None:
+    """Raise a ValueError for options that would have no effect."""
+    if leave_out is not None and (data is not None or not mixes_scenes):
+        raise ValueError(
+            "--leave-out needs --soundbank and a preset that mixes scenes, such as "
+            "--preset default"
+        )
+    if without and data is None:
+        raise ValueError("--without needs --data")
 
 
 def _next_command(run: Path, banks: Sequence[Path]) -> str:

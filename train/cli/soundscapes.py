@@ -28,7 +28,7 @@ def soundscapes(
             help="Number of soundscapes. [default: all clips of the lists, or 300]",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Which.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the soundscapes.")] = 1,
 ) -> None:
     """Write soundscapes: OUT/audio/*.flac, and OUT/strong.tsv with their events.
 

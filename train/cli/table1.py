@@ -75,7 +75,9 @@ def table1(
             help="Change a setting of the baseline; --set then applies to the others only.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of data, weights and batches.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of data, weights and batches.")
+    ] = 0,
     device: Device = "auto",
     workers: Workers = 1,
     save_every: SaveEvery = 120.0,
@@ -88,6 +90,10 @@ def table1(
     events in the format of the challenge, in events/validation and, if the public
     evaluation clips are available, in events/public.
     """
+    if data is not None and soundbank is not None:
+        raise ValueError("--data and --soundbank cannot be combined; choose one")
+    if lists is not None and soundbank is None:
+        raise ValueError("--lists needs --soundbank")
     folder = run or Path("runs") / ("demo" if demo else "table1")
     mixed = ""
     if data is None and soundbank is None and not demo:

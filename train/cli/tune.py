@@ -48,7 +48,7 @@ def tune(
     minutes: Annotated[
         float, typer.Option(min=0.5, help="Length of each recording, in minutes.")
     ] = 10.0,
-    seed: Annotated[int, typer.Option(help="Seed of the mixtures.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the mixtures.")] = 20,
     scored: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Folder for caching scores."),

@@ -7,6 +7,7 @@ defaults, with reasons. Its tables `[network]`, `[mixing]` and `[frontend]` are
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -65,13 +66,18 @@ def load_preset(
             _update(over, tomllib.loads(line))
         except tomllib.TOMLDecodeError as error:
             raise ValueError(
-                f"--set {line} must be KEY=VALUE in TOML ({error})"
+                f"--set {line!r}: not KEY=VALUE in TOML, such as alpha=0.1 or system='crnn' "
+                f"({error})"
             ) from error
+    assigned = _paths(over)
     over |= {key: value for key, value in changes.items() if value is not None}
     if "steps" in over:
         settings.pop("minutes", None)  # a number of steps replaces a time
     _update(settings, over)
-    config = TrainConfig.from_dict(settings)
+    try:
+        config = TrainConfig.from_dict(settings)
+    except ValueError as error:
+        raise ValueError(_of_assignments(str(error), assigned)) from error
     if width is not None:
         config = replace(config, network=replace(config.network, width=width))
     return config
@@ -81,6 +87,27 @@ def _read_preset(name: str) -> dict[str, Any]:
     if name not in preset_names():
         raise ValueError(f"preset={name} must be one of {', '.join(preset_names())}")
     return tomllib.loads((PRESETS / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def _paths(settings: Mapping[str, Any], start: str = "") -> dict[str, str]:
+    """Return the dotted path of each setting, such as `network.width` of `width`."""
+    paths: dict[str, str] = {}
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            paths |= _paths(value, f"{start}{key}.")
+        paths[key] = f"{start}{key}"
+    return paths
+
+
+def _of_assignments(message: str, assigned: Mapping[str, str]) -> str:
+    """Name `--set` in the message for a setting that it assigned."""
+    if message.startswith("unknown setting"):
+        return f"--set: {message}"
+    found = re.fullmatch(r"(\w+)=(.*?) must ([^;]*)(.*)", message, re.DOTALL)
+    if found is None or found[1] not in assigned:
+        return message
+    name, value, rule, rest = found.groups()
+    return f"--set {assigned[name]} must {rule}, not {value}{rest}"
 
 
 def _update(settings: dict[str, Any], changes: Mapping[str, Any]) -> None:

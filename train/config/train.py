@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -225,11 +226,23 @@ def _check(kind: type, settings: Mapping[str, Any]) -> None:
     known = [each.name for each in fields(kind)]
     for key, value in settings.items():
         if key not in known:
-            raise ValueError(f"{key!r} must be a setting: one of {', '.join(known)}")
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else "."
+            raise ValueError(
+                f"unknown setting {key!r}{hint} The settings are {', '.join(known)}"
+            )
         usual = getattr(default, key)
         if not _is_like(value, usual):
-            rule = "a number" if usual is None else f"like its default, {usual!r}"
-            raise ValueError(f"{key}={value!r} must be {rule}")
+            raise ValueError(f"{key}={value!r} must be {_kind_of(usual)}")
+
+
+def _kind_of(default: object) -> str:
+    """Return what a setting must be, by its default."""
+    kinds = {bool: "true or false", str: "text", int: "a whole number"}
+    kinds |= {float: "a number", tuple: "a list"}
+    kind = kinds.get(type(default), "a number")
+    shown = list(default) if isinstance(default, tuple) else default
+    return kind if default in (None, True, False) else f"{kind} such as {shown!r}"
 
 
 def _is_like(value: object, default: object) -> bool:

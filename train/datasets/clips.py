@@ -59,7 +59,7 @@ class ClipDataset(Dataset[Example]):
         unknown = sorted(subset.count_labels().keys() - set(labels))
         if unknown:
             raise ValueError(
-                f"labels={', '.join(labels)} must hold those of {subset.name}, and lack "
+                f"labels {', '.join(labels)} lack those of {subset.name}: "
                 f"{', '.join(unknown)}"
             )
         self.subset = subset

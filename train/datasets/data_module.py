@@ -150,7 +150,9 @@ def needed_sets(config: TrainConfig, without: Sequence[str]) -> list[str]:
     """
     for name in without:
         if name not in OPTIONAL:
-            raise ValueError(f"without={name} must be one of {', '.join(OPTIONAL)}")
+            raise ValueError(
+                f"--without must be one of {', '.join(OPTIONAL)}, not {name}"
+            )
     sets = ["synthetic", "weak"] + ["unlabel_in_domain"] * bool(config.unlabelled)
     return [name for name in sets if name not in without] + ["validation"]
 
@@ -191,10 +193,10 @@ def _build(
             if not features[name].rows:
                 absence = "no clip that can be read"
         if absence is not None:
-            way_out = f", or say --without {name}" if name in OPTIONAL else ""
+            way_out = f", or use --without {name}" if name in OPTIONAL else ""
             raise ValueError(
-                f"data={desed.folder} must contain {name} clips and has {absence}; get "
-                f"them (see `python -m train data check`){way_out}"
+                f"{desed.folder}: no {name} clips ({absence}); get them (see "
+                f"`python -m train data check`){way_out}"
             )
     return features
 

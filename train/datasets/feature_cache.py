@@ -113,8 +113,8 @@ def build_features(
         free = shutil.disk_usage(folder).free
         if size * len(to_do) > free:
             raise OSError(
-                f"cache={folder} must have {size * len(to_do) / 1e9:.1f} GB free for "
-                f"features, and has {free / 1e9:.1f}; make room or name another folder"
+                f"{folder}: features need {size * len(to_do) / 1e9:.1f} GB, and only "
+                f"{free / 1e9:.1f} GB are free; free some space, or name another folder"
             )
         paths = list(clips.values())
         jobs = [

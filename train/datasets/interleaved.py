@@ -45,7 +45,7 @@ class Interleaved(Dataset[Example]):
     ) -> None:
         self._parts = [(clips, n) for clips, n in parts if n and _size(clips)]
         if not self._parts:
-            raise ValueError(f"parts={len(parts)} sets must hold a clip")
+            raise ValueError(f"parts={len(parts)} sets must have a clip")
         self._seed = seed
         self._rhythm = [
             (part, place)

@@ -64,7 +64,10 @@ class Card:
         self, model: Model, bank: Soundbank, layouts: Sequence[Layout]
     ) -> None:
         if model.info.labels != bank.labels:
-            raise ValueError(f"labels={bank.labels} of the bank must be the model's")
+            raise ValueError(
+                f"the labels of the bank ({', '.join(bank.labels)}) are not those of the "
+                f"model ({', '.join(model.info.labels)})"
+            )
         self.model, self.bank, self.layouts = model, bank, layouts
         self.frontend: FrontendConfig = model.info.frontend
 

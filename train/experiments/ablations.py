@@ -137,7 +137,9 @@ def measure(
     """
     for name in names:
         if name not in VARIATIONS:
-            raise ValueError(f"name={name} must be one of {', '.join(VARIATIONS)}")
+            raise ValueError(
+                f"--only must be one of {', '.join(VARIATIONS)}, not {name}"
+            )
     with task("ablations", len(seeds) * len(names), "runs") as runs:
         for seed, name in product(seeds, names):
             variation = VARIATIONS[name]

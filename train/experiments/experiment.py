@@ -125,6 +125,6 @@ class Experiment:
                 k for k in now.keys() | before if now.get(k) != before.get(k)
             )
             raise ValueError(
-                f"run={run} was started with other data ({', '.join(other)} differ); "
+                f"--run {run} was started with other data ({', '.join(other)} differ); "
                 "choose another --run, or remove this one"
             )

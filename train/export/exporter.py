@@ -106,7 +106,7 @@ def export_model(
     )
     suffix = EXPORT_FORMATS[to].suffix if to != TORCHSCRIPT else output.suffix
     if output.suffix != suffix:
-        raise ValueError(f"output={output} must end in {suffix} for --to {to}")
+        raise ValueError(f"--output {output} must end in {suffix} for --to {to}")
     network = fold(trained.network)
     x = torch.from_numpy(check_set.segments)[:, None]
     difference = largest_difference(trained.network, network, x)

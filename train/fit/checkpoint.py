@@ -78,8 +78,8 @@ def lock_run(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ValueError(
-                f"run={folder} must not be trained twice at once; another `fit` is at "
-                "work in it"
+                f"{folder}: another `fit` is training in this folder; wait for it, or name "
+                "another --run"
             ) from None
         for scratch in folder.glob(".*.part"):  # of a process that was killed
             scratch.unlink()
@@ -113,11 +113,16 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         There is none, or it is no checkpoint.
     """
     if not path.is_file():
-        raise ValueError(f"run={path.parent} must hold {path.name}: train it first")
+        raise ValueError(
+            f"{path.parent}: no trained run ({path.name} is missing); train it with "
+            "`python -m train fit --run`"
+        )
     try:
         loaded: object = torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:  # torch raises many kinds for a damaged file
-        raise ValueError(f"checkpoint={path} must be undamaged ({error})") from error
+        raise ValueError(
+            f"{path}: not a checkpoint of `fit`, or damaged ({error})"
+        ) from error
     state: dict[str, Any] = loaded if isinstance(loaded, dict) else {}
     lacking = [name for name in ENTRIES if name not in state]
     if lacking or not isinstance(state["config"], dict):
@@ -152,7 +157,7 @@ def load_best(run: Path) -> list[TrainedNetwork]:
     """
     ranked = best_checkpoints(run)
     if not ranked:
-        raise ValueError(f"run={run} must hold {BEST}: train it with validation clips")
+        raise ValueError(f"{run}: no {BEST}; train the run with validation clips")
     return [_restore(path) for path in ranked]
 
 
@@ -205,7 +210,7 @@ def _rename(entries: dict[str, Any], names: Mapping[str, str]) -> None:
 def refuse_other_settings(
     before: Mapping[str, Any], config: TrainConfig, path: Path
 ) -> None:
-    """Raise a ValueError if a run is resumed with other settings than it began with.
+    """Raise a ValueError if a run is resumed with other settings than it was started with.
 
     Parameters
     ----------
@@ -219,7 +224,19 @@ def refuse_other_settings(
     began = TrainConfig.from_dict(before).to_dict()
     for name, value in config.to_dict().items():
         if name not in MAY_CHANGE and value != began[name]:
-            raise ValueError(f"{name}={value} must be {began[name]}, as {path} began")
+            key, now, then = _first_difference(name, value, began[name])
+            raise ValueError(
+                f"{key}: {now} differs from {then} in {path}; resume with the settings "
+                "that the run was started with, or name another --run"
+            )
+
+
+def _first_difference(name: str, now: Any, then: Any) -> tuple[str, Any, Any]:
+    """Return the setting that differs, of a table the first one."""
+    if isinstance(now, dict) and isinstance(then, dict):
+        key = next(key for key in now if now[key] != then.get(key))
+        return f"{name}.{key}", now[key], then.get(key)
+    return name, now, then
 
 
 def _restore(path: Path) -> TrainedNetwork:
@@ -227,7 +244,7 @@ def _restore(path: Path) -> TrainedNetwork:
         return _restored(read_checkpoint(path))
     except (AttributeError, KeyError, RuntimeError, TypeError) as error:
         raise ValueError(
-            f"checkpoint={path} must hold the network that its settings describe "
+            f"{path}: the network is not that of its settings "
             f"({type(error).__name__} {error})"
         ) from error
 

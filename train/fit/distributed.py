@@ -15,6 +15,27 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 
+def check_device(device: str) -> bool:
+    """Check the name of a device; return whether there is a CUDA device.
+
+    Parameters
+    ----------
+    device : str
+        "auto", "cpu" or "cuda".
+
+    Raises
+    ------
+    ValueError
+        There is no such device.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"device={device} must be auto, cpu or cuda")
+    has_cuda = torch.cuda.is_available()
+    if device == "cuda" and not has_cuda:
+        raise ValueError("device=cuda: torch finds no CUDA device; use --device cpu")
+    return has_cuda
+
+
 class Parallel:
     """One process among its peers.
 
@@ -37,13 +58,7 @@ class Parallel:
     """
 
     def __init__(self, device: str = "auto") -> None:
-        if device not in ("auto", "cpu", "cuda"):
-            raise ValueError(f"device={device} must be auto, cpu or cuda")
-        has_cuda = torch.cuda.is_available()
-        if device == "cuda" and not has_cuda:
-            raise ValueError(
-                "device=cuda: torch finds no CUDA device; use --device cpu"
-            )
+        has_cuda = check_device(device)
         self.rank = int(os.environ.get("RANK", "0"))
         self.n_processes = int(os.environ.get("WORLD_SIZE", "1"))
         name = "cpu"

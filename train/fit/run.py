@@ -20,6 +20,7 @@ from train.datasets.scene_batches import SceneDataset, scene_frames
 from train.datasets.soundscapes import SoundscapeDataset
 from train.evaluation.draws import Seed
 from train.fit.checkpoint import LAST
+from train.fit.distributed import check_device
 from train.fit.losses import Criterion, SceneCriterion
 from train.fit.mean_teacher import MeanTeacher
 from train.fit.memory import keep_freed_memory
@@ -69,13 +70,16 @@ class RunOptions:
     init: Path | None = None
 
     def __post_init__(self) -> None:
-        """Refuse to write over a run, and two beginnings."""
+        """Check the folder and the device, before hours of work."""
         if self.resume and self.init is not None:
-            raise ValueError("--init and --resume exclude each other")
+            raise ValueError("--init and --resume cannot be combined; choose one")
         if not self.resume and (self.folder / LAST).exists():
             raise ValueError(
                 f"--run {self.folder}: the folder exists; use --resume to continue the run"
             )
+        if self.folder.exists() and not self.folder.is_dir():
+            raise ValueError(f"--run {self.folder}: not a folder; name another")
+        check_device(self.device)
 
 
 def fit_on_soundbank(

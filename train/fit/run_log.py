@@ -38,7 +38,7 @@ class RunLog:
                 from torch.utils.tensorboard import SummaryWriter
             except ImportError as error:
                 raise ValueError(
-                    "tensorboard=True must have TensorBoard: pip install tensorboard"
+                    "--tensorboard: TensorBoard is not installed; run `pip install tensorboard`"
                 ) from error
             self._board = SummaryWriter(str(folder / "tensorboard"))
 
@@ -88,7 +88,7 @@ def _step_of(row: Mapping[str, Any], path: Path) -> int:
     text = str(row.get("step") or "")
     if not text.isascii() or not text.isdigit() or len(text) > 18:
         raise ValueError(
-            f"{path} must have a whole number as step in every row, and has "
-            f"{text[:40]!r} in {str(dict(row))[:200]}; repair or remove the row"
+            f"{path}: step must be a whole number, not "
+            f"{text[:40]!r}, in {str(dict(row))[:200]}; repair or remove the row"
         )
     return int(text)

@@ -335,7 +335,9 @@ class Trainer:
         path = self.folder / LAST
         state = read_checkpoint(path)
         if tuple(state["labels"]) != self.labels:
-            raise ValueError(f"labels={self.labels} must be those of {path}")
+            raise ValueError(
+                f"{path}: was trained with other labels; name another --run"
+            )
         refuse_other_settings(state["config"], self.config, path)
         self.learner.load(state)
         self.parallel.set_rng_state(state["rng_state"])

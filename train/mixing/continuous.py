@@ -100,8 +100,8 @@ class ContinuousMixer:
         unknown = sorted({event.label for event in sounds} - set(bank.labels))
         if unknown:
             raise ValueError(
-                f"label={unknown[0]} of the list must be a folder of the bank: one of "
-                f"{', '.join(bank.labels)}"
+                f"--blueprint: the bank has no sounds of the label {unknown[0]!r}; its labels "
+                f"are {', '.join(bank.labels)}"
             )
         self.bank = bank
         self.sounds = [each for each in sounds if each.duration >= 0.05]

@@ -145,8 +145,8 @@ class Mixer:
         for label in sorted({event.label for event in layout}):
             if label not in self.bank.foreground:
                 raise ValueError(
-                    f"label={label} of the list must be a folder of the bank: one of "
-                    f"{', '.join(self.bank.labels)}"
+                    f"--blueprint: the bank has no sounds of the label {label!r}; its labels "
+                    f"are {', '.join(self.bank.labels)}"
                 )
             regions = [
                 (round(event.onset * rate), min(round(event.offset * rate), end))

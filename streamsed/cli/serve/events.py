@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("table", "csv", "jsonl", "parquet")
 NEWEST = 1000
-"""Events that a table lists at most."""
+"""Maximum number of events in a table."""
 
 
 def events(
@@ -21,30 +21,34 @@ def events(
         Path | None,
         typer.Argument(
             metavar="[HOME.TOML]",
-            help="Settings of `streamsed serve`, whose [store] is read.",
+            help="Settings file of `streamsed serve` with a [store].",
             show_default=False,
         ),
     ] = None,
     *,
     store: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Read this store instead.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Read this store, without a settings file."),
     ] = None,
     since: Annotated[
         str | None,
         typer.Option(
             metavar="WHEN",
-            help="From then on: 24h, 7d, today, yesterday, 2026-11-26 or "
+            help="Start of the time: 24h, 7d, today, yesterday, 2026-11-26 or "
             "2026-11-26T07:30.",
         ),
     ] = None,
     until: Annotated[
-        str | None, typer.Option(metavar="WHEN", help="Before then, given likewise.")
+        str | None,
+        typer.Option(metavar="WHEN", help="End of the time, as for --since."),
     ] = None,
     label: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Only this; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only events of this label; repeatable."),
     ] = None,
     source: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Only this; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only events of this source; repeatable."),
     ] = None,
     format_name: Annotated[
         str | None,
@@ -52,29 +56,35 @@ def events(
             "--format",
             "-f",
             metavar="|".join(FORMATS),
-            help="[default: that of --output, or table]",
+            help="Format. [default: by the suffix of --output, else table]",
         ),
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="FILE", help="Write there instead of printing."
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write to a file instead of printing.",
         ),
     ] = None,
 ) -> None:
-    """List the events that `streamsed serve` stored, and their rates per hour listened."""
+    """List the events that `streamsed serve` stored, and their rates per hour listened.
+
+    Example: streamsed events home.toml --since yesterday --label Dog
+    """
     from streamsed.serve.store.reader import StoreReader
 
     if (settings is None) == (store is None):
-        raise ValueError("--store: give a store, or the settings file of one")
-    form = _format(format_name, output)
+        raise ValueError("give either HOME.TOML or --store FILE")
+    file_format = _format(format_name, output)
     path = store if store is not None else _store_of(settings or Path())
     with StoreReader(path) as reader:
         choice = _choice(reader, since, until, label or [], source or [])
-        if form == "table":
+        if file_format == "table":
             _show(reader, choice, output)
         else:
-            _export(reader, choice, form, output)
+            _export(reader, choice, file_format, output)
 
 
 def _format(name: str | None, output: Path | None) -> str:
@@ -82,14 +92,14 @@ def _format(name: str | None, output: Path | None) -> str:
         suffix = "" if output is None else output.suffix.lower().removeprefix(".")
         return suffix if suffix in FORMATS else "table"
     if name not in FORMATS:
-        raise ValueError(f"--format={name} must be {', '.join(FORMATS)}")
+        raise ValueError(f"--format must be one of {', '.join(FORMATS)}, not {name!r}")
     if name == "parquet" and output is None:
-        raise ValueError("--format=parquet needs --output FILE")
+        raise ValueError("--format parquet needs --output FILE")
     return name
 
 
 def _store_of(settings: Path) -> Path:
-    """Return the store that a settings file names, whatever else is in the file."""
+    """Return the path of the store in a settings file, ignoring its other tables."""
     from streamsed.serve.settings.outputs import read_store
     from streamsed.serve.settings.toml_table import SettingsError, read_toml
 
@@ -99,7 +109,7 @@ def _store_of(settings: Path) -> Path:
     if top.mistakes:
         raise SettingsError(top.mistakes)
     if found is None:
-        raise ValueError(f"{settings}: has no [store]; give --store FILE")
+        raise ValueError(f"{settings}: no [store]; add one, or give --store FILE")
     return found.path
 
 
@@ -124,7 +134,7 @@ def _choice(
     if until is not None:
         choice = replace(choice, until=read_moment(until, option="--until", now=now))
     if choice.since >= choice.until:
-        raise ValueError(f"--until={until} must be later than --since={since}")
+        raise ValueError(f"--until must be later than --since {since}, not {until}")
     known = reader.labels()
     if known:
         labels = [match_label(name, known, option="--label") for name in labels]
@@ -139,16 +149,16 @@ def _choice(
 
 
 def _export(
-    reader: StoreReader, choice: Choice, form: str, output: Path | None
+    reader: StoreReader, choice: Choice, file_format: str, output: Path | None
 ) -> None:
     from streamsed.atomic_write import write
     from streamsed.serve.store.export import csv_lines, json_lines, write_parquet
 
     found = reader.events(choice)
-    if form == "parquet" and output is not None:
+    if file_format == "parquet" and output is not None:
         write_parquet(output, found)
         return
-    lines = csv_lines(found) if form == "csv" else json_lines(found)
+    lines = csv_lines(found) if file_format == "csv" else json_lines(found)
     if output is not None:
         write(output, lines)
     else:
@@ -172,7 +182,7 @@ def _show(reader: StoreReader, choice: Choice, output: Path | None) -> None:
     shown = events_table(
         newest,
         counts,
-        heard=sum(hour.heard for hour in hours),
+        listened=sum(hour.heard for hour in hours),
         lost=sum(hour.lost for hour in hours),
     )
     if output is None:

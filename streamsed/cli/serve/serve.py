@@ -12,20 +12,27 @@ import typer
 
 def serve(
     path: Annotated[
-        Path, typer.Argument(metavar="TOML", help="Sources, outputs and settings.")
+        Path,
+        typer.Argument(
+            metavar="HOME.TOML", help="Settings file: sources, outputs and detection."
+        ),
     ],
     *,
     check: Annotated[
         bool,
-        typer.Option("--check", help="Name every mistake in the file with its line."),
+        typer.Option(
+            "--check", help="Check the file only; print all mistakes with their lines."
+        ),
     ] = False,
 ) -> int:
     """Detect events in many sources day and night, with a settings file.
 
-    Cameras and radios on the network (by ffmpeg), microphones, files and pipes; their
-    events go into a log and a store, to Home Assistant by MQTT, to other programs, and
-    onto a page. A source that is lost is reconnected. SIGHUP reads the file
-    again, SIGTERM closes what is open; see docs/at-home.md.
+    Sources are cameras and network radios (read by ffmpeg), microphones, files and pipes.
+    Events are written to a log and a store, sent to Home Assistant by MQTT and to other
+    programs, and shown on a web page. A source that is lost is reconnected. SIGHUP reloads
+    the file, SIGTERM ends the program; see docs/at-home.md.
+
+    Example: streamsed serve --check home.toml && streamsed serve home.toml
     """
     from streamsed.serve.job import ServeJob
 
@@ -33,8 +40,8 @@ def serve(
     if check:
         return job.check()
     code = job.run()
-    # All is closed. The interpreter would take a second to take itself apart, and several
-    # on a small machine, while the sender of the signal waits.
+    # Everything is closed. The interpreter's own shutdown takes a second, and several on a
+    # small machine, while the sender of the signal waits.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

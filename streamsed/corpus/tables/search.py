@@ -27,7 +27,7 @@ from streamsed.corpus.files.storage import Staging, stat
 from streamsed.corpus.tables.events import check_choice, read_parts
 from streamsed.events import Event
 from streamsed.recordings.formats import FORMATS, lines
-from streamsed.terminal import counted, say
+from streamsed.terminal import counted, print_message
 
 TABLE = "clips" + FORMATS["raven"].suffix
 
@@ -123,7 +123,7 @@ def search_events(
         raise ValueError("--limit must be 1 or more")
     found = find_events(folder, labels=labels or (), min_score=min_score, limit=limit)
     if not found:
-        say("no events found; try a lower --min-score")
+        print_message("no events found; try a lower --min-score")
         return 0
     output.mkdir(exist_ok=True)
     cut, n_failed = _cut_all(found, output, context)
@@ -132,7 +132,7 @@ def search_events(
         rows.append(FORMATS["raven"].row(each.uri, number, each.event) + "\n")
     if rows:
         write(output / TABLE, [header + "\n", *rows])
-    say(
+    print_message(
         f"{counted(len(cut), 'clip')} in {output}"
         + (f", {n_failed} failed" if n_failed else "")
     )
@@ -161,7 +161,7 @@ def _cut_all(
                     _cut(path, each, output, context)
                     cut.append(each)
             except (OSError, ValueError) as error:
-                say(f"error: {error}")
+                print_message(f"error: {error}")
                 n_failed += 1
             staging.release(*state)
     return cut, n_failed

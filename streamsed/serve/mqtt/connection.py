@@ -1,9 +1,9 @@
-"""A broker that may come and go.
+"""A connection to a broker that may be unavailable.
 
-Two threads do the work: one of paho's, which keeps the connection and makes it again after
-1, 2, 4 … 60 s, and one that sends what waits in the outbox. At most `MAX_UNACKNOWLEDGED`
-messages are under way; those that the broker had not acknowledged when it went are sent
-again before anything newer, so a state is never overtaken by an older one.
+There are two threads: one of paho's, which keeps the connection and reconnects after
+1, 2, 4 … 60 s, and one that sends the messages of the outbox. At most `MAX_UNACKNOWLEDGED`
+messages are in flight; those that the broker had not acknowledged when the connection was
+lost are sent again before newer ones, so a state is never overwritten by an older one.
 """
 
 from __future__ import annotations
@@ -26,34 +26,34 @@ from streamsed.serve.settings import MqttSettings
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 KEEP_ALIVE = 30
-"""Seconds of silence after which the broker is asked whether it is there."""
+"""Seconds without messages after which the connection is checked."""
 MAX_UNACKNOWLEDGED = 20
 CONNECT_TIMEOUT = 5.0
-"""Seconds that a broker may take to answer at all."""
+"""Seconds that a broker may take to answer."""
 LEAVING = 0.5
-"""Seconds that a farewell may take."""
+"""Seconds that disconnecting may take."""
 MAX_COMMAND = 100_000
-"""Bytes of a message that is read; longer ones are passed over."""
+"""Maximum size of a received message in bytes; longer ones are ignored."""
 
 
 class Connection:
-    """Keep a connection to a broker and send what waits.
+    """Keep a connection to a broker and send the messages of the outbox.
 
     Parameters
     ----------
     settings : MqttSettings
-        Where the broker is, and as whom to log in.
+        Address of the broker, and credentials.
     will : (topic, payload)
-        Last will: what the broker publishes when the connection is lost; retained.
+        Last will: published by the broker when the connection is lost; retained.
     subscriptions : sequence of str
-        Topics of interest.
+        Topics to subscribe to.
     on_message : callable
-        Is given (topic, payload as bytes, whether it was retained), in another thread.
+        Called with (topic, payload as bytes, whether it was retained), in another thread.
 
     Raises
     ------
     ValueError
-        The host is none, or the certificates cannot be used.
+        The host is invalid, or the certificates cannot be used.
     OSError
         The password or the certificates cannot be read.
     """
@@ -78,7 +78,7 @@ class Connection:
         self._under_way: set[int] = set()
         self._acknowledged: deque[int] = deque()
         self._first: set[int] = set()  # must be acknowledged before anything is sent
-        self._is_new = False  # a connection that the sender has not seen yet
+        self._is_new = False  # the sender has not noticed the connection yet
         self._client = _client(settings)
         self._client.will_set(*will, qos=1, retain=True)
         self._client.on_connect = self._connected
@@ -89,16 +89,16 @@ class Connection:
         self._sender = threading.Thread(target=self._send, name="mqtt", daemon=True)
 
     def start(self) -> None:
-        """Connect, and keep trying."""
+        """Connect, and retry until it works."""
         self._client.loop_start()
         self._sender.start()
 
     def wake(self) -> None:
-        """Look at the outbox."""
+        """Wake the sender: the outbox has messages."""
         self._wake.set()
 
     def close(self, timeout: float) -> None:
-        """Send what waits for some seconds, if there is a broker, and leave it."""
+        """Send waiting messages for some seconds if connected, and disconnect."""
         end = time.monotonic() + timeout
         while self.is_connected and time.monotonic() < end:
             if not len(self.outbox) and not self._under_way and not self._acknowledged:
@@ -107,7 +107,7 @@ class Connection:
             time.sleep(0.01)
         self._stopping = True
         self._wake.set()
-        # Neither thread is waited for longer: paho's may be amid a look-up of the host.
+        # Do not wait longer for the threads: paho's may be resolving the host.
         leaving = threading.Thread(target=self._leave, daemon=True)
         leaving.start()
         leaving.join(LEAVING)
@@ -128,7 +128,7 @@ class Connection:
                 self._under_way.add(info.mid)
 
     def _may_send(self) -> bool:
-        """Whether there is a broker that is ready for more."""
+        """Whether the broker is ready for another message."""
         while self._acknowledged:
             self._under_way.discard(self._acknowledged.popleft())
         if self._is_new:
@@ -142,7 +142,7 @@ class Connection:
         self, client: Client, _data: Any, _flags: Any, reason: Any, _properties: Any
     ) -> None:
         if reason.is_failure:
-            self._note_failure(f"the broker refuses: {reason}")
+            self._note_failure(f"connection refused by the broker: {reason}")
             return
         for topic in self._subscriptions:
             client.subscribe(topic, qos=1)
@@ -157,7 +157,7 @@ class Connection:
         self, _client: Client, _data: Any, _flags: Any, reason: Any, _properties: Any
     ) -> None:
         if self.is_connected and not self._stopping:
-            self._note_failure(f"the connection is lost: {reason}")
+            self._note_failure(f"connection lost: {reason}")
         self.outbox.is_merging = True
         self.is_connected = False
 
@@ -191,7 +191,7 @@ def _client(settings: MqttSettings) -> Client:
     client.suppress_exceptions = True  # one must not end paho's thread
     client.connect_timeout = CONNECT_TIMEOUT
     client.reconnect_delay_set(1, 60)
-    client.max_inflight_messages_set(2 * MAX_UNACKNOWLEDGED)  # paho holds none back
+    client.max_inflight_messages_set(2 * MAX_UNACKNOWLEDGED)  # so that paho queues none
     if settings.username is not None:
         password = None
         if settings.password_file is not None:
@@ -201,9 +201,9 @@ def _client(settings: MqttSettings) -> Client:
         client.tls_set_context(_trust(settings))
     host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
     try:
-        host.encode("idna")  # or paho's thread ends at it
+        host.encode("idna")  # otherwise it ends paho's thread
     except UnicodeError:
-        raise ValueError(f"[mqtt] url: {host[:60]!r} is not a host") from None
+        raise ValueError(f"[mqtt] url: {host[:60]!r} is not a valid host") from None
     client.connect_async(host, port, keepalive=KEEP_ALIVE)
     return client
 
@@ -213,11 +213,11 @@ def _trust(settings: MqttSettings) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=settings.ca_file)
     except ssl.SSLError as error:
         raise ValueError(
-            f"{settings.ca_file}: must hold certificates in PEM ({error.reason})"
+            f"[mqtt] ca_file: {settings.ca_file} has no certificates in PEM ({error.reason})"
         ) from error
 
 
 def host_of(url: str) -> str:
-    """Return the host and port of an address, for people."""
+    """Return the host and port of an address, for messages."""
     parts = urlsplit(url)
     return f"{parts.hostname}:{parts.port or PORTS.get(parts.scheme, 0)}"

@@ -1,8 +1,8 @@
-"""Discovery messages for Home Assistant, by which a source's entities appear.
+"""Discovery messages that announce the entities of a source to Home Assistant.
 
 Each source is a device, described by one message (since Home Assistant 2024.11): a binary
-sensor for each label, an event entity, sensors, and a switch that arms it. Ids are made of
-the names that the user gave, and so survive restarts and changes of an address.
+sensor for each label, an event entity, sensors, and a switch that arms it. Ids are made
+from the names in the settings, so they survive restarts and changes of an address.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from streamsed.serve.mqtt.topics import Topics, ids_of, program_status
 ORIGIN = "streamsed"
 
 SMOKE_ALARM = ("smoke_alarm", "smoke_detector")
-"""Labels, without regard to case, that are shown as smoke."""
+"""Labels, without regard to case, that are shown as smoke alarms."""
 
 
 def config_topic(discovery_prefix: str, topics: Topics) -> str:
-    """Return the topic under which Home Assistant looks for a source."""
+    """Return the discovery topic of a source."""
     return f"{discovery_prefix}/device/{topics.device}/config"
 
 
@@ -33,9 +33,9 @@ def device_config(
     topics : Topics
         Of the source.
     labels : tuple of str
-        Which it may report.
+        Labels that the source may report.
     model, version : str
-        Of what detects them.
+        Model and version of the program.
 
     Returns
     -------
@@ -44,8 +44,8 @@ def device_config(
     """
     source = topics.source
     alive = {"topic": program_status(topics.prefix)}
-    heard = {"topic": topics.of("status")}
-    with_sound = {"availability": [alive, heard], "availability_mode": "all"}
+    running = {"topic": topics.of("status")}
+    with_sound = {"availability": [alive, running], "availability_mode": "all"}
     always = {"availability": [alive]}
     entities: dict[str, dict[str, Any]] = {}
     for label, name in ids_of(labels).items():
@@ -92,7 +92,7 @@ def without_old_entities(
 ) -> dict[str, Any] | None:
     """Return a description that deletes entities of an old one; None if there are none.
 
-    Home Assistant deletes an entity of which the description has the platform alone.
+    Home Assistant deletes an entity whose description has only its platform.
     """
     entities = config["components"]
     gone = {

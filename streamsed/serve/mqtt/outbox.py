@@ -1,8 +1,8 @@
-"""Messages that wait for a broker: of every state the newest, of the others the last few.
+"""Queue of messages for a broker: the newest value of each state, and the last messages.
 
-While there is no broker, what waits does not grow: a state that changes takes the place of
-the one before, and of messages that are no states the oldest go. While there is one, every
-change is sent, so that a short sound is seen to begin and to end.
+Without a connection the queue does not grow: a changed state replaces the previous one, and
+the oldest messages that are not states are dropped. With a connection every change is sent,
+so that subscribers receive the begin and the end of a short sound.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ import threading
 from typing import NamedTuple
 
 MAX_MESSAGES = 1000
-"""Messages that wait and are not states."""
+"""Maximum number of waiting messages that are not states."""
 
 
 class Message(NamedTuple):
-    """What is published.
+    """A message to publish.
 
     Parameters
     ----------
     topic : str
-        Where.
+        MQTT topic.
     payload : str
-        What; empty deletes a state.
+        Content; empty deletes a state.
     is_state : bool
         Whether the broker keeps it for later subscribers.
     """
@@ -33,17 +33,17 @@ class Message(NamedTuple):
 
 
 class Outbox:
-    """Messages in the order in which they are to be sent.
+    """Messages in the order in which they are sent.
 
     Parameters
     ----------
     max_messages : int
-        How many that are not states may wait.
+        Maximum number of waiting messages that are not states.
     """
 
     def __init__(self, max_messages: int = MAX_MESSAGES) -> None:
         self.n_dropped = 0
-        self.is_merging = True  # whether a state takes the place of the one before
+        self.is_merging = True  # whether a state replaces the previous one
         self._max_messages = max_messages
         self._states: dict[str, str] = {}  # the newest of each topic, sent or not
         self._last: dict[str, int] = {}  # by topic, the number of its newest state
@@ -65,7 +65,7 @@ class Outbox:
             self._last[topic] = self._put(Message(topic, payload, is_state=True))
 
     def put(self, topic: str, payload: str) -> None:
-        """Send something once; if too much waits, the oldest of its kind is dropped."""
+        """Send a message once; if too many wait, the oldest is dropped."""
         with self._lock:
             self._put(Message(topic, payload, is_state=False))
             self._n_messages += 1
@@ -78,7 +78,7 @@ class Outbox:
                 self.n_dropped += 1
 
     def repeat_states(self) -> None:
-        """Send all states again as they are now, before anything else that waits."""
+        """Send the current states again, before other waiting messages."""
         with self._lock:
             rest = [each for each in self._waiting.values() if not each.is_state]
             self._waiting.clear()

@@ -24,29 +24,29 @@ from streamsed.serve.settings import MqttSettings
 from streamsed.strict_json import read_json
 
 ALIVE = ("running", "quiet")
-"""States of a source that is there."""
+"""States of a source that is available."""
 
 LAST_TRIES = 1.0
-"""Seconds in which what waits is sent at the end."""
+"""Seconds for sending the waiting messages when the program ends."""
 
 SETTLED = ("closed", "withdrawn")
 
 
 class MqttSink:
-    """Tell a broker of events, and Home Assistant of the sources.
+    """Publish events to a broker, and announce sources to Home Assistant.
 
     Parameters
     ----------
     settings : MqttSettings
-        Which broker.
+        Settings of the broker.
     sources : mapping
-        For each source the labels that it may report.
+        Labels that each source may report.
     rules : Rules or None
-        Which events are messages on `event`; None lets all through. It is this sink's own.
+        Which events are published on `event`; None for all. Used by this sink only.
     model, version : str
-        Of what detects, for Home Assistant.
+        Model and version of the program, for Home Assistant.
     on_arm : callable or None
-        Is given a source and whether it is to be armed, in another thread.
+        Called with a source and whether to arm it, in another thread.
 
     Raises
     ------
@@ -72,7 +72,7 @@ class MqttSink:
         self._topics = {name: Topics(settings.prefix, name) for name in sources}
         self._ids = {name: ids_of(labels) for name, labels in sources.items()}
         self._ongoing: dict[tuple[str, str], set[tuple[str, int]]] = {}
-        self._told: list[Any] = [0, 0, ""]  # connections, dropped messages, reason
+        self._reported: list[Any] = [0, 0, ""]  # connections, dropped messages, reason
         self._has_settled = self._is_closed = False
         self._births = f"{settings.discovery_prefix}/status"
         self._configs: dict[str, dict[str, Any]] = {}  # by topic
@@ -94,22 +94,22 @@ class MqttSink:
                 topic = config_topic(settings.discovery_prefix, topics)
                 self._configs[topic] = config
                 self._state(topic, _json(config))
-            self._say_off(name)
+            self._publish_off(name)
             self._state(self._topics[name].of("status"), "offline")
-            self._say_armed(name)
+            self._publish_armed(name)
         self._state(alive, "online")
         self._connection.start()
 
     @property
     def is_connected(self) -> bool:
-        """Whether there is a broker now."""
+        """Whether the broker is connected."""
         return self._connection.is_connected
 
     def on_samples(self, samples: NDArray[np.float32]) -> None:
-        """Take no notice: no sound leaves the machine."""
+        """Do nothing: sound is not published."""
 
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
-        """Put what a record changes into the outbox."""
+        """Queue the messages for a record."""
         source = source_of(record)
         if source not in self._topics:
             return
@@ -122,25 +122,25 @@ class MqttSink:
 
     def notices(self) -> list[str]:
         """Report connections to the broker, failures, and lost messages."""
-        connection, news = self._connection, []
+        connection, notices = self._connection, []
         where = host_of(self._settings.url)
-        if connection.n_connections != self._told[0]:
-            self._told[0], self._told[2] = connection.n_connections, ""
-            news.append(f"mqtt: connected to {where}")
-        if connection.reason != self._told[2] and not connection.is_connected:
-            self._told[2] = connection.reason
-            news.append(f"mqtt: {where}: {connection.reason}; trying again")
-        if self._outbox.n_dropped > 2 * self._told[1]:
-            self._told[1] = self._outbox.n_dropped
-            news.append(f"mqtt: {self._outbox.n_dropped} messages are left out")
-        return news
+        if connection.n_connections != self._reported[0]:
+            self._reported[0], self._reported[2] = connection.n_connections, ""
+            notices.append(f"mqtt: connected to {where}")
+        if connection.reason != self._reported[2] and not connection.is_connected:
+            self._reported[2] = connection.reason
+            notices.append(f"mqtt: {where}: {connection.reason}; trying again")
+        if self._outbox.n_dropped > 2 * self._reported[1]:
+            self._reported[1] = self._outbox.n_dropped
+            notices.append(f"mqtt: {self._outbox.n_dropped} messages were dropped")
+        return notices
 
     def settle(self) -> None:
-        """Publish that there is no more sound."""
+        """Publish that all sources are offline."""
         if not self._has_settled:
             self._has_settled = True
             for name, topics in self._topics.items():
-                self._say_off(name)
+                self._publish_off(name)
                 self._state(topics.of("status"), "offline")
                 self._state(topics.of("state"), "stopped")
             self._state(program_status(self._settings.prefix), "offline")
@@ -155,7 +155,7 @@ class MqttSink:
         return {**counts, "reason": connection.reason}
 
     def close(self) -> None:
-        """Send what waits, for a second or two if there is a broker, and leave it."""
+        """Send waiting messages for about a second if connected, and disconnect."""
         if not self._is_closed:
             self._is_closed = True
             self.settle()
@@ -165,13 +165,13 @@ class MqttSink:
         topics, state = self._topics[source], str(record["status"])
         is_alive = state in ALIVE
         if not is_alive or not self._rules.is_armed(source):
-            self._say_off(source)
+            self._publish_off(source)
         self._state(topics.of("status"), "online" if is_alive else "offline")
         self._state(topics.of("state"), state)
         self._state(topics.of("lost"), f"{float(record['lost']):.1f}")
         if is_alive:
             self._state(topics.of("level"), f"{float(record['level']):.1f}")
-        self._say_armed(source)
+        self._publish_armed(source)
 
     def _on_event(
         self, source: str, record: Mapping[str, Any], update: EventUpdate
@@ -210,18 +210,18 @@ class MqttSink:
         )
         self._state(topics.of("audio", name), "ON" if ongoing else "OFF")
 
-    def _say_off(self, source: str) -> None:
-        """Say OFF for all labels of a source."""
+    def _publish_off(self, source: str) -> None:
+        """Publish OFF for all labels of a source."""
         for label, name in self._ids[source].items():
             self._ongoing.pop((source, label), None)
             self._state(self._topics[source].of("audio", name), "OFF")
 
-    def _say_armed(self, source: str) -> None:
+    def _publish_armed(self, source: str) -> None:
         armed = "ON" if self._rules.is_armed(source) else "OFF"
         self._state(self._topics[source].of("armed"), armed)
 
     def _on_message(self, topic: str, payload: bytes, retained: bool) -> None:  # noqa: FBT001
-        """Take what the broker brings: a command, Home Assistant's start, a description."""
+        """Handle a command, the start of Home Assistant, or a discovery message."""
         prefix = self._settings.prefix
         if topic.startswith(f"{prefix}/") and topic.endswith("/armed/set"):
             source = topic.removeprefix(f"{prefix}/").removesuffix("/armed/set")
@@ -237,7 +237,7 @@ class MqttSink:
             self._compare_config(topic, payload)
 
     def _compare_config(self, topic: str, payload: bytes) -> None:
-        """Delete what an earlier description had and the settings no longer have."""
+        """Delete entities of an earlier description that the settings no longer have."""
         try:
             old = read_json(payload)
         except ValueError:

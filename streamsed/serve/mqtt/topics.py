@@ -2,19 +2,19 @@
 
 ::
 
-    streamsed/status                        online, or offline (also if it is killed)
+    streamsed/status                        online or offline (also if the program is killed)
     streamsed/kitchen/status                online while sound comes from that source
     streamsed/kitchen/state                 running, waiting, broken, quiet, ...
-    streamsed/kitchen/audio/Dog             ON while there is a dog, else OFF
+    streamsed/kitchen/audio/Dog             ON while a dog is detected, else OFF
     streamsed/kitchen/audio/Dog/attributes  JSON: the newest event of that label
-    streamsed/kitchen/event                 JSON: an event that rules let through, at its onset
+    streamsed/kitchen/event                 JSON: an event that passes the rules, at its onset
     streamsed/kitchen/records               JSON: every record of an event
     streamsed/kitchen/last_event            label of the last event that closed
     streamsed/kitchen/level                 dBFS
     streamsed/kitchen/lost                  seconds without sound, of this run
     streamsed/kitchen/armed                 ON or OFF; `armed/set` takes either
 
-All but `event` and `records` are retained: later subscribers get the latest.
+All except `event` and `records` are retained: new subscribers receive the latest value.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The web page: current and past events, for browsers in the house.
+"""The web page: current and past events in a browser.
 
-An application of Starlette behind uvicorn, in a thread of its own. It takes records as a
-sink does, asks the service how its sources are, and the store for what happened before;
-`protocol` describes what it needs of them. Nothing it does can hold up the detection.
+A Starlette application on uvicorn, in a thread of its own. It receives records as a sink,
+reads the states of sources from the service, and past events from the store; `protocol` is
+their interface. It cannot delay detection.
 """

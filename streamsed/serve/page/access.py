@@ -1,12 +1,11 @@
-"""Who may see the page: tokens, names of the machine, and limits on guessing.
+"""Access control of the page: tokens, host names, and limits on guessing.
 
-A browser is asked for the token once. It then holds a cookie with the time until which it is
-valid, signed with a key made of the token: nothing is remembered here, and another token
-ends every session. Programs send `Authorization: Bearer TOKEN` instead.
+A browser sends the token once. It then receives a cookie with an expiry time, signed with a
+key derived from the token: no sessions are stored, and changing the token ends all of them. Programs send `Authorization: Bearer TOKEN` instead.
 
 A name in the `Host` header is accepted if it is one of this machine: otherwise a foreign
-site could lead its own name to this address and read the page through a visitor's browser.
-IP addresses are always accepted, since this attack needs a name.
+site could resolve its own name to this address and read the page through a visitor's browser
+(DNS rebinding). IP addresses are always accepted, since this attack needs a name.
 """
 
 from __future__ import annotations
@@ -25,17 +24,17 @@ from contextlib import suppress
 from pathlib import Path
 
 SESSION = 180 * 86400
-"""Seconds that a browser stays logged in; a tablet on a wall should not be asked often."""
+"""Seconds that a browser stays logged in."""
 MIN_TOKEN = 16
-"""Characters of a token at least."""
+"""Minimum number of characters of a token."""
 FREE_ATTEMPTS = 5
 """Wrong tokens from one address before it must wait."""
 FIRST_WAIT = 10.0
-"""Seconds after them; doubled with every further one."""
+"""Seconds to wait after them; doubled with each further one."""
 LONGEST_WAIT = 3600.0
 """Seconds."""
 MAX_ADDRESSES = 1000
-"""Addresses whose attempts are counted; the oldest are forgotten."""
+"""Maximum number of addresses whose attempts are counted; the oldest are dropped."""
 
 
 class Attempts:
@@ -44,7 +43,7 @@ class Attempts:
     Parameters
     ----------
     clock : callable
-        Seconds, never backwards.
+        Monotonic clock, in seconds.
 
     Examples
     --------
@@ -60,7 +59,7 @@ class Attempts:
         self._failed: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
     def wait(self, address: str) -> float:
-        """Return the seconds until another attempt is looked at."""
+        """Return the seconds until another attempt is allowed."""
         _, until = self._failed.get(address, (0, 0.0))
         return max(0.0, until - self._clock())
 
@@ -74,19 +73,19 @@ class Attempts:
             self._failed.popitem(last=False)
 
     def succeed(self, address: str) -> None:
-        """Forget the wrong ones."""
+        """Reset the count of an address."""
         self._failed.pop(address, None)
 
 
 class Access:
-    """Decide on tokens, cookies and names.
+    """Check tokens, cookies and host names.
 
     Parameters
     ----------
     token : str or None
         Token that browsers must have; None allows everyone who can reach the address.
     hosts : iterable of str
-        Names of this machine, beside those that it knows itself.
+        Further names of this machine.
     now : callable
         Seconds since 1970.
     """
@@ -124,7 +123,7 @@ class Access:
         return False
 
     def accepts(self, token: str) -> bool:
-        """Whether this is the token; takes as long for one that is nearly right."""
+        """Whether this is the token, compared in constant time."""
         if self._token is None:
             return True
         offered = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
@@ -136,7 +135,7 @@ class Access:
         return f"{until}.{self._sign(until)}"
 
     def accepts_cookie(self, cookie: str) -> bool:
-        """Whether this is a session that was given out and is not over."""
+        """Whether this is a valid session that has not expired."""
         until, _, signature = cookie.partition(".")
         if not (until.isascii() and until.isdecimal() and len(until) < 16):
             return False
@@ -149,26 +148,26 @@ class Access:
 
 
 def read_token(path: Path) -> str:
-    """Return the token that a file holds.
+    """Return the token in a file.
 
     Raises
     ------
     OSError
         It cannot be read.
     ValueError
-        Others may read it, or what it holds is no token; the message has the remedy.
+        Others may read the file, or it has no token; the message says what to do.
     """
     with path.open("rb") as stream:
         mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
         content = stream.read(4096)
     if mode & 0o077:
         raise ValueError(
-            f"{path}: others may read the token (mode {mode:04o}); do `chmod 600 {path}`"
+            f"{path}: readable by others (mode {mode:04o}); `chmod 600 {path}`"
         )
     token = content.decode("ascii", errors="replace").strip()
     if len(token) < MIN_TOKEN or not token.isascii() or not token.isprintable():
         raise ValueError(
-            f"{path}: must hold a token of {MIN_TOKEN} printable characters or more; "
-            "`openssl rand -hex 20` makes one"
+            f"{path}: needs a token of at least {MIN_TOKEN} printable characters; "
+            "`openssl rand -hex 20` prints one"
         )
     return token

@@ -1,7 +1,7 @@
-"""`/api/`: how the sources are and what happened, as JSON.
+"""`/api/`: states of sources, and events, as JSON.
 
-Everything is read by GET; the one change, arming a source, is a POST. Errors are
-`{"error": SENTENCE}`. Functions here run in threads, so the store may take its time.
+Requests are GET, except arming a source, which is a POST. Errors are
+`{"error": SENTENCE}`. Functions here run in threads, so queries of the store may block.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from streamsed.serve.page.stream import status_dict
 from streamsed.serve.store.stored import StoredEvent
 
 MAX_BODY = 1000
-"""Bytes of a request at most."""
+"""Maximum size of a request in bytes."""
 LIMIT = 1000
-"""Events of one answer by default."""
+"""Default number of events in a response."""
 
 
 class Api:
@@ -35,15 +35,15 @@ class Api:
     Parameters
     ----------
     service : PageService
-        Knows the sources.
+        Provides the sources.
     open_store : callable
         Opens the store.
     pictures : EventPictures or None
-        Has the pictures of events.
+        Pictures of events.
     clips : Path or None
-        The folder of clips; only files in it are given out.
+        Folder of clips; only files in it are served.
     in_force : mapping
-        The settings, for JSON, without credentials.
+        The settings for JSON, without credentials.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Api:
         self.in_force = in_force
 
     def routes(self) -> list[Route]:
-        """Return the response."""
+        """Return the routes."""
         return [
             Route("/api/sources", self.sources),
             Route("/api/sources/{name}/arm", self.arm, methods=["POST"]),
@@ -75,16 +75,16 @@ class Api:
         ]
 
     def sources(self, _: Request) -> Response:
-        """Return how each source is."""
+        """Return the states of all sources."""
         return JSONResponse([status_dict(each) for each in self._service.sources()])
 
     async def arm(self, request: Request) -> Response:
-        """Arm a source, or disarm it: `{"armed": true}`."""
+        """Arm or disarm a source: `{"armed": true}`."""
         body = b""
         async for part in request.stream():
             body += part
             if len(body) > MAX_BODY:
-                raise HTTPException(413, "too long")
+                raise HTTPException(413, "request too long")
         armed = {b'{"armed":true}': True, b'{"armed":false}': False}.get(
             bytes(body.replace(b" ", b""))
         )
@@ -94,7 +94,7 @@ class Api:
         try:
             await run_in_threadpool(self._service.arm, name, armed=armed)
         except KeyError as error:
-            raise HTTPException(404, "there is no source of this name") from error
+            raise HTTPException(404, "no source of this name") from error
         return JSONResponse({"source": name, "armed": armed})
 
     def events(self, request: Request) -> Response:
@@ -117,18 +117,18 @@ class Api:
         return JSONResponse(self._described(self._found(request)))
 
     def picture(self, request: Request) -> Response:
-        """Return an event's picture, a PNG."""
+        """Return the picture of an event, a PNG."""
         path = self._picture_of(self._found(request))
         if path is None:
-            raise HTTPException(404, "there is no picture of this event")
+            raise HTTPException(404, "no picture of this event")
         headers = {"cache-control": "private, max-age=86400"}
         return FileResponse(path, media_type="image/png", headers=headers)
 
     def clip(self, request: Request) -> Response:
-        """Return an event's sound, FLAC."""
+        """Return the clip of an event, FLAC."""
         path = self._clip_of(self._found(request))
         if path is None:
-            raise HTTPException(404, "the sound of this event is not kept")
+            raise HTTPException(404, "no clip of this event")
         headers = {"cache-control": "private, max-age=86400"}
         return FileResponse(
             path, media_type="audio/flac", headers=headers, filename=path.name,
@@ -136,7 +136,7 @@ class Api:
         )  # fmt: skip
 
     def hours(self, request: Request) -> Response:
-        """Return events and seconds listened, for each hour of the clock."""
+        """Return the number of events and seconds listened for each hour."""
         choice = choice_of(request)
         with self._open_store() as store:
             counts = [asdict(each) for each in store.counts(choice)]
@@ -144,7 +144,7 @@ class Api:
         return JSONResponse({"counts": counts, "listened": listened})
 
     def settings(self, _: Request) -> Response:
-        """Return the settings in force."""
+        """Return the current settings."""
         return JSONResponse(self.in_force)
 
     def _found(self, request: Request) -> StoredEvent:
@@ -152,13 +152,11 @@ class Api:
         with self._open_store() as store:
             event = store.event(number) if number < 2**63 else None
         if event is None:
-            raise HTTPException(
-                404, "there is no such event, or it is not kept any more"
-            )
+            raise HTTPException(404, "no such event, or it was deleted")
         return event
 
     def _described(self, event: StoredEvent) -> dict[str, Any]:
-        """Return an event for JSON, with addresses instead of paths."""
+        """Return an event for JSON, with URLs instead of paths."""
         base = f"api/events/{event.id}"
         links: dict[str, Any] = {"clip": None, "picture": None}
         if self._clip_of(event) is not None:
@@ -169,7 +167,7 @@ class Api:
                 about = {"url": f"{base}/picture", "lead": lead, "column": column}
                 links["picture"] = about
             except (OSError, ValueError, KeyError):
-                links["picture"] = None  # deleted just now, or not ours
+                links["picture"] = None  # just deleted, or not written by this program
         return event.to_dict() | links
 
     def _picture_of(self, event: StoredEvent) -> Path | None:
@@ -180,7 +178,7 @@ class Api:
         )
 
     def _clip_of(self, event: StoredEvent) -> Path | None:
-        """Return where a clip is: by its name alone, in the folder of the settings."""
+        """Return the path of a clip: its file name in the folder of the settings."""
         if event.clip is None or self._clips is None:
             return None
         path = self._clips / Path(event.clip).name

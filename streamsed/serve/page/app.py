@@ -1,6 +1,6 @@
-"""The application: what answers which address.
+"""The web application: its routes.
 
-Everything is named relative to the page, so it works below any path of a proxy.
+All addresses are relative to the page, so it works below any path of a proxy.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from streamsed.serve.page.stream import Streams
 STATIC = Path(__file__).parent / "static"
 
 Metrics = Callable[[], tuple[bytes, str]]
-"""Returns what Prometheus reads, and its media type."""
+"""Returns the metrics as text, and their media type."""
 
 
 def make_app(
@@ -47,15 +47,15 @@ def make_app(
     Parameters
     ----------
     service : PageService
-        Knows the sources.
+        Provides the sources.
     api, streams
-        Answer below `/api/` and `/events`.
+        Handlers of `/api/` and `/events`.
     access : Access
         Controls access.
     metrics : callable
-        For `/metrics`.
+        Handler of `/metrics`.
     root_path : str
-        Under which a proxy shows the page, or "".
+        Path under which a proxy serves the page, or "".
     """
     visits = _Visits(service, access, metrics)
 
@@ -94,7 +94,7 @@ def make_app(
 
 
 class _Visits:
-    """Log visitors in and out, and answer the machines that ask how it goes."""
+    """Login and logout, health and metrics."""
 
     def __init__(self, service: PageService, access: Access, metrics: Metrics) -> None:
         self._service = service
@@ -107,7 +107,7 @@ class _Visits:
         return _file("login.html")(request)
 
     async def log_in(self, request: Request) -> Response:
-        """Take the token of a form and give a cookie."""
+        """Check the token of a form and set a cookie."""
         client = client_of(request.scope)
         if refusal := too_many(self._access, client):
             return _on_login_page(request, refusal)
@@ -115,11 +115,11 @@ class _Visits:
         async for part in request.stream():
             body += part
             if len(body) > MAX_BODY:
-                raise HTTPException(413, "too long")
+                raise HTTPException(413, "request too long")
         form = parse_qs(body.decode(errors="replace"))
         if not self._access.accepts(form.get("token", [""])[0].strip()):
             self._access.attempts.fail(client)
-            refusal = JSONResponse({"error": "this is not the token"}, status_code=403)
+            refusal = JSONResponse({"error": "wrong token"}, status_code=403)
             return _on_login_page(request, too_many(self._access, client) or refusal)
         self._access.attempts.succeed(client)
         answer = RedirectResponse("./", status_code=303)
@@ -135,7 +135,7 @@ class _Visits:
         return answer
 
     def healthz(self, request: Request) -> Response:
-        """Say whether sound flows, to those with the token from which sources too."""
+        """Return whether sound is received; with the token, also from which sources."""
         sources = self._service.sources()
         if wanted := request.query_params.getlist("source"):
             sources = [source for source in sources if source.name in wanted]
@@ -155,7 +155,7 @@ class _Visits:
 
 
 def _on_login_page(request: Request, refusal: Response) -> Response:
-    """Lead a browser's form back to its page, which explains the refusal."""
+    """Redirect a browser to the login page, which shows the reason."""
     if "text/html" not in request.headers.get("accept", ""):
         return refusal
     wait = refusal.headers.get("retry-after", "0")
@@ -178,6 +178,6 @@ def _explain(_: Request, error: Exception) -> Response:
 
 
 def _unavailable(_: Request, __: Exception) -> Response:
-    """Answer while the store cannot be read; its path is not for visitors."""
+    """Respond while the store cannot be read, without its path."""
     sentence = "the store cannot be read now"
     return JSONResponse({"error": sentence}, 503, {"retry-after": "5"})

@@ -1,10 +1,10 @@
 """Recent records for all viewers: a sink without queues.
 
-Records are numbered and kept in one ring. Who watches remembers the number of the last
-record it has sent, is woken when there is another, and takes what follows: so a slow
-browser holds nothing up and costs no memory, and one that comes back sends the number it had.
-A number is a time, in microseconds since 1970, so it still means something to the next
-start of the program: what it does not have in its ring then comes from the store.
+Records are numbered and kept in one ring buffer. Each viewer remembers the number of the
+last record it was sent, is woken when there are more, and reads those after it. So a slow
+browser delays nothing and needs no memory, and one that reconnects sends its last number.
+A number is a time in microseconds since 1970, so it is also valid after a restart of the
+program: records that are not in the ring buffer are then read from the store.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from numpy.typing import NDArray
 from streamsed.pipeline.lifecycle import EventUpdate
 
 LENGTH = 2000
-"""Records that are kept."""
+"""Number of records that are kept."""
 STATES = ("opened", "updated", "ended", "closed", "withdrawn", "gap", "notice")
-"""What is shown; levels and seconds come from the service."""
+"""States of records that are shown; levels and seconds are read from the service."""
 
 
 @dataclass(frozen=True, slots=True)
 class Numbered:
-    """A record with the number that it is replayed from.
+    """A record with its number.
 
     Parameters
     ----------
     number : int
         Microseconds since 1970, larger than that of the record before.
     record : mapping
-        For JSON, with its `end` by the clock.
+        For JSON, with the clock time of its `end`.
     """
 
     number: int
@@ -62,11 +62,11 @@ class PageFeed:
         self._kept: deque[Numbered] = deque(maxlen=LENGTH)
         self._watchers: set[Callable[[], None]] = set()
         self._last = self.before = int(now() * 1e6)
-        """`before` is the number of the newest record that is not kept any more."""
+        """`before` is the number of the newest record that was dropped."""
 
     @property
     def last(self) -> int:
-        """The number of the newest record, or of the start."""
+        """Number of the newest record, or of the start."""
         return self._last
 
     def since(self, number: int) -> list[Numbered] | None:
@@ -78,7 +78,7 @@ class PageFeed:
 
     @contextmanager
     def watching(self, wake: Callable[[], None]) -> Iterator[None]:
-        """Have `wake` called, from any thread and without delay, at every record."""
+        """Call `wake` at every record, from any thread; it must not block."""
         with self._lock:
             self._watchers.add(wake)
         try:
@@ -88,10 +88,10 @@ class PageFeed:
                 self._watchers.discard(wake)
 
     def on_samples(self, samples: NDArray[np.float32]) -> None:
-        """Take no notice: no sound leaves the machine."""
+        """Do nothing: sound is not sent."""
 
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:  # noqa: ARG002
-        """Give a record its number and wake everybody."""
+        """Assign a number to a record and wake all viewers."""
         if record["state"] not in STATES:
             return
         shown = with_end(record)
@@ -105,18 +105,18 @@ class PageFeed:
             wake()
 
     def notices(self) -> list[str]:
-        """Return nothing: memory does not fail."""
+        """Return nothing."""
         return []
 
     def settle(self) -> None:
-        """Wait for nothing."""
+        """Do nothing."""
 
     def failures(self) -> dict[str, Any]:
         """Return nothing."""
         return {}
 
     def close(self) -> None:
-        """Wait for nothing."""
+        """Do nothing."""
 
 
 def with_end(record: Mapping[str, Any]) -> dict[str, Any]:

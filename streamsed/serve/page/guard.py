@@ -1,11 +1,12 @@
 """Middleware before every request: access control and security headers.
 
-Written against ASGI itself, so that a stream of events passes through unbuffered.
+Plain ASGI, so that event streams are not buffered.
 
-- the path below which a proxy shows the page is cut off, if the proxy has not done that;
-- a `Host` that is not of this machine is refused, as is a change that another site asks for;
-- without the token only the pages for logging in and `/healthz` are there;
-- the headers of every answer allow browsers the scripts and styles of this page alone.
+- the path below which a proxy serves the page is removed, if the proxy did not do that;
+- a `Host` that is not of this machine is refused, and so are changes requested by other
+  sites;
+- without the token only the login page and `/healthz` are available;
+- the headers of every response allow only the scripts and styles of this page.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from streamsed.serve.page.access import Access
 COOKIE = "streamsed"
 """Name of the session's cookie."""
 OPEN = ("/login", "/healthz", "/static/", "/manifest.webmanifest")
-"""What is there without a token; a path that ends in `/` stands for all below it."""
+"""Paths that need no token; a path that ends in `/` includes all below it."""
 HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -39,16 +40,16 @@ HEADERS = {
 
 
 class Guard:
-    """Let through what may come in.
+    """Pass on allowed requests.
 
     Parameters
     ----------
     app : ASGI application
-        What is guarded.
+        The protected application.
     access : Access
-        Decides.
+        Checks tokens and host names.
     root_path : str
-        Under which a proxy shows the page.
+        Path under which a proxy serves the page.
     """
 
     def __init__(self, app: ASGIApp, *, access: Access, root_path: str = "") -> None:
@@ -57,7 +58,7 @@ class Guard:
         self._root = root_path.rstrip("/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one connection."""
+        """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -77,7 +78,7 @@ class Guard:
         await (refusal or self._app)(scope, receive, send_with_headers)
 
     def _below_root(self, scope: Scope) -> Scope:
-        """Cut off the proxy's path; Starlette's own way would change static files."""
+        """Remove the proxy's path; Starlette's own method would break static files."""
         path = scope["path"]
         if self._root and (path == self._root or path.startswith(f"{self._root}/")):
             return {**scope, "path": path[len(self._root) :], "raw_path": None}
@@ -87,12 +88,12 @@ class Guard:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if not self._access.knows(host):
-            reason = "this is no name of this machine; add it to `hosts` under [page]"
+            reason = "unknown host name; add it to `hosts` in [page]"
             return JSONResponse({"error": reason}, status_code=421)
-        if scope["path"] == "":  # of the proxy's path without its slash
+        if scope["path"] == "":  # the proxy's path without a slash
             return RedirectResponse(f"{self._root}/", status_code=308)
         if scope["method"] not in ("GET", "HEAD") and not _same_site(headers, host):
-            return JSONResponse({"error": "another site asked"}, status_code=403)
+            return JSONResponse({"error": "request from another site"}, status_code=403)
         if is_open(scope["path"]) or self._access.is_open:
             return None
         return self._check_token(scope, headers)
@@ -118,7 +119,7 @@ class Guard:
 
 
 def is_open(path: str) -> bool:
-    """Whether a path is there without a token."""
+    """Whether a path needs no token."""
     return any(path.startswith(o) if o.endswith("/") else path == o for o in OPEN)
 
 
@@ -132,12 +133,12 @@ def session_of(headers: Headers) -> str:
 
 
 def client_of(scope: Scope) -> str:
-    """Return the address that a request comes from."""
+    """Return the address of the client."""
     return str(scope["client"][0]) if scope.get("client") else ""
 
 
 def too_many(access: Access, client: str) -> Response | None:
-    """Refuse an address that guessed too often, for the time being."""
+    """Refuse an address with too many wrong tokens for some time."""
     if not (wait := access.attempts.wait(client)):
         return None
     seconds = math.ceil(wait)
@@ -154,11 +155,11 @@ def _unauthorized(error: str) -> Response:
 
 
 def _same_site(headers: Headers, host: str) -> bool:
-    """Whether no other site asks: browsers send where a request comes from."""
+    """Whether a request is not from another site, by the headers that browsers send."""
     site = headers.get("sec-fetch-site")
     if site is not None:
         return site in ("same-origin", "none")
-    origin = headers.get("origin")  # browsers send nothing else without TLS
+    origin = headers.get("origin")  # the only such header without TLS
     if origin is None:
         return True  # not a browser
     return urlsplit(origin).netloc.lower() == host.lower()

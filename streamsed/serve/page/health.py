@@ -1,4 +1,4 @@
-"""`/healthz`: whether sound flows, which is more than that the program runs."""
+"""`/healthz`: whether sound is received, not only whether the program runs."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any
 from streamsed.serve.status import SourceStatus
 
 PATIENCE = 30.0
-"""Seconds without sound after which a source does not count as flowing."""
+"""Seconds without sound after which a source counts as silent."""
 
 
 def is_flowing(source: SourceStatus) -> bool:
-    """Whether sound came from a source lately, or is not meant to now."""
+    """Whether a source delivered sound recently, or is in its quiet hours."""
     if source.state == "quiet":
         return True
     return source.state == "running" and source.since_audio <= PATIENCE
 
 
 def health(sources: Sequence[SourceStatus]) -> tuple[bool, dict[str, Any]]:
-    """Return whether the program does its work, and a description for JSON.
+    """Return whether the program is healthy, and a description for JSON.
 
-    It does while sound flows from one source at least: a camera that is switched off does
-    not make a supervisor restart everything, since a restart would not help.
+    It is healthy while at least one source delivers sound: a supervisor should not restart
+    everything for a camera that is switched off, since a restart would not help.
     """
     flowing = [source.name for source in sources if is_flowing(source)]
     silent = {

@@ -1,4 +1,4 @@
-"""The page with its sinks, pictures and metrics, made from the settings."""
+"""Create the page with its sinks, pictures and metrics from the settings."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from streamsed.serve.store.reader import StoreReader
 from streamsed.serve.store.sink import StoreSink
 
 UNSTORED_DAYS = 1.0
-"""Days that events are kept for the page if no store is named; gone at the end."""
+"""Days that events are kept without a store, in a temporary file."""
 
 
 class Page:
-    """The page, its sinks and its server; opened at once, shown from `start` on.
+    """The page, its sinks and its server; served from `start` on.
 
     Parameters
     ----------
     settings : ServeSettings
         With `page`.
     service : PageService
-        Knows the sources; is asked from `start` on.
+        Provides the sources; used from `start` on.
     failures : callable
-        Returns what failed, by the name of the output.
+        Returns the failures, by the name of the output.
     load : callable
-        Returns the share of the time that detection takes.
+        Returns the share of time that detection takes.
     engine : str
-        What runs the model, for the metrics.
+        Name of the engine, for the metrics.
 
     Raises
     ------
@@ -90,15 +90,15 @@ class Page:
         self.address = f"http://{host}:{self._server.port}{page.root_path or '/'}"
 
     def start(self) -> None:
-        """Show it."""
+        """Start the server."""
         self._server.start()
 
     def show_settings(self, settings: ServeSettings) -> None:
-        """Show other settings from now on."""
+        """Update the settings that are shown."""
         self._server.api.in_force = in_force(settings)
 
     def stop(self) -> None:
-        """End it, within seconds; the owner of the sinks has closed them."""
+        """Stop the server within seconds; the owner of the sinks closes them."""
         self._server.stop()
         if self._scratch is not None:
             self._scratch.cleanup()

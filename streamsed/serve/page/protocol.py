@@ -1,7 +1,6 @@
-"""What the page needs of the service and of the store.
+"""Interfaces of the service and the store that the page uses.
 
-`Service` and `StoreReader` satisfy this; the tests of the page have small ones of their
-own. Every method may be called from any thread and returns within milliseconds.
+`Service` and `StoreReader` implement them; the tests of the page have simple ones. Every method may be called from any thread and returns within milliseconds.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ from streamsed.serve.store.stored import HourCount, HourListened, StoredEvent
 
 
 class PageService(Protocol):
-    """Who listens."""
+    """Interface of the service."""
 
     def sources(self) -> Sequence[SourceStatus]:
-        """Return how each source is doing, in the order of the settings."""
+        """Return the states of all sources, in the order of the settings."""
 
     def arm(self, name: str, *, armed: bool) -> None:
-        """Send messages for the events of a source from now on, or no more.
+        """Set whether messages are sent for the events of a source.
 
         Raises
         ------
@@ -32,7 +31,7 @@ class PageService(Protocol):
         """
 
     def snapshot(self, name: str) -> Snapshot | None:
-        """Return what there is to show of a source; None before its first sound.
+        """Return the data to draw of a source; None before its first sound.
 
         Raises
         ------
@@ -42,22 +41,22 @@ class PageService(Protocol):
 
 
 class PageStore(Protocol):
-    """Who remembers."""
+    """Interface of the store."""
 
     def events(
         self, choice: Choice | None = None, *, newest: int | None = None
     ) -> Iterable[StoredEvent]:
-        """Give events by onset; or only so many of the newest, the newest first."""
+        """Yield events by onset; with `newest`, only the newest ones, newest first."""
 
     def event(self, number: int) -> StoredEvent | None:
-        """Return the event of an id; None if it is not there (any more)."""
+        """Return the event of an id; None if it does not exist."""
 
     def counts(self, choice: Choice | None = None) -> Sequence[HourCount]:
-        """Return how many events there are per hour, source and label."""
+        """Return the number of events per hour, source and label."""
 
     def listened(self, choice: Choice | None = None) -> Sequence[HourListened]:
         """Return the seconds listened per hour and source."""
 
 
 OpenStore = Callable[[], AbstractContextManager[PageStore]]
-"""Opens the store for one request, in the thread that asks."""
+"""Opens the store for one request, in the thread of the request."""

@@ -1,4 +1,4 @@
-"""What a request asks for: times, names and numbers, checked."""
+"""Parse and check the parameters of requests: times, names and numbers."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from starlette.requests import Request
 from streamsed.serve.store.reader import Choice
 
 ALIVE = ("opened", "updated", "ended", "closed", "unfinished")
-"""States of events that are shown: all but the withdrawn."""
+"""States of events that are shown: all except withdrawn ones."""
 MOST = 10_000
-"""Events of one answer at most."""
+"""Maximum number of events in a response."""
 _AGO = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)([smhdw])")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _LATEST = 1e11
-"""Seconds since 1970 that no clock shows: it would be milliseconds."""
+"""Upper limit of seconds since 1970: larger values would be milliseconds."""
 
 
 def read_time(text: str, *, now: float) -> float:
-    """Return a moment, in seconds since 1970.
+    """Parse a time to seconds since 1970.
 
     Parameters
     ----------
     text : str
-        ISO 8601, in this machine's zone if it has none; seconds since 1970; or how long
+        ISO 8601, in the local time zone by default; seconds since 1970; or how long
         ago, such as "90m", "24h" or "7d".
     now : float
         Seconds since 1970.
@@ -36,7 +36,7 @@ def read_time(text: str, *, now: float) -> float:
     Raises
     ------
     ValueError
-        It is none of these.
+        The text is not a time.
 
     Examples
     --------
@@ -48,7 +48,7 @@ def read_time(text: str, *, now: float) -> float:
     try:
         seconds = float(text)
     except ValueError:
-        # A plus sign in a query that was not escaped arrives as a space.
+        # An unescaped plus sign in a query is decoded as a space.
         return datetime.fromisoformat(text.replace(" ", "+")).timestamp()
     if not (math.isfinite(seconds) and 0 <= seconds < _LATEST):
         raise ValueError(f"{text} must be seconds since 1970")
@@ -56,7 +56,7 @@ def read_time(text: str, *, now: float) -> float:
 
 
 def choice_of(request: Request) -> Choice:
-    """Return which events a request asks for by since, until, source and label."""
+    """Return the events selected by since, until, source, label and state."""
     asked = request.query_params
     return Choice(
         since=_time(request, "since", default=0.0),
@@ -68,7 +68,7 @@ def choice_of(request: Request) -> Choice:
 
 
 def number_of(request: Request, name: str, *, default: int) -> int:
-    """Return a whole number from 1 to `MOST` that a request gives."""
+    """Return a parameter that is a whole number from 1 to `MOST`."""
     text = request.query_params.get(name, str(default))
     if not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= MOST):
         raise HTTPException(400, f"{name}={text[:40]} must be from 1 to {MOST}")

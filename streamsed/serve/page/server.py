@@ -1,4 +1,4 @@
-"""The page as the program runs it: a server in a thread of its own."""
+"""The server of the page, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -21,39 +21,39 @@ from streamsed.serve.page.stream import Streams
 from streamsed.serve.settings import PageSettings
 
 PATIENCE = 2.0
-"""Seconds that browsers have to complete their requests at the end."""
+"""Seconds for completing requests when the program ends."""
 
 
 class PageServer:
-    """Show the page.
+    """Serve the page.
 
     Parameters
     ----------
     settings : PageSettings
-        Where.
+        Address, and access.
     service : PageService
-        Knows the sources.
+        Provides the sources.
     model : ModelInfo
-        Has the labels, and the frequencies of the pictures.
+        Provides the labels, and the frequencies of the pictures.
     feed : PageFeed
-        Has what happens; one of the sinks of `service`.
+        Recent records; one of the sinks of `service`.
     open_store : callable
         Opens the store.
     metrics : callable
-        Returns what Prometheus reads, and its media type.
+        Returns the metrics as text, and their media type.
     pictures : EventPictures or None
-        Has the pictures of events.
+        Pictures of events.
     clips : Path or None
-        The folder of clips.
+        Folder of clips.
     in_force : mapping
-        The settings, for JSON, without credentials.
+        The settings for JSON, without credentials.
 
     Raises
     ------
     OSError
         The address is in use or not of this machine, or the token cannot be read.
     ValueError
-        Others may read the token, or it is none.
+        Others may read the token, or it is too short.
     """
 
     def __init__(
@@ -101,15 +101,15 @@ class PageServer:
 
     @property
     def n_viewers(self) -> int:
-        """Browsers that watch."""
+        """Number of open streams."""
         return self._streams.n_viewers
 
     def start(self) -> None:
-        """Serve from now on."""
+        """Start the server."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End every stream, and the server, within seconds."""
+        """Close all streams and stop the server within seconds."""
         self._streams.close()
         self._server.should_exit = True
         if self._thread.ident is not None:
@@ -118,7 +118,7 @@ class PageServer:
 
 
 def _bound(host: str, port: int) -> socket.socket:
-    """Return a socket at an address, so that a mistake in it is known at once."""
+    """Return a bound socket, so that an invalid address is reported at once."""
     try:
         family, _, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -134,6 +134,6 @@ def _bound(host: str, port: int) -> socket.socket:
     except OSError as error:
         reason = error.strerror or str(error)
         raise OSError(
-            f"[page] address {host}:{port} cannot be used ({reason}); name another"
+            f"[page] address {host}:{port} cannot be used ({reason}); choose another"
         ) from error
     return bound

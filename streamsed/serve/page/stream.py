@@ -1,9 +1,9 @@
-"""`/events`: one stream of server-sent events for everything that a page shows.
+"""`/events`: one stream of server-sent events for all data of a page.
 
-- without a name, with a number: what happened, one record each, replayed after
-  `Last-Event-ID` from memory, or from the store if that reaches further back;
-- `sources`: how the sources are, every second, so that no proxy takes the stream for dead;
-- `picture`: what is new of a source named by `?picture=NAME` (see `pictures`).
+- without a name, with a number: one record each, replayed after `Last-Event-ID` from memory,
+  or from the store if they are older;
+- `sources`: the states of the sources every second, so that proxies keep the stream open;
+- `picture`: new data of a source named by `?picture=NAME` (see `pictures`).
 
 HTTP/1.1 gives a browser six connections to a host, so there is one for all sources.
 """
@@ -31,15 +31,15 @@ from streamsed.serve.store.reader import Choice
 from streamsed.serve.store.stored import StoredEvent
 
 MAX_VIEWERS = 50
-"""Streams at a time."""
+"""Maximum number of open streams."""
 STATUS_EVERY = 1.0
-"""Seconds from one message of how the sources are to the next."""
+"""Seconds between two messages with the states of the sources."""
 REPLAYED = 500
-"""Events that are replayed from the store at most."""
+"""Maximum number of events that are replayed from the store."""
 LONGEST = 180.0
 """Seconds before the last record sent in which an ongoing event may have begun."""
 RETRY = 2000
-"""Milliseconds after which a browser that lost its stream tries again."""
+"""Milliseconds after which a browser reconnects."""
 
 
 class Streams:
@@ -48,9 +48,9 @@ class Streams:
     Parameters
     ----------
     service : PageService
-        Knows the sources.
+        Provides the sources.
     feed : PageFeed
-        Has what happens.
+        Recent records.
     open_store : callable
         Opens the store.
     hello : mapping
@@ -78,17 +78,17 @@ class Streams:
 
     @property
     def n_viewers(self) -> int:
-        """Streams that are open."""
+        """Number of open streams."""
         return len(self._watched)
 
     def close(self) -> None:
-        """End every stream, soon."""
+        """End all streams soon."""
         self._closing = True
         for wake in list(self._watched):
             wake.from_any_thread()
 
     async def run(self) -> None:
-        """Create pictures while there are viewers; to be cancelled at the end."""
+        """Create pictures while there are viewers, until cancelled."""
         while True:
             await asyncio.sleep(PERIOD)
             if names := frozenset[str]().union(*self._watched.values()):
@@ -97,7 +97,7 @@ class Streams:
     async def answer(self, request: Request) -> Response:
         """Open a stream."""
         if self.n_viewers >= MAX_VIEWERS:
-            error = f"{MAX_VIEWERS} browsers are watching already"
+            error = f"too many viewers: {MAX_VIEWERS} streams are open"
             headers = {"retry-after": "30"}
             return JSONResponse({"error": error}, status_code=503, headers=headers)
         text = request.headers.get("last-event-id") or request.query_params.get("after")
@@ -127,15 +127,13 @@ class Streams:
         self, names: frozenset[str], last: int | None, wake: _Wake
     ) -> AsyncIterator[str]:
         sent = self._feed.last if last is None else min(last, self._feed.last)
-        # A number before anything happens, for a browser that comes back later.
+        # A number before the first record, for a browser that reconnects.
         yield _message(self._hello, kind="hello", number=sent)
         step: int | None = None
         status_at = -math.inf
         while not self._closing:
             found = self._feed.since(sent)
-            if (
-                found is None
-            ):  # it was away, or too slow, for longer than the ring reaches
+            if found is None:  # records after `sent` are no longer in the ring buffer
                 for message in await self._replayed(sent):
                     yield message
                 sent = self._feed.before
@@ -153,7 +151,7 @@ class Streams:
             await wake.wait(PERIOD / 2 if names else STATUS_EVERY)
 
     async def _statuses(self) -> list[dict[str, Any]]:
-        """Ask the service once for all who watch; a source in hand may take its time."""
+        """Return the states of the sources, queried once for all viewers."""
         async with self._asking:
             if time.monotonic() >= self._asked_at + STATUS_EVERY / 2:
                 self._status = await to_thread.run_sync(self._ask)
@@ -173,14 +171,14 @@ class Streams:
         return made, step
 
     async def _replayed(self, last: int) -> list[str]:
-        """Return what the ring does not have any more, from the store.
+        """Return records that are no longer in the ring buffer, from the store.
 
-        The numbers stay that of `last`: a viewer that is disconnected starts again there.
+        They have the number `last`: a viewer that is disconnected meanwhile starts there again.
         """
         try:
             events = await to_thread.run_sync(self._stored_since, last / 1e6)
         except (OSError, ValueError, sqlite3.Error):
-            return []  # a page that is reloaded asks again
+            return []  # a page that is reloaded tries again
         return [_message(as_record(event), number=last) for event in events]
 
     def _stored_since(self, seconds: float) -> list[StoredEvent]:
@@ -212,7 +210,7 @@ class _Wake:
 
 
 def status_dict(source: Any) -> dict[str, Any]:
-    """Return a source's status for JSON, which knows no infinity."""
+    """Return the status of a source for JSON, which has no infinity."""
     found = asdict(source)
     return {
         name: (round(value, 3) if math.isfinite(value) else None)
@@ -223,7 +221,7 @@ def status_dict(source: Any) -> dict[str, Any]:
 
 
 def as_record(event: StoredEvent) -> dict[str, Any]:
-    """Return a stored event as the record that it was made of, without `at`."""
+    """Return a stored event as a record, without `at`."""
     ends = None if event.offset is None else _iso(event.offset)
     times = {"time": _iso(event.onset), "end": ends}
     about = {"source": event.source, "run": event.run, "id": event.number}

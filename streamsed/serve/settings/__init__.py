@@ -1,4 +1,4 @@
-"""The settings of `streamsed serve`: what a `home.toml` may say.
+"""The settings of `streamsed serve`: the contents of a `home.toml`.
 
 `read_serve_settings` reads and checks a whole file; the rest of the program sees only the
 frozen dataclasses of `tables` and `message_tables`, one for each kind of table in the file.

@@ -1,4 +1,4 @@
-"""A span of the day on the clock on the wall, such as 22:00-06:30."""
+"""A span of the day in local time, such as 22:00-06:30."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SPAN = re.compile(r"\s*(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})\s*")
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """From one time of the day to another, over midnight if the second is earlier.
+    """A span between two times of the day, over midnight if the second is earlier.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Hours:
         Raises
         ------
         ValueError
-            It is no such span, or an empty one.
+            The text is not a span, or the span is empty.
         """
         match = _SPAN.fullmatch(text)
         rule = "must be two times of the day, such as 22:00-06:30"
@@ -58,7 +58,7 @@ class Hours:
         return span
 
     def contains(self, moment: datetime) -> bool:
-        """Whether a moment, in local time, lies in the span of its day."""
+        """Whether a local time is in the span."""
         now = moment.time()
         if self.start < self.stop:
             return self.start <= now < self.stop

@@ -1,7 +1,7 @@
-"""Settings as people may see them: what is in force, without anything secret.
+"""The current settings without secrets, for display.
 
-Addresses lose their credentials and queries, commands their arguments, and of files that
-hold secrets only their paths are shown.
+Addresses are shown without credentials and queries, commands without arguments, and files
+with secrets by their paths.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ARGUMENTS = ("ffmpeg_args", "command")
 
 
 def in_force(settings: ServeSettings) -> dict[str, Any]:
-    """Return the settings for JSON, table by table, without those that are not there."""
+    """Return the settings for JSON, table by table, without empty tables."""
     shown = {name: _shown(getattr(settings, name)) for name in _TABLES}
     return {name: table for name, table in shown.items() if table not in (None, [], {})}
 
@@ -47,7 +47,7 @@ def _shown(value: Any, name: str = "") -> Any:
 
 
 def _table(value: Any) -> dict[str, Any]:
-    """Return the settings of a table that are not left at nothing."""
+    """Return the settings of a table that are not empty."""
     shown: dict[str, Any] = {}
     for field in fields(value):
         if (each := _shown(getattr(value, field.name), field.name)) in (
@@ -58,14 +58,14 @@ def _table(value: Any) -> dict[str, Any]:
         ):
             continue
         if is_dataclass(getattr(value, field.name)):
-            shown |= each  # how a source detects stands beside where it is
+            shown |= each  # settings of detection are shown beside those of the source
         else:
             shown[field.name] = each
     return shown
 
 
 def _without_path(url: str) -> str:
-    """Return an address; of one on the web its host alone, for paths may be secrets too."""
+    """Return an address; of one on the web only its host, since paths may be secret."""
     address = redacted(url)
     scheme, _, rest = address.partition("://")
     if scheme in ("http", "https") and "/" in rest:

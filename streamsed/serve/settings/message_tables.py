@@ -1,4 +1,4 @@
-"""The settings of what is sent: to a broker, to an address, to a command, and when."""
+"""Settings of messages: MQTT, webhooks, commands, and rules."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from streamsed.serve.settings.hours import Hours
 
 @dataclass(frozen=True, slots=True)
 class MqttSettings:
-    """The broker that messages go to, and under which topics.
+    """An MQTT broker and its topics.
 
     Parameters
     ----------
     url : str
-        `mqtt://` or `mqtts://` with host and perhaps port.
+        `mqtt://` or `mqtts://` with a host and an optional port.
     username : str or None
-        For the broker.
+        User name at the broker.
     password_file : Path or None
-        Holds the password.
+        File with the password.
     ca_file : Path or None
-        Certificates to trust for `mqtts://`; None takes the system's.
+        Certificates to trust for `mqtts://`; None for those of the system.
     prefix : str
         Beginning of every topic.
     discovery : bool
         Whether sources and labels are announced to Home Assistant.
     discovery_prefix : str
-        Where it looks for them.
+        Beginning of the discovery topics.
     """
 
     url: str
@@ -48,13 +48,13 @@ class WebhookSettings:
     url : str
         `http://` or `https://`.
     secret_file : Path or None
-        Holds the key of the signature; None sends none.
+        File with the key of the signature; None sends no signature.
     on : tuple of str
         States of events that are posted: opened, ended, closed, withdrawn.
     sources, labels : tuple of str
-        Of which alone events are posted; empty for all.
+        Sources and labels whose events are posted; empty for all.
     timeout : float
-        Seconds for one attempt.
+        Seconds to wait for a response.
     """
 
     url: str
@@ -87,25 +87,26 @@ class ExecSettings:
 
 @dataclass(frozen=True, slots=True)
 class RuleSettings:
-    """Which events are worth a message.
+    """A rule that selects the events for which messages are sent.
 
-    Without a rule every event is. With rules, a message (webhook, command, `event` of MQTT)
-    goes out for the events that one of them lets through; store, log and page have all.
+    Without rules messages are sent for all events. With rules, a message (webhook, command,
+    `event` of MQTT) is sent for an event that passes one of them. Store, log and page receive
+    all events.
 
     Parameters
     ----------
     name : str
-        In messages that it lets through.
+        Name, included in its messages.
     source, label : str or None
-        Of which events it speaks; None for any.
+        Source and label of the events; None for all.
     between : tuple of Hours
-        Times of the day of an event's onset; empty for any.
+        Times of the day of the onset; empty for all.
     times : int
-        So many events within `minutes` are needed.
+        Number of events within `minutes` that are needed.
     minutes : float
-        Minutes that `times` are counted over.
+        Minutes over which `times` is counted.
     cooldown : float
-        Seconds after a message in which the rule lets no other through.
+        Seconds after a message in which the rule passes no other event.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Read the tables of a `home.toml` that say what is kept, sent and shown."""
+"""Read the tables of a `home.toml` for outputs: files, messages and the page."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _timeout = v.number(above=0.0, most=600.0, unit="seconds")
 
 def read_log(table: TomlTable) -> LogSettings | None:
     """Read [log]; None if its path is missing or wrong."""
-    table.require("path", 'give it one, such as path = "night.jsonl"')
+    table.require("path", 'set it, such as path = "night.jsonl"')
     path = table.take("path", v.path, None)
     rotation = table.take("rotate", _rotation, None)
     table.finish()
@@ -38,7 +38,7 @@ def read_log(table: TomlTable) -> LogSettings | None:
 
 def read_store(table: TomlTable) -> StoreSettings | None:
     """Read [store]; None if its path is missing or wrong."""
-    table.require("path", 'give it one, such as path = "home.sqlite"')
+    table.require("path", 'set it, such as path = "home.sqlite"')
     path = table.take("path", v.path, None)
     days = table.take("days", _days, None)
     max_bytes = table.take("max_bytes", v.size, None)
@@ -48,12 +48,12 @@ def read_store(table: TomlTable) -> StoreSettings | None:
 
 def read_mqtt(table: TomlTable) -> MqttSettings | None:
     """Read [mqtt]; None if its url is missing or wrong."""
-    table.require("url", 'give it one, such as url = "mqtt://127.0.0.1"')
+    table.require("url", 'set it, such as url = "mqtt://127.0.0.1"')
     url = table.take("url", _mqtt_url, None)
     username = table.take("username", v.text, None)
     password_file = table.take("password_file", v.secret, None)
     if password_file is not None and username is None:
-        table.blame("password_file must come with a username", "password_file")
+        table.add_mistake("password_file needs a username", "password_file")
     settings: dict[str, Any] = {
         "username": username,
         "password_file": password_file,
@@ -70,7 +70,7 @@ def read_webhook(
     table: TomlTable, sources: tuple[str, ...], labels: tuple[str, ...]
 ) -> WebhookSettings:
     """Read a [[webhook]]."""
-    table.require("url", 'give it one, such as url = "https://example.org/hook"')
+    table.require("url", 'set it, such as url = "https://example.org/hook"')
     webhook = WebhookSettings(
         url=table.take("url", v.url("http", "https"), ""),
         secret_file=table.take("secret_file", v.secret, None),
@@ -85,7 +85,7 @@ def read_webhook(
 
 def read_exec(table: TomlTable) -> ExecSettings | None:
     """Read [exec]; None if its command is missing or wrong."""
-    table.require("command", 'give it one, such as command = "./notify.sh"')
+    table.require("command", 'set it, such as command = "./notify.sh"')
     command = table.take("command", v.command, None)
     settings: dict[str, Any] = {
         "on": table.take("on", v.choices(*STATES), ("opened",)),
@@ -99,7 +99,7 @@ def read_exec(table: TomlTable) -> ExecSettings | None:
 def read_rule(
     table: TomlTable, name: str, sources: tuple[str, ...], labels: tuple[str, ...]
 ) -> RuleSettings:
-    """Read a [[rule]], which is called `name` unless it says otherwise."""
+    """Read a [[rule]]; `name` is its default name."""
     rule = RuleSettings(
         name=table.take("name", v.name, name),
         source=table.take("source", v.choice(*sources), None),
@@ -124,23 +124,23 @@ def read_page(table: TomlTable) -> PageSettings:
         hosts=table.take("hosts", v.texts, ()),
     )
     if not v.is_loopback(host) and "token_file" not in table:
-        table.blame(
-            f"address={host} can be reached by others, and needs a token_file; write a "
-            "token into a file, chmod 600 it, and name it here",
+        table.add_mistake(
+            f"address={host} is reachable by other machines and needs a token_file; write a "
+            "token to a file, `chmod 600` it, and set token_file to its path",
             "address",
         )
     if page.token_file is not None:
         try:
             read_token(page.token_file)
         except (OSError, ValueError) as error:
-            table.blame(str(error), "token_file")
+            table.add_mistake(str(error), "token_file")
     table.finish()
     return page
 
 
 def read_clips(table: TomlTable) -> ClipsSettings | None:
     """Read [clips]; None if its path is missing or wrong."""
-    table.require("path", 'give it one, such as path = "clips"')
+    table.require("path", 'set it, such as path = "clips"')
     path = table.take("path", v.path, None)
     settings: dict[str, Any] = {
         "max_bytes": table.take("max_bytes", v.size, 1_000_000_000),
@@ -164,7 +164,9 @@ def _mqtt_url(value: Any) -> str:
     url = v.url("mqtt", "mqtts")(value)
     parts = v.split_url(url)
     if parts.username or parts.password:
-        raise ValueError("must not hold a password; use username and password_file")
+        raise ValueError("must not contain a password; use username and password_file")
     if parts.path.strip("/") or parts.query:
-        raise ValueError("must be a host and perhaps a port, such as mqtt://host:1883")
+        raise ValueError(
+            "must be a host with an optional port, such as mqtt://host:1883"
+        )
     return url

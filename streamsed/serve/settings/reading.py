@@ -1,8 +1,8 @@
-"""Read a `home.toml` as a whole: every table, and what must agree between them.
+"""Read a whole `home.toml`: all tables, and checks across tables.
 
-The settings of detection (`threshold`, `sensitivity`, `ignore`, …) have the names that they
-have as options of `listen` and in its settings file. At the top of the file they are for
-all sources; a source's own go before them, label by label.
+The settings of detection (`threshold`, `sensitivity`, `ignore`, …) are named like the
+options of `listen`. At the top of the file they apply to all sources; those of a source
+override them, label by label.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from streamsed.serve.settings.tables import ModelSettings, ServeSettings, Source
 from streamsed.serve.settings.toml_table import SettingsError, TomlTable, read_toml
 
 STEP = 1.0
-"""Seconds from one segment to the next, if nothing is said."""
+"""Default seconds between two segments."""
 LATENCY = 1.0
-"""Seconds after its end at which an event is reported as ended, if nothing is said."""
+"""Default seconds after which the end of an event is reported."""
 SCHEMES = ("rtsp", "rtsps", "http", "https")
-"""Of addresses that ffmpeg reads."""
+"""Schemes of addresses that ffmpeg reads."""
 OTHER_COMMANDS = ("listen", "file", "corpus")
-"""Tables of a settings file that are for other commands."""
+"""Tables of a settings file that belong to other commands."""
 
 SettingsOfTable = TypeVar("SettingsOfTable")
 
@@ -52,14 +52,14 @@ def read_serve_settings(path: Path) -> ServeSettings:
     Returns
     -------
     ServeSettings
-        Labels are spelt as the model spells them.
+        Labels have the case of the model's.
 
     Raises
     ------
     OSError
         The file cannot be read.
     SettingsError
-        It has mistakes; all of them are in it, each with its line.
+        The file has mistakes; the error lists all of them with their lines.
     """
     top = read_toml(path)
     model = _read_model(top)
@@ -98,7 +98,7 @@ def read_serve_settings(path: Path) -> ServeSettings:
 def read_detection(
     table: TomlTable, labels: tuple[str, ...], base: DetectionSettings
 ) -> DetectionSettings:
-    """Return the settings of detection of a table, laid over those of the whole file."""
+    """Return the settings of detection of a table; `base` are those of the whole file."""
     score = v.number(most=1.0)
     seconds = v.number(unit="seconds")
     post = dict(base.post)
@@ -122,7 +122,7 @@ def read_detection(
 
 
 def _over(base: PerLabel | None, given: PerLabel) -> PerLabel:
-    """Lay a source's values over the file's."""
+    """Override values of the file by those of a source."""
     if isinstance(base, dict) and isinstance(given, dict):
         return {**base, **given}
     return given
@@ -131,7 +131,7 @@ def _over(base: PerLabel | None, given: PerLabel) -> PerLabel:
 def _one(
     top: TomlTable, key: str, read: Callable[[TomlTable], SettingsOfTable]
 ) -> SettingsOfTable | None:
-    """Read the table of a name, if the file has it."""
+    """Read a table, if the file has it."""
     table = top.table(key)
     return None if table is None else read(table)
 
@@ -150,11 +150,11 @@ def _read_model(top: TomlTable) -> ModelSettings:
 
 
 def _model_info(top: TomlTable, model: ModelSettings) -> ModelInfo | None:
-    """Return what the model file says of itself, or note why it cannot be had."""
+    """Return the description in the model file, or note why it cannot be read."""
     try:
         return ModelFile.open(find_model(model.name), sha256=model.sha256).info
     except (OSError, ValueError) as error:
-        top.blame(" ".join(str(error).split()), "model" if "model" in top else "")
+        top.add_mistake(" ".join(str(error).split()), "model" if "model" in top else "")
         return None
 
 
@@ -173,7 +173,7 @@ def _read_stream(top: TomlTable, info: ModelInfo | None) -> StreamConfig:
     except ValueError as error:
         given = [key for key in ("step", "latency", "settle") if key in top]
         named = str(error).split("=")[0]
-        top.blame(str(error), named if named in given else (given or [""])[0])
+        top.add_mistake(str(error), named if named in given else (given or [""])[0])
         return StreamConfig()
     return stream
 
@@ -181,7 +181,7 @@ def _read_stream(top: TomlTable, info: ModelInfo | None) -> StreamConfig:
 def _read_source(
     table: TomlTable, labels: tuple[str, ...], base: DetectionSettings
 ) -> SourceSettings:
-    table.require("name", 'give it one, such as name = "kitchen"')
+    table.require("name", 'set it, such as name = "kitchen"')
     source = SourceSettings(
         name=table.take("name", v.name, ""),
         detection=read_detection(table, labels, base),
@@ -199,7 +199,7 @@ def _read_source(
     wheres = sum(key in table for key in ("url", "url_file", "device"))
     if wheres != 1:
         what = "one of url, url_file and device" + (" only" if wheres else "")
-        table.blame(f"must have {what}, to say where its sound comes from")
+        table.add_mistake(f"needs {what}: where its sound comes from")
     table.finish()
     return source
 
@@ -211,12 +211,12 @@ def _read_url(table: TomlTable) -> str:
         try:
             return _source_url(held)
         except ValueError as error:
-            table.blame(f"url_file={file} holds what {error}", "url_file")
+            table.add_mistake(f"url_file={file}: its content {error}", "url_file")
     return table.take("url", _source_url, "")
 
 
 def _source_url(value: Any) -> str:
-    """Take the address of a source: of the network, a path, or standard input."""
+    """Convert the address of a source: a URL, a path, or standard input."""
     text = v.text(value)
     if text in ("-", "stdin", "stdin:", "stdin://"):
         return "stdin:"
@@ -230,19 +230,23 @@ def _source_url(value: Any) -> str:
 def _check_names(
     top: TomlTable, tables: list[TomlTable], sources: tuple[SourceSettings, ...]
 ) -> None:
-    """Note names that are there twice, and more than one reader of standard input."""
+    """Note duplicate names, and a second source on standard input."""
     if not sources:
-        top.blame("[[source]] is missing; a source has a name and a url or a device")
+        top.add_mistake(
+            "[[source]] is missing; add one with a name and a url or a device"
+        )
     seen: dict[str, str] = {}
     n_stdin = 0
     for table, source in zip(tables, sources, strict=True):
         folded = source.name.casefold()
         if source.name and folded in seen:
-            table.blame(f"name={source.name!r} must be given to one source", "name")
+            table.add_mistake(
+                f"name={source.name!r} is used twice; names must be unique", "name"
+            )
         seen[folded] = source.name
         n_stdin += source.url == "stdin:"
         if source.url == "stdin:" and n_stdin > 1:
-            table.blame("url must not read standard input twice", "url")
+            table.add_mistake("only one source can read standard input", "url")
 
 
 def _check_detection(
@@ -251,10 +255,10 @@ def _check_detection(
     info: ModelInfo,
     stream: StreamConfig,
 ) -> None:
-    """Note settings of detection that do not fit together, or not to the model."""
+    """Note settings of detection that contradict each other or the model."""
     for table, source in zip(tables, sources, strict=True):
         try:
             source.detection.post_for(info, settle=stream.settled)
             source.detection.reported(info.labels)
         except ValueError as error:
-            table.blame(str(error).removeprefix("--"))
+            table.add_mistake(str(error).removeprefix("--"))

@@ -1,4 +1,4 @@
-"""The settings of `streamsed serve` as the rest of the program takes them."""
+"""Settings of sources, model, files and page of `streamsed serve`."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ from streamsed.serve.settings.message_tables import (
 
 @dataclass(frozen=True, slots=True)
 class SourceSettings:
-    """Where sound comes from, under a name that is its identity.
+    """A source of sound.
 
     Parameters
     ----------
     name : str
-        Letters, digits, `-` and `_`; in records, topics and addresses.
+        Unique name of letters, digits, `-` and `_`, used in records, topics and addresses.
     detection : DetectionSettings
-        How its scores become events, and which labels are reported.
+        Settings of detection, and which labels are reported.
     url : str
         `rtsp://`, `rtsps://`, `http://`, `https://`, `file:///path` (a recording or a fifo)
-        or `stdin:`; may hold a password, so never show it: see
+        or `stdin:`; may contain a password, so never print it: see
         `streamsed.serve.sources.address.redacted`.
     device : str
-        A microphone, by name or index, if there is no `url`.
+        Microphone, by name or index, if `url` is empty.
     channel : int or None
-        Of what is captured, counted from 1; None mixes down.
+        Channel to use, counted from 1; None mixes all channels.
     rate, channels, encoding
-        Raw PCM of a fifo or of standard input, as `PcmSource` takes them.
+        Format of raw PCM of a fifo or standard input; see `PcmSource`.
     loop : bool
-        Whether a recording begins again at its end.
+        Whether a recording starts over at its end.
     quiet_hours : tuple of Hours
         When its sound is dropped.
     ffmpeg_args : tuple of str
         Arguments of ffmpeg before its input.
     armed : bool
-        Whether its events are sent as messages when the program starts.
+        Whether messages are sent for its events after the start.
     """
 
     name: str
@@ -66,14 +66,14 @@ class SourceSettings:
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
-    """Which model is used, and what runs it.
+    """The model and its engine.
 
     Parameters
     ----------
     name : str
         Name or path.
     sha256 : str or None
-        What the file's SHA-256 must be.
+        Required SHA-256 of the file.
     engine : mapping
         Settings of `Model.load`.
     """
@@ -85,14 +85,14 @@ class ModelSettings:
 
 @dataclass(frozen=True, slots=True)
 class LogSettings:
-    """Where records are appended as JSON lines.
+    """A log of records as JSON lines.
 
     Parameters
     ----------
     path : Path
-        The log.
+        Path of the log.
     rotation : Rotation or None
-        When a new one begins.
+        When a new file is started.
     """
 
     path: Path
@@ -101,16 +101,16 @@ class LogSettings:
 
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
-    """The database of what happened.
+    """The database of events.
 
     Parameters
     ----------
     path : Path
-        SQLite.
+        Path of the SQLite file.
     days : float or None
-        Events that are older are deleted; None keeps them.
+        Older events are deleted; None keeps them.
     max_bytes : int or None
-        The oldest events go while the file is larger; None keeps them.
+        Above this size the oldest events are deleted; None keeps them.
     """
 
     path: Path
@@ -120,20 +120,20 @@ class StoreSettings:
 
 @dataclass(frozen=True, slots=True)
 class PageSettings:
-    """Where the page is shown.
+    """The address of the web page, and access to it.
 
     Parameters
     ----------
     host : str
-        Address of this machine to listen at.
+        Address of this machine to bind to.
     port : int
-        0 takes a free one.
+        0 for any free port.
     token_file : Path or None
-        Holds the token that a browser must have; never None unless `host` is loopback.
+        File with the token that browsers need; only None if `host` is loopback.
     root_path : str
-        Path under which a proxy shows it, such as `/sounds`, or "".
+        Path under which a proxy serves it, such as `/sounds`, or "".
     hosts : tuple of str
-        Names by which browsers may call it, beside its address.
+        Accepted host names in addition to the address.
     """
 
     host: str = "127.0.0.1"
@@ -145,18 +145,18 @@ class PageSettings:
 
 @dataclass(frozen=True, slots=True)
 class ClipsSettings:
-    """Where the sound of events is kept.
+    """Sound clips of events.
 
     Parameters
     ----------
     path : Path
-        A folder.
+        Folder of the clips.
     max_bytes : int
-        That the clips in it may take.
+        Maximum total size.
     days : float or None
-        After which they are deleted.
+        Days after which clips are deleted; None keeps them.
     save_speech : bool
-        Whether clips that hold speech are kept too.
+        Whether clips with speech are kept.
     """
 
     path: Path
@@ -174,17 +174,17 @@ class ServeSettings:
     path : Path
         The file.
     info : ModelInfo
-        What the model file says of itself.
+        Description in the model file.
     model : ModelSettings
-        How to load it.
+        Settings of the model and its engine.
     stream : StreamConfig
-        How often segments are scored, and how long scores may wait.
+        Step, latency and settle.
     sources : tuple of SourceSettings
-        At least one, each with a name of its own.
+        At least one, with unique names.
     log, store, mqtt, exec, page, clips
-        One each, or None.
+        Table of that name, or None.
     webhooks, rules : tuple
-        Any number.
+        All [[webhook]] and [[rule]] tables.
     """
 
     path: Path

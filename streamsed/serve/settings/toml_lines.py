@@ -1,7 +1,7 @@
-r"""On which line of a TOML file each key stands, which `tomllib` does not say.
+r"""Line numbers of the keys of a TOML file, which `tomllib` does not return.
 
-The text is known to be TOML. It is walked statement by statement: headers in brackets,
-keys with their values, over strings and brackets that go on for several lines.
+The text is valid TOML. It is read statement by statement: headers in brackets, and keys
+with their values, including strings and brackets over several lines.
 
     >>> text = 'step = 1\n[[source]]\nname = "a"\n[[source]]\nurl = [\n"x"]\n'
     >>> for path, line in key_lines(text).items():
@@ -12,7 +12,7 @@ keys with their values, over strings and brackets that go on for several lines.
     4 ('source', 1)
     5 ('source', 1, 'url')
 
-Keys of inline tables are not looked for: the line of their table stands for them.
+Keys of inline tables are not included: use the line of their table.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def key_lines(text: str) -> dict[KeyPath, int]:
         n_brackets = 2 if text.startswith("[[", at) else int(text[at] == "[")
         start = _blanks(text, at + n_brackets)
         key = _DOTTED.match(text, start)
-        if key is None:  # tomllib took it, so this does not happen
+        if key is None:  # does not happen in valid TOML
             break
         names = _names(key[0])
         if n_brackets:
@@ -61,7 +61,7 @@ def key_lines(text: str) -> dict[KeyPath, int]:
 
 
 def _names(dotted: str) -> KeyPath:
-    """Return the keys of `a."b c".d`, by the reader that knows their rules best."""
+    """Return the keys of `a."b c".d`, parsed by tomllib."""
     value = tomllib.loads(f"{dotted} = 0")
     names = []
     while isinstance(value, dict):
@@ -71,7 +71,7 @@ def _names(dotted: str) -> KeyPath:
 
 
 def _resolve(names: KeyPath, arrays: Counter[KeyPath]) -> KeyPath:
-    """Put after each array of tables on the way the position of its newest table."""
+    """Insert the index of the newest table after each array of tables."""
     path: KeyPath = ()
     for name in names[:-1]:
         path = (*path, name)
@@ -81,7 +81,7 @@ def _resolve(names: KeyPath, arrays: Counter[KeyPath]) -> KeyPath:
 
 
 def _end_of_statement(text: str, at: int) -> int:
-    """Return where the line ends on which a header or value ends."""
+    """Return the end of the line on which a header or value ends."""
     depth = 0
     while at < len(text):
         token = _VALUE.match(text, at)

@@ -1,9 +1,8 @@
-"""A TOML file whose every mistake is found, each with its line.
+"""Read a TOML file and collect all mistakes with their lines.
 
-A table gives its values out one by one, by `take`. What a value must be is said by a
-function that returns it converted or raises ValueError; a mistake is noted with file, line
-and key, and reading goes on with the default, so that one look finds them all. What nobody
-took in the end is a misspelt key.
+Values are read one by one by `take`, with a function that converts the value or raises
+ValueError. A mistake is noted with file, line and key, and reading continues with the
+default, so that all mistakes are found at once. Keys that were not read are unknown.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ Default = TypeVar("Default")
 
 
 class Mistake(NamedTuple):
-    """What is wrong at a place of a settings file.
+    """A mistake in a settings file.
 
     Parameters
     ----------
     path : Path
         The file.
     line : int
-        Counted from 1; 0 if it is the whole file.
+        Counted from 1; 0 for the whole file.
     text : str
         The key, what is wrong, and what to do.
     """
@@ -62,20 +61,20 @@ class SettingsError(ValueError):
 
 
 class TomlTable:
-    """A table of a file, of which each value is taken once.
+    """A table of a file, whose values are read once.
 
     Parameters
     ----------
     values : mapping
-        As tomllib reads it.
+        As parsed by tomllib.
     at : tuple
-        Keys and positions that lead to it from the top of the file.
+        Path of keys and indices from the top of the file.
     file : Path
-        For the messages.
+        Path, for messages.
     lines : mapping
         See `key_lines`.
     mistakes : list of Mistake
-        Shared by all tables of the file; grows.
+        Shared by all tables of the file; modified in place.
     """
 
     def __init__(
@@ -96,7 +95,9 @@ class TomlTable:
         for spelt, value in values.items():
             key = spelt.replace("-", "_")
             if key in self._values:
-                self.blame(f"{spelt} is there twice, with - and with _", spelt)
+                self.add_mistake(
+                    f"{spelt} is given twice, with - and with _; remove one", spelt
+                )
             self._values[key] = (spelt, value)
 
     def __contains__(self, key: str) -> bool:
@@ -105,16 +106,17 @@ class TomlTable:
     def take(
         self, key: str, convert: Callable[[Any], Value], default: Default
     ) -> Value | Default:
-        """Return a value as `convert` gives it, or `default` if it is missing or wrong.
+        """Return the converted value, or `default` if it is missing or invalid.
 
         Parameters
         ----------
         key : str
             With underscores; the file may have hyphens.
         convert : callable
-            Raises ValueError with the rest of a sentence that begins with the value.
+            Returns the converted value, or raises ValueError with a message to put after the
+            key and value.
         default : object
-            What stands for it.
+            Returned instead.
         """
         self._known.append(key)
         if key not in self._values:
@@ -123,16 +125,16 @@ class TomlTable:
         try:
             return convert(value)
         except ValueError as error:
-            self.blame(f"{self._shown(spelt, value)} {error}", spelt)
+            self.add_mistake(f"{self._shown(spelt, value)} {error}", spelt)
             return default
 
     def require(self, key: str, why: str) -> None:
         """Note a mistake if a key is missing."""
         if key not in self._values:
-            self.blame(f"{key} is missing; {why}")
+            self.add_mistake(f"{key} is missing; {why}")
 
-    def blame(self, text: str, key: str = "") -> None:
-        """Note a mistake at a key of this table, or at its head."""
+    def add_mistake(self, text: str, key: str = "") -> None:
+        """Note a mistake at a key of this table, or at its header."""
         spelt = self._values[key][0] if key in self._values else key
         at = (*self._at, spelt) if key else self._at
         while at and at not in self._lines:
@@ -140,22 +142,24 @@ class TomlTable:
         self.mistakes.append(Mistake(self._file, self._lines.get(at, 0), text))
 
     def table(self, key: str) -> TomlTable | None:
-        """Return the table of a name, or None if the file has none."""
+        """Return a table, or None if the file does not have it."""
         self._known.append(key)
         spelt, value = self._values.get(key, (key, None))
         if value is None:
             return None
         if not isinstance(value, dict):
-            self.blame(f"{key} must be a table, written [{key}]", spelt)
+            self.add_mistake(f"{key} must be a table, written [{key}]", spelt)
             return None
         return self._inner(value, (*self._at, spelt))
 
     def tables(self, key: str) -> list[TomlTable]:
-        """Return the tables of a repeatable name, in their order."""
+        """Return the tables of an array of tables, in order."""
         self._known.append(key)
         spelt, value = self._values.get(key, (key, []))
         if not isinstance(value, list) or not all(isinstance(v, dict) for v in value):
-            self.blame(f"{key} must be tables, each written [[{key}]]", spelt)
+            self.add_mistake(
+                f"{key} must be an array of tables, written [[{key}]]", spelt
+            )
             return []
         return [
             self._inner(each, (*self._at, spelt, index))
@@ -163,12 +167,14 @@ class TomlTable:
         ]
 
     def finish(self, *, skip: tuple[str, ...] = ()) -> None:
-        """Note every key that was not taken, but those to `skip`."""
+        """Note all keys that were not read, except those in `skip`."""
         for key, (spelt, _) in self._values.items():
             if key not in self._known and key not in skip:
                 near = difflib.get_close_matches(key, self._known, n=1)
                 hint = f"did you mean {near[0]!r}?" if near else "remove it"
-                self.blame(f"{shortened(spelt)!r} is not a setting; {hint}", spelt)
+                self.add_mistake(
+                    f"{shortened(spelt)!r} is not a setting; {hint}", spelt
+                )
 
     def _inner(self, values: Mapping[str, Any], at: KeyPath) -> TomlTable:
         return TomlTable(
@@ -176,7 +182,7 @@ class TomlTable:
         )
 
     def _shown(self, spelt: str, value: Any) -> str:
-        """Return a key with its value, but for what may be a secret."""
+        """Return a key with its value, unless the value may be secret."""
         secret = isinstance(value, str) and "://" in value
         return spelt if secret else f"{spelt}={shortened(repr(value))}"
 
@@ -194,16 +200,16 @@ def read_toml(path: Path) -> TomlTable:
     with path.open("rb") as stream:
         data = stream.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
-        raise SettingsError([Mistake(path, 0, f"must have {MAX_BYTES} bytes at most")])
+        raise SettingsError([Mistake(path, 0, f"too large; at most {MAX_BYTES} bytes")])
     try:
         text = data.decode()
         values = tomllib.loads(text)
     except RecursionError:
-        reason = "must not be nested so deeply"
+        reason = "nested too deeply"
         raise SettingsError([Mistake(path, 0, reason)]) from None
     except ValueError as error:
         found = re.search(r"at line (\d+)", str(error))
         line = int(found[1]) if found else 0
-        reason = f"must be TOML: {error}"
+        reason = f"not valid TOML: {error}"
         raise SettingsError([Mistake(path, line, reason)]) from None
     return TomlTable(values, (), file=path, lines=key_lines(text), mistakes=[])

@@ -1,6 +1,7 @@
-"""What a value of a settings file must be: each function converts one or raises.
+"""Convert and check values of a settings file.
 
-A message is the rest of a sentence that begins with the key and its value.
+Each function returns the converted value or raises ValueError with a message to put after
+the key and value.
 """
 
 from __future__ import annotations
@@ -34,38 +35,38 @@ One = TypeVar("One")
 
 
 def text(value: Any) -> str:
-    """Take a text that can be printed."""
+    """Convert printable text."""
     if not isinstance(value, str) or not value.strip():
         raise ValueError("must be text in quotes, and not empty")
     if len(value) > MAX_TEXT or not value.isprintable():
-        raise ValueError(f"must be printable, and {MAX_TEXT} characters at most")
+        raise ValueError(f"must be printable text of at most {MAX_TEXT} characters")
     return value
 
 
 def texts(value: Any) -> tuple[str, ...]:
-    """Take a list of texts, or one text."""
+    """Convert a list of texts, or one text."""
     return tuple(text(each) for each in (value if isinstance(value, list) else [value]))
 
 
 def name(value: Any) -> str:
-    """Take a name that is also an id: letters, digits, hyphens and underscores."""
+    """Convert a name that is also an id: letters, digits, hyphens and underscores."""
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise ValueError(
-            "must be a name of letters a to z, digits, - and _, at most 64 of them, such "
-            "as kitchen or garden-2"
+            "must be a name of at most 64 letters a to z, digits, - and _, such as kitchen "
+            "or garden-2"
         )
     return value
 
 
 def flag(value: Any) -> bool:
-    """Take true or false."""
+    """Convert true or false."""
     if value is not True and value is not False:
         raise ValueError("must be true or false")
     return bool(value)
 
 
 def whole(*, least: int = 0, most: int = 10**9) -> Callable[[Any], int]:
-    """Return what takes a whole number within bounds."""
+    """Return a converter of whole numbers within bounds."""
 
     def convert(value: Any) -> int:
         number = isinstance(value, int) and not isinstance(value, bool)
@@ -83,9 +84,9 @@ def number(
     most: float = MOST,
     unit: str = "",
 ) -> Callable[[Any], float]:
-    """Return what takes a number within bounds; `above` instead of `least` is strict."""
-    bounds = f"from {least:g}" if above is None else f"above {above:g}, and up"
-    rule = f"must be a number {bounds} to {most:g}" + (f" ({unit})" if unit else "")
+    """Return a converter of numbers within bounds; `above` is a strict lower bound."""
+    bounds = f"from {least:g} to" if above is None else f"above {above:g}, up to"
+    rule = f"must be a number {bounds} {most:g}" + (f" ({unit})" if unit else "")
 
     def convert(value: Any) -> float:
         low = value > above if above is not None and is_number(value) else True
@@ -97,7 +98,7 @@ def number(
 
 
 def choice(*choices: str) -> Callable[[Any], str]:
-    """Return what takes one of some words."""
+    """Return a converter of one of several words."""
 
     def convert(value: Any) -> str:
         if value not in choices:
@@ -108,7 +109,7 @@ def choice(*choices: str) -> Callable[[Any], str]:
 
 
 def choices(*known: str) -> Callable[[Any], tuple[str, ...]]:
-    """Return what takes a list of some words, or one."""
+    """Return a converter of a list of words, or of one."""
     one = choice(*known)
 
     def convert(value: Any) -> tuple[str, ...]:
@@ -120,7 +121,7 @@ def choices(*known: str) -> Callable[[Any], tuple[str, ...]]:
 
 
 def label(labels: Collection[str]) -> Callable[[Any], str]:
-    """Return what takes a label of the model; of no model, any text."""
+    """Return a converter of labels of the model; without labels, of any text."""
 
     def convert(value: Any) -> str:
         if not labels:
@@ -134,7 +135,7 @@ def label(labels: Collection[str]) -> Callable[[Any], str]:
 
 
 def label_list(labels: Collection[str]) -> Callable[[Any], tuple[str, ...]]:
-    """Return what takes labels of the model."""
+    """Return a converter of a list of labels, or of one."""
     one = label(labels)
 
     def convert(value: Any) -> tuple[str, ...]:
@@ -148,7 +149,7 @@ def label_list(labels: Collection[str]) -> Callable[[Any], tuple[str, ...]]:
 def per_label(
     labels: Collection[str], one: Callable[[Any], float]
 ) -> Callable[[Any], PerLabel]:
-    """Return what takes a number for all labels, or a table of numbers by label."""
+    """Return a converter of a number for all labels, or of a table of numbers by label."""
     spelt = label(labels)
 
     def convert(value: Any) -> PerLabel:
@@ -160,17 +161,17 @@ def per_label(
 
 
 def span(value: Any) -> Hours:
-    """Take a span of the day."""
+    """Convert a span of the day."""
     return Hours.parse(text(value))
 
 
 def spans(value: Any) -> tuple[Hours, ...]:
-    """Take spans of the day, or one."""
+    """Convert a list of spans of the day, or one."""
     return tuple(span(each) for each in (value if isinstance(value, list) else [value]))
 
 
 def size(value: Any) -> int:
-    """Take a size in bytes, as a number or with a unit."""
+    """Convert a size in bytes, as a number or with a unit."""
     match = _SIZE.fullmatch(value) if isinstance(value, str) else None
     if match is not None:
         value = round(float(match[1]) * _UNITS[match[2]])
@@ -180,7 +181,7 @@ def size(value: Any) -> int:
 
 
 def command(value: Any) -> tuple[str, ...]:
-    """Take a command line, or its words, whose program is there."""
+    """Convert a command line, or a list of its words; the program must exist."""
     if isinstance(value, list):
         words = list(texts(value))
     else:
@@ -189,49 +190,47 @@ def command(value: Any) -> tuple[str, ...]:
         except ValueError as error:
             raise ValueError(f"must be quoted as for a shell ({error})") from None
     if not words or shutil.which(words[0]) is None:
-        raise ValueError("must start with a program, and it is not found")
+        raise ValueError("must start with a program that exists; this one is not found")
     return tuple(words)
 
 
 def path(value: Any) -> Path:
-    """Take a path; ~ is the home folder."""
+    """Convert a path; ~ is the home folder."""
     return Path(text(value)).expanduser()
 
 
 def existing_file(value: Any) -> Path:
-    """Take a file that is there."""
+    """Convert the path of an existing file."""
     file = path(value)
     if not file.is_file():
-        raise ValueError("must be a file that is there")
+        raise ValueError("must be an existing file")
     return file
 
 
 def secret(value: Any) -> Path:
-    """Take a file that holds a secret: it is there, and only its owner may read it."""
+    """Convert the path of a file with a secret, which only its owner may read."""
     file = path(value)
     try:
         mode = file.stat().st_mode
         with file.open("rb") as stream:
             held = stream.read(MAX_TEXT).strip()
     except OSError as error:
-        raise ValueError(
-            f"must be a file that can be read ({error.strerror})"
-        ) from None
+        raise ValueError(f"cannot be read ({error.strerror})") from None
     if not stat.S_ISREG(mode) or not held:
         raise ValueError("must be a file with the secret on its first line")
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise ValueError("must be readable by its owner alone; chmod 600 it")
+        raise ValueError("is readable by others; `chmod 600` it")
     return file
 
 
 def url(*schemes: str) -> Callable[[Any], str]:
-    """Return what takes an address with one of some schemes and a host."""
+    """Return a converter of addresses with a host and one of several schemes."""
 
     def convert(value: Any) -> str:
         parts = split_url(text(value))
         if parts.scheme not in schemes or not parts.hostname:
             known = ", ".join(f"{scheme}://" for scheme in schemes)
-            raise ValueError(f"must be an address with a host that begins with {known}")
+            raise ValueError(f"must be an address with a host, starting with {known}")
         return str(value)
 
     return convert
@@ -243,7 +242,7 @@ def split_url(value: str) -> SplitResult:
     Raises
     ------
     ValueError
-        It is none.
+        It is not an address.
     """
     try:
         parts = urlsplit(value)
@@ -254,14 +253,14 @@ def split_url(value: str) -> SplitResult:
 
 
 def topic(value: Any) -> str:
-    """Take the beginning of MQTT topics."""
+    """Convert the beginning of MQTT topics."""
     if not isinstance(value, str) or not _TOPIC.fullmatch(value) or len(value) > 200:
         raise ValueError("must be letters, digits, - and _, with / between them")
     return value
 
 
 def address(value: Any) -> tuple[str, int]:
-    """Take a host and a port, such as 127.0.0.1:8080 or [::1]:8080."""
+    """Convert a host and a port, such as 127.0.0.1:8080 or [::1]:8080."""
     parts = split_url(f"//{text(value)}")
     if parts.username or parts.path or parts.query or parts.port is None:
         raise ValueError("must be a host and a port, such as 127.0.0.1:8080")
@@ -269,7 +268,7 @@ def address(value: Any) -> tuple[str, int]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address is of this machine alone."""
+    """Whether an address is only reachable from this machine."""
     if host == "localhost":
         return True
     try:
@@ -279,7 +278,7 @@ def is_loopback(host: str) -> bool:
 
 
 def root_path(value: Any) -> str:
-    """Take the path under which a proxy shows the page, "" or such as /sounds."""
+    """Convert the path under which a proxy serves the page, such as /sounds, or ""."""
     if value == "":
         return ""
     if not isinstance(value, str) or not re.fullmatch(

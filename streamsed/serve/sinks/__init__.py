@@ -1,1 +1,1 @@
-"""Outputs that only `streamsed serve` has: a log that never waits, and the terminal."""
+"""Outputs of `streamsed serve` only: a log that never blocks, and the terminal."""

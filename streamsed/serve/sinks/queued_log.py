@@ -1,7 +1,7 @@
 """The log of many sources, written by a thread of its own.
 
-With one microphone a disk that hangs delays one detection, and the microphone's ring waits for
-it. With many sources every one of them would be delayed.
+With one microphone a disk that hangs delays one detection, and its ring buffer keeps the
+sound meanwhile. With many sources it would delay all of them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class QueuedLog:
     Parameters
     ----------
     log : LogFile
-        Is used by that thread alone from now on.
+        Used only by that thread from now on.
     """
 
     name = "log"
@@ -47,7 +47,7 @@ class QueuedLog:
         self._worker.submit(lambda: self._log.on_record(record, update))
 
     def notices(self) -> list[str]:
-        """Return what the log reported since the last call; let it be looked at again."""
+        """Return the messages of the log since the last call."""
         self._worker.submit(lambda: self._messages.extend(self._log.notices()))
         messages = [self._messages.popleft() for _ in range(len(self._messages))]
         return [*self._worker.notices(), *messages]

@@ -1,4 +1,4 @@
-"""Addresses as people may see them: without user, password or key."""
+"""Addresses without user, password or key, for display."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 HIDDEN = "…"
-"""What stands for a credential."""
+"""Replaces a credential."""
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]*@")
 
@@ -28,14 +28,14 @@ def redacted(url: str) -> str:
 
 
 def scrubbed(text: str, url: str) -> str:
-    """Return another program's words without what only `url` should hold.
+    """Return the output of another program without the credentials of `url`.
 
     Parameters
     ----------
     text : str
-        Such as what ffmpeg writes of an error.
+        Such as an error message of ffmpeg.
     url : str
-        The address that it was given.
+        The address that the program opened.
 
     Examples
     --------

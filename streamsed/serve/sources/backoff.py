@@ -1,9 +1,9 @@
-"""How long to wait before a source is opened again.
+"""Exponential backoff and circuit breaker for reopening a source.
 
-The wait doubles from one failure to the next, with jitter so that many sources do not come
-back at one moment, and starts over once a source has lasted. A circuit breaker opens when
-a source dies young several times in a row, or for a reason that trying again does not
-mend: then it is tried seldom, and people are told that it is broken.
+The wait doubles with each failure, with jitter so that many sources do not reconnect at the
+same moment, and is reset after a source has worked for a while. A circuit breaker opens when
+a source fails early several times in a row, or for a reason that another attempt does not
+fix: then attempts are rare, and the source is reported as broken.
 """
 
 from __future__ import annotations
@@ -11,29 +11,30 @@ from __future__ import annotations
 import random
 
 FIRST, LONGEST = 1.0, 120.0
-"""Seconds of the first wait and of the longest."""
+"""Shortest and longest wait in seconds."""
 
 JITTER = 0.2
-"""Share by which a wait is shorter or longer."""
+"""Maximum relative deviation of a wait."""
 
 OPEN = 30.0
-"""Seconds of the first wait while the breaker is open for deaths, which a camera that
-starts again has too."""
+"""Seconds of the first wait after repeated early failures, which a restarting camera
+causes too."""
 
 YOUNG, MAX_YOUNG = 5.0, 5
-"""Seconds of sound below which a source died young, and how often in a row it may."""
+"""Seconds of sound below which a failure is early, and how many in a row open the
+circuit breaker."""
 
 LASTED = 30.0
-"""Seconds of sound after which a source counts as well."""
+"""Seconds of sound after which the backoff is reset."""
 
 
 class Backoff:
-    """Choose the waits of one source.
+    """Backoff of one source.
 
     Parameters
     ----------
     rng : random.Random or None
-        Of the jitter.
+        Generator of the jitter.
 
     Examples
     --------
@@ -59,9 +60,9 @@ class Backoff:
         Parameters
         ----------
         lasted : float
-            Seconds of sound that the attempt gave.
+            Seconds of sound received in the attempt.
         permanent : bool
-            Whether its reason is one that trying again does not mend.
+            Whether another attempt is unlikely to help.
         """
         if lasted >= LASTED:
             self._wait, self._n_young = FIRST, 0

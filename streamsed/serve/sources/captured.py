@@ -1,14 +1,14 @@
-"""A microphone in a process of its own.
+"""Capture a microphone in a separate process.
 
-PortAudio finds a device that was plugged in again only by ending every stream of its
-process. So that no microphone falls silent for another, each has its own process, which
-runs `Microphone` and passes on what it gives, in blocks::
+PortAudio finds a reconnected device only after all streams of the process are closed. So
+that one microphone does not interrupt the others, each has a process of its own, which
+runs `Microphone` and writes its samples in blocks::
 
     block   kind (1 byte)  n (4 bytes)  peak (4 bytes, float)  length of text (2 bytes)
-            text (UTF-8)   n samples, float32, if they were heard
+            text (UTF-8)   n samples, float32, of SAMPLES
 
-As everywhere, lost sound stands as missing samples of the exact number. While the device
-cannot be opened a block says so every second, and it is tried again.
+Lost sound is passed on as the exact number of missing samples. While the device cannot be
+opened, a TROUBLE block is written every second and it is tried again.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from streamsed.audio.source import Piece
 from streamsed.serve.sources.moved import PlacementWatch
 
 HEADER = struct.Struct("<BIfH")
-HEARD, MISSING, TROUBLE, NOTICE = range(4)
+SAMPLES, MISSING, TROUBLE, NOTICE = range(4)
 RETRY = 1.0
-"""Seconds between two attempts to open the device, and between two blocks at most."""
+"""Seconds between two attempts to open the device; maximum between two blocks."""
 
 READ_EVERY = 0.1
-"""Seconds from one block to the next."""
+"""Seconds between two blocks."""
 
 MAX_SAMPLES = 1 << 24
 """Maximum number of samples in a block."""
@@ -45,7 +45,7 @@ def capture_command(device: str, channel: int | None, sample_rate: int) -> list[
 
 
 class BlockDecoder:
-    """Turn blocks into pieces: a `Decoder`."""
+    """Decode blocks to pieces: a `Decoder`."""
 
     def __init__(self) -> None:
         self.trouble = ""
@@ -53,30 +53,32 @@ class BlockDecoder:
         self._rest = b""
 
     def push(self, data: bytes) -> list[Piece]:
-        """Take the next bytes, cut anywhere.
+        """Decode the next bytes, of any length.
 
         Raises
         ------
         ValueError
-            They are no blocks.
+            They are not blocks.
         """
         held = self._rest + data
         pieces = []
         at = 0
         while at + HEADER.size <= len(held):
             kind, n_samples, peak, length = HEADER.unpack_from(held, at)
-            n_heard = n_samples if kind == HEARD else 0
+            n_present = n_samples if kind == SAMPLES else 0
             text_at = at + HEADER.size
-            end = text_at + length + 4 * n_heard
+            end = text_at + length + 4 * n_present
             if kind > NOTICE or n_samples > MAX_SAMPLES:
-                raise ValueError("the process that captures gave no block")
+                raise ValueError(
+                    "invalid data from the process that captures the microphone"
+                )
             if end > len(held):
                 break
             text = held[text_at : text_at + length].decode(errors="replace")
             at = end
-            if kind in (HEARD, MISSING):
+            if kind in (SAMPLES, MISSING):
                 samples = np.zeros(n_samples, dtype=np.float32)
-                if kind == HEARD:
+                if kind == SAMPLES:
                     samples[:] = np.frombuffer(held[text_at + length : end], "<f4")
                 pieces.append(Piece(samples, text, peak))
                 self.trouble = ""
@@ -114,7 +116,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _pass_on(microphone: Microphone, source: str, sample_rate: int, out: int) -> str:
-    """Write what a microphone gives, until the sound server records another one."""
+    """Write the samples of a microphone, until the sound server records another one."""
     watch = PlacementWatch(source) if source else None
     try:
         while watch is None or not watch.moved_to:
@@ -122,13 +124,13 @@ def _pass_on(microphone: Microphone, source: str, sample_rate: int, out: int) ->
             for notice in microphone.notices():
                 _write(out, encoded(NOTICE, 0, 0.0, notice, b""))
             for piece in pieces:
-                kind = MISSING if piece.missing else HEARD
+                kind = MISSING if piece.missing else SAMPLES
                 data = b"" if piece.missing else piece.samples.astype("<f4").tobytes()
                 n_samples = len(piece.samples)
                 _write(out, encoded(kind, n_samples, piece.peak, piece.missing, data))
             microphone.wait(int(READ_EVERY * sample_rate), RETRY)
         return (
-            f"{source} is gone; the sound server would record {watch.moved_to} instead"
+            f"{source} is disconnected; the sound server would record {watch.moved_to}"
         )
     finally:
         microphone.close()
@@ -137,7 +139,7 @@ def _pass_on(microphone: Microphone, source: str, sample_rate: int, out: int) ->
 
 
 def _rescan() -> None:
-    """Look for devices again, if there is anything to look with."""
+    """Update the list of devices, if the system can."""
     try:
         rescan()
     except OSError:

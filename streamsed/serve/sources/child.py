@@ -1,7 +1,7 @@
-"""A program whose output is sound, in a process group of its own.
+"""A program that writes sound to its standard output, in its own process group.
 
-Whatever the program starts ends with it. What it writes to standard error is kept, the
-first and the last of it, so that it cannot fill memory or block on a full pipe.
+Processes that the program starts are ended with it. The first and last bytes of its
+standard error are kept, so that it can neither fill memory nor block on a full pipe.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from contextlib import suppress
 from streamsed.serve.sources.feed import READ_SIZE
 
 MAX_STDERR = 8192
-"""Bytes of standard error that are kept of its beginning, and of its end."""
+"""Bytes kept of the beginning of standard error, and of its end."""
 
 
 class Child:
@@ -28,14 +28,14 @@ class Child:
     command : sequence of str
         Program and arguments.
     deadline : float
-        Seconds without a byte after which the reader should stop it.
+        Seconds without data after which the reader should stop it.
     burst : float
-        Seconds of sound that it may give ahead of the clock.
+        Seconds of sound that it may deliver ahead of real time.
 
     Raises
     ------
     OSError
-        It does not start.
+        It cannot be started.
     """
 
     idle_after = float("inf")
@@ -56,7 +56,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
-                start_new_session=True,  # a Ctrl-C is meant for us
+                start_new_session=True,  # Ctrl-C must reach this program only
             )
         except OSError:
             os.close(self._out)
@@ -70,7 +70,7 @@ class Child:
         self._open = [self._out, self._err]
 
     def read(self, timeout: float) -> bytes | None:
-        """Return what it wrote, b"" if that is nothing yet, or None once it ended."""
+        """Return its output, b"" if there is none yet, or None after its end."""
         end = time.monotonic() + timeout
         while self._out in self._open:
             left = max(0.0, end - time.monotonic())
@@ -86,12 +86,12 @@ class Child:
         return None
 
     def stop(self, *, grace: float) -> str:
-        """End the program and all it started; return its last words.
+        """End the program and its child processes; return its standard error.
 
         Parameters
         ----------
         grace : float
-            Seconds from TERM to KILL; 0 kills at once.
+            Seconds between SIGTERM and SIGKILL; 0 kills at once.
         """
         if grace:
             self._signal(signal.SIGTERM)
@@ -111,7 +111,7 @@ class Child:
             os.killpg(self._process.pid, number)
 
     def _keep_stderr(self) -> None:
-        """Take what standard error holds, without waiting."""
+        """Read standard error without blocking."""
         while True:
             try:
                 data = os.read(self._err, READ_SIZE)

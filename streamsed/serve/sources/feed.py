@@ -1,4 +1,4 @@
-"""Bytes of sound from anywhere: what a source that is watched over reads from."""
+"""Inputs that a supervised source reads bytes of sound from."""
 
 from __future__ import annotations
 
@@ -14,57 +14,57 @@ from streamsed.audio.decode import file_chunks
 from streamsed.audio.source import Piece
 
 READ_SIZE = 1 << 16
-"""Bytes that are read at once, as many as a pipe usually holds."""
+"""Bytes per read: the usual capacity of a pipe."""
 
 IDLE_AFTER = 2.0
-"""Seconds without a byte after which the writer of a pipe counts as away."""
+"""Seconds without data after which the writer of a pipe counts as away."""
 
 
 class Feed(Protocol):
-    """What gives bytes until it ends."""
+    """An input that delivers bytes until it ends."""
 
     idle_after: float
-    """Seconds without a byte after which sound counts as missing."""
+    """Seconds without data after which sound counts as missing."""
     deadline: float
-    """Seconds without a byte after which it is stopped."""
+    """Seconds without data after which it is stopped."""
     start_limit: float
-    """Seconds that it may take until the first one."""
+    """Seconds that it may take until the first data."""
     burst: float
-    """Seconds of sound that it may give ahead of the clock."""
+    """Seconds of sound that it may deliver ahead of real time."""
     rest: float
-    """Seconds to let more come, after something came."""
+    """Seconds to wait after a read, so that reads are not too small."""
     again: bool
-    """Whether it is opened again after its end."""
+    """Whether it is reopened after its end."""
 
     def read(self, timeout: float) -> bytes | None:
-        """Return what came, b"" if nothing did in `timeout` seconds, None at the end."""
+        """Return received bytes, b"" after `timeout` seconds without any, None at the end."""
 
     def stop(self, *, grace: float) -> str:
-        """End it, within about `grace` seconds; return its last words."""
+        """End it within about `grace` seconds; return its error output."""
 
 
 class Decoder(Protocol):
-    """What makes pieces of the bytes."""
+    """Decodes the bytes to pieces."""
 
     trouble: str
-    """Why no sound comes though bytes do, or ""."""
+    """Reason if bytes but no sound are received, or ""."""
     notices: list[str]
     """Messages for the user; reading removes them."""
 
     def push(self, data: bytes) -> list[Piece]:
-        """Take the next bytes, cut anywhere.
+        """Decode the next bytes, of any length.
 
         Raises
         ------
         ValueError
-            They are no sound.
+            They are not sound.
         """
 
 
 class PipeFeed:
-    """Read a fifo, or standard input, into which another program writes when it likes.
+    """Read a fifo or standard input that another program writes to.
 
-    A fifo is opened for writing too, so that it does not end with each of its writers.
+    A fifo is opened for writing too, so that it does not end when its writer closes it.
 
     Parameters
     ----------
@@ -90,29 +90,29 @@ class PipeFeed:
             self._descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
 
     def read(self, timeout: float) -> bytes | None:
-        """Return what the pipe holds."""
+        """Return the bytes in the pipe."""
         if not select.select([self._descriptor], [], [], timeout)[0]:
             return b""
         return os.read(self._descriptor, READ_SIZE) or None
 
     def stop(self, *, grace: float) -> str:  # noqa: ARG002 - closing takes no time
-        """Close a fifo; leave standard input as it is."""
+        """Close a fifo; leave standard input open."""
         if self._is_own:
             os.close(self._descriptor)
         return ""
 
 
 class RecordingFeed:
-    """Read a recording as raw samples, perhaps again and again.
+    """Read a recording as raw samples, once or in a loop.
 
     Parameters
     ----------
     path : Path
         See `streamsed.audio.decode.file_chunks`.
     sample_rate : int
-        Hz of what comes: float32, mono.
+        Hz of the output: float32, mono.
     loop : bool
-        Whether it begins again at its end.
+        Whether it starts over at its end.
 
     Raises
     ------
@@ -137,7 +137,7 @@ class RecordingFeed:
         return data
 
     def stop(self, *, grace: float) -> str:  # noqa: ARG002 - closing takes no time
-        """Let go of the file."""
+        """Close the file."""
         self._next = None
         return ""
 
@@ -154,12 +154,12 @@ class RecordingFeed:
 
 
 def is_fifo(path: Path) -> bool:
-    """Whether a path leads to a pipe or another thing that is read as it is written.
+    """Whether a path is a fifo or another file that is read while it is written.
 
     Raises
     ------
     OSError
-        There is nothing at that path.
+        The path does not exist.
     """
     mode = path.stat().st_mode
     return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)

@@ -1,8 +1,7 @@
-"""The command by which ffmpeg turns an address of the network into samples on a pipe.
+"""The command line of ffmpeg that reads a network address and writes samples to a pipe.
 
-Only what a scheme needs is allowed: a playlist cannot make ffmpeg read a file, nor a
-stream of one kind open another. Arguments of the source's own come last before the input,
-so that they win.
+Only the protocols that a scheme needs are allowed: a playlist cannot make ffmpeg read a
+file. The source's `ffmpeg_args` come last before the input, so they take precedence.
 """
 
 from __future__ import annotations
@@ -26,30 +25,30 @@ PROTOCOLS = {
 }
 """Protocols that ffmpeg may use for addresses of each scheme."""
 
-REMEDY = "install ffmpeg, such as by `apt install ffmpeg`"
+REMEDY = "install ffmpeg (`apt install ffmpeg`)"
 
 PERMANENT = (
-    (r"401 Unauthorized|403 Forbidden", "refuses user or password; correct its url"),
-    (r"404 Not Found|404 Stream Not Found", "has nothing at that path; correct its url"),
+    (r"401 Unauthorized|403 Forbidden", "wrong user or password; correct its url"),
+    (r"404 Not Found|404 Stream Not Found", "nothing at this path; correct its url"),
     (
         r"does not contain any stream|matches no streams|Stream map .* matches no",
-        "has no audio stream; choose one that has",
+        "no audio stream; choose a stream with audio",
     ),
-    (r"Protocol not found|not on whitelist", "asks for a protocol that is not allowed"),
+    (r"Protocol not found|not on whitelist", "the stream uses a protocol that is not allowed"),
     (r"Unrecognized option|Option .* not found|Error splitting the argument list",
-     "is given ffmpeg_args that ffmpeg does not know"),
+     "ffmpeg does not know one of the ffmpeg_args"),
 )  # fmt: skip
 """Permanent errors of ffmpeg, and the messages for them."""
 
 
 @functools.cache
 def ffmpeg_version(program: str) -> int:
-    """Return the major version of ffmpeg; of one built from a repository, a high one.
+    """Return the major version of ffmpeg; 99 for a development build.
 
     Raises
     ------
     OSError, subprocess.SubprocessError
-        It does not start, or does not answer.
+        ffmpeg cannot be started, or does not answer.
     """
     run = subprocess.run(
         [program, "-version"], capture_output=True, text=True, timeout=30, check=False
@@ -66,21 +65,21 @@ def ffmpeg_command(
     Parameters
     ----------
     source : SourceSettings
-        With an address of the network.
+        Source with a network address.
     sample_rate : int
-        Hz of what comes out: float32, little-endian, mono.
+        Hz of the output: float32, little-endian, mono.
     audio_only : bool
-        Whether to ask an RTSP server for audio alone. Cameras have few video sessions to
-        give; some do not understand the wish.
+        Whether to request only audio from an RTSP server. Cameras allow few video
+        sessions; some do not support the request.
 
     Raises
     ------
     FileNotFoundError
-        There is no ffmpeg.
+        ffmpeg is not installed.
     """
     program = shutil.which("ffmpeg")
     if program is None:
-        raise FileNotFoundError(f"ffmpeg is not found; {REMEDY}")
+        raise FileNotFoundError(f"ffmpeg not found; {REMEDY}")
     scheme = urlsplit(source.url).scheme
     microseconds = str(round(TIMEOUT * 1e6))
     command = [
@@ -106,7 +105,7 @@ def ffmpeg_command(
     return [*command, *output, "-flush_packets", "1", "pipe:1"]
 
 
-def why_it_ended(stderr: str) -> tuple[str, bool]:
+def explain_ending(stderr: str) -> tuple[str, bool]:
     """Return a message for ffmpeg's last output, and whether the error is permanent."""
     for pattern, meaning in PERMANENT:
         if re.search(pattern, stderr):

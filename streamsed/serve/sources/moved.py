@@ -1,9 +1,9 @@
-"""Whether the sound server still records the source that was asked for.
+"""Check whether the sound server still records the requested source.
 
-When a microphone is unplugged, PulseAudio and PipeWire give its recording to another one
-without a word. With several microphones that would be the sound of one room under the name
-of another, so a recording that was moved counts as lost. `pactl subscribe` says at once
-when anything changes; then the server is asked.
+When a microphone is unplugged, PulseAudio and PipeWire silently move its recording to
+another one. With several microphones the sound of one room would appear under the name of
+another, so a recording that was moved counts as lost. `pactl subscribe` reports changes at
+once; then the server is queried.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from streamsed.audio.sound_server import recorded_source
 
 
 class PlacementWatch:
-    """Notice when this process records another source than the one it wanted.
+    """Notice when this process records another source than the requested one.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class PlacementWatch:
 
     def __init__(self, wanted: str) -> None:
         self.moved_to = ""
-        """What people call the source that is recorded instead, or ""."""
+        """Description of the source that is recorded instead, or ""."""
         self._wanted = wanted
         self._process: subprocess.Popen[bytes] | None = None
         program = shutil.which("pactl")
@@ -42,13 +42,13 @@ class PlacementWatch:
             threading.Thread(target=self._follow, daemon=True).start()
 
     def look(self) -> None:
-        """Ask the server once."""
+        """Query the server once."""
         source = recorded_source()
         if source is not None and source.name != self._wanted:
             self.moved_to = source.description
 
     def close(self) -> None:
-        """Follow the server no more."""
+        """Stop watching."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()

@@ -1,4 +1,4 @@
-"""What each kind of source is read with."""
+"""Open the reader for each kind of source."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from streamsed.serve.sources.address import redacted, scrubbed
 from streamsed.serve.sources.captured import BlockDecoder, capture_command
 from streamsed.serve.sources.child import Child
 from streamsed.serve.sources.feed import Decoder, Feed, PipeFeed, RecordingFeed, is_fifo
-from streamsed.serve.sources.ffmpeg import TIMEOUT, ffmpeg_command, why_it_ended
+from streamsed.serve.sources.ffmpeg import TIMEOUT, explain_ending, ffmpeg_command
 from streamsed.serve.sources.pcm_feed import PcmPieces
 from streamsed.serve.sources.supervised import SupervisedSource, Unavailable
 
 DEADLINE = TIMEOUT + 5.0
-"""Seconds without a byte after which ffmpeg is stopped; it should have given up itself."""
+"""Seconds without data after which ffmpeg is stopped; its own timeout is shorter."""
 
 CAPTURE_DEADLINE = 10.0
 """Seconds without a block after which the process of a microphone is stopped."""
 
 RADIO_LEAD = 5.0
-"""Seconds of sound that a server may give at once, ahead of the clock."""
+"""Seconds of sound that a server may deliver ahead of real time."""
 
 ALL_MEDIA_AFTER = 2
-"""Failures in a row after which every other attempt asks an RTSP server for all media."""
+"""Failures in a row after which every other attempt requests all media of an RTSP server."""
 
 
 def open_source(settings: SourceSettings, *, sample_rate: int) -> SupervisedSource:
-    """Begin to read a source; whether it is there shows later.
+    """Start to read a source, which need not be available yet.
 
     Parameters
     ----------
     settings : SourceSettings
-        Which source.
+        The source.
     sample_rate : int
         Hz of the pieces.
     """
@@ -49,11 +49,13 @@ def open_source(settings: SourceSettings, *, sample_rate: int) -> SupervisedSour
             return _path(settings, sample_rate)
         return _network(settings, sample_rate, n_failures)
 
-    def explain(words: str) -> tuple[str, bool]:
+    def explain(output: str) -> tuple[str, bool]:
         if settings.device:
-            last = words.strip().splitlines()[-1:] or ["its process ended"]
+            last = output.strip().splitlines()[-1:] or [
+                "the process that captures it ended"
+            ]
             return last[0][:200], False
-        why, permanent = why_it_ended(scrubbed(words, settings.url))
+        why, permanent = explain_ending(scrubbed(output, settings.url))
         return why, permanent
 
     network = not settings.device and scheme not in ("file", "stdin")
@@ -68,12 +70,12 @@ def open_source(settings: SourceSettings, *, sample_rate: int) -> SupervisedSour
 
 
 def address_of(settings: SourceSettings) -> str:
-    """Return where a source's sound comes from, without credentials."""
+    """Return the address or device of a source, without credentials."""
     return settings.device or redacted(settings.url)
 
 
 def _is_recording(settings: SourceSettings) -> bool:
-    """Whether a source is a recording, as far as can be known before it is there."""
+    """Whether a source is a recording; False if its file does not exist yet."""
     if settings.device or urlsplit(settings.url).scheme != "file":
         return False
     try:

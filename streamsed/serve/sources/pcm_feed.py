@@ -1,4 +1,4 @@
-"""Raw PCM of a feed as pieces."""
+"""Decode raw PCM of a feed to pieces."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from streamsed.audio.source import Piece
 
 
 class PcmPieces:
-    """Make a piece of whatever samples came: a `Decoder`.
+    """Return each chunk of samples as a piece: a `Decoder`.
 
     Parameters
     ----------
     decoder : PcmDecoder
-        Knows the samples.
+        Decodes the samples.
     """
 
     trouble = ""
@@ -22,6 +22,6 @@ class PcmPieces:
         self.notices: list[str] = []
 
     def push(self, data: bytes) -> list[Piece]:
-        """Take the next bytes, cut anywhere."""
+        """Decode the next bytes, of any length."""
         piece = self._decoder.push(data)
         return [piece] if len(piece.samples) else []

@@ -1,10 +1,9 @@
-"""A source that is opened again whenever it is lost, by a thread of its own.
+"""A source that is reopened whenever it is lost, by a thread of its own.
 
-The thread reads, and does nothing else: what it reads waits in a `TimeLine` for whoever
-scores it. It also watches. A feed from which no byte comes for too long is stopped, and
-opened again after a wait that grows; one that gives more than its clock allows is held
-back to real time; and what people should know is told once, when it begins and when it is
-over, and not again within minutes for a source that comes and goes.
+The thread reads into a `TimeLine`, which the scheduler empties. A feed without data for too
+long is stopped, and reopened after a wait that grows; one that delivers faster than real time
+is slowed down. A failure is reported once when it begins and once when it is over, and not
+again within minutes for a source that fails repeatedly.
 """
 
 from __future__ import annotations
@@ -21,27 +20,27 @@ from streamsed.serve.sources.time_line import MARGIN, TimeLine
 from streamsed.serve.sources.troubles import Troubles
 
 READ_EVERY = 0.1
-"""Seconds for which a byte is waited for at once."""
+"""Seconds that a read waits for data."""
 
 AWAY_AFTER = 2.0
-"""Seconds of nothing but missing sound after which a microphone counts as away."""
+"""Seconds of missing sound after which a microphone counts as away."""
 
 GRACE = 1.0
-"""Seconds that a feed may take to end when it is asked to."""
+"""Seconds that a feed may take to end."""
 
 JOIN = 2.0
 """Seconds that a thread may take to end."""
 
 
 class Unavailable(Exception):  # noqa: N818 - a state of the world
-    """A feed that cannot be opened, with the reason for people.
+    """A feed cannot be opened.
 
     Parameters
     ----------
     reason : str
-        What is wrong, and what to do.
+        What is wrong and what to do, for the user.
     permanent : bool
-        Whether trying again is of little use.
+        Whether another attempt is unlikely to help.
     """
 
     def __init__(self, reason: str, *, permanent: bool = False) -> None:
@@ -56,33 +55,33 @@ class Ending:
     Parameters
     ----------
     reason : str
-        For people.
+        Reason, for the user.
     permanent : bool
-        Whether trying again is of little use.
-    heard : float
+        Whether another attempt is unlikely to help.
+    duration : float
         Seconds from its first sound to its last.
     over : bool
-        Whether that is the end of the source, as of a recording.
+        Whether the source is complete, such as a recording.
     """
 
     reason: str
     permanent: bool = False
-    heard: float = 0.0
+    duration: float = 0.0
     over: bool = False
 
 
 class SupervisedSource:
-    """Read from one feed after another, as one stream without a hole: a `Source`.
+    """Read one feed after another as one stream without gaps: a `Source`.
 
     Parameters
     ----------
     name : str
-        Of the source.
+        Name of the source.
     open_feed : callable
-        Is given the number of failures in a row; returns a feed and what decodes it, or
+        Called with the number of failures in a row; returns a feed and its decoder, or
         raises `Unavailable`, OSError or ValueError.
     explain : callable
-        Returns, of a feed's last words, the reason for people and whether it is permanent.
+        Returns, for the error output of a feed, the reason and whether it is permanent.
     sample_rate : int
         Hz.
     live, checked
@@ -106,7 +105,7 @@ class SupervisedSource:
         self.state, self.reason = "starting", ""
         self.n_reconnects = 0
         self.last_audio = float("-inf")
-        """Monotonic clock at which sound last came."""
+        """Time of the last received sound, by the monotonic clock."""
         self._open_feed = open_feed
         self._explain = explain
         self._line = TimeLine(
@@ -116,8 +115,8 @@ class SupervisedSource:
         self._n_failures = 0  # in a row
         self._notices: list[str] = []
         self._troubles = Troubles()
-        self._heard_since = 0.0  # monotonic clock, of this attempt; 0 before any sound
-        self._away = "no connection yet"  # why samples are missing
+        self._sound_since = 0.0  # monotonic clock, of this attempt; 0 before any sound
+        self._away = "no connection yet"  # reason of missing samples
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"source {name}")
         self._thread.daemon = True
@@ -129,7 +128,7 @@ class SupervisedSource:
         return self._line.waiting
 
     def read(self) -> list[Piece] | None:
-        """Return what came since the last call, or None after the end of a recording."""
+        """Return the pieces since the last call, or None after the end of a recording."""
         ended = self.state == "ended"
         pieces = self._line.take()
         return None if ended and not pieces else pieces
@@ -139,16 +138,16 @@ class SupervisedSource:
         self._stopped.wait(timeout)
 
     def notices(self) -> list[str]:
-        """Return what people should know of the source, each sentence once."""
+        """Return new messages for the user."""
         notices, self._notices = self._notices, []
         return notices
 
     def stop(self) -> None:
-        """Begin to close, without waiting."""
+        """Start to close, without waiting."""
         self._stopped.set()
 
     def close(self) -> None:
-        """End the feed and the thread, within moments."""
+        """End the feed and the thread within seconds."""
         self.stop()
         self._thread.join(JOIN)
 
@@ -156,13 +155,17 @@ class SupervisedSource:
         while not self._stopped.is_set():
             ending = self._attempt()
             if ending.over or self._stopped.is_set():
-                self._become("ended" if ending.over else "stopped")
+                self._set_state("ended" if ending.over else "stopped")
                 return
-            self._n_failures = 0 if ending.heard else self._n_failures + 1
-            wait = self._backoff.failed(lasted=ending.heard, permanent=ending.permanent)
-            self._become("broken" if self._backoff.broken else "waiting", ending.reason)
-            self._sit_out(wait)
-        self._become("stopped")
+            self._n_failures = 0 if ending.duration else self._n_failures + 1
+            wait = self._backoff.failed(
+                lasted=ending.duration, permanent=ending.permanent
+            )
+            self._set_state(
+                "broken" if self._backoff.broken else "waiting", ending.reason
+            )
+            self._wait_for_retry(wait)
+        self._set_state("stopped")
 
     def _attempt(self) -> Ending:
         """Open a feed and read it to its end."""
@@ -171,28 +174,28 @@ class SupervisedSource:
         except Unavailable as error:
             return Ending(str(error), permanent=error.permanent)
         except OSError as error:
-            told = (
+            message = (
                 f"{error.filename}: {error.strerror}" if error.filename else str(error)
             )
-            return Ending(" ".join(told.split()))
+            return Ending(" ".join(message.split()))
         except ValueError as error:
             return Ending(" ".join(str(error).split()))
         reason: str | None = None
-        self._heard_since = 0.0
+        self._sound_since = 0.0
         try:
             reason = self._pump(feed, decoder)
-        except ValueError as error:  # bytes that are no sound
+        except ValueError as error:  # bytes that are not sound
             reason = str(error)
         finally:
-            words = feed.stop(grace=0.0 if self._stopped.is_set() else GRACE)
+            output = feed.stop(grace=0.0 if self._stopped.is_set() else GRACE)
             self._line.lose(self.last_audio)
-        heard = self.last_audio - self._heard_since if self._heard_since else 0.0
+        duration = self.last_audio - self._sound_since if self._sound_since else 0.0
         if reason is not None:
-            return Ending(reason, heard=heard)
+            return Ending(reason, duration=duration)
         if not feed.again:
-            return Ending("", heard=heard, over=True)
-        why, permanent = self._explain(words)
-        return Ending(why, permanent=permanent and not heard, heard=heard)
+            return Ending("", duration=duration, over=True)
+        why, permanent = self._explain(output)
+        return Ending(why, permanent=permanent and not duration, duration=duration)
 
     def _pump(self, feed: Feed, decoder: Decoder) -> str | None:
         """Pass sound on until the feed ends (None), or fails (the reason)."""
@@ -202,7 +205,7 @@ class SupervisedSource:
                 flowing
                 and (early := self._line.ahead - feed.burst - time.monotonic()) > 0
             ):
-                self._stopped.wait(min(early, 1.0))  # more than the clock allows
+                self._stopped.wait(min(early, 1.0))  # faster than real time
                 last = time.monotonic()
                 continue
             data = feed.read(READ_EVERY)
@@ -214,12 +217,12 @@ class SupervisedSource:
                 flowing = self._pass_on(decoder, data, flowing=flowing)
                 self._stopped.wait(feed.rest)
             silent = now - last
-            if silent > (feed.deadline if self._heard_since else feed.start_limit):
-                return f"nothing came for {silent:.0f} s"
+            if silent > (feed.deadline if self._sound_since else feed.start_limit):
+                return f"no data for {silent:.0f} s"
             if silent > feed.idle_after and flowing:
                 flowing = False
                 self._line.lose(self.last_audio)
-                self._become("waiting", "nothing comes")
+                self._set_state("waiting", "no data")
             if not flowing:
                 self._line.put_missing(now - MARGIN, self._away)
         return "stopped"
@@ -234,33 +237,31 @@ class SupervisedSource:
             if not flowing:
                 self._line.connect(now, len(piece.samples), self._away)
                 self.n_reconnects += self.last_audio > 0
-                self._heard_since = self._heard_since or now
-                self._become("running")
+                self._sound_since = self._sound_since or now
+                self._set_state("running")
                 flowing = True
             self._line.put(piece, now)
             if not piece.missing:
                 self.last_audio = now
                 self.state, self.reason = "running", ""
-            elif (
-                now - self.last_audio > AWAY_AFTER
-            ):  # it reports itself that it is away
+            elif now - self.last_audio > AWAY_AFTER:  # it delivers missing samples only
                 self.state, self.reason = "waiting", piece.missing
         if flowing and decoder.trouble:
             self._line.lose(now)
             flowing = False
         if decoder.trouble:
-            self._become("waiting", decoder.trouble)
+            self._set_state("waiting", decoder.trouble)
         return flowing
 
-    def _sit_out(self, seconds: float) -> None:
-        """Wait until the next attempt, while the time line continues."""
+    def _wait_for_retry(self, seconds: float) -> None:
+        """Wait for the next attempt; add missing samples to the time line meanwhile."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0 and not self._stopped.is_set():
             self._stopped.wait(min(left, MARGIN))
             self._line.put_missing(time.monotonic() - MARGIN, self._away)
 
-    def _become(self, state: str, reason: str = "") -> None:
-        """Change the state; report it if it is new."""
+    def _set_state(self, state: str, reason: str = "") -> None:
+        """Change the state; add a notice if it is new."""
         self.state, self.reason = state, reason
         if state in ("waiting", "broken"):
             self._away = "no connection" if self.last_audio > 0 else "no connection yet"

@@ -1,15 +1,15 @@
 """Consecutive pieces of a source: recorded and missing sound.
 
 The time line is filled by the thread that reads the source and emptied by the one that
-scores it. While a source is away it is filled by the clock, so that it is as long as the
-time that has passed since it began::
+scores it. While a source is away, missing samples are added by the clock, so that its length
+is the time since it began::
 
     clock   |-- starting --|---- connected ------|------- away --------|-- connected
     line    [missing       ][recorded           ][missing             ][recorded
                                     end of what was accounted for ^
 
-A source may give some seconds ahead of the clock when it is opened, as a radio's server
-does. They are not missing later, when it is lost.
+A source may deliver some seconds ahead of real time when it is opened, such as a radio
+server. They do not count as missing later, when it is lost.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from streamsed.audio.clock_drift import ClockDrift
 from streamsed.audio.source import Piece
 
 LATE = 5.0
-"""Seconds by which samples of a network must stay too few before they count as lost: what
-only came late is caught up by then."""
+"""Seconds for which samples from a network must be too few before they count as lost: late
+ones have arrived by then."""
 
 LEAD = 10.0
-"""Seconds after its beginning in which a connection may get ahead of the clock."""
+"""Seconds after its start in which a connection may get ahead of real time."""
 
 CAPACITY = 30.0
-"""Seconds of sound that wait for a program that is too slow."""
+"""Maximum seconds of sound that wait to be scored."""
 
 MARGIN = 0.5
-"""Seconds that the line stays behind the clock while a source is away, so that the first
-samples after that are never older than the end of the time line."""
+"""Seconds that the time line stays behind the clock while a source is away, so that the
+first samples after that are never older than its end."""
 
 LONGEST = 10.0
-"""Seconds of missing sound in one piece at most, so that they need little memory."""
+"""Maximum seconds of missing sound in one piece, to limit memory."""
 
 
 class TimeLine:
@@ -50,9 +50,9 @@ class TimeLine:
     began : float
         Monotonic clock of its first sample, in seconds.
     live : bool
-        Whether the time while a source is away is missing: not with a recording.
+        Whether the time while the source is away counts as missing: not for a recording.
     checked : bool
-        Whether samples that are too few by the clock were lost on the way.
+        Whether samples that are too few by the clock count as lost on the network.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class TimeLine:
         self._lock = threading.Lock()
         self._pieces: deque[Piece] = deque()
         self._n_waiting = 0
-        self.n_dropped = 0  # for nobody took them, and not accounted for yet
+        self.n_dropped = 0  # not read in time, and not yet reported as missing
 
     @property
     def waiting(self) -> float:
@@ -79,7 +79,7 @@ class TimeLine:
 
     @property
     def ahead(self) -> float:
-        """Clock at which the newest sample is due, if the first ones came in time."""
+        """Clock at which the newest sample is due, if the first ones were on time."""
         return self._began + self._n_given / self._rate
 
     def connect(self, now: float, n_samples: int, reason: str) -> None:
@@ -90,7 +90,7 @@ class TimeLine:
         now : float
             Monotonic clock.
         n_samples : int
-            That have come and are about to be put.
+            Received samples that are about to be added.
         reason : str
             Why the source was away.
         """
@@ -121,7 +121,7 @@ class TimeLine:
         Parameters
         ----------
         last : float
-            Clock at which its last samples came.
+            Clock at which its last samples were received.
         """
         if self._connected:
             self._accounted = last + self._lead
@@ -137,7 +137,7 @@ class TimeLine:
             self._accounted += n_missing / self._rate
 
     def take(self) -> list[Piece]:
-        """Return what waits."""
+        """Remove and return all pieces."""
         with self._lock:
             pieces, self._pieces = list(self._pieces), deque()
             n_dropped, self.n_dropped = self.n_dropped, 0

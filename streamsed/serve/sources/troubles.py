@@ -1,7 +1,6 @@
 """Messages about a source that is lost repeatedly: each problem is reported once.
 
-A camera with a loose cable is lost a thousand times a day. Whoever is told of each time
-reads none of it.
+A camera with a loose cable is lost a thousand times a day; nobody reads a thousand messages.
 """
 
 from __future__ import annotations
@@ -9,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 NOTICE_EVERY = 600.0
-"""Seconds within which a source that was lost, and came back, is not said to be lost again
-for the same reason."""
+"""Seconds within which a source that is lost again for the same reason is not reported."""
 
 MAX_REASONS = 32
-"""Reasons that are remembered."""
+"""Maximum number of reasons that are remembered."""
 
 
 class Troubles:
@@ -31,8 +29,8 @@ class Troubles:
     """
 
     def __init__(self) -> None:
-        self._told: dict[str, float] = {}  # when each reason was last reported
-        self._now = ""  # the trouble that lasts
+        self._reported: dict[str, float] = {}  # when each reason was last reported
+        self._now = ""  # the current problem
         self._is_known = False  # whether it was reported
 
     def lost(self, reason: str, now: float) -> Sequence[str]:
@@ -48,12 +46,12 @@ class Troubles:
         if reason == self._now:
             return []
         self._now = reason
-        if now - self._told.get(reason, float("-inf")) < NOTICE_EVERY:
+        if now - self._reported.get(reason, float("-inf")) < NOTICE_EVERY:
             return []
-        self._told.pop(reason, None)
-        self._told[reason] = now
-        while len(self._told) > MAX_REASONS:
-            del self._told[next(iter(self._told))]
+        self._reported.pop(reason, None)
+        self._reported[reason] = now
+        while len(self._reported) > MAX_REASONS:
+            del self._reported[next(iter(self._reported))]
         self._is_known = True
         return [f"{reason}; trying again"]
 

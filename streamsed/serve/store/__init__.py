@@ -1,1 +1,1 @@
-"""The history of a household: events, gaps and seconds listened, in one SQLite file."""
+"""History of events, gaps and seconds listened, in an SQLite file."""

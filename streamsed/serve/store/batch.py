@@ -1,8 +1,7 @@
-"""Records on their way into a store: gathered, merged where they can be, written at once.
+"""Records that wait to be written to a store: merged and written in one transaction.
 
-Of an event only its newest update is kept, of the seconds that a run was listened to only
-the newest of each hour, so what waits for a disk that is full stays small: it grows with the
-events, not with the records.
+Only the newest update of an event is kept, and only the newest totals of each run and hour,
+so the memory needed while the disk is full grows with the number of events, not of records.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ HOUR = 3600
 """Seconds; hours are those of UTC."""
 
 STATES = ("opened", "updated", "ended", "closed", "withdrawn")
-"""Records that are about an event."""
+"""States of the records of events."""
 
 _OF_RUN = ("model", "model_sha256", "version")
 _OF_EVENT = ("label", "onset", "offset", "at", "score", "state", "clip")
@@ -40,7 +39,7 @@ class Totals(NamedTuple):
 
 
 class Batch:
-    """What is to be written in one transaction."""
+    """Records to write in one transaction."""
 
     def __init__(self) -> None:
         self.runs: dict[RunKey, dict[str, Any]] = {}
@@ -50,19 +49,19 @@ class Batch:
         self.notices: list[tuple[float, str, str]] = []
 
     def __len__(self) -> int:
-        """Things that may grow in number."""
+        """Return the number of events, gaps and notices."""
         return len(self.events) + len(self.gaps) + len(self.notices)
 
     def __bool__(self) -> bool:
         return bool(len(self) or self.runs)
 
     def add(self, record: Mapping[str, Any]) -> None:
-        """Take a record; one that has no place in a store is passed over.
+        """Add a record; records that are not stored are ignored.
 
         Raises
         ------
         KeyError, ValueError, TypeError
-            It is not a record of the program.
+            It is not a record of this program.
         """
         state, time = record["state"], clock_of(record)
         if state == "notice":
@@ -88,7 +87,7 @@ class Batch:
             self._add_event(key, record, time)
 
     def put_before(self, older: Batch) -> None:
-        """Take in a batch that could not be written and is older than this one."""
+        """Insert an older batch that could not be written."""
         for key, run in older.runs.items():
             newer = self.runs.get(key, {})
             self.runs[key] = run | newer | {"started": run["started"]}
@@ -103,7 +102,7 @@ class Batch:
         self.notices = older.notices + self.notices
 
     def drop_oldest(self, most: int) -> int:
-        """Keep at most so many events, gaps and notices; return how many went."""
+        """Keep at most `most` events, gaps and notices; return how many were dropped."""
         n_dropped = 0
         for kept in (self.events, self.gaps):
             while len(kept) > most:
@@ -114,7 +113,7 @@ class Batch:
         return n_dropped + surplus
 
     def write(self, connection: sqlite3.Connection) -> None:
-        """Write it all, or nothing.
+        """Write all records, or none.
 
         Raises
         ------
@@ -156,7 +155,7 @@ class Batch:
             event["clip"] = _text(record["clip"])
 
     def _keys(self) -> list[RunKey]:
-        """Return the runs of all that is here."""
+        """Return the runs of all records."""
         found = [*self.runs, *(key for key, _ in self.events)]
         return list(dict.fromkeys([*found, *(key for key, _ in self.gaps)]))
 
@@ -227,7 +226,7 @@ def _write_totals(
 
 
 def _hours(start: float, stop: float) -> Iterator[tuple[int, float]]:
-    """Give the hours of a span of time, and the part of it that lies in each.
+    """Yield the hours of a span of time, and the part of the span in each.
 
     Examples
     --------
@@ -249,5 +248,5 @@ def _source_id(connection: sqlite3.Connection, name: str) -> int:
 
 
 def _text(value: Any) -> str:
-    """Return text that SQLite can hold: without halves of characters."""
+    """Return text that SQLite can store: without surrogates."""
     return str(value).encode(errors="replace").decode()

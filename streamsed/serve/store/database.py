@@ -1,8 +1,8 @@
 """The file of a store: its lock, how it is opened, and settings of SQLite.
 
-One process writes a store. It holds a lock on a file beside it (`NAME.lock`), which goes
-with the process however that ends, so a store is never locked by a dead process.
-Any number may read meanwhile: SQLite's write-ahead log keeps them apart.
+One process writes a store. It locks a file beside it (`NAME.lock`); the system releases the
+lock when the process ends in any way. Other processes can read at the same time, thanks to
+SQLite's write-ahead log.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ BUSY_TIMEOUT = 0.5
 
 
 class WriterLock:
-    """Be the one that writes a store, until `release` or the end of the process.
+    """Lock a store for writing, until `release` or the end of the process.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class WriterLock:
     BlockingIOError
         Another process writes it.
     OSError
-        The folder cannot be made or written to.
+        The folder cannot be created or written to.
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,18 +46,18 @@ class WriterLock:
             os.close(self._descriptor)
             if isinstance(error, BlockingIOError):
                 raise BlockingIOError(
-                    f"{path}: another streamsed is writing this store; stop it, or give "
-                    "this one a store of its own"
+                    f"{path}: another streamsed is writing this store; stop it, or "
+                    "use another path"
                 ) from None
             raise
 
     def release(self) -> None:
-        """Let others write."""
+        """Release the lock."""
         os.close(self._descriptor)
 
 
 def open_to_write(path: Path) -> sqlite3.Connection:
-    """Open a store, or make it, and bring it to the newest version.
+    """Open or create a store, and migrate it to the newest version.
 
     Every commit reaches the disk before it returns. Only the owner may read a new file.
 
@@ -84,16 +84,16 @@ def open_to_write(path: Path) -> sqlite3.Connection:
 
 
 def open_to_read(path: Path) -> sqlite3.Connection:
-    """Open a store that is there, without changing it.
+    """Open an existing store for reading.
 
     The connection may be used by any thread, one at a time.
 
     Raises
     ------
     FileNotFoundError
-        There is no such file.
+        The file does not exist.
     ValueError
-        It is not a store that this program can read.
+        The file is not a store that this program can read.
     OSError
         It cannot be read.
     """
@@ -111,11 +111,11 @@ def open_to_read(path: Path) -> sqlite3.Connection:
         )
         version = check_version(connection, path)
         if version == 0:
-            raise ValueError(f"{path}: not a store of streamsed; name another file")
+            raise ValueError(f"{path}: not a store of streamsed; use another file")
         if version < len(MIGRATIONS):
             raise ValueError(
-                f"{path}: an older streamsed wrote this store; the next start of "
-                "`streamsed serve` brings it up to date"
+                f"{path}: written by an older streamsed; start `streamsed serve` once to update "
+                "it"
             )
     except sqlite3.OperationalError as error:
         _close(connection)

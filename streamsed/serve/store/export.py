@@ -1,4 +1,4 @@
-"""The events of a store as a file for spreadsheets, programs and data frames."""
+"""Export events of a store as CSV, JSON lines or Parquet."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ COLUMNS = (
     "run",
     "id",
 )
-"""Of CSV and Parquet; JSON lines have `number` and `seq` too."""
+"""Columns of CSV and Parquet; JSON lines have `number` and `seq` too."""
 
 ROWS = 10_000
-"""Events that are written to Parquet at a time."""
+"""Events per row group of Parquet."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def csv_lines(events: Iterable[StoredEvent]) -> Iterator[str]:
-    """Give the lines of a CSV file, times in UTC; no text is a formula to a spreadsheet."""
+    """Yield the lines of a CSV file, times in UTC; text that looks like a formula is quoted."""
     yield _csv_line(COLUMNS)
     for event in events:
         values = event.to_dict()
@@ -43,13 +43,13 @@ def csv_lines(events: Iterable[StoredEvent]) -> Iterator[str]:
 
 
 def json_lines(events: Iterable[StoredEvent]) -> Iterator[str]:
-    """Give one JSON object for each event."""
+    """Yield one line of JSON for each event."""
     for event in events:
         yield json.dumps(event.to_dict(), ensure_ascii=False) + "\n"
 
 
 def write_parquet(path: Path, events: Iterable[StoredEvent]) -> None:
-    """Write a Parquet file, times in UTC; memory is that of some thousand events.
+    """Write a Parquet file, times in UTC; only some thousand events are in memory.
 
     Raises
     ------
@@ -94,7 +94,9 @@ def write_parquet(path: Path, events: Iterable[StoredEvent]) -> None:
 
 def _csv_line(fields: Iterable[str]) -> str:
     line = io.StringIO()
-    csv.writer(line, lineterminator="\r\n").writerow(fields)  # quotes both of them
+    csv.writer(line, lineterminator="\r\n").writerow(
+        fields
+    )  # with \r\n so that both are quoted
     return line.getvalue().removesuffix("\r\n") + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Moments as people type them: a date, a time, or how long ago."""
+"""Parse times given on the command line: a date, a time, or how long ago."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ _AGO = re.compile(r"(\d+(?:\.\d+)?)\s*([mhdw])")
 
 
 def read_moment(text: str, *, option: str, now: datetime) -> float:
-    """Return a moment as a clock time, in seconds since 1970.
+    """Parse a time to seconds since 1970.
 
     Parameters
     ----------
     text : str
         `36h`, `7d` and the like before now; `today` or `yesterday`, at midnight; or a date
-        with or without a time (ISO 8601), of this machine's zone if it names none.
+        with or without a time (ISO 8601), in the local time zone by default.
     option : str
-        Where it was typed, for the message.
+        Name of the option, for the message.
     now : datetime
-        With its zone.
+        Current time, with a time zone.
 
     Raises
     ------
     ValueError
-        It is none of these, or out of the calendar.
+        The text is not a time, or out of range.
 
     Examples
     --------
@@ -34,7 +34,7 @@ def read_moment(text: str, *, option: str, now: datetime) -> float:
     >>> noon.timestamp() - read_moment("1.5h", option="--since", now=noon)
     5400.0
     """
-    rule = "must be such as 24h, 7d, yesterday, 2026-11-26 or 2026-11-26T07:30"
+    rule = "use for example 24h, 7d, yesterday, 2026-11-26 or 2026-11-26T07:30"
     typed = text.strip()
     try:
         if ago := _AGO.fullmatch(typed):
@@ -45,4 +45,4 @@ def read_moment(text: str, *, option: str, now: datetime) -> float:
         when = datetime.fromisoformat(typed)
         return (when if when.tzinfo else when.astimezone()).timestamp()
     except (ValueError, OverflowError, OSError):
-        raise ValueError(f"{option}={text[:60]} {rule}") from None
+        raise ValueError(f"{option}: {text[:60]!r} is not a time; {rule}") from None

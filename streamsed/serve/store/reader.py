@@ -1,7 +1,7 @@
 """Read a store, even while it is being written.
 
-Nothing here changes the file. Rates are per hour listened: a label that was detected twice
-in the two hours that there was sound, of a day, has a rate of one.
+The file is not changed. Rates are per hour listened: a label that was detected twice on a
+day with two hours of sound has a rate of one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from streamsed.serve.store.stored import (
 )
 
 FINAL = ("closed", "unfinished")
-"""States of events that count: settled, or cut off by a crash."""
+"""States of events that are counted: final, or interrupted by a crash."""
 
 _COLUMNS = (
     "event.id, event.seq, source.name, run.key, event.number, event.label, event.onset, "
@@ -33,7 +33,7 @@ _JOINED = "event JOIN source ON source.id = event.source JOIN run ON run.id = ev
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Say which part of a store is asked for.
+    """Select a part of a store.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class Choice:
     labels, sources : sequence of str
         Empty for all.
     states : sequence of str
-        Of events.
+        States of events.
     """
 
     since: float = 0.0
@@ -52,7 +52,7 @@ class Choice:
     states: Sequence[str] = FINAL
 
     def where(self, time: str) -> tuple[str, list[Any]]:
-        """Return the condition on a table with a column of times, and its values."""
+        """Return the SQL condition on a column of times, and its values."""
         words = [f"{time} >= ?", f"{time} < ?"]
         values: list[Any] = [self.since, self.until]
         if self.sources:
@@ -61,12 +61,12 @@ class Choice:
         return " AND ".join(words), values
 
     def part_of(self, hour: int) -> float:
-        """Return which part of an hour belongs to the time asked for."""
+        """Return the fraction of an hour that is selected."""
         start, stop = max(hour, self.since), min(hour + HOUR, self.until)
         return max(0.0, stop - start) / HOUR
 
     def where_events(self) -> tuple[str, list[Any]]:
-        """Return the condition on events, and its values."""
+        """Return the SQL condition on events, and its values."""
         words, values = self.where("event.onset")
         for column, allowed in (("label", self.labels), ("state", self.states)):
             if allowed:
@@ -76,7 +76,7 @@ class Choice:
 
 
 class StoreReader:
-    """Ask a store; one question at a time.
+    """Query a store, from one thread at a time.
 
     Parameters
     ----------
@@ -99,13 +99,13 @@ class StoreReader:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._connection.close()
 
     def events(
         self, choice: Choice | None = None, *, newest: int | None = None
     ) -> Iterator[StoredEvent]:
-        """Give events by onset; or only so many of the newest, the newest first."""
+        """Yield events by onset; with `newest`, only the newest ones, newest first."""
         where, values = (choice or Choice()).where_events()
         order, limit = "ASC", -1
         if newest is not None:
@@ -126,25 +126,27 @@ class StoreReader:
 
     def last_seq(self) -> int:
         """Return the `seq` of the newest change."""
-        return int(self._ask("SELECT seq FROM counter").fetchone()[0])
+        return int(self._query("SELECT seq FROM counter").fetchone()[0])
 
     def labels(self) -> list[str]:
-        """Return every label that an event has, in order."""
-        found = self._ask("SELECT DISTINCT label FROM event ORDER BY label")
+        """Return the labels of all events, sorted."""
+        found = self._query("SELECT DISTINCT label FROM event ORDER BY label")
         return [label for (label,) in found]
 
     def sources(self) -> list[str]:
-        """Return every source that was ever listened to, in order."""
-        return [name for (name,) in self._ask("SELECT name FROM source ORDER BY name")]
+        """Return the names of all sources, sorted."""
+        return [
+            name for (name,) in self._query("SELECT name FROM source ORDER BY name")
+        ]
 
     def listened(self, choice: Choice | None = None) -> list[HourListened]:
-        """Return the seconds listened per hour and source; labels do not matter.
+        """Return the seconds listened per hour and source; labels are ignored.
 
-        Of an hour that belongs in part to the time asked for, the same part is returned.
+        If an hour is selected in part, the same part of its seconds is returned.
         """
         choice = choice or Choice()
         where, values = replace(choice, since=choice.since - HOUR + 1).where("hour")
-        found = self._ask(
+        found = self._query(
             "SELECT hour, source.name, heard, lost FROM listened "
             f"JOIN source ON source.id = listened.source WHERE {where} "
             "ORDER BY hour, source.name",
@@ -157,9 +159,9 @@ class StoreReader:
         ]
 
     def counts(self, choice: Choice | None = None) -> list[HourCount]:
-        """Return how many events there are per hour, source and label."""
+        """Return the number of events per hour, source and label."""
         where, values = (choice or Choice()).where_events()
-        found = self._ask(
+        found = self._query(
             "SELECT CAST(event.onset / 3600 AS INTEGER) * 3600 AS hour, source.name, "
             f"event.label, count(*) FROM {_JOINED} WHERE {where} "
             "GROUP BY hour, source.name, event.label ORDER BY hour, source.name, label",
@@ -168,9 +170,9 @@ class StoreReader:
         return [HourCount(*row) for row in found]
 
     def gaps(self, choice: Choice | None = None) -> list[StoredGap]:
-        """Return the times without sound that began in the time asked for."""
+        """Return the gaps that began in the selected time."""
         where, values = (choice or Choice()).where("start")
-        found = self._ask(
+        found = self._query(
             "SELECT source.name, start, stop, reason FROM gap "
             f"JOIN source ON source.id = gap.source WHERE {where} ORDER BY start",
             values,
@@ -178,11 +180,11 @@ class StoreReader:
         return [StoredGap(*row) for row in found]
 
     def _events(self, where: str, values: Sequence[Any]) -> Iterator[StoredEvent]:
-        for row in self._ask(f"SELECT {_COLUMNS} FROM {_JOINED} {where}", values):
+        for row in self._query(f"SELECT {_COLUMNS} FROM {_JOINED} {where}", values):
             yield StoredEvent(*row)
 
-    def _ask(self, question: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
-        return self._connection.execute(question, values)
+    def _query(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        return self._connection.execute(statement, values)
 
 
 def _marks(values: Sequence[Any]) -> str:

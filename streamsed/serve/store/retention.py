@@ -1,7 +1,7 @@
-"""What a store forgets: whole hours, the oldest first, when they are too old or too much.
+"""Delete the oldest hours of a store by age or size.
 
-Everything of an hour goes together, its events and the seconds that were listened, so that
-rates per hour listened stay true for what is left.
+The events of an hour and its seconds listened are deleted together, so that rates per hour
+listened stay correct.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from streamsed.serve.store.batch import HOUR
 
 DAY = 86400.0
 SHARE = 20
-"""One part in so many of the hours goes at once when the store is too large."""
+"""One of so many hours is deleted at a time when the store is too large."""
 
 _TABLES = (
     ("event", "onset"),
@@ -25,12 +25,12 @@ _TABLES = (
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Say how much a store keeps.
+    """Limits of a store.
 
     Parameters
     ----------
     days : float or None
-        What is older is deleted; None keeps it.
+        Older events are deleted; None keeps them.
     max_bytes : int or None
         Size of the file; above it the oldest hours are deleted. The newest hour stays.
     """
@@ -51,20 +51,20 @@ class Retention:
         Raises
         ------
         sqlite3.Error
-            It cannot be done now; part of it may be.
+            The limits cannot be applied now, or only in part.
         """
         if self.days is not None:
-            _forget(connection, (now - self.days * DAY) // HOUR * HOUR)
+            _delete(connection, (now - self.days * DAY) // HOUR * HOUR)
         while self.max_bytes is not None and _size(connection) > self.max_bytes:
             before = _oldest_part(connection, now)
             if before is None:
                 break
-            _forget(connection, before)
+            _delete(connection, before)
         connection.executescript("PRAGMA incremental_vacuum")  # execute steps only once
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
-def _forget(connection: sqlite3.Connection, before: float) -> None:
+def _delete(connection: sqlite3.Connection, before: float) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         for table, time in _TABLES:
@@ -83,7 +83,7 @@ def _forget(connection: sqlite3.Connection, before: float) -> None:
 
 
 def _size(connection: sqlite3.Connection) -> int:
-    """Return how many bytes are in use."""
+    """Return the number of bytes in use."""
     pages, free, size = (
         int(connection.execute(f"PRAGMA {name}").fetchone()[0])
         for name in ("page_count", "freelist_count", "page_size")
@@ -92,7 +92,7 @@ def _size(connection: sqlite3.Connection) -> int:
 
 
 def _oldest_part(connection: sqlite3.Connection, now: float) -> float | None:
-    """Return the end of the oldest hours that go next; None if only the newest is left."""
+    """Return the end of the oldest hours to delete; None if only the newest is left."""
     union = " UNION ".join(
         f"SELECT CAST({time} / {HOUR} AS INTEGER) AS h FROM {table}"
         for table, time in _TABLES

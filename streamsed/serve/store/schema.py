@@ -1,11 +1,11 @@
 """The tables of a store, version by version.
 
-`PRAGMA user_version` says how many of `MIGRATIONS` a file has been through. A migration is
-never changed once it is released: what is to be different comes as another one behind it.
+`PRAGMA user_version` is the number of `MIGRATIONS` that were applied to a file. A released
+migration is never changed; changes are added as another migration.
 
 Times are seconds since 1970 (UTC). An event's `number` counts the events of its run, and
-its `seq` all changes of all events: who knows everything up to one `seq` asks for what came
-after it.
+`seq` counts the changes of all events: a client that has all changes up to a `seq` asks for
+those after it.
 """
 
 from __future__ import annotations
@@ -89,23 +89,23 @@ def migrate(
     path: Path,
     migrations: Sequence[str] = MIGRATIONS,
 ) -> None:
-    """Bring a store to the newest version, each step whole or not at all.
+    """Migrate a store to the newest version; each step is a transaction.
 
     Parameters
     ----------
     connection : Connection
         In autocommit mode.
     path : Path
-        For the messages.
+        Path, for messages.
     migrations : sequence of str
-        SQL that leads from each version to the next.
+        SQL from each version to the next.
 
     Raises
     ------
     ValueError
-        A newer program wrote the file, or another one.
+        The file was written by a newer version, or is not a store.
     sqlite3.Error
-        A step cannot be done now.
+        A step cannot be applied now.
     """
     version = check_version(connection, path, len(migrations))
     if version == 0:
@@ -126,21 +126,21 @@ def migrate(
 def check_version(
     connection: sqlite3.Connection, path: Path, newest: int = len(MIGRATIONS)
 ) -> int:
-    """Return the version of a store; 0 is a new file.
+    """Return the version of a store; 0 for a new file.
 
     Raises
     ------
     ValueError
-        It is not a store that this program can read.
+        The file is not a store that this program can read.
     """
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > newest:
         raise ValueError(
-            f"{path}: a newer streamsed wrote this store (version {version}, and this one "
-            f"knows {newest}); update streamsed"
+            f"{path}: written by a newer streamsed (version {version} of the store; this one "
+            f"reads up to {newest}); update streamsed"
         )
     tables = connection.execute("SELECT name FROM sqlite_master").fetchall()
     names = {name for (name,) in tables}
     if names and (version < 1 or not {"event", "listened", "counter"} <= names):
-        raise ValueError(f"{path}: not a store of streamsed; name another file")
+        raise ValueError(f"{path}: not a store of streamsed; use another file")
     return version

@@ -1,4 +1,4 @@
-"""The store as one of those that records are given to."""
+"""The store as an output of records."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class StoreSink:
     path : Path
         Created if it does not exist, as is its folder.
     days, max_bytes
-        What is kept; see `Retention`.
+        Limits; see `Retention`.
 
     Raises
     ------
@@ -39,10 +39,10 @@ class StoreSink:
         self, path: Path, *, days: float | None = None, max_bytes: int | None = None
     ) -> None:
         self.writer = StoreWriter(path, retention=Retention(days, max_bytes))
-        self._told_failing = False
+        self._reported_failing = False
 
     def on_samples(self, samples: NDArray[np.float32]) -> None:
-        """Take no notice: sound is not stored here."""
+        """Do nothing: sound is not stored."""
 
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:  # noqa: ARG002
         """Queue a record for writing."""
@@ -52,16 +52,16 @@ class StoreSink:
             self.writer.lose(f"not a record: {error}")
 
     def on_clip(self, record: Mapping[str, Any], update: EventUpdate) -> None:
-        """Take a closed event again, with the path of its clip."""
+        """Update a closed event with the path of its clip."""
         if "clip" in record:
             self.on_record(record, update)
 
     def notices(self) -> list[str]:
-        """Tell when writing begins to fail, and when it works again."""
+        """Report when writing starts to fail, and when it works again."""
         failing = self.writer.failing
-        if failing == self._told_failing:
+        if failing == self._reported_failing:
             return []
-        self._told_failing = failing
+        self._reported_failing = failing
         if not failing:
             return ["store: can be written again"]
         reason = self.writer.failures().get("reason", "")
@@ -75,10 +75,10 @@ class StoreSink:
         return self.writer.failures()
 
     def close(self) -> None:
-        """Write what waits, for some seconds at most."""
+        """Write waiting records, for some seconds at most."""
         self.writer.close()
 
     def _add(self, batch: Batch, record: Mapping[str, Any]) -> None:
         if record["state"] == "status" and "run" not in record:
-            return  # there was no sound from that source yet
+            return  # no sound from this source yet
         batch.add(record)

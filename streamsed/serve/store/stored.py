@@ -1,4 +1,4 @@
-"""What a store gives back: events, hours and gaps."""
+"""Rows of a store: events, hours and gaps."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ class StoredEvent:
     Parameters
     ----------
     id : int
-        Unique in its store, for good.
+        Unique in its store, never reused.
     seq : int
-        Counts the changes of all events of the store; the newest of this one.
+        Number of its newest change; counts the changes of all events.
     source, run : str
-        Where and by which run it was detected.
+        Source and run.
     number : int
         Its `id` in the records of that run.
     label : str
-        Which sound.
+        Label.
     onset : float
         Clock time, in seconds since 1970.
     offset : float or None
@@ -33,7 +33,7 @@ class StoredEvent:
         "opened", "updated", "ended", "closed", "withdrawn", or "unfinished" if the
         program was killed before it was settled.
     clip : str or None
-        Path of its sound.
+        Path of its clip.
     """
 
     id: int
@@ -54,7 +54,7 @@ class StoredEvent:
         return None if self.offset is None else self.offset - self.onset
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it for JSON, with times in UTC (RFC 3339)."""
+        """Return the event for JSON, with times in UTC (RFC 3339)."""
         offset = None if self.offset is None else utc(self.offset)
         duration = None if self.duration is None else round(self.duration, 6)
         times = {"onset": utc(self.onset), "offset": offset, "duration": duration}
@@ -63,14 +63,14 @@ class StoredEvent:
 
 @dataclass(frozen=True, slots=True)
 class HourListened:
-    """How long a source was listened to in an hour of the clock.
+    """Seconds listened to a source in an hour.
 
     Parameters
     ----------
     hour : int
         Its beginning, in seconds since 1970.
     source : str
-        Which.
+        Name of the source.
     heard, lost : float
         Seconds with and without sound.
     """
@@ -83,16 +83,16 @@ class HourListened:
 
 @dataclass(frozen=True, slots=True)
 class HourCount:
-    """How many events a label had in an hour of the clock.
+    """Number of events of a label in an hour.
 
     Parameters
     ----------
     hour : int
         Its beginning, in seconds since 1970.
     source, label : str
-        Of the events.
+        Source and label of the events.
     n_events : int
-        Those whose onset lies in the hour.
+        Events with their onset in the hour.
     """
 
     hour: int
@@ -108,11 +108,11 @@ class StoredGap:
     Parameters
     ----------
     source : str
-        Of which.
+        Name of the source.
     start, stop : float
         Clock times, in seconds since 1970.
     reason : str
-        Why.
+        Reason.
     """
 
     source: str

@@ -1,4 +1,4 @@
-"""The events of a store on a terminal, with how often each label was detected."""
+"""Table of events of a store for the terminal, with rates of labels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def events_table(
     events: Sequence[StoredEvent],
     counts: Mapping[str, int],
     *,
-    heard: float,
+    listened: float,
     lost: float,
 ) -> RenderableType:
     """Show events, and the rates of their labels per hour listened.
@@ -29,11 +29,11 @@ def events_table(
     Parameters
     ----------
     events : sequence of StoredEvent
-        Those that are listed.
+        Events to list.
     counts : mapping
-        Events by label, of all that were asked for.
-    heard, lost : float
-        Seconds of the time asked for with and without sound, of all sources asked for.
+        Number of all selected events by label.
+    listened, lost : float
+        Selected seconds with and without sound, of all selected sources.
     """
     table = Table(box=None, pad_edge=False)
     for head in ("when", "source", "label"):
@@ -54,24 +54,26 @@ def events_table(
     total = sum(counts.values())
     parts: list[RenderableType] = [table, Text()] if events else []
     if total > len(events):
-        parts += [Text(f"the newest {len(events)} of {total}; --format csv gives all")]
-    parts.append(Text(_listened(heard, lost)))
+        parts += [
+            Text(f"the newest {len(events)} of {total} events; --format csv lists all")
+        ]
+    parts.append(Text(_summary(listened, lost)))
     if counts:
-        parts += [Text(), _rates(Counter(counts), heard)]
+        parts += [Text(), _rates(Counter(counts), listened)]
     return Group(*parts)
 
 
-def _listened(heard: float, lost: float) -> str:
-    words = f"listened for {duration(heard)}"
+def _summary(listened: float, lost: float) -> str:
+    words = f"listened for {duration(listened)}"
     return f"{words}, {duration(lost)} lost" if lost >= 0.05 else words
 
 
-def _rates(counts: Counter[str], heard: float) -> Table:
+def _rates(counts: Counter[str], listened: float) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("label", no_wrap=True)
     table.add_column("events", justify="right", no_wrap=True)
     table.add_column("per hour", justify="right", no_wrap=True)
     for label, count in counts.most_common():
-        rate = f"{count * HOUR / heard:.2f}" if heard else ""
+        rate = f"{count * HOUR / listened:.2f}" if listened else ""
         table.add_row(Text(printable(label)), str(count), rate)
     return table

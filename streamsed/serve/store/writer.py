@@ -1,8 +1,8 @@
-"""The thread that writes a store, and does not give up.
+"""The thread that writes a store, with retries.
 
-What comes is gathered in a batch and committed as soon as the disk has taken the one
-before. A commit that fails, for the disk is full or another program holds the file, is
-tried again, ever more seldom, with all that came meanwhile. The listening never waits.
+New records are collected in a batch, which is committed as soon as the previous one is
+written. A commit that fails, because the disk is full or another program locks the file, is
+retried with exponential backoff, with all records added meanwhile. Detection never waits.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from streamsed.serve.store.database import WriterLock, open_to_write
 from streamsed.serve.store.retention import Retention
 
 MAX_WAITING = 50_000
-"""Events that wait for room on the disk, at most."""
+"""Maximum number of events that wait to be written."""
 
 FIRST_WAIT, LONGEST_WAIT = 0.1, 30.0
-"""Seconds until a commit is tried again; doubled each time."""
+"""Seconds until a commit is retried; doubled each time."""
 
 LAST_TRIES = 1.5
-"""Seconds for which it is tried at the end."""
+"""Seconds for writing the waiting records when the program ends."""
 
 _ABANDONED = """
     UPDATE event SET state = 'unfinished', seq = counter.seq + left_open.n
@@ -39,7 +39,7 @@ _ABANDONED = """
         WHERE event.id = left_open.id;
     UPDATE counter SET seq = max(seq, (SELECT coalesce(max(seq), 0) FROM event));
 """
-"""Events of a program that was killed are never settled."""
+"""Marks events that a killed program left open."""
 
 
 class StoreWriter:
@@ -50,9 +50,9 @@ class StoreWriter:
     path : Path
         The store; created if it does not exist.
     retention : Retention
-        What is deleted, at the start and every hour.
+        Limits, applied at the start and every hour.
     max_waiting : int
-        Events that wait while nothing can be written.
+        Maximum number of events that wait while nothing can be written.
 
     Raises
     ------
@@ -72,13 +72,13 @@ class StoreWriter:
         self._retention = retention
         self._max_waiting = max_waiting
         self._batch = Batch()
-        self._news = threading.Condition()
+        self._condition = threading.Condition()
         self._busy = False  # whether a batch is being committed
         self._end: float | None = None  # when to give up
         self._tidy_at = 0.0
         self._connection: sqlite3.Connection | None = None
-        self._file: tuple[int, int] | None = None  # that the connection is to
-        self._saw_to_abandoned = False
+        self._file: tuple[int, int] | None = None  # of the connection
+        self._marked_unfinished = False
         self._lock = WriterLock(path)
         try:
             self._open_first()
@@ -94,45 +94,45 @@ class StoreWriter:
         return self._end is not None
 
     def submit(self, fill: Callable[[Batch], None]) -> None:
-        """Let a function add to the batch that is written next."""
-        with self._news:
+        """Add records to the next batch, by a function."""
+        with self._condition:
             try:
                 fill(self._batch)
             finally:
-                self._news.notify_all()
+                self._condition.notify_all()
 
     def lose(self, reason: str) -> None:
-        """Count something that cannot be stored."""
+        """Count a record that cannot be stored."""
         self._counts["lost"] += 1
         self._last["reason"] = reason
 
     def wait_until_written(self, timeout: float) -> bool:
-        """Wait until all that was submitted is on the disk; return whether it is."""
-        with self._news:
-            return self._news.wait_for(
+        """Wait until all submitted records are on disk; return whether they are."""
+        with self._condition:
+            return self._condition.wait_for(
                 lambda: not self._batch and not self._busy, timeout
             )
 
     def failures(self) -> dict[str, Any]:
-        """Return what failed so far, for JSON; empty if nothing did."""
+        """Return the failures so far, for JSON; empty if there are none."""
         if not any(self._counts.values()):
             return {}
-        with self._news:
+        with self._condition:
             waiting = len(self._batch) if self.failing else 0
         return {**self._counts, "waiting": waiting, **self._last}
 
     def close(self) -> None:
-        """Write what waits, for some seconds at most, and let go of the file."""
-        with self._news:
+        """Write waiting records, for some seconds at most, and close the file."""
+        with self._condition:
             if self._end is not None:
                 return
             self._end = time.monotonic() + LAST_TRIES
-            self._news.notify_all()
+            self._condition.notify_all()
         self._thread.join(2 * LAST_TRIES)
         self._lock.release()
 
     def _open_first(self) -> None:
-        """Open the file; what may pass, such as another's lock, is left to the thread."""
+        """Open the file; temporary errors, such as a lock, are left to the thread."""
         try:
             self._open()
         except sqlite3.OperationalError as error:
@@ -140,20 +140,20 @@ class StoreWriter:
         except sqlite3.DatabaseError as error:
             raise ValueError(
                 f"{self._path}: not a store of streamsed, or a damaged one ({error}); "
-                "move it away, or name another file"
+                "move it away, or use another file"
             ) from error
 
     def _open(self) -> sqlite3.Connection:
         """Return a connection to the file that is at the path now."""
         if self._connection is not None and self._file != _identity(self._path):
-            self._disconnect()  # it was moved or deleted
+            self._disconnect()  # the file was moved or deleted
         if self._connection is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = open_to_write(self._path)
             self._file = _identity(self._path)
-        if not self._saw_to_abandoned:
+        if not self._marked_unfinished:
             self._connection.executescript(f"BEGIN IMMEDIATE; {_ABANDONED} COMMIT;")
-            self._saw_to_abandoned = True
+            self._marked_unfinished = True
         return self._connection
 
     def _disconnect(self) -> None:
@@ -168,7 +168,7 @@ class StoreWriter:
             try:
                 batch.write(self._open())
             except (sqlite3.IntegrityError, sqlite3.ProgrammingError) as error:
-                for _ in range(max(1, len(batch))):  # it will never do
+                for _ in range(max(1, len(batch))):  # a retry would fail too
                     self.lose(str(error))
             except (sqlite3.Error, OSError, ValueError) as error:
                 self._keep(batch, error, wait)
@@ -180,11 +180,11 @@ class StoreWriter:
         self._disconnect()
 
     def _next(self) -> Batch | None:
-        """Wait for something to write; None ends the work."""
-        with self._news:
+        """Wait for records to write; None ends the thread."""
+        with self._condition:
             self._busy = False
-            self._news.notify_all()
-            self._news.wait_for(lambda: self._batch or self.closed)
+            self._condition.notify_all()
+            self._condition.wait_for(lambda: self._batch or self.closed)
             is_over = self._end is not None and time.monotonic() >= self._end
             if not self._batch or (is_over and self.failing):
                 self._counts["lost"] += len(self._batch)
@@ -194,16 +194,16 @@ class StoreWriter:
             return batch
 
     def _keep(self, batch: Batch, error: Exception, wait: float) -> None:
-        """Put back what could not be written, and wait before the next try."""
+        """Put back a batch that could not be written, and wait."""
         self._disconnect()
-        with self._news:
+        with self._condition:
             self._batch.put_before(batch)
             self._counts["lost"] += self._batch.drop_oldest(self._max_waiting)
             self._note_failure(error)
             if self.closed:
-                self._news.wait(FIRST_WAIT)
+                self._condition.wait(FIRST_WAIT)
             else:
-                self._news.wait_for(lambda: self.closed, wait)
+                self._condition.wait_for(lambda: self.closed, wait)
 
     def _note_failure(self, error: Exception) -> None:
         self._counts["failed"] += 1

@@ -1,1 +1,1 @@
-"""Events as JSON that is posted to an address, signed, and again until it is taken."""
+"""Events posted as signed JSON to an address, with retries."""

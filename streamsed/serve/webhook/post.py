@@ -1,4 +1,4 @@
-"""One attempt to post a message, and what its answer means."""
+"""One attempt to post a message, and its outcome."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 MAX_WAIT = 300.0
-"""Seconds that a receiver may ask us to wait."""
+"""Maximum seconds to wait at a receiver's request."""
 
 TRY_AGAIN = (408, 425, 429)
-"""Refusals that are no fault of the message; as are all from 500 on."""
+"""Status codes after which a message is sent again; so are all from 500."""
 
 
 class Answer(NamedTuple):
-    """What became of an attempt.
+    """The outcome of an attempt.
 
     Parameters
     ----------
-    is_taken : bool
-        Whether the receiver has the message.
+    is_accepted : bool
+        Whether the receiver accepted the message.
     try_again : bool
-        Whether another attempt may help, if it has not.
+        Whether another attempt may succeed.
     reason : str
-        Why it has not, for people; without anything that may be secret.
+        Reason of a failure, for the user; contains no secrets.
     wait : float
-        Seconds that the receiver asked us to wait.
+        Seconds to wait, if the receiver named them.
     """
 
-    is_taken: bool
+    is_accepted: bool
     try_again: bool = False
     reason: str = ""
     wait: float = 0.0
@@ -45,13 +45,13 @@ def post(
     Parameters
     ----------
     url : str
-        `http://` or `https://`, perhaps with a user and password.
+        `http://` or `https://`, optionally with user and password.
     body : bytes
         JSON.
     headers : mapping
-        Beside its type and length.
+        In addition to content type and length.
     timeout : float
-        Seconds in which something must come.
+        Seconds to wait for a response.
     """
     parts = urlsplit(url)
     connection = _connection(url, timeout)
@@ -61,18 +61,18 @@ def post(
     try:
         connection.request("POST", path + query, body, headers)
         response = connection.getresponse()
-        return _judge(response.status, response.getheader("Retry-After", ""))
+        return _interpret(response.status, response.getheader("Retry-After", ""))
     except TimeoutError:
-        return Answer(is_taken=False, try_again=True, reason="no answer in time")
+        return Answer(is_accepted=False, try_again=True, reason="no answer in time")
     except OSError as error:
         reason = error.strerror or getattr(error, "verify_message", "") or str(error)
-        return Answer(is_taken=False, try_again=True, reason=reason)
+        return Answer(is_accepted=False, try_again=True, reason=reason)
     except HTTPException as error:
-        reason = f"no HTTP answer ({type(error).__name__})"
-        return Answer(is_taken=False, try_again=True, reason=reason)
-    except ValueError as error:  # a name that cannot be one
+        reason = f"not an HTTP response ({type(error).__name__})"
+        return Answer(is_accepted=False, try_again=True, reason=reason)
+    except ValueError as error:  # an invalid host name
         reason = f"the address cannot be used ({type(error).__name__})"
-        return Answer(is_taken=False, reason=reason)
+        return Answer(is_accepted=False, reason=reason)
     finally:
         connection.close()
 
@@ -94,16 +94,16 @@ def _authorization(url: str) -> dict[str, str]:
     return {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
 
 
-def _judge(status: int, retry_after: str) -> Answer:
+def _interpret(status: int, retry_after: str) -> Answer:
     if 200 <= status < 300:
-        return Answer(is_taken=True)
+        return Answer(is_accepted=True)
     reason = f"HTTP {status}"
     if 300 <= status < 400:
-        reason += ", a redirection; give the address it leads to"
+        reason += ", a redirect; set url to its target"
     wait = (
         float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0
     )
     again = status in TRY_AGAIN or status >= 500
     return Answer(
-        is_taken=False, try_again=again, reason=reason, wait=min(wait, MAX_WAIT)
+        is_accepted=False, try_again=again, reason=reason, wait=min(wait, MAX_WAIT)
     )

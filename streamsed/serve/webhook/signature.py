@@ -1,8 +1,8 @@
-"""Signatures by which a receiver verifies the sender and the time of a message.
+"""Signatures with which a receiver verifies the sender and the time of a message.
 
-They are those of the Standard Webhooks convention, for which most languages have a library:
+They follow the Standard Webhooks convention, for which most languages have a library:
 HMAC-SHA256 of `ID.TIMESTAMP.BODY`, in base64 after `v1,`. A secret that begins with
-`whsec_` is base64; any other is used as it is.
+`whsec_` is base64; any other is used as text.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def read_secret(path: Path) -> bytes:
     OSError
         It cannot be read.
     ValueError
-        There is none.
+        It has no key, or one that is not base64.
     """
     lines = path.read_text(errors="surrogateescape").splitlines()
     line = lines[0].strip() if lines else ""
@@ -36,9 +36,9 @@ def read_secret(path: Path) -> bytes:
             else line.encode(errors="surrogateescape")
         )
     except (binascii.Error, ValueError):
-        raise ValueError(f"{path}: what follows {PREFIX} must be base64") from None
+        raise ValueError(f"{path}: not base64 after {PREFIX}") from None
     if not key:
-        raise ValueError(f"{path}: must hold the secret on its first line")
+        raise ValueError(f"{path}: the first line is empty; write the secret there")
     return key
 
 
@@ -48,13 +48,13 @@ def signature(key: bytes, message_id: str, timestamp: int, body: bytes) -> str:
     Parameters
     ----------
     key : bytes
-        What sender and receiver share.
+        Secret of sender and receiver.
     message_id : str
-        The same for every attempt to deliver it.
+        The same for all attempts.
     timestamp : int
-        Of the attempt, in seconds since 1970.
+        Time of the attempt, in seconds since 1970.
     body : bytes
-        What is posted.
+        The posted JSON.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Post the records of events, one after another, until each is taken or too old."""
+"""Post the records of events one after another, each until it is accepted or too old."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ from streamsed.serve.webhook.post import post
 from streamsed.serve.webhook.signature import read_secret, signature
 
 MAX_WAITING = 1000
-"""Messages that wait; when there are more, the oldest goes."""
+"""Maximum number of waiting messages; beyond it the oldest is dropped."""
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
-"""Seconds until the next attempt; doubled each time, and a little random."""
+"""Seconds until the next attempt; doubled each time, with jitter."""
 
 GIVE_UP = 3600.0
-"""Seconds after which a message is too old to be of use."""
+"""Seconds after which a message is dropped."""
 
 LAST_TRIES = 1.5
-"""Seconds in which what waits is sent at the end."""
+"""Seconds for sending the waiting messages when the program ends."""
 
 
 class Waiting(NamedTuple):
-    """A message that is to be posted.
+    """A message to post.
 
     Parameters
     ----------
     id : str
-        The same for every attempt.
+        The same for all attempts.
     body : bytes
         JSON.
     since : float
-        When it came, by a clock that never goes back.
+        When it was queued, by a monotonic clock.
     """
 
     id: str
@@ -55,17 +55,17 @@ class WebhookSink:
     """Post events to an address.
 
     Each is a JSON record as in a log. The header `webhook-id` is the same for every attempt
-    to deliver it, so a receiver knows what it has already; `webhook-timestamp` and
+    to deliver it, so a receiver can ignore duplicates; `webhook-timestamp` and
     `webhook-signature` are those of `streamsed.serve.webhook.signature`.
 
     Parameters
     ----------
     settings : WebhookSettings
-        Where, and which events.
+        Address, and which events to post.
     version : str
-        Of the program, for the receiver.
+        Version of the program, sent as User-Agent.
     first_wait : float
-        Seconds until a message is tried again for the first time.
+        Seconds until the second attempt.
 
     Raises
     ------
@@ -88,20 +88,20 @@ class WebhookSink:
         self._agent = f"streamsed/{version}" if version else "streamsed"
         self._first_wait = first_wait
         self._waiting: deque[Waiting] = deque()
-        self._news = threading.Condition()
+        self._condition = threading.Condition()
         self._end: float | None = None
         self._n_failed = self._n_lost = 0
         self._reason = ""
         self._is_failing = False
-        self._told: tuple[bool, int] = (False, 0)
+        self._reported: tuple[bool, int] = (False, 0)
         self._thread = threading.Thread(target=self._work, name=self.name, daemon=True)
         self._thread.start()
 
     def on_samples(self, samples: NDArray[np.float32]) -> None:
-        """Take no notice: no sound leaves the machine."""
+        """Do nothing: sound is not posted."""
 
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
-        """Queue the record of an event, if it is one of those asked for."""
+        """Queue the record of an event, if the settings select it."""
         settings = self._settings
         if update is None or update.state not in settings.on:
             return
@@ -112,46 +112,46 @@ class WebhookSink:
         text = json.dumps(record, ensure_ascii=False, allow_nan=False)
         number = f"{record.get('run', '')}-{update.id}-{update.state}"
         message = Waiting(number, text.encode(errors="replace"), time.monotonic())
-        with self._news:
+        with self._condition:
             self._waiting.append(message)
             if len(self._waiting) > MAX_WAITING:
                 self._waiting.popleft()
                 self._n_lost += 1
-            self._news.notify_all()
+            self._condition.notify_all()
 
     def notices(self) -> list[str]:
         """Report when posting starts to fail, when it works again, and lost messages."""
-        news, (was_failing, n_told) = [], self._told
+        notices, (was_failing, n_reported) = [], self._reported
         failing, n_lost = self._is_failing, self._n_lost
         if failing and not was_failing:
-            news.append(f"{self.name}: {self._reason}; trying again")
+            notices.append(f"{self.name}: {self._reason}; trying again")
         if was_failing and not failing:
-            news.append(f"{self.name}: works again")
-        if n_lost > 2 * n_told:
-            news.append(f"{self.name}: {n_lost} messages are lost ({self._reason})")
-            n_told = n_lost
-        self._told = failing, n_told
-        return news
+            notices.append(f"{self.name}: works again")
+        if n_lost > 2 * n_reported:
+            notices.append(f"{self.name}: {n_lost} messages were lost ({self._reason})")
+            n_reported = n_lost
+        self._reported = failing, n_reported
+        return notices
 
     def settle(self) -> None:
-        """Do nothing: what waits is sent by `close`."""
+        """Do nothing: `close` sends the waiting messages."""
 
     def failures(self) -> dict[str, Any]:
-        """Return how many attempts failed, how many messages are lost, and why."""
+        """Return the numbers of failed attempts and lost messages, and the reason."""
         if not self._n_failed and not self._n_lost:
             return {}
         counts = {"failed": self._n_failed, "lost": self._n_lost}
         return {**counts, "waiting": len(self._waiting), "reason": self._reason}
 
     def close(self) -> None:
-        """Try for some seconds to send what waits."""
-        with self._news:
+        """Send waiting messages for some seconds."""
+        with self._condition:
             if self._end is not None:
                 return
             self._end = time.monotonic() + LAST_TRIES
-            self._news.notify_all()
+            self._condition.notify_all()
         self._thread.join(LAST_TRIES)
-        with self._news:
+        with self._condition:
             self._n_lost += len(self._waiting)
             self._waiting.clear()
 
@@ -164,7 +164,7 @@ class WebhookSink:
                 self._headers(message),
                 timeout=self._settings.timeout,
             )
-            if answer.is_taken:
+            if answer.is_accepted:
                 self._is_failing = False
                 self._forget(message)
                 wait = self._first_wait
@@ -180,27 +180,27 @@ class WebhookSink:
             wait = min(2 * wait, LONGEST_WAIT)
 
     def _next(self) -> Waiting | None:
-        """Return the message that waits longest; None ends the work."""
-        with self._news:
-            self._news.wait_for(lambda: self._waiting or self._end is not None)
+        """Return the oldest waiting message; None ends the thread."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._waiting or self._end is not None)
             if self._end is not None and time.monotonic() >= self._end:
                 return None
             return self._waiting[0] if self._waiting else None
 
     def _forget(self, message: Waiting) -> bool:
-        """Take a message off the queue; return whether it was still there."""
-        with self._news:
+        """Remove a message from the queue; return whether it was still there."""
+        with self._condition:
             if self._waiting and self._waiting[0] is message:
                 self._waiting.popleft()
                 return True
             return False
 
     def _pause(self, seconds: float) -> None:
-        with self._news:
+        with self._condition:
             if self._end is not None:
-                self._news.wait(0.1)
+                self._condition.wait(0.1)
             else:
-                self._news.wait_for(lambda: self._end is not None, seconds)
+                self._condition.wait_for(lambda: self._end is not None, seconds)
 
     def _headers(self, message: Waiting) -> dict[str, str]:
         now = int(time.time())
@@ -213,7 +213,7 @@ class WebhookSink:
 
 
 def _place(url: str) -> str:
-    """Return where an address leads, without what may be secret: path and login."""
+    """Return host and port of an address; path and login may be secret."""
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     return f"{host}:{parts.port}" if parts.port else f"{host}"

@@ -200,7 +200,7 @@ def test_any_error_stays_with_its_recording(
     monkeypatch.setattr(jobs, "detect", failing)
     monkeypatch.setattr(jobs.Model, "load", lambda *_, **__: model)
     said = []
-    monkeypatch.setattr(jobs, "say", said.append)
+    monkeypatch.setattr(jobs, "print_message", said.append)
     out = tmp_path / "out.tsv"
     job = jobs.FileJob(
         model=str(model_path),

@@ -16,7 +16,7 @@ def test_what_does_not_exist_is_waited_for_and_said_once(monkeypatch):
 
     monkeypatch.setattr("streamsed.live.waiting.portaudio", lambda: None)
     monkeypatch.setattr("streamsed.live.waiting.rescan", lambda: None)
-    monkeypatch.setattr("streamsed.live.waiting.say", said.append)
+    monkeypatch.setattr("streamsed.live.waiting.print_message", said.append)
     assert wait_for(find, retry=0.01) == "mic"
     assert said == [
         "waiting for a microphone: busy",

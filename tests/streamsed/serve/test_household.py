@@ -294,14 +294,14 @@ def test_check_names_a_package_that_a_table_lacks(tmp_path, monkeypatch, capsys)
     lacking = {"page": ("no_such_package",), "mqtt": ("no_such_package",)}
     monkeypatch.setattr(job, "PACKAGES", lacking)
     assert job.ServeJob(path).check() == 0  # it has neither table
-    assert "all settings are right, of 1 source\n" in capsys.readouterr().err
+    assert "all settings are valid (1 source)\n" in capsys.readouterr().err
     with path.open("a") as file:
         file.write("[page]\n")
     assert job.ServeJob(path).check() == 1
     said = capsys.readouterr().err
     assert "[page] needs the package no_such_package: pip install" in said
     assert "[mqtt]" not in said
-    assert "all settings are right" not in said
+    assert "all settings are valid" not in said
 
 
 def test_check_names_every_mistake_with_its_line(tmp_path, streamsed):
@@ -315,7 +315,7 @@ def test_check_names_every_mistake_with_its_line(tmp_path, streamsed):
     path.write_text("[[source]]\nname = 'a'\nurl = '-'\n")
     run = streamsed("serve", path, "--check")
     assert run.returncode == 0
-    assert "all settings are right" in run.stderr
+    assert "all settings are valid" in run.stderr
     run = streamsed("serve", tmp_path / "nope.toml")
     assert run.returncode == 2
     assert "Traceback" not in run.stderr

@@ -95,7 +95,7 @@ def test_a_wrong_password_is_reported_at_once_and_stands_nowhere(tmp_path, model
     try:
         with home_of(tmp_path, model, door={"url": url + "?key=hunter3"}) as home:
             home.wait_until("door", "broken")
-            assert "refuses user or password" in home.status("door").reason
+            assert "wrong user or password" in home.status("door").reason
             said = repr((home.told.records, home.said, home.service.sources()))
             assert "hunter" not in said
             assert "viewer" not in said
@@ -132,9 +132,9 @@ def test_an_error_that_retrying_does_not_mend_is_reported_as_such(
         for name in sources:
             home.wait_until(name, "broken")
         reasons = {status.name: status.reason for status in home.service.sources()}
-        assert "refuses user or password" in reasons["locked"]
-        assert "has nothing at that path" in reasons["nothing"]
-        assert "has no audio stream" in reasons["video"]
+        assert "wrong user or password" in reasons["locked"]
+        assert "nothing at this path" in reasons["nothing"]
+        assert "no audio stream" in reasons["video"]
         assert "ffmpeg_args" in reasons["args"]
         assert home.status("list").listened == 0.0  # no file of ours was read
 

@@ -11,7 +11,7 @@ from broker import Broker, Subscriber
 from serve_records import Sounds
 
 from streamsed.serve.fan_out import FanOut
-from streamsed.serve.outputs import Surroundings, change_outputs
+from streamsed.serve.outputs import OutputContext, change_outputs
 from streamsed.serve.settings import (
     ExecSettings,
     LogSettings,
@@ -24,7 +24,7 @@ from streamsed.serve.sinks.queued_log import QueuedLog
 from streamsed.serve.store.reader import StoreReader
 from streamsed.serve.store.sink import StoreSink
 
-AROUND = Surroundings(model="tiny", disarmed=(), on_arm=lambda *_: None)
+CONTEXT = OutputContext(model="tiny", disarmed=(), on_arm=lambda *_: None)
 DOGS = (RuleSettings("dogs", label="Dog"),)
 
 
@@ -36,7 +36,7 @@ class Home:
 
     def want(self, **wanted):
         wanted = {kind.replace("_", " "): each for kind, each in wanted.items()}
-        self.outputs = change_outputs(self.outputs, wanted, AROUND, self.fan_out)
+        self.outputs = change_outputs(self.outputs, wanted, CONTEXT, self.fan_out)
 
     def tell(self, *records):
         for record, update in records:
@@ -113,12 +113,23 @@ def test_outputs_that_did_not_change_stay_the_same(home, tmp_path):
     StoreSink(store.path).close()  # it was let go of
 
 
+@pytest.mark.parametrize(
+    ("kind", "settings"), [("log", LogSettings), ("store", StoreSettings)]
+)
+def test_a_file_that_cannot_be_opened_is_named_with_its_table(
+    home, tmp_path, kind, settings
+):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=rf"^\[{kind}\] path: .*file: file exists$"):
+        home.want(**{kind: settings(tmp_path / "file" / "inner")})
+
+
 def test_when_one_output_does_not_open_all_are_as_they_were(home, tmp_path):
     first, second = StoreSettings(tmp_path / "a.db"), StoreSettings(tmp_path / "b.db")
     log = LogSettings(tmp_path / "a.jsonl")
     home.want(log=log, store=first)
     other = StoreSink(second.path)  # another program writes it
-    with pytest.raises(BlockingIOError, match="another streamsed is writing"):
+    with pytest.raises(OSError, match=r"^\[store\] path: .*b\.db: another streamsed"):
         home.want(log=LogSettings(tmp_path / "b.jsonl"), store=second)
     other.close()
     assert {kind: each for kind, (each, _) in home.outputs.items()} == {

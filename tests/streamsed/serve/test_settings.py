@@ -158,7 +158,7 @@ address = "0.0.0.0:8080"
     assert "did you mean 'sensitivity'?" in texts[1]
     assert "unknown label 'Dgo'; did you mean 'Dog'?" in texts[2]
     assert "one of url, url_file and device only" in texts[5]
-    assert "name='One' must be given to one source" in texts[8]
+    assert "name='One' is used twice; names must be unique" in texts[8]
     assert "url is missing" in texts[9]
     assert "token_file" in texts[12]
 

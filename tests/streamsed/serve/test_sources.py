@@ -17,9 +17,9 @@ from streamsed.serve.sources import ffmpeg
 from streamsed.serve.sources.address import redacted, scrubbed
 from streamsed.serve.sources.backoff import FIRST, JITTER, LONGEST, Backoff
 from streamsed.serve.sources.captured import (
-    HEARD,
     MISSING,
     NOTICE,
+    SAMPLES,
     TROUBLE,
     BlockDecoder,
     encoded,
@@ -138,10 +138,10 @@ def test_without_ffmpeg_the_message_says_what_to_install(monkeypatch):
 
 def test_the_words_of_ffmpeg_are_reported_without_its_addresses_in_memory():
     words = "[tcp @ 0x55d0c0ffee] Connection to tcp://a:1 failed: No route to host\n"
-    why, permanent = ffmpeg.why_it_ended(words)
+    why, permanent = ffmpeg.explain_ending(words)
     assert why == "ffmpeg: Connection to tcp://a:1 failed: No route to host"
     assert not permanent
-    assert ffmpeg.why_it_ended("") == ("the stream ended", False)
+    assert ffmpeg.explain_ending("") == ("the stream ended", False)
 
 
 SECRET = st.text("abcXYZ019-_.!~*'()$&+,;=", min_size=3, max_size=12)
@@ -161,7 +161,7 @@ def test_no_credential_is_left_in_what_people_see(user, password, key):
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from([HEARD, MISSING, TROUBLE, NOTICE]),
+            st.sampled_from([SAMPLES, MISSING, TROUBLE, NOTICE]),
             st.integers(0, 50),
             st.text("aé…", max_size=5),
         ),
@@ -173,10 +173,10 @@ def test_blocks_come_out_as_they_went_in_wherever_they_are_cut(blocks, cuts):
     data, pieces, notices, trouble = b"", [], [], ""
     for kind, n_samples, text in blocks:
         samples = np.arange(n_samples, dtype=np.float32)
-        body = samples.tobytes() if kind == HEARD else b""
+        body = samples.tobytes() if kind == SAMPLES else b""
         data += encoded(kind, n_samples, 0.5, text, body)
-        if kind in (HEARD, MISSING):
-            pieces.append((text, samples if kind == HEARD else 0 * samples))
+        if kind in (SAMPLES, MISSING):
+            pieces.append((text, samples if kind == SAMPLES else 0 * samples))
             trouble = ""
         elif kind == TROUBLE:
             trouble = text
@@ -194,7 +194,7 @@ def test_blocks_come_out_as_they_went_in_wherever_they_are_cut(blocks, cuts):
 
 @pytest.mark.parametrize("data", [b"\xff" * 20, b"\x00\xff\xff\xff\xff" + b"\x00" * 9])
 def test_what_is_no_block_is_refused(data):
-    with pytest.raises(ValueError, match="no block"):
+    with pytest.raises(ValueError, match="invalid data"):
         BlockDecoder().push(data)
 
 
@@ -306,6 +306,6 @@ def test_a_feed_that_gives_nothing_is_stopped_at_its_deadline():
     tap = Silent(0)
     source = supervised(lambda _: (tap, tap))
     wait_for(lambda: source.state == "waiting")
-    assert source.reason.startswith("nothing came for")
+    assert source.reason.startswith("no data for")
     assert tap.stopped
     source.close()

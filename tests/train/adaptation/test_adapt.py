@@ -404,7 +404,7 @@ def test_the_command_writes_a_model_that_detects_old_and_new_labels(
     assert "Beeping" in detected.stdout
     again = run_adapt(*command)
     assert again.returncode == 2
-    assert "holds a run; go on with --resume or name another" in again.stderr
+    assert "the folder exists; use --resume to continue the run" in again.stderr
 
 
 def test_a_run_that_is_over_goes_on_where_it_was(adapted, path):

@@ -91,5 +91,5 @@ def test_a_loader_with_an_endless_sampler_draws_from_it():
 
 @pytest.mark.parametrize("parts", [[], [(0, 3)], [(3, 0)]])
 def test_sets_without_a_clip_are_refused(parts):
-    with pytest.raises(ValueError, match=f"parts={len(parts)} sets must hold a clip"):
+    with pytest.raises(ValueError, match=f"parts={len(parts)} sets must have a clip"):
         make(parts)

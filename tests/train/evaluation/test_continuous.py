@@ -150,7 +150,7 @@ def test_kept_scores_survive_the_disk(model, tmp_path):
         kept.frontend,
     )
     (tmp_path / "bad.npz").write_bytes(b"no")
-    with pytest.raises(ValueError, match=r"bad\.npz: must hold scores of a recording"):
+    with pytest.raises(ValueError, match=r"bad\.npz: not the scores of a recording"):
         RecordingScores.load(tmp_path / "bad.npz")
 
 
@@ -254,7 +254,7 @@ def test_who_always_detects_a_cat_is_counted_everywhere():
 
 def test_without_events_there_is_nothing_to_measure():
     only = [known("backgrounds", [], 10.0, np.zeros_like)]
-    with pytest.raises(ValueError, match="recordings must hold one of part=events"):
+    with pytest.raises(ValueError, match="recordings must include one of part=events"):
         measure_continuous(only, lambda _: PostConfig())
 
 

@@ -328,10 +328,10 @@ def test_validation_loss_is_the_objective_on_all_clips(tmp_path):
 
 
 def test_a_run_without_checkpoint_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"must hold last\.pt"):
+    with pytest.raises(ValueError, match=r"no trained run \(last\.pt is missing\)"):
         make_trainer(tmp_path).resume()
     (tmp_path / LAST).write_bytes(b"not a checkpoint")
-    with pytest.raises(ValueError, match="must be undamaged"):
+    with pytest.raises(ValueError, match="not a checkpoint of `fit`, or damaged"):
         load_trained(tmp_path)
 
 

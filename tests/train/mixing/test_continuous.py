@@ -83,7 +83,7 @@ def test_other_sounds_lie_between_events(bank):
 
 
 def test_a_label_that_the_bank_lacks_is_refused(bank):
-    with pytest.raises(ValueError, match="label=Cow of the list must be a folder"):
+    with pytest.raises(ValueError, match="no sounds of the label 'Cow'"):
         ContinuousMixer(bank, [Event("Cow", 0.0, 1.0, 1.0)])
 
 

@@ -1,4 +1,4 @@
-"""`python -m train adapt`: one's own sounds added to a model file."""
+"""`python -m train adapt`: train a model file further on own recordings."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from train.mixing.soundbank import (
 from train.provenance import current_command
 
 N_CHECKED = 16
-"""Soundscapes of one's own sounds on which engines are compared, beside the scene."""
+"""Soundscapes of own recordings on which engines are compared, besides the scene."""
 
 
 def adapt_command(
@@ -48,7 +48,7 @@ def adapt_command(
         typer.Option(
             metavar="DIR",
             help="Your recordings: DIR/foreground/<Label>/*, DIR/background/**, and "
-            "DIR/manifest.csv (path, split) where you part them yourself.",
+            "optionally DIR/manifest.csv (path, split).",
         ),
     ],
     output: Annotated[
@@ -58,50 +58,56 @@ def adapt_command(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Where the run lives. [default: FILE's name, under runs/]",
+            help="Folder of the run. [default: runs/NAME, with the name of --output]",
         ),
     ] = None,
     rehearse: Annotated[
         list[Path] | None,
         typer.Option(
             metavar="DIR",
-            help="A bank of shipped labels to train on as well (split train, where there "
-            "is a manifest); may be repeated.",
+            help="Bank of shipped labels to train on too (split train of its manifest, if it "
+            "has one); repeatable.",
         ),
     ] = None,
     measure: Annotated[
         list[Path] | None,
         typer.Option(
             metavar="DIR",
-            help="A bank of shipped labels to measure on (split validation, where there "
-            "is a manifest); may be repeated. [default: --rehearse]",
+            help="Bank of shipped labels to measure on (split validation of its manifest, if "
+            "it has one); repeatable. [default: --rehearse]",
         ),
     ] = None,
     leave_out: LeaveOut = None,
-    minutes: Annotated[float, typer.Option(help="Length of the training.")] = 6.0,
+    minutes: Annotated[float, typer.Option(help="Training time in minutes.")] = 6.0,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Its length in steps instead.")
+        int | None, typer.Option(min=1, help="Training steps, instead of --minutes.")
     ] = None,
-    learning_rate: Annotated[float, typer.Option(help="Highest rate.")] = 1e-2,
+    learning_rate: Annotated[float, typer.Option(help="Maximum learning rate.")] = 1e-2,
     everything: Annotated[
         bool,
-        typer.Option("--everything", help="Keep none of your recordings apart."),
+        typer.Option(
+            "--everything",
+            help="Train on all your recordings, without a held-out part.",
+        ),
     ] = False,
     n: Annotated[
-        int, typer.Option("--n", min=1, help="Soundscapes measured on each side.")
+        int, typer.Option("--n", min=1, help="Number of soundscapes to measure on.")
     ] = N_SOUNDSCAPES,
-    batch_size: Annotated[int, typer.Option(min=2, help="Segments a step.")] = 16,
-    seed: Annotated[int, typer.Option(min=0, help="Of the mixtures.")] = 0,
+    batch_size: Annotated[int, typer.Option(min=2, help="Segments per step.")] = 16,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the mixtures.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that mix.")] = 1,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with --run.")] = False,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Worker processes for examples.")
+    ] = 1,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the run in --run.")
+    ] = False,
 ) -> None:
-    """Add a few recordings of your own to a model, as new labels or as more of its own.
+    """Train a model further on your own recordings, for new labels or for its own.
 
-    The scores of labels that are not taught stay what they were. Of a folder without
-    manifest, every fourth recording of a label is kept apart and measured on; the table
-    shows event F1 before and after on these, and on a bank of the shipped labels if one
-    is given.
+    The scores of the other labels do not change. In a folder without a manifest, every
+    fourth recording of a label is held out; the table shows event F1 before and after, on
+    the held-out recordings and on --measure.
     """
     if not 0 < minutes < 1e5:
         raise ValueError(f"--minutes must be positive, not {minutes}")
@@ -114,7 +120,7 @@ def adapt_command(
     folder = run or Path("runs") / output.stem
     if not resume and (folder / "last.pt").exists():
         raise ValueError(
-            f"--run: {folder} holds a run; go on with --resume or name another"
+            f"--run {folder}: the folder exists; use --resume to continue the run, or name another"
         )
     options = AdaptOptions(
         folder,
@@ -144,7 +150,7 @@ def _banks(folders: list[Path], split: str, left_out: Any) -> Soundbank | None:
 
 
 def _examples(own: OwnSounds) -> list[Clip]:
-    """Return the sounds of the example scene, which are none of the new labels."""
+    """Return the sounds of the example scene, none of which has a new label."""
     rate = own.taught.sample_rate
     samples = np.concatenate(list(file_chunks(SCENE, sample_rate=rate)))
     regions = active_regions(samples, rate)
@@ -181,7 +187,7 @@ def _export(
     comparison: Comparison,
     soundbank: Path,
 ) -> None:
-    """Write the model file, every engine compared on the scene and one's own sounds."""
+    """Write the model file; compare all engines on the scene and own recordings."""
     info = file.info
     points = adapted_points(info, own.new, own.taught)
     post = choose_point(

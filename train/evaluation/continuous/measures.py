@@ -57,7 +57,7 @@ def measure_continuous(
     """
     with_events = [each for each in recordings if each.part == "events"]
     if not with_events:
-        raise ValueError("recordings must hold one of part=events at least")
+        raise ValueError("recordings must include one of part=events")
     labels, config = with_events[0].scores.labels, with_events[0].scores.frontend
     n_events = Counter(event.label for each in with_events for event in each.events)
     longest = config.segment_duration

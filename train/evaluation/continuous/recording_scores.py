@@ -113,7 +113,7 @@ class RecordingScores:
                     FrontendConfig.from_dict(about["frontend"]),
                 )
         except (*_UNREADABLE, KeyError, TypeError) as error:
-            raise ValueError(f"{path}: must hold scores of a recording") from error
+            raise ValueError(f"{path}: not the scores of a recording") from error
 
     def select(self, stream: StreamConfig) -> Iterator[tuple[SegmentFeatures, Float32]]:
         """Give those segments, in their order, that a stream of these settings scores.

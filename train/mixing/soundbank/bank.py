@@ -120,7 +120,7 @@ class Soundbank:
         """
         if not (folder / "foreground").is_dir():
             raise ValueError(
-                f"soundbank={folder} must be a folder that holds foreground/<Label>/"
+                f"{folder}: not a bank of sounds; a bank has folders foreground/<Label>/"
             )
         chosen = chosen_paths(folder, split, leave_out)
         sources = read_sources(folder)
@@ -129,8 +129,8 @@ class Soundbank:
         if not foreground:
             part = "" if split is None else f" in split={split}"
             raise ValueError(
-                f"soundbank={folder} must contain sounds that are not silent{part}: "
-                f"foreground/<Label>/* ({', '.join(SUFFIXES)})"
+                f"{folder}: no sounds, or only silent ones,{part} in foreground/<Label>/ "
+                f"({', '.join(SUFFIXES)})"
             )
         return cls(foreground, background, sample_rate)
 

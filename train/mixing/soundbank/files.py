@@ -35,11 +35,13 @@ def _split_paths(folder: Path, split: str) -> set[str]:
     """Read the paths of one split from the manifest."""
     manifest = folder / "manifest.csv"
     if not manifest.is_file():
-        raise ValueError(f"split={split} must be None without {manifest}")
+        raise ValueError(f"--split {split} needs {manifest}, and there is no such file")
     rows = list(read_rows(manifest, ("path", "split")))
     splits = sorted({row["split"] for row in rows})
     if split not in splits:
-        raise ValueError(f"split={split} must be one of {', '.join(splits)}")
+        raise ValueError(
+            f"{manifest}: no split {split!r}; its splits are {', '.join(splits)}"
+        )
     return {row["path"] for row in rows if row["split"] == split}
 
 
@@ -101,8 +103,8 @@ def read_tree(
     for name in sorted({path.parent.name for path in paths}):
         if not name.isprintable():
             raise ValueError(
-                f"{part}/{name!r} must be the name of a folder that can be printed: it "
-                "becomes a label"
+                f"{part}/{name!r}: the name of the folder is a label, and must be "
+                "printable; rename it"
             )
     groups: dict[str, list[Clip]] = {}
     with ThreadPoolExecutor() as pool:  # decoders work without the interpreter's lock

@@ -1,1 +1,1 @@
-"""Pictures of the log-mel: those that move, and one of every event."""
+"""Pictures of the log-mel spectrogram: live ones, and one of every event."""

@@ -1,9 +1,9 @@
-"""A picture of every event, kept in a folder beside the store.
+"""Pictures of events, kept in a folder beside the store.
 
-It is the log-mel that the page shows, from a second before the event to a second after it,
-as a PNG of about 1 kB for each second: what the model saw, of which no voice can be
-understood. It is taken when the event closes, written in a thread of its own, and deleted
-when it is too old or the folder too large.
+A picture is the log-mel spectrogram from a second before the event to a second after it, as
+a PNG of about 1 kB per second; speech cannot be reconstructed from it intelligibly. It is
+created when the event closes, written in a thread of its own, and deleted when it is too old
+or the folder is too large.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from streamsed.serve.page.protocol import PageService
 MARGIN = 1.0
 """Seconds before and after the event."""
 LONGEST = 60.0
-"""Seconds of a picture at most: the beginning."""
+"""Maximum seconds in a picture; longer events are cut."""
 MAX_BYTES = 200_000_000
-"""That the pictures may take."""
+"""Maximum total size of the pictures."""
 SWEEP = 3600.0
-"""Seconds from one look for old pictures to the next."""
+"""Seconds between two searches for old pictures."""
 _OURS = re.compile(r"[0-9a-z]{1,32}-[A-Za-z0-9_-]{1,100}-\d{1,12}\.png")
 
 
@@ -44,11 +44,11 @@ class EventPictures:
     Parameters
     ----------
     folder : Path
-        Made when the first is kept.
+        Created with the first picture.
     service : PageService
-        Has the picture of the last two minutes.
+        Provides the spectrogram of the last two minutes.
     days : float or None
-        After which they are deleted.
+        Days after which pictures are deleted.
     """
 
     name = "pictures"
@@ -63,17 +63,17 @@ class EventPictures:
         self.worker = Worker("pictures")
 
     def path(self, *, source: str, run: str, number: int) -> Path | None:
-        """Return where an event's picture is, if it has one."""
+        """Return the path of the picture of an event, or None."""
         path = self._place(source, run, number)
         return path if path is not None and path.is_file() else None
 
     def on_samples(self, samples: NDArray[np.float32]) -> None:
-        """Take no notice: no sound is kept here."""
+        """Do nothing: sound is not stored."""
 
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:  # noqa: ARG002
-        """Cut out the picture of an event that closed, and queue it.
+        """Cut out the picture of a closed event, and queue it for writing.
 
-        It is cut at once, for the next stream of that source has other pictures.
+        It is cut at once, since the spectrogram is lost when the stream ends.
         """
         if record["state"] != "closed":
             return
@@ -89,19 +89,19 @@ class EventPictures:
                 self.worker.submit(lambda: self._keep(path, levels, words))
 
     def notices(self) -> list[str]:
-        """Tell of pictures that could not be written."""
+        """Report pictures that could not be written."""
         return self.worker.notices()
 
     def settle(self) -> None:
-        """Write what waits."""
+        """Write the queued pictures."""
         self.worker.close()
 
     def failures(self) -> dict[str, Any]:
-        """Return how many could not be written, and why."""
+        """Return the number of pictures that could not be written, and the reason."""
         return self.worker.failures()
 
     def close(self) -> None:
-        """Do what `settle` does, unless that was done."""
+        """Call `settle`, unless it was called."""
         if not self.worker.closed:
             self.settle()
 
@@ -118,7 +118,7 @@ class EventPictures:
             self._sweep()
 
     def _sweep(self) -> None:
-        """Delete pictures that are too old, then the oldest until the rest fits."""
+        """Delete pictures that are too old, then the oldest above the maximum size."""
         with suppress(FileNotFoundError), os.scandir(self._folder) as entries:
             ours = [e for e in entries if _OURS.fullmatch(e.name) and e.is_file()]
             found = sorted(
@@ -148,7 +148,7 @@ def lead_and_column(path: Path) -> tuple[float, float]:
     Raises
     ------
     OSError, ValueError, KeyError
-        It cannot be read, or is no picture of ours.
+        The file cannot be read, or was not written by this program.
     """
     words = read_text(path.read_bytes())
     return float(words["lead"]), float(words["column"])

@@ -1,13 +1,13 @@
-"""Moving pictures of the sources that are being watched: log-mel and scores.
+"""Live pictures of the sources that are being viewed: log-mel spectrogram and scores.
 
-A few times a second each of them is asked for what is new, which is packed once for all
-who look. The last `KEPT` of these steps are kept; a browser that is slower than that is
-given everything afresh, as is one that comes. Columns and score frames are counted from the
-start of the stream, so it does no harm to receive one twice.
+A few times a second the new data of each source is packed once for all viewers. The last
+`KEPT` of these steps are kept; a slower browser is sent a complete picture, and so is a new
+one. Columns and score frames are counted from the start of the stream, so duplicates are
+harmless.
 
 A step, for JSON::
 
-    source, origin            which, and the clock time of the stream's beginning
+    source, origin            which, and the clock time of the start of the stream
     column, first, bands, levels   seconds of a column; the first one's index; uint8, base64
     frame, first_score, scores     the same of score frames; score * 255, uint8, base64
     labels, thresholds        with the first step only
@@ -29,17 +29,17 @@ from streamsed.live.snapshot import Snapshot
 from streamsed.serve.page.protocol import PageService
 
 PERIOD = 0.4
-"""Seconds from one step to the next."""
+"""Seconds between two steps."""
 KEPT = 25
-"""Steps that are kept: ten seconds."""
+"""Number of steps that are kept: ten seconds."""
 SPAN = 40.0
-"""Seconds that a new viewer is shown."""
+"""Seconds in the first picture of a new viewer."""
 OVERLAP = 3.0
-"""Seconds by which the first step overlaps with what a new viewer was shown."""
+"""Seconds by which the first step overlaps the first picture of a new viewer."""
 OTHER = 2.0
-"""Seconds that the beginning of a stream moves by if it is another; else it drifts."""
+"""A larger change of the start, in seconds, is another stream; a smaller one is drift."""
 MOVED = 6
-"""Of 255: a score that changed by less is not sent again."""
+"""Minimum change, of 255, for which a score is sent again."""
 
 
 class SourcePictures:
@@ -79,12 +79,12 @@ class SourcePictures:
         )
 
     def _is_other(self, snapshot: Snapshot) -> bool:
-        """Whether another stream began, whose columns are counted from 0."""
+        """Whether another stream started, whose columns are counted from 0."""
         moved = abs(snapshot.origin - self._about[0]) if self._about else 0.0
         return snapshot.picture_end < self._next or moved > OTHER
 
     def _first_moved(self, snapshot: Snapshot) -> int:
-        """Return the first score frame that has to be sent (again)."""
+        """Return the first score frame to send (again)."""
         new, end = _levels(snapshot), _score_end(snapshot)
         start = end - len(new)
         low = max(start, self._first)
@@ -97,12 +97,12 @@ class SourcePictures:
 
 
 class Pictures:
-    """Keep the newest steps of all sources that are looked at.
+    """Keep the newest steps of all sources that are viewed.
 
     Parameters
     ----------
     service : PageService
-        Knows the sources.
+        Provides the sources.
     """
 
     def __init__(self, service: PageService) -> None:
@@ -112,7 +112,7 @@ class Pictures:
         self.n_steps = 0
 
     def step(self, names: Iterable[str]) -> None:
-        """Get new data of these sources."""
+        """Pack new data of sources."""
         made: dict[str, str] = {}
         wanted = set(names)
         self._sources = {k: v for k, v in self._sources.items() if k in wanted}
@@ -126,7 +126,7 @@ class Pictures:
         self.n_steps += 1
 
     def since(self, step: int, names: Iterable[str]) -> list[str] | None:
-        """Return what came after a step, of these sources; None if it is not all kept."""
+        """Return the data of sources after a step; None if not all of it is kept."""
         missing = self.n_steps - step
         if missing > len(self._steps):
             return None
@@ -134,7 +134,7 @@ class Pictures:
         return [made[name] for made in newest for name in names if name in made]
 
     def whole(self, names: Iterable[str]) -> list[str]:
-        """Return the last `SPAN` seconds of these sources."""
+        """Return the last `SPAN` seconds of sources."""
         found = []
         for name in names:
             if (snapshot := self._snapshot(name)) is not None:
@@ -149,7 +149,7 @@ class Pictures:
 
 
 def pack_newest(snapshot: Snapshot, name: str, seconds: float) -> str:
-    """Return the last seconds of a source as a step that needs none before it."""
+    """Return the last seconds of a source as a complete step."""
     column, first = _newest(snapshot, seconds)
     return pack(snapshot, name, column=column, first_score=first, whole=True)
 
@@ -157,7 +157,7 @@ def pack_newest(snapshot: Snapshot, name: str, seconds: float) -> str:
 def pack(
     snapshot: Snapshot, name: str, *, column: int, first_score: int, whole: bool
 ) -> str:
-    """Return the columns and score frames from these on, as JSON."""
+    """Return columns and score frames from the given ones on, as JSON."""
     oldest = snapshot.picture_end - len(snapshot.picture)
     start = _score_end(snapshot) - len(snapshot.scores)
     columns = snapshot.picture[column - oldest :]

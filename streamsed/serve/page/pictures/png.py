@@ -1,8 +1,8 @@
-"""Log-mel levels as a PNG of 256 colours, and back: no more than the page needs.
+"""Write log-mel levels as a PNG of 256 colours, and read its texts.
 
-A picture of the levels of `MelPicture` is stored as it is, one byte a pixel, with the
-colours beside it: any program shows it, and the levels can be read again. References: the
-PNG specification (ISO/IEC 15948), sections 5, 9 and 11.
+The levels of `MelPicture` are stored unchanged, one byte per pixel, with a palette, so that
+any program shows the picture. Reference: the PNG specification
+(ISO/IEC 15948), sections 5, 9 and 11.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ STOPS = (
     (255, (252, 236, 170)),
 )
 """Levels and their colours, red, green and blue; between them colours change evenly. The
-page's own script has the same."""
+script of the page uses the same."""
 
 CONTRAST = 85
-"""Levels from dark to bright at least: 51 dB."""
+"""Minimum range of levels between dark and bright: 51 dB."""
 
 
 def palette(low: int = 0, high: int = 255) -> bytes:
@@ -46,9 +46,9 @@ def write_png(levels: Levels, *, text: dict[str, str] | None = None) -> bytes:
     Parameters
     ----------
     levels : uint8 (n_columns, n_bands)
-        At least one of each.
+        Not empty.
     text : dict of str or None
-        Latin-1 words to write beside it.
+        Texts (Latin-1) to include.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def contrast(levels: Levels) -> tuple[int, int]:
 
 
 def read_text(png: bytes) -> dict[str, str]:
-    """Return the words that were written beside a picture; empty if it is none."""
+    """Return the texts in a picture; empty if it is not a PNG."""
     found: dict[str, str] = {}
     place = len(SIGNATURE)
     while place + 8 <= len(png) and png.startswith(SIGNATURE):

@@ -165,7 +165,7 @@ def test_a_token_that_others_may_read_is_refused_with_the_remedy(tmp_path):
     file = tmp_path / "token"
     file.write_text(TOKEN)
     file.chmod(0o640)
-    with pytest.raises(ValueError, match=r"others may read .*chmod 600"):
+    with pytest.raises(ValueError, match=r"readable by others .*chmod 600"):
         read_token(file)
 
 

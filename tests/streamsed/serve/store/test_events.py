@@ -99,7 +99,9 @@ def test_a_settings_file_leads_to_its_store(streamsed, path, tmp_path):
     assert run.returncode == 2
     assert f"{home}:3: days=-1 must be a number above 0" in run.stderr
     home.write_text("[mqtt]\n")
-    assert "has no [store]; give --store FILE" in streamsed("events", home).stderr
+    assert (
+        "no [store]; add one, or give --store FILE" in streamsed("events", home).stderr
+    )
 
 
 @pytest.mark.parametrize(
@@ -110,14 +112,23 @@ def test_a_settings_file_leads_to_its_store(streamsed, path, tmp_path):
             ["--source", "attic"],
             "--source: unknown source 'attic'; sources: garden, ki",
         ),
-        (["--since", "soon"], "--since=soon must be such as 24h, 7d, yesterday"),
-        (["--since", "99999999w"], "--since=99999999w must be such as 24h"),
+        (
+            ["--since", "soon"],
+            "--since: 'soon' is not a time; use for example 24h, 7d, yesterday",
+        ),
+        (
+            ["--since", "99999999w"],
+            "--since: '99999999w' is not a time; use for example 24h",
+        ),
         (
             ["--since", "1h", "--until", "2h"],
-            "--until=2h must be later than --since=1h",
+            "--until must be later than --since 1h, not 2h",
         ),
-        (["--format", "xml"], "--format=xml must be table, csv, jsonl, parquet"),
-        (["--format", "parquet"], "--format=parquet needs --output FILE"),
+        (
+            ["--format", "xml"],
+            "--format must be one of table, csv, jsonl, parquet, not 'xml'",
+        ),
+        (["--format", "parquet"], "--format parquet needs --output FILE"),
     ],
 )
 def test_what_is_wrong_is_reported_in_one_line(streamsed, path, options, message):
@@ -136,7 +147,7 @@ def test_a_store_that_is_none_is_named(streamsed, tmp_path):
     run = streamsed("events", "--store", text)
     assert run.returncode == 2
     assert "not a store of streamsed, or a damaged one" in run.stderr
-    assert "give a store, or the settings file of one" in streamsed("events").stderr
+    assert "give either HOME.TOML or --store FILE" in streamsed("events").stderr
 
 
 def test_parquet_says_what_to_install(streamsed, path, tmp_path):

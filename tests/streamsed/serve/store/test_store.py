@@ -271,9 +271,9 @@ def test_a_migration_that_fails_leaves_the_version_before_it(path):
         assert connection.execute("SELECT label, note FROM event").fetchall() == [
             ("Dog", None)
         ]
-    with pytest.raises(ValueError, match=r"a newer streamsed wrote this store"):
+    with pytest.raises(ValueError, match=r"written by a newer streamsed"):
         StoreSink(path)
-    with pytest.raises(ValueError, match=r"a newer streamsed wrote this store"):
+    with pytest.raises(ValueError, match=r"written by a newer streamsed"):
         StoreReader(path)
 
 

@@ -1,4 +1,4 @@
-"""Notices of all sources and outputs, said to the person or the journal."""
+"""Print the notices of all sources and outputs."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from numpy.typing import NDArray
 from streamsed.pipeline.lifecycle import EventUpdate
 
 
-class SpokenSink:
-    """Say every notice.
+class NoticeSink:
+    """Print notices.
 
     Parameters
     ----------
-    say : callable
-        Is given sentences.
+    print_message : callable
+        Prints one line.
     """
 
     name = "terminal"
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+    def __init__(self, print_message: Callable[[str], None]) -> None:
+        self._print = print_message
 
     def on_samples(self, samples: NDArray[np.float32]) -> None:
-        """Do nothing: sound is not said."""
+        """Do nothing: samples are not printed."""
 
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:  # noqa: ARG002
-        """Say a record if it is a notice."""
+        """Print a record if it is a notice."""
         if record["state"] == "notice":
-            self._say(str(record["text"]))
+            self._print(str(record["text"]))
 
     def notices(self) -> list[str]:
         """Return nothing."""
         return []
 
     def settle(self) -> None:
-        """Do nothing: nothing waits."""
+        """Do nothing: nothing is queued."""
 
     def failures(self) -> dict[str, Any]:
         """Return nothing."""
         return {}
 
     def close(self) -> None:
-        """Do nothing: nothing waits."""
+        """Do nothing: nothing is queued."""
