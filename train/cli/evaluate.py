@@ -139,6 +139,7 @@ def evaluate(
     left out of the macro mean.
     """
     model = _one_model(name, model)
+    _refuse_unused(continuous, reference, estimated, soundbank)
     if continuous:
         if model is None or not soundbank:
             raise ValueError("--continuous needs MODEL and --soundbank DIR")
@@ -150,7 +151,7 @@ def evaluate(
         raise ValueError("give --reference R.tsv, or --continuous")
     truth: EventLists = read_strong(reference)
     if not truth:
-        raise ValueError(f"{reference}: lists no clips")
+        raise ValueError(f"{reference}: the list has no clips")
     notes = [f"{reference}: {name_list(truth) or f'unknown list {digest(truth)}'}"]
     with tempfile.TemporaryDirectory() as scratch:
         if model is not None:
@@ -179,6 +180,20 @@ def evaluate(
     _show(card)
     if json_file is not None:
         write(json_file, [json.dumps(card.to_dict(), indent=1) + "\n"])
+
+
+def _refuse_unused(
+    continuous: bool,  # noqa: FBT001 - the value of an option
+    reference: Path | None,
+    estimated: Path | None,
+    soundbank: Sequence[Path] | None,
+) -> None:
+    """Raise a ValueError for options that would have no effect."""
+    if continuous and (reference is not None or estimated is not None):
+        option = "--estimated" if reference is None else "--reference"
+        raise ValueError(f"--continuous and {option} cannot be combined; choose one")
+    if soundbank and not continuous:
+        raise ValueError("--soundbank needs --continuous")
 
 
 def _one_model(name: str | None, model: str | None) -> str | None:

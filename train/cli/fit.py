@@ -21,6 +21,7 @@ from train.cli.options import (
     read_layouts,
 )
 from train.config.preset import load_preset, preset_names
+from train.config.train import TrainConfig
 from train.datasets.data_module import ClipSet
 from train.fit.outcome import RunOutcome
 from train.fit.run import (
@@ -30,6 +31,11 @@ from train.fit.run import (
     fit_on_soundbank,
 )
 from train.mixing.soundbank import read_leave_out
+
+USAGE = (
+    "give --soundbank DIR (optionally with --blueprint) or --data DIR; several banks and "
+    "--everything need a preset that mixes scenes, such as --preset default"
+)
 
 
 def fit(
@@ -129,12 +135,7 @@ def fit(
         seed=seed,
         threads=threads,
     )
-    _refuse_unused(
-        config.scenes.duration > 0,
-        data=data,
-        leave_out=leave_out,
-        without=without,
-    )
+    _refuse_unused(config, data, leave_out, without)
     options = RunOptions(
         *(run, resume, device, workers, tensorboard, save_every, compiled),
         init=init,
@@ -168,11 +169,7 @@ def fit(
             n_validation=n_validation,
         )
     else:
-        raise ValueError(
-            "give --soundbank DIR (optionally with --blueprint) or --data DIR; several "
-            "banks and --everything need a preset that mixes scenes, such as --preset "
-            "default"
-        )
+        raise ValueError(USAGE)
     if is_first_process():
         for line in RunOutcome.read(run).lines():
             print(line)
@@ -180,14 +177,13 @@ def fit(
 
 
 def _refuse_unused(
-    mixes_scenes: bool,  # noqa: FBT001 - the only one
-    *,
+    config: TrainConfig,
     data: Path | None,
     leave_out: Path | None,
     without: Sequence[str] | None,
 ) -> None:
     """Raise a ValueError for options that would have no effect."""
-    if leave_out is not None and (data is not None or not mixes_scenes):
+    if leave_out is not None and (data is not None or not config.scenes.duration):
         raise ValueError(
             "--leave-out needs --soundbank and a preset that mixes scenes, such as "
             "--preset default"

@@ -151,7 +151,7 @@ def test_a_score_file_is_read_as_it_was_written(tmp_path):
         ),
         (
             ["--reference", "empty.tsv", "--estimated", "found.tsv"],
-            "empty.tsv: lists no clips",
+            "empty.tsv: the list has no clips",
         ),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -115,12 +116,13 @@ def adapt_command(
     base = restore(file)
     own = OwnSounds.load(soundbank, base.labels, everything=everything)
     left_out = () if leave_out is None else read_leave_out(leave_out)
-    rehearsed = _banks(rehearse or [], "train", left_out)
-    measured = _banks(measure or rehearse or [], "validation", left_out)
+    rehearsed = _banks(rehearse, "train", left_out, base.labels)
+    measured = _banks(measure or rehearse, "validation", left_out, base.labels)
     folder = run or Path("runs") / output.stem
     if not resume and (folder / "last.pt").exists():
         raise ValueError(
-            f"--run {folder}: the folder exists; use --resume to continue the run, or name another"
+            f"--run {folder}: the folder exists; use --resume to continue the run, or "
+            "name another"
         )
     options = AdaptOptions(
         folder,
@@ -141,12 +143,20 @@ def adapt_command(
     print(f"next: {shlex.join(['streamsed', 'listen', '--model', str(output)])}")
 
 
-def _banks(folders: list[Path], split: str, left_out: Any) -> Soundbank | None:
-    """Read banks of shipped labels; those without a manifest as a whole."""
+def _banks(
+    folders: list[Path] | None, split: str, left_out: Any, labels: Collection[str]
+) -> Soundbank | None:
+    """Read banks of the model's labels; all files of those without a manifest."""
     if not folders:
         return None
     has_splits = all((each / "manifest.csv").is_file() for each in folders)
-    return load_banks(folders, split=split if has_splits else None, leave_out=left_out)
+    bank = load_banks(folders, split=split if has_splits else None, leave_out=left_out)
+    if set(bank.labels).isdisjoint(labels):
+        raise ValueError(
+            f"{folders[0]}: none of its labels ({', '.join(bank.labels)}) is one of the "
+            f"model ({', '.join(labels)})"
+        )
+    return bank
 
 
 def _examples(own: OwnSounds) -> list[Clip]:

@@ -127,9 +127,10 @@ class Soundbank:
         foreground = read_tree(folder, "foreground", chosen, sources, sample_rate)
         background = read_tree(folder, "background", chosen, sources, sample_rate)
         if not foreground:
-            part = "" if split is None else f" in split={split}"
+            part = "" if split is None else f"split {split} of "
             raise ValueError(
-                f"{folder}: no sounds, or only silent ones,{part} in foreground/<Label>/ "
+                f"{folder}: no sounds, or only silent ones, in "
+                f"{part}foreground/<Label>/ "
                 f"({', '.join(SUFFIXES)})"
             )
         return cls(foreground, background, sample_rate)
