@@ -27,7 +27,7 @@ from train.evaluation.scoring import Scores, network_scores, scores_to_events
 from train.evaluation.tuning import tune_post
 from train.experiments.experiment import BASELINE, STRONGER, WEAKER, Experiment
 from train.fit.checkpoint import load_best, load_ensemble
-from train.fit.distributed import Parallel
+from train.fit.machine.distributed import Parallel
 from train.metrics.criteria import event_counts
 from train.metrics.f1 import F1, Intervals
 from train.metrics.psds import NoPsdsError, PsdRoc, ScoreTable, psd_rocs

@@ -20,10 +20,10 @@ from train.datasets.scene_batches import SceneDataset, scene_frames
 from train.datasets.soundscapes import SoundscapeDataset
 from train.evaluation.draws import Seed
 from train.fit.checkpoint import LAST
-from train.fit.distributed import check_device
 from train.fit.losses import Criterion, SceneCriterion
+from train.fit.machine.distributed import check_device
+from train.fit.machine.memory import keep_freed_memory
 from train.fit.mean_teacher import MeanTeacher
-from train.fit.memory import keep_freed_memory
 from train.fit.train_step import Objective
 from train.fit.trainer import Trainer
 from train.mixing.mixer import Layout, Mixer

@@ -13,8 +13,8 @@ from torch import nn
 
 from train.config.train import TrainConfig
 from train.datasets.clip_features import Example
-from train.fit.distributed import Parallel
-from train.fit.memory import largest_fit
+from train.fit.machine.distributed import Parallel
+from train.fit.machine.memory import largest_fit
 from train.fit.weight_average import update_average
 from train.networks.factory import make_network
 

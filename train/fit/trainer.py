@@ -11,21 +11,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
-from streamsed.progress import Task, report, task
+from streamsed.progress import report
 from train.config.train import TrainConfig
 from train.datasets.clip_features import Example
 from train.datasets.evaluation_set import EvaluationSet
 from train.datasets.held_out import HeldOut
 from train.datasets.scaling import Scaling, Triple
-from train.datasets.scene_batches import SceneBatches, SceneDataset
+from train.fit.batches import endless_batches
 from train.fit.checkpoint import (
     LAST,
     keep_best,
@@ -34,15 +34,14 @@ from train.fit.checkpoint import (
     refuse_other_settings,
     save_atomically,
 )
-from train.fit.distributed import Parallel
+from train.fit.clock import Clock
+from train.fit.machine.distributed import Parallel
 from train.fit.run_log import RunLog
 from train.fit.train_step import Learner, Objective
 from train.fit.validation import Validation
 
 LOG_EVERY = 50
 """Steps between rows of `log.csv`."""
-MAX_EXAMPLES = 2**40
-"""Examples in a set that never ends."""
 
 
 class Trainer:
@@ -61,7 +60,7 @@ class Trainer:
     scaling : Scaling
         What the inputs went through; kept with the weights.
     device : str
-        See `train.fit.distributed.Parallel`.
+        See `train.fit.machine.distributed.Parallel`.
     tensorboard : bool
         See `train.fit.run_log.RunLog`.
     n_auxiliary : int
@@ -104,17 +103,9 @@ class Trainer:
             n_auxiliary=n_auxiliary,
             compiled=compiled,
         )
-        self.step = 0
-        self.elapsed = 0.0
+        self.clock = Clock(config, self.parallel)
         self._validated = 0.0  # progress at the last validation
         self._rows: list[dict[str, float]] = []  # losses since the last row of the log
-
-    @property
-    def progress(self) -> float:
-        """How much of the run is over, from 0 to 1."""
-        if self.config.minutes is not None:
-            return min(self.elapsed / (60.0 * self.config.minutes), 1.0)
-        return min(self.step / self.config.steps, 1.0)
 
     def fit(
         self,
@@ -158,84 +149,45 @@ class Trainer:
         save_every: float,
         n_workers: int,
     ) -> None:
-        batches = self._batches(dataset, n_workers)
-        start, offset = time.monotonic(), self.elapsed
-        is_warm = False
-        saved, apart = self.elapsed, 1.0 / self.config.validations - 1e-9
+        clock = self.clock
+        batches = endless_batches(
+            dataset, self.config, self.parallel, step=clock.step, n_workers=n_workers
+        )
+        saved, apart = clock.elapsed, 1.0 / self.config.validations - 1e-9
         if self.parallel.is_first:
-            self.log.rewind(self.step)
-        if self.step == 0:
+            self.log.rewind(clock.step)
+        if clock.step == 0:
             self.save()
-        with self._task() as training:
-            while self.progress < 1.0:
+        clock.start()
+        with clock.task() as training:
+            while clock.progress < 1.0:
                 asked = time.monotonic()
                 batch = next(batches)
                 waited = time.monotonic() - asked
                 losses = self.learner.learn(
-                    batch, step=self.step, progress=self.progress
+                    batch, step=clock.step, progress=clock.progress
                 )
-                self.step += 1
-                if not is_warm:  # the first step compiles and fills the queues
-                    start, is_warm = time.monotonic(), True
-                passed = offset + time.monotonic() - start
-                self.elapsed = self.parallel.broadcast(passed)
+                clock.tick()
                 self._rows.append({**losses, "waited": waited})
-                if self.step % LOG_EVERY == 0 or self.progress >= 1.0:
+                if clock.step % LOG_EVERY == 0 or clock.progress >= 1.0:
                     self._log()
-                if validation and self.progress - self._validated >= apart:
+                if validation and clock.progress - self._validated >= apart:
                     self.validate(validation, held_out)
-                if self.elapsed - saved >= save_every:
+                if clock.elapsed - saved >= save_every:
                     self.save()
-                    saved = self.elapsed
+                    saved = clock.elapsed
                 if self.parallel.is_first:
-                    training.update(self._done(), f"loss {losses['total']:.4f}")
+                    training.update(clock.done, f"loss {losses['total']:.4f}")
         if validation and self._validated < 1.0:
             self.validate(validation, held_out)
         self.save()
-
-    def _task(self) -> Task:
-        """Begin to report how far the run is, from where it is."""
-        minutes = self.config.minutes
-        total, unit = (
-            (self.config.steps, "steps") if minutes is None else (minutes, "min")
-        )
-        training = task("training", total, unit)
-        training.resume(self._done())
-        return training
-
-    def _done(self) -> float:
-        """Return the steps or, of a run that has a length in time, minutes so far."""
-        return self.step if self.config.minutes is None else self.elapsed / 60
-
-    def _batches(self, dataset: Dataset[Example], n_workers: int) -> Iterator[Example]:
-        """Go on with the example after the last one that was trained on."""
-        if isinstance(dataset, SceneDataset):
-            return iter(
-                SceneBatches(
-                    dataset,
-                    self.parallel.device,
-                    n_workers=n_workers,
-                    first=self.step * self.config.batch_size,
-                )
-            )
-        first = self.step * self.config.batch_size + self.parallel.rank
-        loader = DataLoader(
-            dataset,
-            batch_size=self.config.batch_size // self.parallel.n_processes,
-            sampler=range(first, MAX_EXAMPLES, self.parallel.n_processes),
-            num_workers=n_workers,
-            prefetch_factor=4 if n_workers else None,
-            pin_memory=self.parallel.device.type == "cuda",
-            generator=torch.Generator(),  # else starting it would draw from torch's own
-        )
-        return iter(loader)
 
     def validate(self, data: EvaluationSet, held_out: HeldOut | None = None) -> float:
         """Score the network, log it, keep it among the best; return its loss.
 
         The best are those of lowest validation loss, or of highest F1 on held-out clips.
         """
-        self._validated = self.progress
+        self._validated = self.clock.progress
         if not self.parallel.is_first:
             return math.nan
         losses = [
@@ -253,13 +205,9 @@ class Trainer:
                 self.config.frontend,
                 loss=_means(losses)["total"],
             )
-        row: dict[str, Any] = {
-            "step": self.step,
-            "minutes": round(self.elapsed / 60, 2),
-            **found.to_row(),
-        }
+        row = {**self.clock.to_row(), **found.to_row()}
         self.log.add("validation", row)
-        text = f"step {self.step}: validation loss {found.loss:.4f}, event F1 "
+        text = f"step {self.clock.step}: validation loss {found.loss:.4f}, event F1 "
         text += f"{found.f1.macro:.1%} macro, {found.f1.micro:.1%} micro"
         report("validation", text, **row)
         keep_best({**self._state(), **found.to_checkpoint()}, self.folder)
@@ -267,7 +215,7 @@ class Trainer:
 
     @torch.no_grad()
     def _validation_losses(self, batch: Example) -> dict[str, torch.Tensor]:
-        return self.learner.losses(self.learner.evaluated, batch, self.progress)
+        return self.learner.losses(self.learner.evaluated, batch, self.clock.progress)
 
     def _log(self) -> None:
         """Write the means of the last steps."""
@@ -275,14 +223,11 @@ class Trainer:
         self._rows.clear()
         if not self.parallel.is_first:
             return
-        row: dict[str, Any] = {
-            "step": self.step,
-            "minutes": round(self.elapsed / 60, 2),
-            "learning_rate": f"{self.config.rate_at(self.progress):.2e}",
-        }
+        row: dict[str, Any] = self.clock.to_row()
+        row["learning_rate"] = f"{self.config.rate_at(self.clock.progress):.2e}"
         row |= {name: f"{mean:.5f}" for name, mean in means.items()}
         self.log.add("log", row)
-        report("losses", step=self.step, **means)
+        report("losses", step=self.clock.step, **means)
 
     def _state(self) -> dict[str, Any]:
         """Collect what every checkpoint holds."""
@@ -290,8 +235,8 @@ class Trainer:
             "config": self.config.to_dict(),
             "labels": list(self.labels),
             "scaling": self.scaling.to_dict(),
-            "step": self.step,
-            "elapsed": self.elapsed,
+            "step": self.clock.step,
+            "elapsed": self.clock.elapsed,
             "evaluated": self.learner.evaluated.state_dict(),
         }
 
@@ -341,8 +286,9 @@ class Trainer:
         refuse_other_settings(state["config"], self.config, path)
         self.learner.load(state)
         self.parallel.set_rng_state(state["rng_state"])
-        self.step, self.elapsed = state["step"], state["elapsed"]
-        self._validated = min(state["validated"], self.progress)  # it may be longer now
+        self.clock.step, self.clock.elapsed = state["step"], state["elapsed"]
+        # The run may be longer now, so that this was less of it.
+        self._validated = min(state["validated"], self.clock.progress)
         self._rows = state["rows"]
 
 

@@ -120,7 +120,7 @@ def test_the_baseline_keeps_what_scores_best_on_held_out_clips_not_the_lowest_lo
     segments = np.zeros((1, 1024, 128), np.float32)
     recordings = EvaluationSet(segments, [[Event("low", 1.0, 2.0, 1.0)]], LABELS)
     measured = [(0.1, 0.2, 0.1), (0.5, 0.3, 0.4), (0.9, 0.6, 0.0), (0.4, 0.0, 0.0)]
-    for trainer.step, (loss, events, tags) in enumerate(measured):
+    for trainer.clock.step, (loss, events, tags) in enumerate(measured):
         losses = {"total": torch.tensor(loss)}
         monkeypatch.setattr(
             trainer, "_validation_losses", lambda _, losses=losses: losses

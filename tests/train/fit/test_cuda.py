@@ -13,7 +13,7 @@ from train.config.network import NetworkConfig
 from train.config.train import TrainConfig
 from train.datasets.clip_features import Example
 from train.fit.losses import Criterion
-from train.fit.memory import largest_fit
+from train.fit.machine.memory import largest_fit
 from train.fit.trainer import Trainer
 
 SCENE = cuda.SCENE
@@ -80,7 +80,7 @@ def test_training_on_cuda_resumes_on_the_cpu(tmp_path):
     make_trainer(tmp_path, batch_size=2, device="cuda").fit(Clips(), n_workers=0)
     on_cpu = make_trainer(tmp_path, batch_size=2, device="cpu")
     on_cpu.resume()
-    assert on_cpu.step == 2
+    assert on_cpu.clock.step == 2
 
 
 @pytest.mark.gpu

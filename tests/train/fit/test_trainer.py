@@ -42,9 +42,9 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
         broken.fit(Bars(fails_at=12), n_workers=0, save_every=0)
     resumed = make_trainer(tmp_path / "broken")
     resumed.resume()
-    assert resumed.step == 3
+    assert resumed.clock.step == 3
     resumed.fit(Bars(), n_workers=0)
-    assert resumed.step == whole.step == 6
+    assert resumed.clock.step == whole.clock.step == 6
     for first, second in [
         (whole.learner.network, resumed.learner.network),
         (whole.learner.average, resumed.learner.average),
@@ -60,7 +60,7 @@ def test_a_run_begins_with_the_average_of_another(tmp_path):
         tmp_path / "second", dataclasses.replace(CONFIG, seed=CONFIG.seed + 1)
     )
     second.begin_with(tmp_path / "first")
-    assert second.step == 0
+    assert second.clock.step == 0
     average = first.learner.average.state_dict()
     for network in (second.learner.network, second.learner.average):
         state = network.state_dict()
@@ -128,7 +128,7 @@ def test_chance_continues_where_a_run_was_cut(tmp_path, n_workers):
                 trainer.fit(WideBars(cut), n_workers=n_workers, save_every=0)
         trainers.append(trainer)
     whole, broken = trainers
-    assert whole.step == broken.step == 6
+    assert whole.clock.step == broken.clock.step == 6
     for part, mine in states(whole).items():
         theirs = states(broken)[part]
         assert mine.keys() == theirs.keys()
@@ -240,8 +240,8 @@ def test_a_run_by_the_clock_ends_by_the_clock(tmp_path):
     config = TrainConfig(network=TINY, batch_size=2, minutes=0.5 / 60, threads=1)
     trainer = make_trainer(tmp_path, config)
     trainer.fit(Bars(), n_workers=0)
-    assert trainer.step >= 1
-    assert trainer.elapsed >= 0.5
+    assert trainer.clock.step >= 1
+    assert trainer.clock.elapsed >= 0.5
 
 
 def test_the_average_follows_the_network():
@@ -293,7 +293,7 @@ def test_validation_is_logged_and_the_four_of_lowest_loss_are_kept(
     segments = np.zeros((2, 1024, 128), np.float32)
     recordings = EvaluationSet(segments, [[Event("low", 1.0, 2.0, 1.0)], []], LABELS)
     losses = [0.5, 0.2, 0.9, 0.3, 0.4, 0.8]
-    for trainer.step, loss in enumerate(losses):
+    for trainer.clock.step, loss in enumerate(losses):
         made = {"total": torch.tensor(loss)}
         monkeypatch.setattr(trainer, "_validation_losses", lambda _, made=made: made)
         assert trainer.validate(recordings) == pytest.approx(loss)

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from train.fit.distributed import Parallel
+from train.fit.machine.distributed import Parallel
 
 SCRIPT = """
 import sys, torch
 from pathlib import Path
 from bars import Bars, CONFIG, make_trainer
-from train.fit.distributed import Parallel
+from train.fit.machine.distributed import Parallel
 
 run = Path(sys.argv[1])
 trainer = make_trainer(run, device="cpu")
@@ -56,7 +56,7 @@ if trainer.parallel.n_processes > 1:
 def launch(folder, script, n_processes):
     """Run a script under torchrun; return what its processes saved, by rank."""
     (folder / "script.py").write_text(script)
-    root = Path(__file__).parents[3]
+    root = Path(__file__).parents[4]
     subprocess.run(
         [
             *(sys.executable, "-m", "torch.distributed.run", "--standalone"),

@@ -1,0 +1,72 @@
+"""The clock of a run: how far it is, in steps and in time."""
+
+from __future__ import annotations
+
+import time
+
+from streamsed.progress import Task, task
+from train.config.train import TrainConfig
+from train.fit.machine.distributed import Parallel
+
+
+class Clock:
+    """Count the steps of a run and the seconds that they took.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        How long the run is, in minutes or in steps.
+    parallel : Parallel
+        The first process's time counts for all.
+
+    Attributes
+    ----------
+    step : int
+        Steps taken.
+    elapsed : float
+        Seconds of training, over all interruptions, without the first step after each.
+    """
+
+    def __init__(self, config: TrainConfig, parallel: Parallel) -> None:
+        self._config, self._parallel = config, parallel
+        self.step = 0
+        self.elapsed = 0.0
+        self.start()
+
+    @property
+    def progress(self) -> float:
+        """How much of the run is over, from 0 to 1."""
+        if self._config.minutes is not None:
+            return min(self.elapsed / (60.0 * self._config.minutes), 1.0)
+        return min(self.step / self._config.steps, 1.0)
+
+    @property
+    def done(self) -> float:
+        """The steps or, of a run that has a length in time, the minutes so far."""
+        return self.step if self._config.minutes is None else self.elapsed / 60
+
+    def to_row(self) -> dict[str, float]:
+        """Return where a row of a log is from."""
+        return {"step": self.step, "minutes": round(self.elapsed / 60, 2)}
+
+    def task(self) -> Task:
+        """Begin to report how far the run is, from where it is."""
+        minutes = self._config.minutes
+        total, unit = (
+            (self._config.steps, "steps") if minutes is None else (minutes, "min")
+        )
+        training = task("training", total, unit)
+        training.resume(self.done)
+        return training
+
+    def start(self) -> None:
+        """Go on from where the run is; the time until the first `tick` does not count."""
+        self._offset, self._start, self._is_warm = self.elapsed, 0.0, False
+
+    def tick(self) -> None:
+        """Count a step that ends now."""
+        self.step += 1
+        if not self._is_warm:  # the first step compiles and fills the queues
+            self._start, self._is_warm = time.monotonic(), True
+        passed = self._offset + time.monotonic() - self._start
+        self.elapsed = self._parallel.broadcast(passed)

@@ -1,0 +1,1 @@
+"""What a run has of the machine: processes, devices, memory."""
