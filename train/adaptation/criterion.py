@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from train.fit.losses import class_loss, strong_loss
+from train.fit.losses import class_loss, edge_weights, strong_loss
 from train.networks.resnet import Network
 
 
@@ -72,8 +72,7 @@ class AdaptationCriterion:
             old = torch.sigmoid(self.old.linear(self.old.top(maps)).float())
         scores = network.linear(deep).float()[..., self.taught]
         target = self.targets(y, old)[..., self.taught]
-        weights = torch.ones(y.shape[1], 1, device=y.device)
-        weights[-self.n_edge :] = self.edge
+        weights = edge_weights(y, edge=self.edge, n_edge=self.n_edge)
         even = torch.full((len(self.taught),), 1.0 / len(self.taught))
         strong = strong_loss(scores, target, weights)
         classification = class_loss(

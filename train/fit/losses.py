@@ -115,6 +115,32 @@ def strong_loss(
     return functional.binary_cross_entropy_with_logits(score_logits, target, weights)
 
 
+def edge_weights(target: Tensor, *, edge: float, n_edge: int) -> Tensor:
+    """Weigh the newest frames of segments by `edge`, the others by 1; see `strong_loss`.
+
+    Parameters
+    ----------
+    target : float32 (B, H, K)
+        Whose frames; the weights are on its device.
+    edge : float
+        Weight of the newest frames, from which a stream reports first.
+    n_edge : int
+        How many these are, at least 1.
+
+    Returns
+    -------
+    float32 (H, 1)
+
+    Examples
+    --------
+    >>> edge_weights(torch.zeros(2, 4, 1), edge=3.0, n_edge=1).flatten()
+    tensor([1., 1., 1., 3.])
+    """
+    weights = torch.ones(target.shape[1], 1, device=target.device)
+    weights[-n_edge:] = edge
+    return weights
+
+
 def region_loss(event_logits: Tensor, proposal_logits: Tensor, raw: Tensor) -> Tensor:
     """Draw the proposal to the events and the events to the raw region (eq. 8).
 
@@ -250,8 +276,7 @@ class SceneCriterion:
         classification = class_loss(
             scores.amax(dim=1), y.amax(dim=1), self.weights.to(y.device)
         )
-        weights = torch.ones(y.shape[1], 1, device=y.device)
-        weights[-self.n_edge :] = self.edge
+        weights = edge_weights(y, edge=self.edge, n_edge=self.n_edge)
         detection = strong_loss(scores, y, weights)
         raw = raw_region(self._views(x)[:, :1], y.shape[1])
         area = region_loss(scores.amax(dim=2), region, raw)
