@@ -11,11 +11,11 @@ import typer
 from streamsed.atomic_write import write
 from streamsed.cli.options import EngineOption, PrecisionOption
 from streamsed.inference.model import Model
-from train.cli.options import LeaveOut, read_layouts
+from train.cli.options import LeaveOut, read_layouts, read_left_out
 from train.evaluation.continuous import page as continuous_page
 from train.evaluation.model_card import Card
 from train.evaluation.model_card_page import to_markdown
-from train.mixing.soundbank import load_banks, read_leave_out
+from train.mixing.soundbank import load_banks
 from train.provenance import current_command
 
 BEGIN, END = "<!-- measured -->", "<!-- end of what was measured -->"
@@ -64,8 +64,7 @@ def card(
     if output is not None and not 0 <= page.find(BEGIN) < page.find(END):
         raise ValueError(f"{output}: no lines {BEGIN} and {END}")
     before = "" if continuous is None else _continuous(continuous)
-    left_out = read_leave_out(leave_out) if leave_out else set()
-    bank = load_banks(soundbank, split=split, leave_out=left_out)
+    bank = load_banks(soundbank, split=split, leave_out=read_left_out(leave_out))
     loaded = Model.load(model, device="cpu", engine=engine, precision=precision)
     measured = Card(loaded, bank, read_layouts(blueprint)).measure()
     text = before + to_markdown(measured, current_command())

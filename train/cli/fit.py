@@ -19,6 +19,7 @@ from train.cli.options import (
     Without,
     is_first_process,
     read_layouts,
+    read_left_out,
 )
 from train.config.preset import load_preset, preset_names
 from train.config.train import TrainConfig
@@ -30,7 +31,6 @@ from train.fit.run import (
     fit_on_scenes,
     fit_on_soundbank,
 )
-from train.mixing.soundbank import read_leave_out
 
 USAGE = (
     "give --soundbank DIR (optionally with --blueprint) or --data DIR; several banks and "
@@ -148,7 +148,7 @@ def fit(
             options,
             layouts=read_layouts(blueprint),
             everything=everything,
-            leave_out=() if leave_out is None else read_leave_out(leave_out),
+            leave_out=read_left_out(leave_out),
         )
     elif data is not None and not banks and not blueprint:
         clips = ClipSet.load(

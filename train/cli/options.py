@@ -15,6 +15,7 @@ from streamsed.cli.options import JsonLogOption
 from streamsed.progress import json_log as logged_to
 from train.annotations.event_lists import read_strong
 from train.mixing.mixer import Layout
+from train.mixing.soundbank import read_leave_out
 
 Bank = Annotated[
     Path,
@@ -67,6 +68,11 @@ def read_layouts(blueprints: Sequence[Path] | None) -> list[Layout]:
     return [
         events for path in blueprints or () for events in read_strong(path).values()
     ]
+
+
+def read_left_out(path: Path | None) -> set[str]:
+    """Read the recordings that `--leave-out` excludes; none without it."""
+    return set() if path is None else read_leave_out(path)
 
 
 def is_first_process() -> bool:

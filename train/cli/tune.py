@@ -10,7 +10,7 @@ import typer
 
 from streamsed.samples import Float32
 from streamsed.terminal import percent
-from train.cli.options import LeaveOut, Split
+from train.cli.options import LeaveOut, Split, read_left_out
 from train.evaluation.continuous.recordings import (
     ScoredRecording,
     draw_continuous,
@@ -29,7 +29,7 @@ from train.export.operating_points import (
 )
 from train.fit.checkpoint import TrainedNetwork, load_trained
 from train.mixing.continuous import ContinuousMixer
-from train.mixing.soundbank import Soundbank, load_banks, read_leave_out
+from train.mixing.soundbank import Soundbank, load_banks
 
 
 def tune(
@@ -60,8 +60,7 @@ def tune(
     halves: thresholds chosen on one are evaluated on the other.
     """
     trained = load_trained(run)
-    left_out = () if leave_out is None else read_leave_out(leave_out)
-    bank = load_banks(soundbank, split=split, leave_out=left_out)
+    bank = load_banks(soundbank, split=split, leave_out=read_left_out(leave_out))
     halves: list[list[ScoredRecording]] = []
     for index, half in enumerate(bank.halves()):
         folder = None if scored is None else scored / str(index)

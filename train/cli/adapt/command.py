@@ -18,7 +18,7 @@ from train.adaptation.fit import AdaptOptions, adapt
 from train.adaptation.own_sounds import OwnSounds
 from train.adaptation.restore import restore
 from train.adaptation.settings import adapted_curves, adapted_points
-from train.cli.options import LeaveOut
+from train.cli.options import LeaveOut, read_left_out
 from train.config.mixing import EVALUATION_MIXING
 from train.datasets.evaluation_set import draw_evaluation_set
 from train.evaluation.draws import Seed
@@ -31,7 +31,6 @@ from train.mixing.soundbank import (
     Soundbank,
     active_regions,
     load_banks,
-    read_leave_out,
 )
 from train.provenance import current_command
 
@@ -115,7 +114,7 @@ def adapt_command(
     file = ModelFile.open(find_model(model))
     base = restore(file)
     own = OwnSounds.load(soundbank, base.labels, everything=everything)
-    left_out = () if leave_out is None else read_leave_out(leave_out)
+    left_out = read_left_out(leave_out)
     rehearsed = _banks(rehearse, "train", left_out, base.labels)
     measured = _banks(measure or rehearse, "validation", left_out, base.labels)
     folder = run or Path("runs") / output.stem
