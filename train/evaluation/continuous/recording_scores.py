@@ -7,7 +7,7 @@ is run again from the kept scores as often as one likes::
 
     samples > segments > network > RecordingScores   once: `score_recording`
     RecordingScores > stitcher > final scores        `final_scores`, a latency
-    final scores > tracker > events                  `train.evaluate.scores_to_events`
+    final scores > tracker > events                  `train.evaluation.scoring.scores_to_events`
     RecordingScores > the whole Detector > updates   `replay`, a latency and settings
 
 `replay` feeds the kept scores to the runtime's own `Detector` in place of its model, so
