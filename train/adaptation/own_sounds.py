@@ -15,7 +15,7 @@ import numpy as np
 
 from train.config.scenes import SceneConfig
 from train.mixing.scenes import Scene, SceneMixer
-from train.mixing.soundbank import Clip, Soundbank
+from train.mixing.soundbank import Clip, Soundbank, SplitError
 
 HELD_OUT = 4
 """Every so manieth recording of a label is kept apart, where no manifest says which."""
@@ -111,9 +111,7 @@ def _validation(folder: Path, shipped: Sequence[str], nothing: Soundbank) -> Sou
     """Read the split `validation`, which may be missing or have no sound of a label."""
     try:
         return _spelt(Soundbank.load(folder, split="validation"), shipped)
-    except ValueError as error:
-        if "split=validation" not in str(error):
-            raise
+    except SplitError:
         return nothing
 
 

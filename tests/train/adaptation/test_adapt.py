@@ -200,6 +200,9 @@ def test_a_manifest_says_what_is_kept_apart(sounds, tmp_path):
     assert alone.held_out.foreground == {}
     assert {k: len(v) for k, v in alone.taught.foreground.items()} == {"Beeping": 7}
     with (folder / "manifest.csv").open("a") as file:
+        file.write("background/room/0.wav,validation\n")
+    assert OwnSounds.load(folder, LABELS).held_out.foreground == {}
+    with (folder / "manifest.csv").open("a") as file:
         file.write("foreground/Beeping/7.wav,validation\n")
     own = OwnSounds.load(folder, LABELS)
     assert {k: len(v) for k, v in own.held_out.foreground.items()} == {"Beeping": 1}

@@ -14,13 +14,14 @@ A file of the bank may hold one sound several times, a dog that barks thrice, so
 
 from train.mixing.soundbank.bank import Soundbank, load_banks
 from train.mixing.soundbank.clip import Clip, Region, Samples, active_regions
-from train.mixing.soundbank.files import read_leave_out
+from train.mixing.soundbank.files import SplitError, read_leave_out
 
 __all__ = [
     "Clip",
     "Region",
     "Samples",
     "Soundbank",
+    "SplitError",
     "active_regions",
     "load_banks",
     "read_leave_out",

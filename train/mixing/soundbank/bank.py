@@ -11,6 +11,7 @@ from pathlib import Path
 from train.mixing.soundbank.clip import Clip
 from train.mixing.soundbank.files import (
     SUFFIXES,
+    SplitError,
     chosen_paths,
     read_sources,
     read_tree,
@@ -114,9 +115,11 @@ class Soundbank:
 
         Raises
         ------
+        SplitError
+            There is no manifest although a split is asked for, or nothing in that split.
         ValueError
-            The folder has no bank in it, no manifest although a split is asked for, or
-            nothing in that split; or a file is damaged (see `streamsed.audio.decode`).
+            The folder has no bank in it; or a file is damaged (see
+            `streamsed.audio.decode`).
         """
         if not (folder / "foreground").is_dir():
             raise ValueError(
@@ -128,7 +131,8 @@ class Soundbank:
         background = read_tree(folder, "background", chosen, sources, sample_rate)
         if not foreground:
             part = "" if split is None else f"split {split} of "
-            raise ValueError(
+            kind = ValueError if split is None else SplitError
+            raise kind(
                 f"{folder}: no sounds, or only silent ones, in "
                 f"{part}foreground/<Label>/ "
                 f"({', '.join(SUFFIXES)})"

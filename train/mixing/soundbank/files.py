@@ -15,6 +15,10 @@ from train.mixing.soundbank.clip import Clip, Samples, active_regions
 SUFFIXES = (".flac", ".wav", ".ogg", ".mp3", ".aif", ".aiff")
 
 
+class SplitError(ValueError):
+    """A bank has no manifest, no such split in it, or no sound in that split."""
+
+
 def chosen_paths(
     folder: Path, split: str | None, leave_out: Collection[str]
 ) -> set[str] | None:
@@ -22,8 +26,8 @@ def chosen_paths(
 
     Raises
     ------
-    ValueError
-        There is no manifest although a split is asked for, or nothing in that split.
+    SplitError
+        There is no manifest although a split is asked for, or no such split in it.
     """
     chosen = None if split is None else _split_paths(folder, split)
     if leave_out:
@@ -35,11 +39,11 @@ def _split_paths(folder: Path, split: str) -> set[str]:
     """Read the paths of one split from the manifest."""
     manifest = folder / "manifest.csv"
     if not manifest.is_file():
-        raise ValueError(f"--split {split} needs {manifest}, and there is no such file")
+        raise SplitError(f"--split {split} needs {manifest}, and there is no such file")
     rows = list(read_rows(manifest, ("path", "split")))
     splits = sorted({row["split"] for row in rows})
     if split not in splits:
-        raise ValueError(
+        raise SplitError(
             f"{manifest}: no split {split!r}; its splits are {', '.join(splits)}"
         )
     return {row["path"] for row in rows if row["split"] == split}
