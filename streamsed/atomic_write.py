@@ -90,7 +90,10 @@ def _open_scratch(path: Path) -> tuple[int, Path]:
     descriptor = _claim(scratch)
     if descriptor is not None:
         return descriptor, scratch
-    descriptor, name = tempfile.mkstemp(prefix=f".{start}.", dir=path.parent)
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{start}.", dir=path.parent)
+    except OSError as error:  # users know the output, not the scratch file
+        raise OSError(error.errno, error.strerror, str(path)) from error
     return descriptor, Path(name)
 
 

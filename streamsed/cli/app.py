@@ -14,6 +14,7 @@ import streamsed
 from streamsed.cli.bench import bench
 from streamsed.cli.calibrate.command import calibrate
 from streamsed.cli.corpus.app import corpus
+from streamsed.cli.dependent_options import DependentOptions
 from streamsed.cli.devices import devices
 from streamsed.cli.doctor import doctor
 from streamsed.cli.errors import Interruptible, Interruption, error_message
@@ -43,21 +44,26 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for command in (
-    file,
-    listen,
-    serve,
-    calibrate,
-    report,
-    events,
-    devices,
-    doctor,
-    info,
-    bench,
-):
-    app.command(epilog=EXIT_CODES)(command)
+EXAMPLES = (
+    (file, "streamsed file kitchen.wav --format csv -o events.csv"),
+    (listen, "streamsed listen --label Dog --log night.jsonl"),
+    (serve, "streamsed serve --check home.toml && streamsed serve home.toml"),
+    (calibrate, "streamsed calibrate --minutes 30 -o room.toml"),
+    (report, "streamsed report night.jsonl --plot night.png"),
+    (events, "streamsed events home.toml --since yesterday --label Dog"),
+    (devices, "streamsed devices"),
+    (doctor, "streamsed doctor --device USB"),
+    (info, "streamsed info default"),
+    (bench, "streamsed bench default --threads 2"),
+)
+"""Commands, each with an example for its help."""
+
+for command, example in EXAMPLES:
+    app.command(cls=DependentOptions, epilog=f"Example: {example}\n\n{EXIT_CODES}")(
+        command
+    )
 app.command(
-    epilog=EXIT_CODES,
+    epilog=f"Example: streamsed settings --print > home.toml\n\n{EXIT_CODES}",
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
 )(settings)
 app.add_typer(corpus, name="corpus", epilog=EXIT_CODES)

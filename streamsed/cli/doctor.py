@@ -6,21 +6,20 @@ from typing import Annotated
 
 import typer
 
-from streamsed.cli.options import (
-    ModelOption,
-)
+from streamsed.cli.options import DeviceOption, ModelOption
 from streamsed.terminal import printable
 
 
 def doctor(
     *,
-    device: Annotated[
-        str | None, typer.Option("--device", "-d", metavar="INDEX|NAME")
-    ] = None,
+    device: DeviceOption = None,
     model: ModelOption = "default",
-    latency: Annotated[float, typer.Option(metavar="S")] = 1.0,
+    latency: Annotated[
+        float,
+        typer.Option(metavar="S", help="Latency that the machine must keep up with."),
+    ] = 1.0,
 ) -> int:
-    """Check what `listen` needs; each failure comes with its remedy."""
+    """Check the requirements of `listen`; failures are printed with what to do."""
     from streamsed.diagnostics.doctor import examine
 
     ill = 0

@@ -33,7 +33,11 @@ if TYPE_CHECKING:
 def file(
     paths: Annotated[
         list[Path],
-        typer.Argument(help="Recordings, or folders of them.", show_default=False),
+        typer.Argument(
+            metavar="PATH...",
+            help="Recordings, or folders of them.",
+            show_default=False,
+        ),
     ],
     *,
     format_name: Annotated[

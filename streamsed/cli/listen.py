@@ -158,8 +158,6 @@ def listen(
     from streamsed.live.job import ListenJob
     from streamsed.live.outputs import LiveOutputs
 
-    if not stdin and (rate, channels, encoding) != (44100, 1, "s16"):
-        raise ValueError("--rate, --channels and --encoding need --stdin")
     job = ListenJob(
         device=device,
         channel=channel,

@@ -16,6 +16,7 @@ def report(
     logs: Annotated[
         list[Path],
         typer.Argument(
+            metavar="LOG...",
             help="Logs of `streamsed listen --log`, oldest first.",
             show_default=False,
         ),

@@ -43,7 +43,9 @@ def settings(
         read_settings(path, commands)
     if not print_them:
         if path is None:
-            raise ValueError("give --print or --settings; see --help")
+            raise ValueError(
+                "give --print, or --settings FILE; see `streamsed settings --help`"
+            )
         if context.args:
             raise ValueError(f"{context.args[0]} can only be given with --print")
         print(f"{path}: all settings are valid")

@@ -50,6 +50,9 @@ class StreamConfig(Settings):
             if value < math.inf:  # infinity is checked below
                 rule = f"be at most {MAX_SECONDS:g} (in seconds)"
                 require(value <= MAX_SECONDS, name, value, rule)
+        if self.settle is not None:
+            rule = "be positive (in seconds)"
+            require(not self.settle <= 0, "settle", self.settle, rule)
         require(
             not self.latency <= 0, "latency", self.latency, "be positive (in seconds)"
         )

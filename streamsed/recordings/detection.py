@@ -26,6 +26,7 @@ from streamsed.pipeline.extractor import Extracted, Progress, SegmentFeatures
 from streamsed.pipeline.lifecycle import EventUpdate
 from streamsed.pipeline.trace import Trace
 from streamsed.recordings.prefetch import Prefetch, prefetch_each
+from streamsed.terminal import reason_of
 
 AHEAD = 32
 """Maximum number of waiting items per recording; a segment is half a megabyte."""
@@ -101,6 +102,8 @@ def find_recordings(
 def describe_error(error: Exception, path: Path) -> str:
     """Return an error message that names the recording."""
     message = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        message = f"{error.filename}: {reason_of(error)}"
     if not isinstance(error, OSError | ValueError):
         message = f"{type(error).__name__} {message}".rstrip()
     return message if str(path) in message else f"{path}: {message}"

@@ -31,6 +31,7 @@ def calibrate(
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
+            metavar="[PATH...]",
             help="Recordings of the room, or folders of them; none listens live.",
             show_default=False,
         ),

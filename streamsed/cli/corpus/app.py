@@ -16,8 +16,9 @@ class _RunByDefault(TyperGroup):
     """A group whose default command is `run`: `corpus INPUT...` is `corpus run INPUT...`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Insert `run` where the first argument is not a command."""
-        if args and args[0] not in (*self.commands, "--help", "-h"):
+        """Insert `run` where the first argument is not a command; without any, show help."""
+        args = args or ["--help"]
+        if args[0] not in (*self.commands, "--help", "-h"):
             args = ["run", *args]
         return super().parse_args(ctx, args)
 
@@ -30,11 +31,17 @@ class _RunByDefault(TyperGroup):
 
 corpus = typer.Typer(
     cls=_RunByDefault,
-    no_args_is_help=True,
     rich_markup_mode=None,
     help="Detect events in any number of recordings and write tables (Parquet). "
     "`streamsed corpus INPUT... -o OUT` starts, or continues, a run with the options below.",
 )
 
-for command in (run, export, search):
-    corpus.command()(command)
+EXAMPLES = (
+    (run, "streamsed corpus run recordings/ -o corpus/"),
+    (export, "streamsed corpus export corpus/ -o dogs.csv --label Dog"),
+    (search, "streamsed corpus search corpus/ -o clips/ --label Dog --limit 20"),
+)
+"""Commands, each with an example for its help."""
+
+for command, example in EXAMPLES:
+    corpus.command(epilog=f"Example: {example}")(command)

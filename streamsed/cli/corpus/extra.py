@@ -11,7 +11,7 @@ OutArgument = Annotated[
     Path, typer.Argument(metavar="OUT", help="Folder that `streamsed corpus -o` wrote.")
 ]
 MinScoreOption = Annotated[
-    float, typer.Option(metavar="S", help="Only events with at least this score.")
+    float, typer.Option(metavar="SCORE", help="Only events with at least this score.")
 ]
 
 

@@ -69,10 +69,7 @@ def events(
         ),
     ] = None,
 ) -> None:
-    """List the events that `streamsed serve` stored, and their rates per hour listened.
-
-    Example: streamsed events home.toml --since yesterday --label Dog
-    """
+    """List the events that `streamsed serve` stored, and their rates per hour listened."""
     from streamsed.serve.store.reader import StoreReader
 
     if (settings is None) == (store is None):

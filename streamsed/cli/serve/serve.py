@@ -31,8 +31,6 @@ def serve(
     Events are written to a log and a store, sent to Home Assistant by MQTT and to other
     programs, and shown on a web page. A source that is lost is reconnected. SIGHUP reloads
     the file, SIGTERM ends the program; see docs/at-home.md.
-
-    Example: streamsed serve --check home.toml && streamsed serve home.toml
     """
     from streamsed.serve.job import ServeJob
 

@@ -20,6 +20,10 @@ SEAL = "seal"
 """The entry of the description with the checksum of everything else in the file."""
 
 
+class OtherFileError(ValueError):
+    """A model file does not have the required SHA-256."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelFile:
     """A model file that was read and checked completely; none of it is executed.
@@ -60,7 +64,9 @@ class ModelFile:
         try:
             archive = Archive.open(path)
             if sha256 is not None and archive.sha256 != sha256.strip().lower():
-                raise ValueError(f"its SHA-256 is {archive.sha256}, not {sha256}")
+                raise OtherFileError(
+                    f"{path}: its SHA-256 is {archive.sha256}, not the required {sha256}"
+                )
             archive.check_all()
             description = read_json(archive.read(f"extra/{INFO_NAME}"))
             if not isinstance(description, dict):
@@ -70,6 +76,8 @@ class ModelFile:
             if seal is not None and seal != seal_of(archive, description):
                 raise ValueError("it was altered after export")
             return cls(path, archive, info)
+        except OtherFileError:
+            raise
         except ValueError as error:
             raise ValueError(
                 f"{path}: not a model file of `python -m train export` ({error}); "

@@ -26,7 +26,7 @@ def find_model(name_or_path: str | os.PathLike[str]) -> Path:
     path = Path(name_or_path)
     if not path.is_file():
         raise FileNotFoundError(
-            f"model={name_or_path} is neither a shipped model "
+            f"{name_or_path}: neither a shipped model "
             f"({', '.join(shipped_models())}) nor a model file"
         )
     return path

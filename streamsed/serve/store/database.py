@@ -99,6 +99,8 @@ def open_to_read(path: Path) -> sqlite3.Connection:
     """
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: is a folder, not a store")
     address = f"{path.absolute().as_uri()}?mode=ro"
     connection = None
     try:

@@ -65,3 +65,16 @@ def test_a_shell_can_complete_commands_and_options(streamsed):
 
     assert completed("streamsed do") == ["doctor"]
     assert completed("streamsed file --thresh") == ["--threshold"]
+
+
+def test_every_command_has_an_example_in_its_help(streamsed):
+    for words in (["file"], ["settings"], ["corpus", "run"], ["corpus", "search"]):
+        run = streamsed(*words, "--help")
+        assert f"Example: streamsed {' '.join(words)} " in " ".join(run.stdout.split())
+
+
+def test_corpus_alone_prints_its_help(streamsed):
+    run = streamsed("corpus")
+    assert run.returncode == 0
+    assert run.stdout.startswith("Usage: streamsed corpus")
+    assert run.stderr == ""

@@ -226,7 +226,7 @@ def test_a_file_is_used_and_the_command_line_goes_before_it(streamsed, tmp_path)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "give --print or --settings"),
+        ([], "give --print, or --settings FILE"),
         (["--settings", "nowhere.toml"], "nowhere.toml"),
         (["--print", "--lattency", "2"], "--lattency"),
     ],
