@@ -18,14 +18,12 @@ from train.cli.card import card
 from train.cli.evaluate import evaluate
 from train.cli.export import export
 from train.cli.fit import fit
-from train.cli.options import with_json_log
+from train.cli.options import EXIT_CODES, with_json_log
 from train.cli.soundscapes import soundscapes
 from train.cli.table1 import table1
 from train.cli.tune import tune
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # typer brings its own or click's
-
-EXIT_CODES = "Exit codes: 0 all done; 2 an option, a file or the data is invalid; 130 interrupted."
 
 app = typer.Typer(
     name="python -m train",
@@ -39,11 +37,26 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-COMMANDS = (table1, ablations, fit, tune, evaluate, export, soundscapes, card)
-for command in COMMANDS:
-    app.command(epilog=EXIT_CODES)(with_json_log(command))
-app.command("adapt", epilog=EXIT_CODES)(with_json_log(adapt_command))
-app.add_typer(data.app, name="data")
+EXAMPLES = (
+    (table1, "python -m train table1 --data DESED --run runs/table1"),
+    (ablations, "python -m train ablations --data DESED --run runs/ablations"),
+    (fit, "python -m train fit --soundbank sounds --run runs/mine --minutes 60"),
+    (tune, "python -m train tune runs/mine --soundbank sounds --output points.json"),
+    (evaluate, "python -m train evaluate --reference truth.tsv --estimated events.tsv"),
+    (export, "python -m train export runs/mine --output mine.pt --soundbank sounds"),
+    (soundscapes, "python -m train soundscapes mixed --soundbank sounds --n 100"),
+    (card, "python -m train card mine.pt --soundbank sounds --blueprint strong.tsv"),
+)
+"""Commands, each with an example for its help."""
+
+for command, example in EXAMPLES:
+    app.command(epilog=f"Example: {example}\n\n{EXIT_CODES}")(with_json_log(command))
+app.command(
+    "adapt",
+    epilog="Example: python -m train adapt default --soundbank my-sounds --output my.pt"
+    f"\n\n{EXIT_CODES}",
+)(with_json_log(adapt_command))
+app.add_typer(data.app, name="data", epilog=EXIT_CODES)
 
 
 def main() -> NoReturn:

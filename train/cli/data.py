@@ -17,7 +17,7 @@ from streamsed.terminal import counted
 from train.annotations.desed import Desed
 from train.annotations.desed_layout import LAYOUT
 from train.annotations.desed_survey import clips_table, labels_table, survey
-from train.cli.options import Bank, with_json_log
+from train.cli.options import EXIT_CODES, Bank, with_json_log
 from train.mixing.desed_like import Sizes, imitate
 from train.mixing.soundbank import Soundbank
 
@@ -25,7 +25,11 @@ app = typer.Typer(help="Data sets: check DESED, or mix a data set with its layou
 FULL = Sizes()
 
 
-@app.command("imitate")
+@app.command(
+    "imitate",
+    epilog="Example: python -m train data imitate mixed --soundbank sounds"
+    f"\n\n{EXIT_CODES}",
+)
 @with_json_log
 def imitate_desed(
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="Output folder.")],
@@ -72,7 +76,7 @@ def imitate_desed(
     print(written)
 
 
-@app.command()
+@app.command(epilog=f"Example: python -m train data check DESED\n\n{EXIT_CODES}")
 def check(
     folder: Annotated[
         Path,

@@ -17,6 +17,8 @@ from train.annotations.event_lists import read_strong
 from train.mixing.mixer import Layout
 from train.mixing.soundbank import read_leave_out
 
+EXIT_CODES = "Exit codes: 0 all done; 2 an option, a file or the data is invalid; 130 interrupted."
+
 Bank = Annotated[
     Path,
     typer.Option(

@@ -27,7 +27,10 @@ def export(
     label: LabelOption = None,
     min_score: MinScoreOption = 0.0,
 ) -> int:
-    """Combine all events of a corpus, with the files they are from, into one file."""
+    """Combine all events of a corpus, with the files they are from, into one file.
+
+    Exit code 0: written. 2: not a corpus, or an option is invalid.
+    """
     need_extra()
     from streamsed.corpus.tables.export import export_events
 

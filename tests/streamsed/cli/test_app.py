@@ -287,7 +287,10 @@ def test_scores_that_cannot_be_written_cost_only_their_own_recording(
         (["--device", "tpu"], ["--device must be auto, cpu or cuda, not 'tpu'"]),
         (["--nosuch"], ["--nosuch", "streamsed file --help"]),
         (["--format", "xml"], ["--format must be table", "raven, not 'xml'"]),
-        (["--model", "nosuch"], ["nosuch: neither a shipped model", "nor a model file"]),
+        (
+            ["--model", "nosuch"],
+            ["nosuch: neither a shipped model", "nor a model file"],
+        ),
         (
             ["-o", "a.wav/out.tsv"],
             ["--output a.wav/out.tsv: ", "a.wav is a file, not a"],

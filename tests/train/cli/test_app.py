@@ -1,0 +1,92 @@
+"""`python -m train`: help, and options that are refused before any work."""
+
+import sys
+
+import pytest
+import typer
+
+from train.cli import app as cli
+from train.mixing.toy_bank import write_bank
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory):
+    return write_bank(tmp_path_factory.mktemp("bank"), seed=0)
+
+
+@pytest.fixture
+def train(monkeypatch, capsys, tmp_path):
+    """Run a command in a folder of its own; return its error message."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["train", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        assert caught.value.code == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        return line.removeprefix("train: error: ")
+
+    return run
+
+
+def test_every_command_has_an_example_and_exit_codes_in_its_help():
+    group = typer.main.get_command(cli.app)
+    commands = {f"{name} ": each for name, each in group.commands.items()}
+    data = commands.pop("data ").commands
+    commands |= {f"data {name} ": each for name, each in data.items()}
+    assert len(commands) == 11
+    for name, command in commands.items():
+        assert f"Example: python -m train {name}" in command.epilog
+        assert "Exit codes: 0 all done" in command.epilog
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--leave-out", "a.csv"], "--leave-out needs --soundbank and a preset that"),
+        (["--without", "weak"], "--without needs --data"),
+        (["--device", "gpu"], "--device must be auto, cpu or cuda, not gpu"),
+        (["--set", "batch_size=0"], "--set batch_size must be at least 1, not 0"),
+        (["--set", "alfa=1"], "--set: unknown setting 'alfa'; did you mean 'alpha'?"),
+        (["--width", "1"], "--width must be at least 4, not 1"),
+        (["--run", "file"], "--run file: not a folder; name another"),
+        (["--seed", "-1"], "Invalid value for '--seed'"),
+    ],
+)
+def test_fit_names_the_option_before_any_work(train, bank, tmp_path, options, message):
+    (tmp_path / "file").touch()
+    assert train("fit", "--run", "r", "--soundbank", bank, *options).startswith(message)
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["export", "r", "--output", "m.pt", "--split", "a"], "--split needs --soundb"),
+        (["export", "r", "--output", "m.pt", "--name", " "], "--name must not be em"),
+        (["table1", "--lists", "a"], "--lists needs --soundbank"),
+        (
+            ["table1", "--data", "a", "--soundbank", "b"],
+            "--data and --soundbank cannot be combined; choose one",
+        ),
+        (["evaluate", "--soundbank", "a"], "--soundbank needs --continuous"),
+        (
+            ["evaluate", "default", "--continuous", "--reference", "a.tsv"],
+            "--continuous and --reference cannot be combined; choose one",
+        ),
+        (
+            ["tune", "nowhere", "--output", "p.json", "--soundbank", "a"],
+            "nowhere: no trained run (last.pt is missing)",
+        ),
+    ],
+)
+def test_an_option_without_effect_or_a_missing_run_is_refused(
+    train, arguments, message
+):
+    assert train(*arguments).startswith(message)
+
+
+def test_a_bank_without_labels_of_the_model_cannot_be_rehearsed(train, bank):
+    message = train("adapt", "default", "--soundbank", bank, "--rehearse", bank)
+    assert message.startswith(f"{bank}: none of its labels (Beeping, ")
