@@ -1,4 +1,4 @@
-"""What the tests share: a tiny model that hears, and a way to run the command."""
+"""What the tests share: a tiny model, and a way to run the command."""
 
 import json
 import signal
@@ -29,7 +29,7 @@ LABELS = ("Speech", "Dog")
 
 
 def build_model(path, *, labels=LABELS, n_outputs=2, extra="streamsed.json", **info):
-    """Write a model file whose network hears a band of the spectrum for each output.
+    """Write a model file whose network detects a band of the spectrum for each output.
 
     Each score sees two score frames to either side, and the mean of the whole segment: as
     with the real network, every score depends on everything in the segment.

@@ -93,8 +93,8 @@ SOUNDS = {
 def largest_difference(frames, expected):
     """In dB, where the expected value is within 70 dB of the maximum."""
     assert frames.shape == expected.shape
-    heard = expected > expected.max() - 70
-    return np.abs(frames - expected)[heard].max()
+    audible = expected > expected.max() - 70
+    return np.abs(frames - expected)[audible].max()
 
 
 @targets

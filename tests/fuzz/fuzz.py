@@ -24,7 +24,7 @@ def main() -> None:
         return
     name, *arguments = sys.argv[1:]
     target = fuzz_targets.TARGETS[name]
-    # One file that is written anew each time, in memory where there is such a folder.
+    # One file that is rewritten each time, in memory where there is such a folder.
     memory = Path("/dev/shm")
     folder = memory if memory.is_dir() else Path("build/fuzz")
     path = folder / f"streamsed-{name}{target.suffix}"

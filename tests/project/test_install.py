@@ -114,9 +114,9 @@ def test_every_command_runs_on_the_engine_that_is_there(
     assert (found.returncode, found.stderr) == (0, "")
     assert found.stdout.startswith("filename\t")
     sources = ["--file", recording, "--duration", 2]
-    heard = run("listen", *sources, "--model", exported)
-    assert heard.returncode == 0, heard.stderr
-    states = [json.loads(line)["state"] for line in heard.stdout.splitlines()]
+    listened = run("listen", *sources, "--model", exported)
+    assert listened.returncode == 0, listened.stderr
+    states = [json.loads(line)["state"] for line in listened.stdout.splitlines()]
     assert (states[0], states[-1]) == ("started", "stopped")
     measured = run("bench", exported, "--rounds", 1, "--threads", 1)
     assert measured.returncode == 0, measured.stderr

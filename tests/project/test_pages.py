@@ -44,10 +44,12 @@ def test_the_events_of_the_readme_are_those_of_the_scene():
     shown = re.search(r"\$ streamsed file (\S+)\n(.*?)```", text, flags=re.DOTALL)
     assert shown is not None
     rows = [line.split() for line in shown[2].splitlines()[2:]]
-    told = [(label, pytest.approx(float(onset), abs=0.2)) for onset, *_, label in rows]
+    reported = [
+        (label, pytest.approx(float(onset), abs=0.2)) for onset, *_, label in rows
+    ]
     detector = Detector.load("default", device="cpu")
     events = sorted(detector.events(file_chunks(ROOT / shown[1])))
-    assert [(event.label, event.onset) for event in events] == told
+    assert [(event.label, event.onset) for event in events] == reported
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)

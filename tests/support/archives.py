@@ -1,4 +1,4 @@
-"""Model files written anew with other members, as a stranger might."""
+"""Model files rewritten with other members, as a stranger might."""
 
 import hashlib
 import json

@@ -85,7 +85,7 @@ class Subscriber:
 
     def __init__(self, port, topic="#", **options):
         self.messages, self.states = [], {}
-        self._news = threading.Condition()
+        self._condition = threading.Condition()
         self._client = Client(CallbackAPIVersion.VERSION2)
         for name, value in options.items():
             getattr(self._client, name)(*value)
@@ -99,22 +99,22 @@ class Subscriber:
         assert self._subscribed.wait(30)
 
     def _take(self, _client, _data, message):
-        with self._news:
+        with self._condition:
             payload = message.payload.decode()
             self.messages.append((message.topic, payload))
             self.states[message.topic] = payload
-            self._news.notify_all()
+            self._condition.notify_all()
 
     def wait(self, holds, seconds=60):
         """Wait until a function of this subscriber is true."""
-        with self._news:
-            assert self._news.wait_for(lambda: holds(self), seconds), self.messages
+        with self._condition:
+            assert self._condition.wait_for(lambda: holds(self), seconds), self.messages
 
     def wait_for(self, topic, payload, seconds=60):
         self.wait(lambda each: each.states.get(topic) == payload, seconds)
 
     def of(self, topic):
-        with self._news:
+        with self._condition:
             return [payload for name, payload in self.messages if name == topic]
 
     def publish(self, topic, payload, *, retain=False):

@@ -96,7 +96,7 @@ def _(path):
 
 @cache
 def scene():
-    """Half a minute of home life, in which the shipped model finds events."""
+    """Half a minute of household sounds, in which the shipped model finds events."""
     return soundfile.read(SCENE, dtype="float32")[0]
 
 

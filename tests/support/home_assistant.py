@@ -1,4 +1,4 @@
-"""Home Assistant itself, with its MQTT integration alone, told what to do line by line.
+"""Home Assistant itself, with its MQTT integration alone, controlled line by line.
 
 `python home_assistant.py FOLDER PORT`, with a Python that has the package homeassistant.
 Every state of an entity is printed as a line of JSON when it changes, and every warning. A

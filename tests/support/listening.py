@@ -1,4 +1,4 @@
-"""Listening for the tests: the command as a user starts it, and made-up pieces."""
+"""Listening for the tests: the command as a user starts it, and synthetic pieces."""
 
 import contextlib
 import json
@@ -15,7 +15,7 @@ from sounds import RATE, cut, silence, tone
 from streamsed.audio.source import Piece
 
 FREQUENCIES = {"Speech": 300, "Dog": 6000}
-"""What the tiny model hears as what."""
+"""Which sounds the tiny model detects as which label."""
 
 
 def bursts(events, seconds):
@@ -74,7 +74,7 @@ class Listening:
             time.sleep(0.02)
         return found
 
-    def wait_until_heard(self):
+    def wait_until_received(self):
         return self.wait_for(lambda: self.of("listening"))
 
     def send(self, number):
@@ -131,10 +131,10 @@ class Given:
 
 
 class Kept:
-    """A sink that keeps what it is told, and fails when it is asked to."""
+    """A sink that keeps the records it receives, and fails when it is asked to."""
 
     def __init__(self, fails=None, own_notices=()):
-        self.records, self.heard, self.closed = [], [], False
+        self.records, self.samples, self.closed = [], [], False
         self._fails = fails
         self._notices = list(own_notices)
         self.name = type(self).__name__
@@ -146,7 +146,7 @@ class Kept:
         return {}
 
     def on_samples(self, samples):
-        self.heard.append(samples)
+        self.samples.append(samples)
 
     def on_record(self, record, _change):
         if self._fails is not None and record["state"] != "started":
@@ -164,7 +164,7 @@ class Kept:
         return [record for record in self.records if record["state"] in states]
 
 
-def heard(samples, sizes=()):
+def audio_pieces(samples, sizes=()):
     return [Piece(chunk, peak=0.5) for chunk in cut(samples, sizes)]
 
 

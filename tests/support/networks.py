@@ -1,4 +1,4 @@
-"""Networks of random weights that hear something, and what they are tried on."""
+"""Networks of random weights that detect something, and what they are tried on."""
 
 import torch
 

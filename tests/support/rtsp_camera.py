@@ -1,7 +1,7 @@
 """A camera on the network that misbehaves on command: GStreamer's RTSP server.
 
 It is run by the system's Python, for which Debian has GStreamer (`python3-gi`). Every
-client hears the sounds of a file from its beginning. Lines on standard input change what it
+client receives the sounds of a file from its beginning. Lines on standard input change what it
 does: `drop 0.3` loses so many of the packets from then on, at random.
 
     python3 rtsp_camera.py PORT RAW [USER PASSWORD]

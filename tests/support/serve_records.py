@@ -50,7 +50,7 @@ class Sounds:
     def notice(self, at, text):
         return self.record("notice", at, text=text), None
 
-    def life(self, number, onset, offset, label="Dog"):
+    def lifecycle(self, number, onset, offset, label="Dog"):
         """All records of one event that closes."""
         return [
             self.event("opened", number, onset, label=label),
@@ -59,6 +59,6 @@ class Sounds:
         ]
 
 
-def tell(sink, *records):
+def send(sink, *records):
     for record, update in records:
         sink.on_record(record, update)

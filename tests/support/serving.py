@@ -1,4 +1,4 @@
-"""Many sources for the tests: a camera, a radio's server, and a service that hears them."""
+"""Many sources for the tests: a camera, a radio's server, and a service that detects in them."""
 
 import contextlib
 import http.server
@@ -38,10 +38,10 @@ def free_port():
         return probe.getsockname()[1]
 
 
-class Told:
-    """An output that keeps what it is told."""
+class KeptRecords:
+    """An output that keeps the records it receives."""
 
-    name = "told"
+    name = "reported"
 
     def __init__(self):
         self.records = []
@@ -195,17 +195,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Home:
-    """A service with the tiny model, and what it tells."""
+    """A service with the tiny model, and what it reports."""
 
     def __init__(self, folder, model, text, sources):
         self.file = folder / "home.toml"
         self.folder, self.model, self.text = folder, model, text
         self.said = []
-        self.told = Told()
+        self.reported = KeptRecords()
         self.service = Service(
             self.settings(sources), print_message=self.said.append, model=model
         )
-        self.service.fan_out.replace([], [self.told])
+        self.service.fan_out.replace([], [self.reported])
         self.began = time.monotonic()
         self.service.start()
 
@@ -231,11 +231,11 @@ class Home:
         )
 
     def wait_for(self, true, seconds=60.0):
-        why = lambda: f"{self.service.sources()} {self.told.records[-20:]}"
+        why = lambda: f"{self.service.sources()} {self.reported.records[-20:]}"
         return wait_for(true, seconds, why=why)
 
     def wait_listened(self, name, seconds):
-        """Wait until so much more of a source was heard."""
+        """Wait until so much more of a source was received."""
         enough = self.status(name).listened + seconds
         self.wait_for(lambda: self.status(name).listened >= enough)
 
@@ -243,7 +243,7 @@ class Home:
         """Events of a source that closed, as (label, onset)."""
         return [
             (r["label"], r["onset"])
-            for r in self.told.of("closed", source=name)
+            for r in self.reported.of("closed", source=name)
             if label in (None, r["label"])
         ]
 

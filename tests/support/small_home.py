@@ -139,7 +139,7 @@ class SmallHome:
 
     # What the tests do.
 
-    def tell(self, record):
+    def send(self, record):
         for sink in self.sinks:
             sink.on_record(record, None)
 
@@ -152,7 +152,7 @@ class SmallHome:
         self.loud[source, label] = (onset, onset + lasts)
         for state in states:
             ongoing = state in ("opened", "updated")
-            self.tell(
+            self.send(
                 {
                     "at": round(onset + 0.4, 3), "run": self.run, "source": source,
                     "state": state, "id": number, "label": label,
@@ -163,7 +163,7 @@ class SmallHome:
             )  # fmt: skip
         return number
 
-    def life(self, source, label, **more):
+    def lifecycle(self, source, label, **more):
         return self.report(source, label, "opened", "ended", "closed", **more)
 
     def written(self):

@@ -7,7 +7,7 @@ import sys
 from itertools import count
 from pathlib import Path
 
-from serve_records import Sounds, tell
+from serve_records import Sounds, send
 
 from streamsed.serve.store.sink import StoreSink
 
@@ -16,10 +16,10 @@ def main():
     path, run = sys.argv[1:]
     sink = StoreSink(Path(path), days=None, max_bytes=None)
     sounds = Sounds(run=run)
-    tell(sink, sounds.started())
+    send(sink, sounds.started())
     for number in count(1):
-        tell(sink, *sounds.life(number, 10.0 * number, 10.0 * number + 2))
-        tell(sink, sounds.status(10.0 * number + 9))
+        send(sink, *sounds.lifecycle(number, 10.0 * number, 10.0 * number + 2))
+        send(sink, sounds.status(10.0 * number + 9))
         if sink.writer.wait_until_written(60):
             print(number, flush=True)
 

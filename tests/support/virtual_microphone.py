@@ -187,7 +187,7 @@ def mic(virtual_microphone_server):
 
 @pytest.fixture
 def heard_here(mic, monkeypatch):
-    """Give the virtual microphone, and let PortAudio in this process hear it."""
+    """Give the virtual microphone, and let PortAudio in this process record it."""
     from streamsed.audio.devices import rescan
 
     for name, value in mic.environment.items():

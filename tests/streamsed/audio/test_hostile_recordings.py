@@ -24,7 +24,7 @@ def noise():
 
 
 def wav(path, *, rate, n_channels=1, n_frames=1000, stated=None):
-    """Write 16-bit PCM whose header says what it is told to."""
+    """Write 16-bit PCM whose header says what it receives to."""
     data = np.zeros(n_frames * n_channels, "<i2").tobytes()
     align = 2 * n_channels
     header = struct.pack(

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.live
 
 
 def noise(seconds, seed=0):
-    """Sound without a zero sample, so that silence and gaps are told apart."""
+    """Sound without a zero sample, so that silence and gaps differ."""
     rng = np.random.default_rng(seed)
     samples = rng.uniform(0.1, 0.5, round(seconds * RATE)) * rng.choice([-1, 1])
     return samples.astype(np.float32)
@@ -64,7 +64,7 @@ def open_microphone(heard_here):
         source.close()
 
 
-def sounding(samples):
+def nonzero(samples):
     """Cut silence off both ends."""
     positions = np.flatnonzero(samples)
     return samples[positions[0] : positions[-1] + 1]
@@ -80,7 +80,7 @@ def test_what_is_played_is_recorded_sample_for_sample(
     recorder = open_microphone(**options)
     heard_here.play(played)
     recorder.listen_for(2.0)
-    assert np.array_equal(sounding(recorder.samples), played)
+    assert np.array_equal(nonzero(recorder.samples), played)
     assert recorder.lost == 0
     assert recorder.notices == []
 
@@ -100,8 +100,8 @@ def test_who_waits_is_woken_when_the_samples_are_there(open_microphone, rate):
         start = time.monotonic()
         recorder.source.wait(n_samples, 30.0)
         assert time.monotonic() - start < 15.0
-        heard = sum(len(piece.samples) for piece in recorder.source.read())
-        assert heard >= 0.9 * n_samples  # the resampler holds some back
+        recorded = sum(len(piece.samples) for piece in recorder.source.read())
+        assert recorded >= 0.9 * n_samples  # the resampler holds some back
 
 
 def test_who_waits_for_a_lost_device_waits_no_longer_than_allowed(open_microphone):
@@ -120,7 +120,7 @@ def test_a_program_that_stood_still_loses_nothing(heard_here, open_microphone):
     time.sleep(3.2)  # nobody reads: a model that takes long, a machine that swaps
     recorder.listen_for(1.5)
     player.wait()
-    assert np.array_equal(sounding(recorder.samples), played)
+    assert np.array_equal(nonzero(recorder.samples), played)
     assert recorder.notices == []
 
 
@@ -146,8 +146,8 @@ def test_a_lost_device_is_reported_marked_and_comes_back(heard_here, open_microp
     pulled = time.monotonic()
     heard_here.unload()
     recorder.listen(lambda: recorder.said("lost"))
-    (told,) = recorder.said("lost")
-    assert told - pulled < 3.0
+    (reported,) = recorder.said("lost")
+    assert reported - pulled < 3.0
     recorder.listen_for(1.0)
     back = time.monotonic()
     heard_here.load()
@@ -159,7 +159,7 @@ def test_a_lost_device_is_reported_marked_and_comes_back(heard_here, open_microp
     time_line = (len(recorder.samples) - before) / RATE
     assert time_line == pytest.approx(now - start, abs=0.05)
     assert recorder.lost > back - pulled
-    assert np.array_equal(sounding(recorder.samples)[-len(played) :], played)
+    assert np.array_equal(nonzero(recorder.samples)[-len(played) :], played)
     missing = [bool(piece.missing) for piece in recorder.pieces]
     assert np.flatnonzero(np.diff(missing)).size == 2  # one gap, and it ends
     reasons = {piece.missing for piece in recorder.pieces if piece.missing}
@@ -170,9 +170,9 @@ def test_another_rate_is_resampled_without_a_seam(heard_here, open_microphone):
     recorder = open_microphone(rate=16000)
     heard_here.play(tone(440, 1.5))
     recorder.listen_for(2.3)
-    heard = sounding(np.round(recorder.samples, 4))
-    assert len(heard) / 16000 == pytest.approx(1.5, abs=0.01)
-    inside = heard[800:-800].astype(float)
+    recorded = nonzero(np.round(recorder.samples, 4))
+    assert len(recorded) / 16000 == pytest.approx(1.5, abs=0.01)
+    inside = recorded[800:-800].astype(float)
     time_line = 2 * np.pi * 440 * np.arange(len(inside)) / 16000
     waves = np.stack([np.sin(time_line), np.cos(time_line)], axis=1)
     fitted, *_ = np.linalg.lstsq(waves, inside, rcond=None)

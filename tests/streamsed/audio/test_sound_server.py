@@ -62,11 +62,11 @@ def test_the_source_that_was_asked_for_is_recorded_whatever_the_default(heard_he
             assert recorded_source().name == "kitchen.monitor"
             heard_here.play(tone(500, 3.0), sink="mic")
             heard_here.play(tone(2000, 3.0), sink="kitchen")
-            heard = record(source, 2.5)[-RATE:]
+            recorded = record(source, 2.5)[-RATE:]
         finally:
             source.close()
-        assert dominant_frequency(heard) == pytest.approx(2000, abs=5)
-        spectrum = np.abs(np.fft.rfft(heard))
+        assert dominant_frequency(recorded) == pytest.approx(2000, abs=5)
+        spectrum = np.abs(np.fft.rfft(recorded))
         assert spectrum[495:505].max() < 0.01 * spectrum.max()
 
 

@@ -184,7 +184,7 @@ def test_a_microphone_is_listened_to_for_the_minutes_asked_for(
     assert set(tomllib.loads(output.read_text())["threshold"]) == {"Speech", "Dog"}
     assert re.search(r"0\.1 minutes: \d+\.\d events an hour", run.stdout)
     rates = [lines_of(run, label)[0].split()[2] for label in ("Speech", "Dog")]
-    assert any(float(each) > 0 for each in rates)  # the tones are heard
+    assert any(float(each) > 0 for each in rates)  # the tones are detected
 
 
 def test_a_bad_recording_costs_only_itself(streamsed, room, model_path, tmp_path):

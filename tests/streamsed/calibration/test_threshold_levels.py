@@ -18,7 +18,7 @@ POST = PostConfig(
 STREAM = StreamConfig(step=0.25, latency=1.0, settle=10.0)
 
 
-def life(detector, samples):
+def lifecycle(detector, samples):
     updates = []
     for start in range(0, len(samples), RATE // 4):
         updates += detector.push_updates(samples[start : start + RATE // 4])
@@ -31,13 +31,15 @@ def life(detector, samples):
 def test_each_threshold_behaves_as_alone(model):
     samples = scene(30.0)
     levels = ThresholdLevels.above(model.info, POST, ("Speech", "Dog"))
-    together, names = life(levels.detector(model, STREAM), samples)
+    together, names = lifecycle(levels.detector(model, STREAM), samples)
     n_events = 0
     for index, label in enumerate(levels.labels):
         for level, threshold in enumerate(levels.thresholds[index]):
             given = {"onset_threshold": {label: threshold}}
             post = POST.override(model.info.labels, given)
-            alone, labels = life(Detector(model, stream=STREAM, post=post), samples)
+            alone, labels = lifecycle(
+                Detector(model, stream=STREAM, post=post), samples
+            )
             expected = [u for u, k in zip(alone, labels, strict=True) if k == label]
             name = f"{index}.{level}"
             assert expected == [

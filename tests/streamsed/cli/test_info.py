@@ -86,13 +86,13 @@ def test_what_was_measured_live_is_a_line_for_each_latency(opened):
 
 def test_everything_is_there_for_programs(opened, streamsed):
     file, model = opened
-    told = json.loads(json.dumps(info_dict(file, model)))
-    described = {name: told[name] for name in file.info.to_dict()}
+    reported = json.loads(json.dumps(info_dict(file, model)))
+    described = {name: reported[name] for name in file.info.to_dict()}
     assert ModelInfo.from_dict(described) == file.info
-    assert told["engine"]["name"] == "torchscript"
-    assert told["engine"]["device"] == "cpu"
+    assert reported["engine"]["name"] == "torchscript"
+    assert reported["engine"]["device"] == "cpu"
     run = streamsed("info", file.path, "--json", "--engine", "torchscript")
-    assert json.loads(run.stdout) == told
+    assert json.loads(run.stdout) == reported
 
 
 def test_the_page_says_what_each_sensitivity_costs(opened):

@@ -73,7 +73,7 @@ def test_a_bucket_gives_the_rows_of_the_folder(
 
 
 class Moody(http.server.BaseHTTPRequestHandler):
-    """Answers as often as it is told to with an error, and then with bytes."""
+    """Answers as often as requested with an error, and then with bytes."""
 
     failures = 0
     requests = 0

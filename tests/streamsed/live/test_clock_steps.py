@@ -40,7 +40,7 @@ def listen(model_path, mic, clock, tmp_path):
     with Listening(
         *fixed, "--log", tmp_path / "log.jsonl", environment=environment
     ) as one:
-        one.wait_until_heard()
+        one.wait_until_received()
         yield one
 
 
@@ -49,7 +49,7 @@ SLACK = 3.0
 it wakes, which no real one can; its clock is right again after a minute."""
 
 
-def hear(one, mic, label, step=0.0):
+def detect_played(one, mic, label, step=0.0):
     """Play a sound, and return what was reported of it: at its time by a stepped clock."""
     n_before = len(one.of("closed"))
     played = time.time()
@@ -65,7 +65,7 @@ def seconds(record):
 
 
 def check(one, tmp_path, before, after, step):
-    """What came after the step is told apart from what came before, and all is logged."""
+    """What came after the step is distinguished from what came before, and all is logged."""
     assert one.end(signal.SIGTERM) == 0
     first, second = one.of("listening")
     assert seconds(second) - seconds(first) == pytest.approx(step, abs=5)
@@ -81,10 +81,10 @@ def check(one, tmp_path, before, after, step):
 def test_a_clock_that_is_set_is_followed_and_no_event_is_lost(
     listen, mic, clock, tmp_path, step
 ):
-    before = hear(listen, mic, "Dog")
+    before = detect_played(listen, mic, "Dog")
     clock.step(step)
     listen.wait_for(lambda: listen.said("the clock is"))
-    after = hear(listen, mic, "Speech", step)
+    after = detect_played(listen, mic, "Speech", step)
     check(listen, tmp_path, before, after, step)
     assert listen.of("gap") == []
 
@@ -94,7 +94,7 @@ def test_a_machine_that_slept_for_an_hour_listens_on_with_true_times(
     listen, mic, clock, tmp_path
 ):
     """Asleep, neither the program nor the sound runs; the clock does."""
-    before = hear(listen, mic, "Dog")
+    before = detect_played(listen, mic, "Dog")
     listen.send(signal.SIGSTOP)
     mic.sleep()
     time.sleep(1.0)
@@ -102,6 +102,6 @@ def test_a_machine_that_slept_for_an_hour_listens_on_with_true_times(
     mic.wake()
     listen.send(signal.SIGCONT)
     listen.wait_for(lambda: listen.said("the clock is"))
-    after = hear(listen, mic, "Speech", HOUR)
+    after = detect_played(listen, mic, "Speech", HOUR)
     check(listen, tmp_path, before, after, HOUR)
     assert sum(gap["offset"] - gap["onset"] for gap in listen.of("gap")) < 10

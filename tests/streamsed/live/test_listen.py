@@ -74,7 +74,7 @@ def test_what_is_played_is_reported_logged_passed_on_and_saved(listen, mic, tmp_
         *["--save-speech", "--exec", f"'{sys.executable}' '{program}'"],
         *["--exec-on", "closed"],
     )
-    one.wait_until_heard()
+    one.wait_until_received()
     mic.play(bursts(PLAYED, 5.0))
     one.wait_for(lambda: len(one.of("closed")) == len(PLAYED))
     assert one.end(signal.SIGINT) == 0
@@ -111,14 +111,14 @@ def test_what_is_played_is_reported_logged_passed_on_and_saved(listen, mic, tmp_
 def test_a_log_survives_a_kill_and_is_appended_to(listen, mic, tmp_path):
     log = tmp_path / "log.jsonl"
     killed = listen("--log", log)
-    killed.wait_until_heard()
+    killed.wait_until_received()
     mic.play(bursts(PLAYED, 5.0))
     killed.wait_for(lambda: len(killed.of("closed")) >= 2)
     assert killed.end(signal.SIGKILL) == -signal.SIGKILL
     before = records_of(log)
     assert [r for r in before if r["state"] == "closed"][:2] == killed.of("closed")[:2]
     again = listen("--log", log)
-    again.wait_until_heard()
+    again.wait_until_received()
     assert again.end(signal.SIGTERM) == 0
     assert records_of(log) == [*before, *again.records]
     assert again.records[-1]["state"] == "stopped"
@@ -127,7 +127,7 @@ def test_a_log_survives_a_kill_and_is_appended_to(listen, mic, tmp_path):
 @pytest.mark.live
 def test_a_lost_device_is_survived_and_times_stay_true(listen, mic):
     one = listen()
-    one.wait_until_heard()
+    one.wait_until_received()
     mic.play(bursts([("Speech", 0.2, 0.8)], 1.5))
     (before,) = one.wait_for(lambda: one.of("closed"))
     played = time.time()
@@ -145,7 +145,7 @@ def test_a_lost_device_is_survived_and_times_stay_true(listen, mic):
     assert before["offset"] < gap["onset"] < gap["offset"] < after["onset"]
     assert one.records[-1]["lost"] == pytest.approx(gap["offset"] - gap["onset"])
     assert after["label"] == "Dog"
-    # What is told of the second event came when the clock says it did.
+    # What is reported of the second event came when the clock says it did.
     came = one.came[one.records.index(after)]
     at = [r["at"] for r in one.records], one.came
     assert after["at"] - before["at"] == pytest.approx(
@@ -157,7 +157,7 @@ def test_a_lost_device_is_survived_and_times_stay_true(listen, mic):
 @pytest.mark.live
 def test_a_program_that_was_stopped_loses_nothing(listen, mic):
     one = listen()
-    one.wait_until_heard()
+    one.wait_until_received()
     mic.play(bursts(PLAYED, 5.0))
     time.sleep(1.0)
     one.send(signal.SIGSTOP)
@@ -225,7 +225,7 @@ def test_a_command_runs_while_the_alarm_still_rings(listen, mic, tmp_path):
     out.touch()
     command = f"sh -c 'date +%s.%N >> {out}; cat >> {out}'"
     one = listen("--settle", 10, "--exec", command, "--label", "Dog")
-    one.wait_until_heard()
+    one.wait_until_received()
     mic.play(bursts([("Dog", 0.5, 8.0)], 9.0))
     (ended, *_) = one.wait_for(lambda: one.of("ended"))
     assert one.of("closed") == []
@@ -243,7 +243,7 @@ def test_a_command_runs_while_the_alarm_still_rings(listen, mic, tmp_path):
 def test_a_hang_up_reopens_the_log_and_listening_continues(listen, mic, tmp_path):
     log = tmp_path / "log.jsonl"
     one = listen("--log", log)
-    one.wait_until_heard()
+    one.wait_until_received()
     log.rename(tmp_path / "log.jsonl.1")
     one.send(signal.SIGHUP)
     one.wait_for(log.exists)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from listening import Given, Kept, gap, heard
+from listening import Given, Kept, audio_pieces, gap
 from sounds import RATE, cut, scene, silence
 
 from streamsed.audio.playback import FileSource
@@ -61,7 +61,7 @@ def closed_events(kept):
 @given(st.lists(st.integers(0, 40_000), max_size=12))
 def test_what_is_reported_is_what_the_detector_finds(detector, sizes):
     samples = scene(6.0, seed=2)
-    reads = [[piece] for piece in heard(samples, sizes)]
+    reads = [[piece] for piece in audio_pieces(samples, sizes)]
     kept, summary = listen(detector, reads, lossless=True)
     events = list(detector.events([samples]))
     rounded = [
@@ -72,7 +72,7 @@ def test_what_is_reported_is_what_the_detector_finds(detector, sizes):
     assert sum(summary.events.values()) == len(events) > 0
     assert summary.listened == 6.0
     assert summary.lost == 0
-    assert np.array_equal(np.concatenate(kept.heard), samples)
+    assert np.array_equal(np.concatenate(kept.samples), samples)
 
 
 def test_a_gap_is_reported_exact_to_the_sample_and_times_stay_true(detector):
@@ -81,9 +81,9 @@ def test_a_gap_is_reported_exact_to_the_sample_and_times_stay_true(detector):
     holed = samples.copy()
     holed[first:last] = 0
     reads = [
-        heard(samples[:first]),
+        audio_pieces(samples[:first]),
         [gap(1000), gap(last - first - 1000)],
-        heard(samples[last:]),
+        audio_pieces(samples[last:]),
     ]
     kept, summary = listen(detector, reads)
     (record,) = kept.of("gap")
@@ -97,7 +97,7 @@ def test_a_gap_is_reported_exact_to_the_sample_and_times_stay_true(detector):
 
 
 def test_gaps_of_different_reasons_are_distinguished(detector):
-    reads = [[gap(100), gap(200, "the driver overflowed"), *heard(silence(0.1))]]
+    reads = [[gap(100), gap(200, "the driver overflowed"), *audio_pieces(silence(0.1))]]
     kept, _ = listen(detector, reads)
     spans = [(r["onset"], r["offset"], r["reason"]) for r in kept.of("gap")]
     a, b = round(100 / RATE, 6), round(300 / RATE, 6)
@@ -106,14 +106,14 @@ def test_gaps_of_different_reasons_are_distinguished(detector):
 
 @pytest.mark.parametrize("duration", [0.00003, 1.0, 1.23456, 2.5])
 def test_a_duration_is_exact_to_the_sample(detector, duration):
-    rest = [[piece, gap(50)] for piece in heard(silence(4.0), [12_345] * 9)]
+    rest = [[piece, gap(50)] for piece in audio_pieces(silence(4.0), [12_345] * 9)]
     kept, summary = listen(detector, rest, duration=duration)
     assert round((summary.listened + summary.lost) * RATE) == round(duration * RATE)
     assert all(record["onset"] < record["offset"] for record in kept.of("gap"))
 
 
 def test_a_duration_that_ends_where_a_gap_begins_has_no_gap(detector):
-    reads = [[*heard(silence(1.0)), gap(500)]]
+    reads = [[*audio_pieces(silence(1.0)), gap(500)]]
     kept, summary = listen(detector, reads, duration=1.0)
     assert kept.of("gap") == []
     assert summary.lost == 0
@@ -121,7 +121,7 @@ def test_a_duration_that_ends_where_a_gap_begins_has_no_gap(detector):
 
 def test_only_a_source_that_cannot_wait_is_hurried(detector):
     samples = scene(24.0, seed=4)
-    reads = [heard(chunk) for chunk in cut(samples, [6 * RATE] * 4)]
+    reads = [audio_pieces(chunk) for chunk in cut(samples, [6 * RATE] * 4)]
     _, patient = listen(detector, reads, lossless=True)
     assert patient.n_skipped == 0
     _, hurried = listen(detector, reads)
@@ -137,7 +137,7 @@ def test_a_source_is_waited_for_until_the_next_score_frame_is_complete(detector)
             assert 0 < timeout <= 0.25
             waits.append((detector.n_due, n_samples))
 
-    reads = [heard(chunk) for chunk in cut(scene(4.0), [1000] * 100)]
+    reads = [audio_pieces(chunk) for chunk in cut(scene(4.0), [1000] * 100)]
     Listener(detector, Waiting(reads), []).run()
     assert len(waits) == len(reads)
     assert all(due == asked for due, asked in waits)
@@ -159,7 +159,7 @@ class Views:
 @pytest.mark.parametrize("chunk", [30 * RATE, 7 * RATE + 1, 60 * RATE])
 def test_in_a_hurry_no_frame_is_left_unseen(detector, chunk):
     detector.observer = views = Views()
-    listen(detector, [heard(piece) for piece in cut(scene(60.0), [chunk] * 8)])
+    listen(detector, [audio_pieces(piece) for piece in cut(scene(60.0), [chunk] * 8)])
     detector.observer = None
     assert views.n_views == -(-60 * RATE // (8 * 431)) or views.n_views == 768
 
@@ -168,7 +168,7 @@ def test_in_a_hurry_no_frame_is_left_unseen(detector, chunk):
 def test_a_full_disk_is_reported_and_does_not_end_the_listening(detector, tmp_path):
     with FULL.open("wb", buffering=0) as full:
         log = JsonLines(full.fileno())
-        kept, summary = listen(detector, [heard(scene(3.0))], log)
+        kept, summary = listen(detector, [audio_pieces(scene(3.0))], log)
     (notice,) = kept.of("notice")
     assert notice["text"].startswith("output: cannot be written")
     assert "space" in notice["text"]
@@ -178,13 +178,13 @@ def test_a_full_disk_is_reported_and_does_not_end_the_listening(detector, tmp_pa
 
 def test_sinks_that_fail_together_are_left_out_one_by_one(detector):
     sinks = [Kept(OSError("disk full")), Kept(OSError("cable cut")), Kept()]
-    kept, _ = listen(detector, [heard(scene(3.0))], *sinks)
+    kept, _ = listen(detector, [audio_pieces(scene(3.0))], *sinks)
     assert len(kept.of("notice")) == 2
     assert sinks[2].of("closed") == kept.of("closed") != []
 
 
 def test_a_reader_who_left_ends_it(detector):
-    reads = [heard(piece) for piece in cut(scene(30.0), [RATE] * 30)]
+    reads = [audio_pieces(piece) for piece in cut(scene(30.0), [RATE] * 30)]
     _, summary = listen(detector, reads, Kept(BrokenPipeError()))
     assert summary.listened < 5
 
@@ -192,21 +192,21 @@ def test_a_reader_who_left_ends_it(detector):
 def test_notices_of_source_and_sinks_are_reported_once(detector):
     own = Kept(own_notices=["clips: 1 left out"])
     kept, _ = listen(
-        detector, [heard(silence(0.1))] * 3, own, notices=["only zeros", "lost"]
+        detector, [audio_pieces(silence(0.1))] * 3, own, notices=["only zeros", "lost"]
     )
     texts = [record["text"] for record in kept.of("notice")]
     assert texts == ["only zeros", "lost", "clips: 1 left out"]
 
 
 def test_labels_that_are_not_wanted_are_not_told(detector):
-    kept, summary = listen(detector, [heard(scene(9.0, seed=1))], only=["Dog"])
+    kept, summary = listen(detector, [audio_pieces(scene(9.0, seed=1))], only=["Dog"])
     assert {record["label"] for record in kept.of("opened", "closed")} == {"Dog"}
     assert set(summary.events) == {"Dog"}
     assert len(summary.latencies) == len(kept.of("opened"))
 
 
 def test_stop_closes_what_is_open(detector):
-    reads = iter([heard(piece) for piece in cut(scene(9.0), [RATE] * 9)])
+    reads = iter([audio_pieces(piece) for piece in cut(scene(9.0), [RATE] * 9)])
     kept = Kept()
     listener = Listener(detector, Given(reads), [kept])
     summary = listener.run(on_tick=lambda seen: seen.now > 0 and listener.stop())
@@ -219,7 +219,7 @@ def test_stop_closes_what_is_open(detector):
 
 def test_a_source_that_breaks_still_closes_what_is_open(detector):
     def reads():
-        yield heard(scene(2.0))
+        yield audio_pieces(scene(2.0))
         raise ValueError("the pipe sends no sound")
 
     kept = Kept()
@@ -263,12 +263,12 @@ def test_the_onset_of_an_event_is_exact_after_a_day_and_a_night(late, length):
 def test_sound_after_hours_of_gap_is_where_it_was(detector):
     hour = 3600 * RATE
     samples = scene(3.0, seed=7)
-    reads = [[gap(hour)] for _ in range(2)] + [heard(samples)]
+    reads = [[gap(hour)] for _ in range(2)] + [audio_pieces(samples)]
     kept, summary = listen(detector, reads)
     (record,) = kept.of("gap")
     assert round(record["offset"] * RATE) == 2 * hour
     assert round(summary.lost * RATE) == 2 * hour
-    short, _ = listen(detector, [[gap(20 * RATE)], heard(samples)])
+    short, _ = listen(detector, [[gap(20 * RATE)], audio_pieces(samples)])
     # The grids of 3448 samples differ between the two by less than one of them.
     late = [record["onset"] - 7200 for record in kept.of("closed")]
     soon = [record["onset"] - 20 for record in short.of("closed")]
@@ -280,8 +280,8 @@ def test_the_summary_is_bounded_and_in_order():
     for n in range(50_000):
         summary.latencies.append(n / 1000)
     assert len(summary.latencies) == 10_000
-    told = summary.to_dict()["opened_after"]
-    assert told == {"p50": 45.0, "p90": 49.0, "p99": 49.9}
+    reported = summary.to_dict()["opened_after"]
+    assert reported == {"p50": 45.0, "p90": 49.0, "p99": 49.9}
     assert json.loads(json.dumps(Summary(RATE).to_dict()))["opened_after"] == {}
 
 
@@ -306,7 +306,7 @@ def test_load_is_the_share_of_time_that_detection_takes(model):
 
     slow = Detector(Slow(), stream=StreamConfig(step=0.5, latency=1.0))
     listener = Listener(
-        slow, Given([[p] for p in heard(silence(4.0), [RATE // 2] * 7)]), []
+        slow, Given([[p] for p in audio_pieces(silence(4.0), [RATE // 2] * 7)]), []
     )
     listener.run()
     assert 0.09 <= listener.stream.load < 0.5
@@ -318,7 +318,7 @@ def seconds_of(record):
 
 def test_an_event_has_the_clock_time_of_its_onset(detector):
     before = time.time()
-    reads = [[piece] for piece in heard(scene(6.0), [RATE] * 6)]
+    reads = [[piece] for piece in audio_pieces(scene(6.0), [RATE] * 6)]
     kept, _ = listen(detector, reads, lossless=True)
     (listening,) = kept.of("listening")
     assert before - 1.1 < seconds_of(listening) < time.time()
@@ -330,7 +330,7 @@ def test_an_event_has_the_clock_time_of_its_onset(detector):
 
 def test_a_log_is_reminded_hourly_of_what_its_times_count_from(detector, monkeypatch):
     monkeypatch.setattr("streamsed.live.stream.REMINDER", 2)
-    reads = [[piece] for piece in heard(silence(7.0), [RATE] * 7)]
+    reads = [[piece] for piece in audio_pieces(silence(7.0), [RATE] * 7)]
     kept, _ = listen(detector, reads, lossless=True)
     reminders = kept.of("listening")
     assert [record["at"] for record in reminders] == [0, 2, 4, 6]
@@ -339,6 +339,7 @@ def test_a_log_is_reminded_hourly_of_what_its_times_count_from(detector, monkeyp
 
 def test_two_runs_have_ids_of_their_own(detector):
     ids = {
-        listen(detector, [heard(silence(0.1))])[0].records[0]["run"] for _ in range(5)
+        listen(detector, [audio_pieces(silence(0.1))])[0].records[0]["run"]
+        for _ in range(5)
     }
     assert len(ids) == 5

@@ -5,7 +5,7 @@ from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
-from listening import Given, Kept, gap, heard
+from listening import Given, Kept, audio_pieces, gap
 from sounds import RATE, cut, scene, silence
 
 from streamsed.config import StreamConfig
@@ -36,7 +36,7 @@ def test_the_scores_of_a_snapshot_are_those_of_the_recording_so_far(
     detector, monkeypatch
 ):
     samples = scene(12)
-    reads = [heard(chunk) for chunk in cut(samples, [RATE // 2] * 30)]
+    reads = [audio_pieces(chunk) for chunk in cut(samples, [RATE // 2] * 30)]
     seen, _ = snapshots_of(detector, reads, monkeypatch)
     assert detector.observer is None  # it watches no longer
     trace = Trace()
@@ -52,7 +52,7 @@ def test_the_scores_of_a_snapshot_are_those_of_the_recording_so_far(
 
 
 def test_a_snapshot_does_not_change_when_the_stream_continues(detector, monkeypatch):
-    reads = [heard(chunk) for chunk in cut(scene(9), [RATE] * 9)]
+    reads = [audio_pieces(chunk) for chunk in cut(scene(9), [RATE] * 9)]
     copies = []
     monkeypatch.setattr(listener_module, "TICK", 0.0)
     listener = Listener(detector, Given(reads, lossless=True), [])
@@ -66,21 +66,28 @@ def test_a_snapshot_does_not_change_when_the_stream_continues(detector, monkeypa
 
 
 def test_the_last_snapshot_has_the_newest_update_of_each_event(detector, monkeypatch):
-    reads = [heard(chunk) for chunk in cut(scene(9), [RATE] * 9)] + [heard(silence(3))]
+    reads = [audio_pieces(chunk) for chunk in cut(scene(9), [RATE] * 9)] + [
+        audio_pieces(silence(3))
+    ]
     seen, kept = snapshots_of(detector, reads, monkeypatch)
     shown = {update.id: update.state for update in seen[-1].events}
-    told = {}
+    reported = {}
     for record in kept.of("opened", "updated", "closed", "withdrawn"):
         if record["at"] <= seen[-1].now:
-            told[record["id"]] = record["state"]
+            reported[record["id"]] = record["state"]
     at_end = kept.of("closed")[-1]["at"]
     assert shown
     for number, state in shown.items():
-        assert told[number] == state or at_end == seen[-1].now
+        assert reported[number] == state or at_end == seen[-1].now
 
 
 def test_a_gap_becomes_the_notice(detector, monkeypatch):
-    reads = [heard(silence(1)), [gap(RATE)], heard(silence(1)), heard(silence(1))]
+    reads = [
+        audio_pieces(silence(1)),
+        [gap(RATE)],
+        audio_pieces(silence(1)),
+        audio_pieces(silence(1)),
+    ]
     seen, _ = snapshots_of(detector, reads, monkeypatch)
     assert seen[-1].notice.startswith("1.00 s of sound lost: ")
     assert seen[-1].lost == 1.0
@@ -97,7 +104,7 @@ def test_a_history_forgets_the_oldest_events():
 def test_a_snapshot_has_the_picture_of_what_was_pushed_and_the_thresholds(
     detector, monkeypatch
 ):
-    reads = [heard(silence(1)) for _ in range(4)]
+    reads = [audio_pieces(silence(1)) for _ in range(4)]
     seen, _ = snapshots_of(detector, reads, monkeypatch)
     last = seen[-1]
     frontend = detector.model.info.frontend
@@ -111,7 +118,7 @@ def test_a_snapshot_has_the_picture_of_what_was_pushed_and_the_thresholds(
 
 
 def test_nobody_who_watches_costs_nothing(detector):
-    Listener(detector, Given([heard(silence(1))]), []).run()
+    Listener(detector, Given([audio_pieces(silence(1))]), []).run()
     assert detector.observer is None
 
 
@@ -125,7 +132,7 @@ def test_a_snapshot_has_what_was_asked_for_when_it_began_and_what_failed(
 ):
     monkeypatch.setattr(listener_module, "TICK", 0.0)
     seen, before = [], time.time()
-    reads = [heard(silence(1)), heard(silence(1))]
+    reads = [audio_pieces(silence(1)), audio_pieces(silence(1))]
     source = Given(reads, lossless=True)
     listener = Listener(detector, source, [Failing()], only=["Dog"])
     listener.run(on_tick=seen.append)

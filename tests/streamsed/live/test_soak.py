@@ -15,7 +15,7 @@ import pytest
 from environment import ENVIRONMENT
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from listening import Given, Kept, Listening, bursts, gap, heard
+from listening import Given, Kept, Listening, audio_pieces, bursts, gap
 
 from streamsed.config import StreamConfig
 from streamsed.detector import Detector
@@ -68,7 +68,7 @@ class Soak:
         self.one = Listening(
             *options, "--step", 0.25, environment=ENVIRONMENT | self.mic.environment
         )
-        self.one.wait_until_heard()
+        self.one.wait_until_received()
 
     def play(self):
         label = self.random.choice(["Speech", "Dog"])
@@ -136,7 +136,7 @@ def test_what_was_played_is_in_the_log_once_or_its_gap_is(mic, model_path, tmp_p
         assert [record["label"] for _, _, record in found] == [label], (when, found)
         assert abs(found[0][0] - when[0]) < COLLAR
     assert n_whole >= max(1, ROUNDS / 4 - 1)
-    # Nothing is told that was not played, and every loss of the device has its gap.
+    # Nothing is reported that was not played, and every loss of the device has its gap.
     for onset, offset, _ in closed:
         near = [p for p in soak.played if overlaps((onset, offset), p[1:], COLLAR)]
         assert near, (onset, offset)
@@ -167,11 +167,13 @@ def test_any_chunks_gaps_and_stalls_leave_a_whole_time_line(detector, turns):
             reads.append([gap(len(chunk))])
         else:
             truth[position : position + len(chunk)] = chunk
-            reads.append(heard(chunk, [len(chunk) // 3] * 2 if what == "sound" else []))
+            reads.append(
+                audio_pieces(chunk, [len(chunk) // 3] * 2 if what == "sound" else [])
+            )
         position += len(chunk)
     kept = Kept()
     summary = Listener(detector, Given(reads), [kept]).run()
-    assert np.array_equal(np.concatenate(kept.heard), truth[:position])
+    assert np.array_equal(np.concatenate(kept.samples), truth[:position])
     lost = sum(r["offset"] - r["onset"] for r in kept.of("gap"))
     assert summary.lost == pytest.approx(lost, abs=1e-4)
     ended = [r["id"] for r in kept.of("closed", "withdrawn")]

@@ -25,19 +25,19 @@ def states(updates):
 
 def check_lifecycle(updates):
     """Every id counts up from 1, is opened first and ends once, in the end."""
-    lives = {}
+    lifecycles = {}
     for update in updates:
         assert update.event.onset < update.event.offset
-        lives.setdefault(update.id, []).append(update.state)
-    assert list(lives) == list(range(1, len(lives) + 1))
-    for life in lives.values():
-        assert life[0] == "opened"
-        assert life[-1] in ("closed", "withdrawn")
-        assert set(life[1:-1]) <= {"updated", "ended"}
-        assert life.count("updated") <= MAX_UPDATES
-        if life[-1] == "closed":
-            assert "ended" in life
-    for number in lives:
+        lifecycles.setdefault(update.id, []).append(update.state)
+    assert list(lifecycles) == list(range(1, len(lifecycles) + 1))
+    for lifecycle in lifecycles.values():
+        assert lifecycle[0] == "opened"
+        assert lifecycle[-1] in ("closed", "withdrawn")
+        assert set(lifecycle[1:-1]) <= {"updated", "ended"}
+        assert lifecycle.count("updated") <= MAX_UPDATES
+        if lifecycle[-1] == "closed":
+            assert "ended" in lifecycle
+    for number in lifecycles:
         mine = [update for update in updates if update.id == number]
         for before, after in pairwise(mine):
             if after.state == "ended":
@@ -233,13 +233,13 @@ def test_changes_do_not_depend_on_the_chunks(detector, seed, sizes):
 
 
 def test_most_events_are_opened_long_before_they_are_final(detector):
-    samples, told = scene(12.0, seed=5), {}
+    samples, reported = scene(12.0, seed=5), {}
     detector.reset()
     for n, chunk in enumerate(cut(samples, [4410] * (len(samples) // 4410))):
         for update in detector.push_updates(chunk):
-            told[update.state, update.id] = (n + 1) * 0.1, update.event
-    closed = [key[1] for key in told if key[0] == "closed"]
-    delays = [told["opened", n][0] - told["closed", n][1].onset for n in closed]
+            reported[update.state, update.id] = (n + 1) * 0.1, update.event
+    closed = [key[1] for key in reported if key[0] == "closed"]
+    delays = [reported["opened", n][0] - reported["closed", n][1].onset for n in closed]
     assert np.median(delays) < 0.4 + 0.3
 
 

@@ -81,14 +81,14 @@ def test_detect_gives_sorted_events_and_the_length(model, tmp_path):
     samples = scene(12)
     path = tmp_path / "a.wav"
     soundfile.write(path, samples, RATE, subtype="FLOAT")
-    told, trace = [], Trace()
+    reported, trace = [], Trace()
     detector = Detector(model)
     found = detect(
-        detector, Recording(path, "a.wav"), trace=trace, on_samples=told.append
+        detector, Recording(path, "a.wav"), trace=trace, on_samples=reported.append
     )
     assert found.events == sorted(detector.events([samples]))
     assert len(found.events) > 3
-    assert found.n_samples == sum(told) == len(samples)
+    assert found.n_samples == sum(reported) == len(samples)
     assert found.trace is trace
     assert len(trace.scores) > 0
 

@@ -55,7 +55,7 @@ def night(tmp_path):
             closed("Dog", 100.0, 2.0),
             record("gap", 5400.0, onset=3600.0, offset=5400.0, reason="lost"),
             closed("Dog", 6000.0, 6.0, score=0.6),
-            record("stopped", 7200.0, heard=5400.0, lost=1800.0),
+            record("stopped", 7200.0, listened=5400.0, lost=1800.0),
         ],
     )
 
@@ -190,11 +190,11 @@ def test_the_command_reports_what_listen_logged(streamsed, model_path, tmp_path)
     sound, log = tmp_path / "sound.wav", tmp_path / "night.jsonl"
     sounds = [("Speech", 0.5, 1.0), ("Dog", 2.0, 0.7), ("Speech", 3.5, 1.0)]
     soundfile.write(sound, bursts(sounds, 6.0), RATE, subtype="FLOAT")
-    heard = streamsed(
+    listened = streamsed(
         *("listen", "--file", sound, "--model", model_path, "--log", log),
         *("--format", "jsonl"),
     )
-    assert heard.returncode == 0, heard.stderr
+    assert listened.returncode == 0, listened.stderr
     run = streamsed("report", log, "-f", "csv", "--plot", tmp_path / "new" / "p.png")
     assert (run.returncode, run.stderr) == (0, "")
     rows = list(csv.DictReader(io.StringIO(run.stdout)))

@@ -5,7 +5,7 @@ from datetime import datetime
 import numpy as np
 import pytest
 from listening import bursts
-from serving import Told
+from serving import KeptRecords
 from sounds import RATE, silence
 
 from streamsed.audio.source import Piece
@@ -26,7 +26,7 @@ class Played:
 
     def __init__(self):
         self.state, self.reason = "running", ""
-        self.next, self.news, self.closed = [], [], False
+        self.next, self.queued, self.closed = [], [], False
 
     def give(self, samples, missing=""):
         for start in range(0, len(samples), RATE // 4):
@@ -37,8 +37,8 @@ class Played:
         return pieces if pieces or self.state != "ended" else None
 
     def notices(self):
-        news, self.news = self.news, []
-        return news
+        notices, self.queued = self.queued, []
+        return notices
 
     def stop(self):
         self.closed = True
@@ -49,19 +49,19 @@ class Played:
 
 
 @pytest.fixture
-def told():
-    return Told()
+def reported():
+    return KeptRecords()
 
 
 @pytest.fixture
-def channel_of(model, told):
+def channel_of(model, reported):
     def make(**settings):
         source = Played()
         stream = StreamConfig(step=1.0, latency=1.0, settle=10.0)
         how = {"now": settings.pop("now")} if "now" in settings else {}
         settings = SourceSettings(name="kitchen", url="file:///x", **settings)
         detector = Detector(model, stream=stream)
-        return Channel(settings, detector, source, FanOut([told]), **how), source
+        return Channel(settings, detector, source, FanOut([reported]), **how), source
 
     return make
 
@@ -76,62 +76,64 @@ BARKS = [("Dog", 1.0, 1.0), ("Speech", 5.0, 1.0), ("Dog", 9.0, 1.0)]
 """In every segment there is something, or the tiny model would hear the noise."""
 
 
-def closed(told):
+def closed(reported):
     """Events that closed as (label, onset, run)."""
-    return [(r["label"], round(r["onset"]), r["run"]) for r in told.of("closed")]
+    return [(r["label"], round(r["onset"]), r["run"]) for r in reported.of("closed")]
 
 
-def test_the_records_are_those_of_listen_with_the_name_of_the_source(channel_of, told):
+def test_the_records_are_those_of_listen_with_the_name_of_the_source(
+    channel_of, reported
+):
     channel, source = channel_of()
     source.give(bursts(BARKS, 12))
     visit_all(channel, source)
     channel.end()
-    assert {record["source"] for record in told.records} == {"kitchen"}
-    [started] = told.of("started")
+    assert {record["source"] for record in reported.records} == {"kitchen"}
+    [started] = reported.of("started")
     assert started["address"] == "file:///x"
-    assert [event[:2] for event in closed(told)] == [
+    assert [event[:2] for event in closed(reported)] == [
         ("Dog", 1),
         ("Speech", 5),
         ("Dog", 9),
     ]
-    first = told.of("closed")[0]["id"]
-    lived = [r["state"] for r in told.records if r.get("id") == first]
+    first = reported.of("closed")[0]["id"]
+    lived = [r["state"] for r in reported.records if r.get("id") == first]
     assert (lived[0], lived[-1]) == ("opened", "closed")
-    assert told.records[-1]["state"] == "stopped"
-    assert told.records[-1]["heard"] == 12.0
+    assert reported.records[-1]["state"] == "stopped"
+    assert reported.records[-1]["heard"] == 12.0
 
 
-def test_a_short_gap_stays_within_a_run(channel_of, told):
+def test_a_short_gap_stays_within_a_run(channel_of, reported):
     channel, source = channel_of()
     source.give(bursts(BARKS, 12))
     source.give(silence(4), missing="no connection")
     source.give(bursts(BARKS, 12))
     visit_all(channel, source)
     channel.end()
-    [gap] = told.of("gap")
+    [gap] = reported.of("gap")
     assert (gap["onset"], gap["offset"], gap["reason"]) == (12.0, 16.0, "no connection")
-    assert len({record["run"] for record in told.records}) == 1
-    onsets = [onset for _, onset, _ in closed(told)]
+    assert len({record["run"] for record in reported.records}) == 1
+    onsets = [onset for _, onset, _ in closed(reported)]
     assert {1, 5, 9, 17, 21, 25} <= set(onsets)
 
 
-def test_a_long_gap_ends_a_run_and_is_as_long_as_it_was(channel_of, told):
+def test_a_long_gap_ends_a_run_and_is_as_long_as_it_was(channel_of, reported):
     channel, source = channel_of()
     source.give(
         bursts([*BARKS, ("Speech", 10.5, 1.5)], 12)
     )  # one is lost with the sound
     source.give(silence(60), missing="no connection")
     visit_all(channel, source)
-    assert len(closed(told)) == 4  # not only when sound comes again
+    assert len(closed(reported)) == 4  # not only when sound comes again
     assert channel.status().lost == 60.0
     source.give(bursts(BARKS, 12))
     visit_all(channel, source)
     channel.end()
-    first, second = [record["run"] for record in told.of("started")]
-    [gap] = told.of("gap")
+    first, second = [record["run"] for record in reported.of("started")]
+    [gap] = reported.of("gap")
     assert (gap["run"], gap["onset"], gap["offset"]) == (first, 12.0, 72.0)
-    assert [run for _, _, run in closed(told)] == 4 * [first] + 3 * [second]
-    stopped = [(r["run"], r["heard"], r["lost"]) for r in told.of("stopped")]
+    assert [run for _, _, run in closed(reported)] == 4 * [first] + 3 * [second]
+    stopped = [(r["run"], r["heard"], r["lost"]) for r in reported.of("stopped")]
     assert stopped == [(first, 12.0, 60.0), (second, 12.0, 0.0)]
     assert channel.status().listened == 24.0
 
@@ -152,7 +154,7 @@ def test_a_gap_is_hardly_scored(channel_of, model, monkeypatch):
     assert n_scored <= 12
 
 
-def test_nothing_is_detected_in_quiet_hours(channel_of, told):
+def test_nothing_is_detected_in_quiet_hours(channel_of, reported):
     clock = datetime(2026, 11, 26, 23, 0)
     quiet = (Hours.parse("22:00-06:00"),)
     channel, source = channel_of(quiet_hours=quiet, now=lambda: clock)
@@ -163,12 +165,12 @@ def test_nothing_is_detected_in_quiet_hours(channel_of, told):
     source.give(bursts(BARKS, 12))
     visit_all(channel, source)
     channel.end()
-    assert len(closed(told)) == 3
-    [gap] = told.of("gap")
+    assert len(closed(reported)) == 3
+    [gap] = reported.of("gap")
     assert (gap["offset"], gap["reason"]) == (20.0, "quiet hours")
 
 
-def test_a_status_is_reported_when_it_changes_and_before_the_end(channel_of, told):
+def test_a_status_is_reported_when_it_changes_and_before_the_end(channel_of, reported):
     channel, source = channel_of()
     source.give(silence(2) + np.float32(0.1))
     visit_all(channel, source)
@@ -177,38 +179,38 @@ def test_a_status_is_reported_when_it_changes_and_before_the_end(channel_of, tol
     channel.arm(armed=False)
     channel.arm(armed=False)
     channel.end()
-    statuses = [(r["status"], r["reason"], r["armed"]) for r in told.of("status")]
+    statuses = [(r["status"], r["reason"], r["armed"]) for r in reported.of("status")]
     assert statuses == [
         ("running", "", True),
         ("waiting", "no route", True),
         ("waiting", "no route", False),
         ("stopped", "no route", False),
     ]
-    assert told.of("status")[-1]["heard"] == 2.0
-    assert told.of("status")[1]["level"] == -20.0
+    assert reported.of("status")[-1]["heard"] == 2.0
+    assert reported.of("status")[1]["level"] == -20.0
     assert source.closed
 
 
-def test_what_a_source_says_is_reported_with_its_name(channel_of, told):
+def test_what_a_source_says_is_reported_with_its_name(channel_of, reported):
     channel, source = channel_of()
-    source.news.append("it is muted")
+    source.queued.append("it is muted")
     channel.visit()
-    assert told.of("notice")[0]["text"] == "kitchen: it is muted"
+    assert reported.of("notice")[0]["text"] == "kitchen: it is muted"
 
 
-def test_a_recording_ends_its_source(channel_of, told):
+def test_a_recording_ends_its_source(channel_of, reported):
     channel, source = channel_of()
     source.give(bursts(BARKS[:1], 4))
     source.state = "ended"
     visit_all(channel, source)
     channel.visit()
-    assert len(told.of("stopped")) == 1
-    assert len(closed(told)) == 1
+    assert len(reported.of("stopped")) == 1
+    assert len(closed(reported)) == 1
     assert channel.status().state == "ended"
     assert channel.status().listened == 4.0
 
 
-def test_a_visit_that_failed_begins_a_new_run(channel_of, told, monkeypatch):
+def test_a_visit_that_failed_begins_a_new_run(channel_of, reported, monkeypatch):
     channel, source = channel_of()
     source.give(silence(3))
     visit_all(channel, source)
@@ -218,5 +220,5 @@ def test_a_visit_that_failed_begins_a_new_run(channel_of, told, monkeypatch):
     source.give(bursts(BARKS, 12))
     visit_all(channel, source)
     channel.end()
-    assert len({r["run"] for r in told.of("started")}) == 2
-    assert len(closed(told)) == 3
+    assert len({r["run"] for r in reported.of("started")}) == 2
+    assert len(closed(reported)) == 3

@@ -29,7 +29,7 @@ def test_two_microphones_are_recorded_and_the_loss_of_one_is_not_the_others(
         with home_of(tmp_path, model, **sources) as home:
             home.wait_until("hall", "running")
             home.wait_until("room", "running")
-            runs = len(home.told.of("started", source="hall"))
+            runs = len(home.reported.of("started", source="hall"))
             mic.play(bursts([("Dog", 0.5, 0.5)], 1.5))
             mic.play(bursts([("Speech", 0.5, 0.5)], 1.5), sink="other")
             home.wait_for(lambda: "Dog" in dict(home.closed("hall")))
@@ -42,10 +42,10 @@ def test_two_microphones_are_recorded_and_the_loss_of_one_is_not_the_others(
             stack.enter_context(mic.second())
             home.wait_until("room", "running")
             assert home.status("hall").lost == before
-    assert len(home.told.of("started", source="hall")) == runs
-    told = [record["text"] for record in home.told.of("notice", source="room")]
-    assert [text for text in told if "other.monitor" in text]
-    assert [text for text in told if "is back" in text]
+    assert len(home.reported.of("started", source="hall")) == runs
+    reported = [record["text"] for record in home.reported.of("notice", source="room")]
+    assert [text for text in reported if "other.monitor" in text]
+    assert [text for text in reported if "is back" in text]
 
 
 @pytest.mark.live
@@ -141,9 +141,9 @@ def test_a_file_read_again_leaves_sources_that_did_not_change_alone(tmp_path, mo
     with home_of(tmp_path, model, text=text, kept=kept, gone=kept) as home:
         home.wait_listened("kept", 2.0)
         home.text = f"[log]\npath = '{more}'\n"
-        n_before = len(home.told.of("status", source="kept"))
+        n_before = len(home.reported.of("status", source="kept"))
         home.service.reload(home.settings({"kept": kept, "new": kept}))
-        n_after = len(home.told.of("status", source="kept"))
+        n_after = len(home.reported.of("status", source="kept"))
         assert n_after > n_before  # an output that is new knows at once
         assert [s.name for s in home.service.sources()] == ["kept", "new"]
         home.wait_for(lambda: len(home.closed("kept", "Dog")) >= 4)
@@ -152,8 +152,8 @@ def test_a_file_read_again_leaves_sources_that_did_not_change_alone(tmp_path, mo
         with pytest.raises((OSError, ValueError)):
             home.service.reload(home.settings({"other": kept}))
         assert [s.name for s in home.service.sources()] == ["kept", "new"]
-    assert len({r["run"] for r in home.told.of("started", source="kept")}) == 1
-    assert len(home.told.of("stopped", source="gone")) == 1
+    assert len({r["run"] for r in home.reported.of("started", source="kept")}) == 1
+    assert len(home.reported.of("stopped", source="gone")) == 1
     dogs = [onset for _, onset in home.closed("kept", "Dog")]
     assert np.abs(np.diff(dogs[:3]) - 2.0).max() < 0.05
     assert '"source": "gone"' in log.read_text()

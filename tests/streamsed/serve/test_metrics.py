@@ -20,8 +20,8 @@ NAMES = {
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     with SmallHome(tmp_path_factory.mktemp("metrics")) as home:
-        home.life("kitchen", "Dog")
-        home.life("kitchen", "Dog")
+        home.lifecycle("kitchen", "Dog")
+        home.lifecycle("kitchen", "Dog")
         home.report("kitchen", "Dog", "opened", "withdrawn")
         home.report("hall", "Cat", "opened", number=90)
         home.report("hall", "Dog", "opened", "updated", number=91)
@@ -75,7 +75,7 @@ def test_events_are_counted_when_they_are_settled(text):
 def test_an_ongoing_event_is_a_gauge_that_falls_to_zero_at_the_end(home, text):
     active = values(text, "streamsed_event_active")
     assert active == {("Cat", "hall"): 1, ("Dog", "hall"): 1, ("Dog", "kitchen"): 0}
-    home.tell({"state": "stopped", "source": "hall", "run": home.run, "at": 9.0,
+    home.send({"state": "stopped", "source": "hall", "run": home.run, "at": 9.0,
                "time": home.clock(9.0), "heard": 9.0, "lost": 0.0})  # fmt: skip
     after = values(home.get("/metrics")[2].decode(), "streamsed_event_active")
     assert set(after.values()) == {0}

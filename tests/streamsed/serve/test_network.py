@@ -64,11 +64,11 @@ def test_a_camera_is_recorded_sample_for_sample_and_its_stall_and_reboot_are_gap
         home.wait_listened("garden", 3.0)
         home.wait_for(lambda: abs(lasted(home, "garden") - home.service_clock()) < 2.0)
         assert home.status("garden").n_reconnects >= 1
-    reasons = [gap["reason"] for gap in home.told.of("gap")]
+    reasons = [gap["reason"] for gap in home.reported.of("gap")]
     assert "no connection" in reasons
-    told = [record["text"] for record in home.told.of("notice")]
-    assert [text for text in told if "trying again" in text]
-    assert "garden: is back" in told
+    reported = [record["text"] for record in home.reported.of("notice")]
+    assert [text for text in reported if "trying again" in text]
+    assert "garden: is back" in reported
     assert "garden: is back" in home.said
 
 
@@ -81,7 +81,9 @@ def test_packets_that_the_network_loses_are_a_gap_of_their_length(
         home.wait_listened("garden", 2.0)
         camera.drop(0.6)
         home.wait_for(
-            lambda: [g for g in home.told.of("gap") if "network lost" in g["reason"]]
+            lambda: [
+                g for g in home.reported.of("gap") if "network lost" in g["reason"]
+            ]
         )
         camera.drop(0.0)
         home.wait_listened("garden", 4.0)
@@ -96,7 +98,7 @@ def test_a_wrong_password_is_reported_at_once_and_stands_nowhere(tmp_path, model
         with home_of(tmp_path, model, door={"url": url + "?key=hunter3"}) as home:
             home.wait_until("door", "broken")
             assert "wrong user or password" in home.status("door").reason
-            said = repr((home.told.records, home.said, home.service.sources()))
+            said = repr((home.reported.records, home.said, home.service.sources()))
             assert "hunter" not in said
             assert "viewer" not in said
             assert str(camera.port) in said

@@ -29,7 +29,7 @@ DOGS = (RuleSettings("dogs", label="Dog"),)
 
 
 class Home:
-    """Outputs, and somebody who tells them."""
+    """Outputs, and a source of records."""
 
     def __init__(self):
         self.fan_out, self.outputs = FanOut([]), {}
@@ -38,27 +38,27 @@ class Home:
         wanted = {kind.replace("_", " "): each for kind, each in wanted.items()}
         self.outputs = change_outputs(self.outputs, wanted, CONTEXT, self.fan_out)
 
-    def tell(self, *records):
+    def send(self, *records):
         for record, update in records:
             self.fan_out.report(record, update)
 
     @contextmanager
-    def telling(self):
-        """Tell of one event after another, all the time."""
-        told, stop = [], threading.Event()
+    def sending(self):
+        """Report one event after another, all the time."""
+        reported, stop = [], threading.Event()
 
         def work():
             sounds = Sounds()
             while not stop.wait(0.002):
-                number = len(told) + 1
-                self.tell(*sounds.life(number, 3.0 * number, 3.0 * number + 1))
-                self.tell(sounds.status(3.0 * number + 3))
-                told.append(number)
+                number = len(reported) + 1
+                self.send(*sounds.lifecycle(number, 3.0 * number, 3.0 * number + 1))
+                self.send(sounds.status(3.0 * number + 3))
+                reported.append(number)
 
         thread = threading.Thread(target=work)
         thread.start()
         try:
-            yield told
+            yield reported
         finally:
             stop.set()
             thread.join()
@@ -86,17 +86,17 @@ def numbers(path):
 def test_a_store_whose_settings_change_misses_nothing(home, tmp_path):
     path = tmp_path / "home.db"
     home.want(store=StoreSettings(path))
-    with home.telling() as told:
+    with home.sending() as reported:
         for days in (10.0, 20.0, 30.0):
-            n_before = len(told)
+            n_before = len(reported)
             home.want(store=StoreSettings(path, days=days))
-            wait_for(lambda n=n_before: len(told) >= n + 5)
+            wait_for(lambda n=n_before: len(reported) >= n + 5)
     home.fan_out.close()
-    assert numbers(path) == told
+    assert numbers(path) == reported
     assert home.fan_out.lost == {}
     with StoreReader(path) as reader:
         heard = sum(hour.heard for hour in reader.listened())
-    assert heard == pytest.approx(3 * len(told) + 3)  # each second once
+    assert heard == pytest.approx(3 * len(reported) + 3)  # each second once
 
 
 def test_outputs_that_did_not_change_stay_the_same(home, tmp_path):
@@ -137,8 +137,8 @@ def test_when_one_output_does_not_open_all_are_as_they_were(home, tmp_path):
         "store": first,
     }
     assert isinstance(home.outputs["log"][1], QueuedLog)
-    life = Sounds().life(1, 1.0, 2.0)
-    home.tell(*life)
+    lifecycle = Sounds().lifecycle(1, 1.0, 2.0)
+    home.send(*lifecycle)
     home.fan_out.close()
     assert numbers(first.path) == [1]
     lines = (tmp_path / "a.jsonl").read_text().splitlines()
@@ -154,10 +154,10 @@ def test_a_source_that_is_added_does_not_leave_the_others_offline(home, tmp_path
     with Broker(tmp_path) as broker, Subscriber(broker.port) as subscriber:
         mqtt = MqttSettings(broker.url)
         home.want(mqtt=(mqtt, {"kitchen": ("Dog",)}, ()))
-        home.tell(Sounds("kitchen").status(1.0))
+        home.send(Sounds("kitchen").status(1.0))
         subscriber.wait_for("streamsed/kitchen/status", "online")
         home.want(mqtt=(mqtt, {"kitchen": ("Dog",), "garden": ("Dog",)}, ()))
-        home.tell(Sounds("kitchen").status(2.0), Sounds("garden").status(2.0))
+        home.send(Sounds("kitchen").status(2.0), Sounds("garden").status(2.0))
         subscriber.wait_for("streamsed/garden/status", "online")
         subscriber.wait_for("streamsed/kitchen/status", "online")
         subscriber.wait_for("streamsed/status", "online")
@@ -171,7 +171,9 @@ def test_rules_stand_before_commands_and_not_before_the_store(home, tmp_path):
     command = ExecSettings((sys.executable, "-c", keep, str(out)), on=("opened",))
     home.want(exec=(command, False, DOGS), store=StoreSettings(path))
     sounds = Sounds()
-    home.tell(*sounds.life(2, 3.0, 4.0, "Cat"), *sounds.life(1, 1.0, 2.0, "Dog"))
+    home.send(
+        *sounds.lifecycle(2, 3.0, 4.0, "Cat"), *sounds.lifecycle(1, 1.0, 2.0, "Dog")
+    )
     wait_for(lambda: out.exists() and out.read_text().endswith("\n"))
     home.fan_out.close()
     (record,) = map(json.loads, out.read_text().splitlines())
@@ -185,18 +187,18 @@ def test_a_command_gets_a_closed_event_once_with_its_clip(home, tmp_path):
     command = ExecSettings((sys.executable, "-c", keep, str(out)), on=("closed",))
     home.want(exec=(command, True, ()))
     record, update = Sounds().event("closed", 1, 1.0, 2.0)
-    home.tell((record, update))
+    home.send((record, update))
     home.fan_out.on_clip(record | {"clip": "dog.flac"}, update)
     wait_for(lambda: out.exists() and out.read_text().endswith("\n"))
     home.fan_out.close()
-    (told,) = map(json.loads, out.read_text().splitlines())
-    assert told["clip"] == "dog.flac"
+    (reported,) = map(json.loads, out.read_text().splitlines())
+    assert reported["clip"] == "dog.flac"
 
 
 def test_webhooks_are_many_and_each_fails_alone(home):
     one, two = (WebhookSettings(f"http://127.0.0.1:{port}/") for port in (1, 2))
     home.want(webhook_1=(one, ()), webhook_2=(two, ()))
-    home.tell(*Sounds().life(1, 1.0, 2.0))
+    home.send(*Sounds().lifecycle(1, 1.0, 2.0))
     home.fan_out.close()
     names = [sink.name for _, sink in home.outputs.values()]
     assert names == ["webhook 127.0.0.1:1", "webhook 127.0.0.1:2"]

@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from serve_records import Sounds, tell
+from serve_records import Sounds, send
 
 from streamsed.serve.rules import MAX_KNOWN, RuledSink, Rules
 from streamsed.serve.settings import Hours, RuleSettings
@@ -180,8 +180,8 @@ def test_a_clip_follows_the_event_that_was_let_through():
     sink = Remembers()
     ruled = RuledSink(sink, Rules([RuleSettings("seldom", cooldown=60)]))
     sounds = Sounds()
-    tell(ruled, *sounds.life(1, 0.0, 1.0), *sounds.life(2, 5.0, 6.0))
-    tell(ruled, sounds.status(7.0))
+    send(ruled, *sounds.lifecycle(1, 0.0, 1.0), *sounds.lifecycle(2, 5.0, 6.0))
+    send(ruled, sounds.status(7.0))
     for number in (1, 2, 1):
         record, update = sounds.event("closed", number, 0.0, 1.0, clip="dog.flac")
         ruled.on_clip(record, update)

@@ -63,7 +63,7 @@ class Program:
         )  # fmt: skip
 
     def __enter__(self):
-        self.wait_told("READY=1")
+        self.wait_notified("READY=1")
         return self
 
     def __exit__(self, *_):
@@ -72,11 +72,13 @@ class Program:
         self.systemd.close()
         self.said.close()
 
-    def wait_told(self, sentence):
-        """Wait until systemd is told this, and return all that it is told with it."""
-        while sentence not in (told := self.systemd.recv(4096).decode()).split("\n"):
+    def wait_notified(self, sentence):
+        """Wait until systemd receives a notification; return the whole message."""
+        while sentence not in (reported := self.systemd.recv(4096).decode()).split(
+            "\n"
+        ):
             pass
-        return told
+        return reported
 
     def get(self, path):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
@@ -129,11 +131,11 @@ def test_events_go_from_a_recording_to_stream_store_health_and_metrics(
 
 def test_systemd_is_notified_of_start_life_reload_and_end(tmp_path, model_path):
     with Program(tmp_path, model_path) as program:
-        program.wait_told("WATCHDOG=1")
+        program.wait_notified("WATCHDOG=1")
         program.file.write_text(program.text.replace("attic", "cellar"))
         program.process.send_signal(signal.SIGHUP)
-        assert "MONOTONIC_USEC=" in program.wait_told("RELOADING=1")
-        program.wait_told("READY=1")
+        assert "MONOTONIC_USEC=" in program.wait_notified("RELOADING=1")
+        program.wait_notified("READY=1")
         names = [source["name"] for source in program.json("/api/sources")]
         assert sorted(names) == ["cellar", "kitchen"]
         assert program.json("/api/settings")["sources"][1]["name"] == "cellar"
@@ -141,7 +143,7 @@ def test_systemd_is_notified_of_start_life_reload_and_end(tmp_path, model_path):
             stream.next("hello")
             began = time.monotonic()
             program.process.send_signal(signal.SIGTERM)
-            program.wait_told("STOPPING=1")
+            program.wait_notified("STOPPING=1")
             assert program.process.wait(60) == 0
             assert time.monotonic() - began < 20  # 2 s where nothing else runs
         assert not list(program.scratch.iterdir())  # what was kept without a [store]

@@ -1,4 +1,4 @@
-"""What systemd is told: over a real socket, at the right times, and never in the way."""
+"""Notifications to systemd: over a real socket, at the right times, and never in the way."""
 
 import os
 import socket
@@ -8,7 +8,7 @@ import pytest
 from streamsed.serve.systemd import READY, WATCHDOG, Supervisor, reloading
 
 
-def heard(listener):
+def received(listener):
     found = []
     while True:
         try:
@@ -31,7 +31,7 @@ def test_sentences_arrive_as_one_datagram(listener):
     Supervisor(lambda: 0, environment={"NOTIFY_SOCKET": address}).notify(
         READY, "STATUS=2"
     )
-    assert heard(end) == ["READY=1\nSTATUS=2"]
+    assert received(end) == ["READY=1\nSTATUS=2"]
 
 
 def test_an_abstract_socket_is_written_with_an_at_sign():
@@ -40,7 +40,7 @@ def test_an_abstract_socket_is_written_with_an_at_sign():
         end.bind(f"\0{name}")
         end.setblocking(False)
         Supervisor(lambda: 0, environment={"NOTIFY_SOCKET": f"@{name}"}).notify(READY)
-        assert heard(end) == [READY]
+        assert received(end) == [READY]
 
 
 @pytest.mark.parametrize("address", ["", "/nowhere/at/all", "@nobody", "vsock:2:1"])
@@ -62,7 +62,7 @@ def test_a_sign_of_life_comes_in_time_and_only_while_work_is_done(listener):
         now[0] = float(second)
         done[0] += second < 40  # then it hangs
         supervisor.tick()
-        signs += [second] * len(heard(end))
+        signs += [second] * len(received(end))
     assert signs == [0, 10, 20, 30, 40]
     assert WATCHDOG == "WATCHDOG=1"
 
@@ -75,7 +75,7 @@ def test_without_a_watchdog_or_for_another_process_no_sign_is_given(listener):
             lambda: 1, environment={"NOTIFY_SOCKET": address} | more
         )
         supervisor.tick()
-    assert heard(end) == []
+    assert received(end) == []
 
 
 def test_a_reload_says_when_it_began_on_the_clock_that_systemd_reads():

@@ -1,4 +1,4 @@
-"""DESED on disk: what is found of it, what is missing, and how that is told."""
+"""DESED on disk: what is found of it, what is missing, and how that is reported."""
 
 import os
 import sys

@@ -81,12 +81,14 @@ def test_any_sampling_frequency_and_length_will_do(tmp_path):
 
 
 def test_several_processes_build_what_one_builds(clips, tmp_path):
-    told = []
-    one = build_features(tmp_path / "one", "weak", clips, SMALL, on_clips=told.append)
+    reported = []
+    one = build_features(
+        tmp_path / "one", "weak", clips, SMALL, on_clips=reported.append
+    )
     two = build_features(tmp_path / "two", "weak", clips, SMALL, n_processes=2)
     assert one.path.read_bytes() == two.path.read_bytes()
     assert one.rows == two.rows
-    assert told == [0, 32, 64, 70]
+    assert reported == [0, 32, 64, 70]
 
 
 KILLED = """

@@ -113,10 +113,10 @@ def test_a_room_keeps_the_direct_sound_and_adds_a_tail(monkeypatch):
     monkeypatch.setattr(scene_batches, "ROOM", 1.0)
     samples = torch.zeros(3, 44100)
     samples[:, 1000] = 1.0
-    heard = reverberate(samples, 44100, torch.Generator().manual_seed(1))
-    assert_allclose(heard[:, 1000], 1.0, atol=1e-4)
-    assert_allclose(heard[:, :1000], 0.0, atol=1e-4)
-    tail = heard[:, 1001:].square()
+    reverberant = reverberate(samples, 44100, torch.Generator().manual_seed(1))
+    assert_allclose(reverberant[:, 1000], 1.0, atol=1e-4)
+    assert_allclose(reverberant[:, :1000], 0.0, atol=1e-4)
+    tail = reverberant[:, 1001:].square()
     assert (tail[:, :4000].sum(1) > tail[:, 20000:24000].sum(1) * 10).all()
 
 

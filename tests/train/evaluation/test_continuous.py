@@ -374,8 +374,8 @@ def test_markdown_has_the_same_tables_whole():
     assert len(tables) == 5  # latencies; labels and steady sounds, live and settled
     for table in tables:
         assert len({line.count("|") for line in table.splitlines()}) == 1
-    told = result["live"]["announced"]
-    row = f"| 1 | 100.0 | 100.0 | 0.0 | 100.0 | {told['median']:.2f} |"
+    reported = result["live"]["announced"]
+    row = f"| 1 | 100.0 | 100.0 | 0.0 | 100.0 | {reported['median']:.2f} |"
     assert row in tables[0]
 
 

@@ -1,4 +1,4 @@
-"""The model card's numbers: counted by hand on models that hear all, or nothing."""
+"""The model card's numbers: counted by hand on models that detect everything, or nothing."""
 
 import json
 import re

@@ -47,7 +47,7 @@ def test_tuning_finds_what_keeps_a_wavering_sound_in_one_piece():
 def scene():
     """Two labels that are found at 0.8 and 0.45, and an hour's worth of false alarms.
 
-    In the quiet recordings `Loud` is heard at 0.55 again and again, `Faint` never: so
+    In the quiet recordings `Loud` is detected at 0.55 again and again, `Faint` never: so
     `Loud` has to rise above 0.55 and `Faint` may stay below 0.5.
     """
     scores = np.full((128, 2), 0.05, np.float32)

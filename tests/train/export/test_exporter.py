@@ -129,7 +129,7 @@ def test_a_file_that_differs_is_refused_and_the_old_one_stays(
 
 
 def judged(noise, reference=()):
-    """A check's verdict on scores that stray by `noise` from a made-up network's."""
+    """A check's verdict on scores that stray by `noise` from a synthetic network's."""
 
     class Waves(torch.nn.Module):
         def forward(self, x):
@@ -201,9 +201,9 @@ def test_the_command_line_goes_from_bank_to_model(bank, tmp_path, monkeypatch, c
     run, model, log = (tmp_path / name for name in ("run", "model.pt", "log.jsonl"))
     fit = f"fit --soundbank {bank} --run {run} --width 8 --steps 1 --threads 1"
     assert run_cli(monkeypatch, fit + f" --n-validation 2 --json-log {log}") == 0
-    told, complaints = capsys.readouterr()
+    reported, complaints = capsys.readouterr()
     assert complaints == ""  # no bar goes into a pipe
-    *outcome, following = told.splitlines()
+    *outcome, following = reported.splitlines()
     assert outcome[0].startswith("1 steps in ")
     assert outcome[1].startswith("best at step 1: validation loss ")
     assert [line.split()[0] for line in outcome[2:]] == ["Beep", "Hiss"]

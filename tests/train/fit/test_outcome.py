@@ -20,16 +20,16 @@ def test_the_best_is_the_network_of_lowest_validation_loss(tmp_path):
     assert (outcome.first_loss, outcome.last_loss) == (0.5, 0.25)
     assert outcome.best["step"] == 60
     assert outcome.f1_per_label == {"Dog": 0.20, "Cat": 0.36}
-    told = "\n".join(outcome.lines())
+    reported = "\n".join(outcome.lines())
     for words in ("80 steps in 2.5 minutes", "best at step 60", "28.0% macro", "36.0%"):
-        assert words in told
+        assert words in reported
 
 
 def test_without_validation_it_does_not_say_how_good_it_is(tmp_path):
     (tmp_path / "log.csv").write_text(LOG)
-    told = "\n".join(RunOutcome.read(tmp_path).lines())
-    assert "not known" in told
-    assert "F1" not in told
+    reported = "\n".join(RunOutcome.read(tmp_path).lines())
+    assert "not known" in reported
+    assert "F1" not in reported
 
 
 def test_a_folder_without_a_log_is_no_run(tmp_path):

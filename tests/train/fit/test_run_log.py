@@ -57,24 +57,24 @@ def test_without_tensorboard_one_line_says_how_to_get_it(tmp_path, monkeypatch):
 
 
 def test_tensorboard_gets_the_same_numbers(tmp_path, monkeypatch):
-    told = []
+    reported = []
 
     class SummaryWriter:
         def __init__(self, folder):
-            told.append(folder)
+            reported.append(folder)
 
         def add_scalar(self, *arguments):
-            told.append(arguments)
+            reported.append(arguments)
 
         def flush(self):
-            told.append("flush")
+            reported.append("flush")
 
     module = types.ModuleType("torch.utils.tensorboard")
     module.SummaryWriter = SummaryWriter
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
     log = RunLog(tmp_path, tensorboard=True)
     log.add("log", {"step": 50, "learning_rate": "1.00e-03"})
-    assert told == [
+    assert reported == [
         str(tmp_path / "tensorboard"),
         ("log/step", 50.0, 50),
         ("log/learning_rate", 0.001, 50),

@@ -91,10 +91,10 @@ def test_the_first_announcement_of_an_event_counts():
         opened(4.2, dog(3.5, 4.1)),  # there is nothing
         opened(4.5, cat(6, 6.5)),  # not of this label
     ]
-    told = announcements(reference, changes)
-    assert told.delays == [0.5, None, None]
-    assert told.false == [dog(3.5, 4.1), cat(6, 6.5)]
-    assert told.repeated == 1
+    reported = announcements(reference, changes)
+    assert reported.delays == [0.5, None, None]
+    assert reported.false == [dog(3.5, 4.1), cat(6, 6.5)]
+    assert reported.repeated == 1
 
 
 def test_delays_are_summarised_with_what_they_leave_out():

@@ -1,4 +1,4 @@
-"""F1 of counts, and how it varies when the clips are drawn anew."""
+"""F1 of counts, and how it varies when the clips are resampled."""
 
 import numpy as np
 import pytest

@@ -27,7 +27,7 @@ SEEDS = st.integers(0, 2**32)
 
 
 def ramp(n):
-    """Samples that tell their place: 1, 2, 3 ..."""
+    """Samples that equal their position: 1, 2, 3 ..."""
     return np.arange(1, n + 1, dtype=np.float32)
 
 

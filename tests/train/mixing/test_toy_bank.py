@@ -1,4 +1,4 @@
-"""The bank made by arithmetic: what it holds, and that its sounds can be told apart."""
+"""The bank made by arithmetic: what it holds, and that its sounds differ."""
 
 import hashlib
 

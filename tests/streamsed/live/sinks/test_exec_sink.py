@@ -21,7 +21,7 @@ def program(tmp_path, text):
     return [sys.executable, str(path), str(tmp_path / "out.jsonl")]
 
 
-def tell(sink, state, number, *, at=0.0, label="Dog", **more):
+def send(sink, state, number, *, at=0.0, label="Dog", **more):
     update = EventUpdate(state, number, Event(label, 1, 2, 0.9), ongoing=False)
     record = {"at": at, **update.to_dict(), **more}
     sink.on_record(record, update)
@@ -40,7 +40,7 @@ def runs(tmp_path):
 def test_a_command_is_run_for_the_states_that_were_asked_for(tmp_path, on):
     sink = ExecSink(program(tmp_path, KEEP), on=on, timeout=LONG, patience=LONG)
     for state in ("opened", "updated", "ended", "closed", "withdrawn"):
-        tell(sink, state, 1)
+        send(sink, state, 1)
     sink.on_record({"state": "notice", "text": "x"}, None)
     sink.close()
     assert runs(tmp_path) == [(state, 1) for state in STATES if state in on]
@@ -54,12 +54,12 @@ def test_a_label_cools_down_and_an_event_is_followed_to_its_end(tmp_path):
         timeout=LONG,
         patience=LONG,
     )
-    tell(sink, "opened", 1, at=10.0)
-    tell(sink, "opened", 2, at=30.0)
-    tell(sink, "opened", 3, at=40.0, label="Cat")
-    tell(sink, "closed", 1, at=50.0)
-    tell(sink, "closed", 2, at=69.0)
-    tell(sink, "opened", 4, at=70.0)
+    send(sink, "opened", 1, at=10.0)
+    send(sink, "opened", 2, at=30.0)
+    send(sink, "opened", 3, at=40.0, label="Cat")
+    send(sink, "closed", 1, at=50.0)
+    send(sink, "closed", 2, at=69.0)
+    send(sink, "opened", 4, at=70.0)
     sink.close()
     ran = [("opened", 1), ("opened", 3), ("closed", 1), ("opened", 4)]
     assert runs(tmp_path) == ran
@@ -73,14 +73,14 @@ def test_sources_cool_down_apart_and_a_new_run_starts_again(tmp_path):
         timeout=LONG,
         patience=LONG,
     )
-    tell(sink, "opened", 1, at=10.0, source="kitchen", run="a")
-    tell(
+    send(sink, "opened", 1, at=10.0, source="kitchen", run="a")
+    send(
         sink, "opened", 1, at=12.0, source="garden", run="b"
     )  # no longer the same event
-    tell(sink, "opened", 2, at=20.0, source="kitchen", run="a")
-    tell(sink, "opened", 1, at=3.0, source="kitchen", run="c")
-    tell(sink, "opened", 2, at=40.0, source="kitchen", run="c")
-    tell(sink, "opened", 2, at=72.0, source="garden", run="b")
+    send(sink, "opened", 2, at=20.0, source="kitchen", run="a")
+    send(sink, "opened", 1, at=3.0, source="kitchen", run="c")
+    send(sink, "opened", 2, at=40.0, source="kitchen", run="c")
+    send(sink, "opened", 2, at=72.0, source="garden", run="b")
     sink.close()
     lines = (tmp_path / "out.jsonl").read_text().splitlines()
     found = [(r["source"], r["run"], r["id"]) for r in map(json.loads, lines)]
@@ -100,8 +100,8 @@ def test_with_clips_a_closed_event_comes_once_its_clip_is_there(tmp_path):
         timeout=LONG,
         patience=LONG,
     )
-    tell(sink, "opened", 1)
-    record, update = tell(sink, "closed", 1)
+    send(sink, "opened", 1)
+    record, update = send(sink, "closed", 1)
     sink.on_clip({**record, "clip": "/clips/a.flac"}, update)
     sink.close()
     assert runs(tmp_path) == [("opened", 1), ("closed", 1)]
@@ -113,7 +113,7 @@ def test_what_a_failing_command_wrote_is_reported_completely_each_time(tmp_path)
     text = "import sys; sys.stderr.write('no bell:\\n' + 'x' * 5000); sys.exit(3)"
     sink = ExecSink(program(tmp_path, text), on=["opened"], timeout=LONG, patience=LONG)
     for number in (1, 2, 3):
-        tell(sink, "opened", number)
+        send(sink, "opened", number)
     sink.settle()
     notices = sink.notices()
     assert len(notices) == 3
@@ -134,7 +134,7 @@ def test_what_a_command_says_that_succeeds_is_reported_too(tmp_path):
         timeout=LONG,
         patience=LONG,
     )
-    tell(sink, "closed", 7)
+    send(sink, "closed", 7)
     sink.settle()
     assert sink.notices() == [
         "runs of --exec: stderr for Dog (event 7, closed): low battery"
@@ -145,7 +145,7 @@ def test_what_a_command_says_that_succeeds_is_reported_too(tmp_path):
 def test_a_command_that_never_stops_writing_fills_no_memory(tmp_path):
     text = "import sys; sys.stderr.write('a' * 300_000 + 'the end')"
     sink = ExecSink(program(tmp_path, text), timeout=LONG, patience=LONG)
-    tell(sink, "closed", 1)
+    send(sink, "closed", 1)
     sink.settle()
     (notice,) = sink.notices()
     assert notice.endswith("the end")
@@ -155,7 +155,7 @@ def test_a_command_that_never_stops_writing_fills_no_memory(tmp_path):
 def test_a_command_that_does_not_end_is_killed_when_patience_is_over(tmp_path):
     text = "import sys, time; open(sys.argv[1], 'w').write('begun'); time.sleep(600)"
     sink = ExecSink(program(tmp_path, text), on=["opened"], timeout=600, patience=0.1)
-    tell(sink, "opened", 1)
+    send(sink, "opened", 1)
     end = time.monotonic() + 60
     while not (tmp_path / "out.jsonl").exists():
         assert time.monotonic() < end

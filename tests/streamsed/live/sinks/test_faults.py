@@ -14,7 +14,7 @@ import pytest
 import soundfile
 from environment import ENVIRONMENT
 from faults import KINDS, Faults, at, between, now_and_then
-from listening import Given, Kept, bursts, heard
+from listening import Given, Kept, audio_pieces, bursts
 from sounds import RATE
 
 from streamsed.detector import Detector
@@ -94,9 +94,9 @@ def test_after_an_hour_of_full_disk_every_line_is_there_and_the_gap_is_reported(
         log.close()
     assert faults.n_faults > 20
     assert numbers_of(tmp_path / "log.jsonl") == list(range(200))
-    (told,) = [r for r in records_of(tmp_path / "log.jsonl") if "since" in r]
-    assert told["text"] == "log: can be written again"
-    assert told["since"] <= told["until"]
+    (reported,) = [r for r in records_of(tmp_path / "log.jsonl") if "since" in r]
+    assert reported["text"] == "log: can be written again"
+    assert reported["since"] <= reported["until"]
     failures = log.failures()
     assert failures["failed"] > 20
     assert failures["reason"] == "No space left on device"
@@ -426,7 +426,7 @@ def test_failures_of_every_sink_stand_in_the_last_record(model, tmp_path):
     kept = Kept()
     events = [("Dog", 2.0, 1.0), ("Dog", 6.0, 1.0)]
     samples = bursts(events, 15.0)
-    source = Given([heard(samples, [RATE] * 15)], lossless=True)
+    source = Given([audio_pieces(samples, [RATE] * 15)], lossless=True)
     listener = Listener(Detector(model), source, [clips, commands, kept])
     listener.run()
     (stopped,) = kept.of("stopped")

@@ -38,7 +38,7 @@ def record_of(update):
     return {"at": update.event.offset, "time": when.isoformat(), **update.to_dict()}
 
 
-def tell(sink, update):
+def send(sink, update):
     sink.on_record(record_of(update), update)
 
 
@@ -172,11 +172,11 @@ def test_a_worker_reports_the_first_then_doubles_and_in_the_end():
     worker.submit(go_on.wait)
     wait_until(lambda: worker._jobs.empty())
     worker.submit(lambda: None)
-    told = []
+    reported = []
     for _ in range(20):
         worker.submit(lambda: None)
-        told += worker.notices()
-    assert [int(text.split()[1]) for text in told] == [1, 3, 7, 15]
+        reported += worker.notices()
+    assert [int(text.split()[1]) for text in reported] == [1, 3, 7, 15]
     go_on.set()
     worker.close()
     assert [int(text.split()[1]) for text in worker.notices()] == [20]
@@ -204,7 +204,7 @@ def test_a_command_is_run_for_closed_events_with_their_json(tmp_path):
     commands = ExecSink(program(tmp_path, text))
     opened = EventUpdate("opened", 1, closed(1).event, ongoing=True)
     for update in (opened, closed(1), closed(2, label="Alarm_bell_ringing")):
-        tell(commands, update)
+        send(commands, update)
     commands.on_record({"state": "notice", "text": "x"}, None)
     commands.close()
     alarm = closed(2, label="Alarm_bell_ringing")
@@ -217,19 +217,19 @@ def test_a_slow_command_blocks_nothing_and_what_it_misses_is_reported(tmp_path):
     commands = ExecSink(program(tmp_path, "import time; time.sleep(30)"), timeout=0.3)
     start = time.monotonic()
     for n in range(1, 151):
-        tell(commands, closed(n))
+        send(commands, closed(n))
     assert time.monotonic() - start < 20
     assert commands.worker.n_dropped >= 49
     wait_until(lambda: commands.worker.n_failed > 0)
-    told = " ".join(commands.notices())
-    assert "skipped" in told
-    assert "timed out" in told
+    reported = " ".join(commands.notices())
+    assert "skipped" in reported
+    assert "timed out" in reported
     commands.worker.close(timeout=0.1)
 
 
 def test_a_command_that_fails_is_reported(tmp_path):
     commands = ExecSink(program(tmp_path, "raise SystemExit(3)"))
-    tell(commands, closed(1))
+    send(commands, closed(1))
     commands.close()
     (notice,) = commands.notices()
     assert "runs of --exec: 1 failed" in notice
@@ -241,9 +241,9 @@ def test_a_clip_is_the_sound_of_the_event_with_what_came_before(tmp_path):
     clips = ClipSink(tmp_path, sample_rate=RATE, max_bytes=10**9)
     for start in range(0, len(samples), 7001):
         clips.on_samples(samples[start : start + 7001])
-    tell(clips, closed(1, 5.0, 6.5))
-    tell(clips, closed(2, 0.2, 0.7, label="Alarm/bell ../x"))
-    tell(clips, closed(3, 19.0, 19.9))
+    send(clips, closed(1, 5.0, 6.5))
+    send(clips, closed(2, 0.2, 0.7, label="Alarm/bell ../x"))
+    send(clips, closed(3, 19.0, 19.9))
     clips.close()
     paths = sorted(tmp_path.iterdir())
     names = [re.sub(r"\.[0-9a-f]{8}-", " ", path.name) for path in paths]
@@ -269,7 +269,7 @@ def test_memory_of_clips_is_bounded_and_of_a_long_event_the_end_is_kept(tmp_path
     for start in range(0, len(ramp), 250):
         clips.on_samples(ramp[start : start + 250])
     assert sum(map(len, clips._history)) <= 120_250
-    tell(clips, closed(1, 10.0, 299.0))
+    send(clips, closed(1, 10.0, 299.0))
     clips.close()
     clip, _ = soundfile.read(next(tmp_path.iterdir()), dtype="float32")
     assert 119_000 < len(clip) <= 120_250
@@ -283,7 +283,7 @@ def test_the_oldest_clips_go_and_strangers_stay(tmp_path):
     clips = ClipSink(tmp_path, sample_rate=RATE, max_bytes=700_000)
     clips.on_samples(noise)
     for n in range(1, 8):
-        tell(clips, closed(n, 3.0, 4.5))  # 3 s of noise: 250 kB
+        send(clips, closed(n, 3.0, 4.5))  # 3 s of noise: 250 kB
     clips.close()
     left = sorted(tmp_path.glob("streamsed-*"))
     assert [path.stem[-1] for path in left] == ["6", "7"]
@@ -297,7 +297,7 @@ def test_a_folder_that_vanishes_is_reported(tmp_path):
     clips = ClipSink(folder, sample_rate=RATE, max_bytes=10**6)
     clips.on_samples(scene(3.0))
     folder.rmdir()
-    tell(clips, closed(1))
+    send(clips, closed(1))
     clips.close()
     (notice,) = clips.notices()
     assert "clips: 1 failed" in notice

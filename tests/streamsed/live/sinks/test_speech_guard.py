@@ -3,7 +3,7 @@ import pytest
 import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
-from listening import Given, bursts, heard
+from listening import Given, audio_pieces, bursts
 from sounds import RATE
 
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
@@ -84,7 +84,7 @@ def clips_of(model, folder, events, *, guarded):
         guard.watch(detector)
     clips = ClipSink(folder, sample_rate=RATE, max_bytes=10**9, guard=guard)
     samples = bursts(events, 14.0)
-    reads = [[piece] for piece in heard(samples, [RATE // 4] * 55)]
+    reads = [[piece] for piece in audio_pieces(samples, [RATE // 4] * 55)]
     Listener(detector, Given(reads, lossless=True), [clips]).run()
     return clips, sorted(folder.iterdir())
 

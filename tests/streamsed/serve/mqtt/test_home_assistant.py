@@ -1,4 +1,4 @@
-"""Home Assistant's own reading of what it is told: `make home-assistant` installs it."""
+"""Home Assistant's own reading of what it receives: `make home-assistant` installs it."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from broker import Broker
-from serve_records import Sounds, tell
+from serve_records import Sounds, send
 
 from streamsed.serve.mqtt.sink import MqttSink
 from streamsed.serve.settings import MqttSettings
@@ -33,31 +33,34 @@ class HomeAssistant:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self.said, self.entities, self.warnings = [], {}, []
-        self._news = threading.Condition()
+        self._condition = threading.Condition()
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
         self.wait(lambda: any("ready" in line for line in self.said))
 
     def _read(self):
         for line in self.process.stdout:
-            with self._news:
+            with self._condition:
                 said = json.loads(line)
                 self.said.append(said)
                 if "entity" in said:
                     self.entities[said["entity"]] = said
                 elif "warning" in said:
                     self.warnings.append(said["warning"])
-                self._news.notify_all()
+                self._condition.notify_all()
 
     def wait(self, holds, seconds=120):
-        with self._news:
-            assert self._news.wait_for(holds, seconds), (self.entities, self.warnings)
+        with self._condition:
+            assert self._condition.wait_for(holds, seconds), (
+                self.entities,
+                self.warnings,
+            )
 
     def wait_for(self, entity, state):
         self.wait(lambda: self.entities.get(entity, {}).get("state") == state)
 
     def states_of(self, entity):
-        with self._news:
+        with self._condition:
             found = [each for each in self.said if each.get("entity") == entity]
             return [state for state, _ in groupby(each["state"] for each in found)]
 
@@ -95,7 +98,7 @@ def test_every_entity_appears_and_follows_what_is_detected(broker, tmp_path):
     with HomeAssistant(tmp_path / "ha", broker.port) as home:
         home.wait_for(dog, "unavailable")  # no sound has come yet
         home.wait_for("binary_sensor.garden_2_dog", "unavailable")
-        tell(sink, sounds.status(1.0, level=-42.3, lost=2.5))
+        send(sink, sounds.status(1.0, level=-42.3, lost=2.5))
         home.wait_for(dog, "off")
         home.wait_for("sensor.kitchen_level", "-42.3")
         home.wait_for("sensor.kitchen_lost", "2.5")
@@ -103,13 +106,13 @@ def test_every_entity_appears_and_follows_what_is_detected(broker, tmp_path):
         home.wait_for("switch.kitchen_armed", "on")
         home.wait_for("binary_sensor.kitchen_alarm_bell_ringing", "off")
         home.wait_for(events, "unknown")
-        tell(sink, sounds.event("opened", 1, 2.0))
+        send(sink, sounds.event("opened", 1, 2.0))
         home.wait_for(dog, "on")
         home.wait(lambda: home.entities[events]["state"] != "unknown")
         fired = home.entities[events]["attributes"]
         assert (fired["event_type"], fired["id"]) == ("Dog", "0a0a0a0a-1")
         assert fired["event_types"] == list(LABELS)
-        tell(
+        send(
             sink,
             sounds.event("ended", 1, 2.0, 3.0),
             sounds.event("closed", 1, 2.0, 3.0),
@@ -135,11 +138,11 @@ def test_its_switch_arms_a_source(broker, tmp_path):
     asked, sounds = [], Sounds("kitchen")
     sink = sink_at(broker, on_arm=lambda *what: asked.append(what))
     with HomeAssistant(tmp_path / "ha", broker.port) as home:
-        tell(sink, sounds.status(1.0))
+        send(sink, sounds.status(1.0))
         home.wait_for("switch.kitchen_armed", "on")
         home.call("switch.turn_off", "switch.kitchen_armed")
         home.wait(lambda: asked == [("kitchen", False)])
-        tell(sink, sounds.status(2.0, armed=False))
+        send(sink, sounds.status(2.0, armed=False))
         home.wait_for("switch.kitchen_armed", "off")
         sink.close()
         assert home.warnings == []
@@ -148,9 +151,9 @@ def test_its_switch_arms_a_source(broker, tmp_path):
 def test_it_knows_everything_again_after_its_restart(broker, tmp_path):
     sink, sounds = sink_at(broker), Sounds("kitchen")
     with HomeAssistant(tmp_path / "ha", broker.port) as home:
-        tell(sink, sounds.status(1.0))
+        send(sink, sounds.status(1.0))
         home.wait_for("binary_sensor.kitchen_dog", "off")
-    tell(sink, sounds.event("opened", 1, 2.0))
+    send(sink, sounds.event("opened", 1, 2.0))
     with HomeAssistant(tmp_path / "ha", broker.port) as home:
         home.wait_for("binary_sensor.kitchen_dog", "on")
         sink.close()
@@ -160,7 +163,7 @@ def test_it_knows_everything_again_after_its_restart(broker, tmp_path):
 def test_a_label_and_a_source_that_are_gone_leave_no_entity(broker, tmp_path):
     sink = sink_at(broker)
     with HomeAssistant(tmp_path / "ha", broker.port) as home:
-        tell(sink, Sounds("kitchen").status(1.0), Sounds("garden-2").status(1.0))
+        send(sink, Sounds("kitchen").status(1.0), Sounds("garden-2").status(1.0))
         home.wait_for("binary_sensor.kitchen_smoke_alarm", "off")
         home.wait_for("binary_sensor.garden_2_dog", "off")
         sink.close()
@@ -170,7 +173,7 @@ def test_a_label_and_a_source_that_are_gone_leave_no_entity(broker, tmp_path):
         )
         home.wait_for("binary_sensor.kitchen_smoke_alarm", None)
         home.wait_for("binary_sensor.garden_2_dog", None)
-        tell(sink, Sounds("kitchen").status(1.0))
+        send(sink, Sounds("kitchen").status(1.0))
         home.wait_for("binary_sensor.kitchen_dog", "off")
         sink.close()
         assert home.warnings == []

@@ -15,7 +15,7 @@ import pytest
 from broker import Broker, Relay, Subscriber, free_port
 from certificates import make_certificates
 from environment import ENVIRONMENT
-from serve_records import Sounds, tell
+from serve_records import Sounds, send
 
 from streamsed.serve.mqtt.connection import Connection
 from streamsed.serve.mqtt.sink import MqttSink
@@ -84,10 +84,10 @@ def test_everything_is_off_at_the_start_and_offline_at_the_end(broker):
                 assert home.of(source, "audio", name) == ["OFF"]
             assert home.of(source, "status") == ["offline"]
         assert home.of("garden", "audio", "Cat_kitten") == ["OFF"]
-        tell(home.sink, home.sounds.status(10.0))
+        send(home.sink, home.sounds.status(10.0))
         home.wait("kitchen", "status", "online")
         assert home.subscriber.states[home.topic("garden", "status")] == "offline"
-        tell(home.sink, home.sounds.event("opened", 1, 11.0))
+        send(home.sink, home.sounds.event("opened", 1, 11.0))
         home.wait("kitchen", "audio", "Dog", "ON")
     states = home.subscriber.states
     assert states[home.topic("kitchen", "audio", "Dog")] == "OFF"
@@ -99,7 +99,7 @@ def test_everything_is_off_at_the_start_and_offline_at_the_end(broker):
 def test_a_sensor_is_on_while_any_event_of_its_label_continues(broker):
     with Home(broker) as home:
         sounds = home.sounds
-        tell(
+        send(
             home.sink,
             sounds.event("opened", 1, 1.0),
             sounds.event("updated", 1, 1.25),
@@ -130,8 +130,10 @@ def test_a_sensor_is_on_while_any_event_of_its_label_continues(broker):
 
 def test_every_event_is_a_message_once_and_every_record_is_reported(broker):
     with Home(broker) as home:
-        lives = [home.sounds.life(n, 10.0 * n, 10.0 * n + 1) for n in range(1, 200)]
-        tell(home.sink, *chain(*lives))
+        lifecycles = [
+            home.sounds.lifecycle(n, 10.0 * n, 10.0 * n + 1) for n in range(1, 200)
+        ]
+        send(home.sink, *chain(*lifecycles))
         home.subscriber.wait(lambda _: len(home.of("kitchen", "records")) >= 3 * 199)
         fired = [json.loads(payload) for payload in home.of("kitchen", "event")]
         assert [each["id"] for each in fired] == [
@@ -146,15 +148,15 @@ def test_every_event_is_a_message_once_and_every_record_is_reported(broker):
 def test_no_event_is_lost_and_no_state_is_old_when_the_broker_was_away(broker):
     with Relay(broker.port) as relay, Home(broker, url=relay.url) as home:
         sounds = home.sounds
-        tell(home.sink, sounds.status(1.0), sounds.event("opened", 1, 1.0))
+        send(home.sink, sounds.status(1.0), sounds.event("opened", 1, 1.0))
         home.wait("kitchen", "audio", "Dog", "ON")
         relay.cut()
         until(lambda: not home.sink.is_connected)
         home.wait("status", "offline")  # by its will
-        tell(home.sink, sounds.event("ended", 1, 1.0, 2.0))
+        send(home.sink, sounds.event("ended", 1, 1.0, 2.0))
         for number in range(2, 102):
-            tell(home.sink, *sounds.life(number, 3.0 * number, 3.0 * number + 1))
-        tell(home.sink, sounds.event("opened", 102, 400.0, label="Speech"))
+            send(home.sink, *sounds.lifecycle(number, 3.0 * number, 3.0 * number + 1))
+        send(home.sink, sounds.event("opened", 102, 400.0, label="Speech"))
         relay.mend()
         home.wait("kitchen", "audio", "Speech", "ON")
         home.wait("status", "online")
@@ -175,7 +177,10 @@ def test_a_connection_that_is_cut_in_a_flood_loses_no_event_and_mixes_up_none(br
         for cut in range(3):
             for _ in range(100):
                 total += 1
-                tell(home.sink, *home.sounds.life(total, 3.0 * total, 3.0 * total + 1))
+                send(
+                    home.sink,
+                    *home.sounds.lifecycle(total, 3.0 * total, 3.0 * total + 1),
+                )
             if cut < 2:
                 n_seen = 100 * cut + 10
                 home.subscriber.wait(
@@ -184,7 +189,7 @@ def test_a_connection_that_is_cut_in_a_flood_loses_no_event_and_mixes_up_none(br
                 relay.cut()
                 until(lambda: not home.sink.is_connected)
                 relay.mend()
-        tell(home.sink, home.sounds.event("opened", 999, 9999.0, label="Speech"))
+        send(home.sink, home.sounds.event("opened", 999, 9999.0, label="Speech"))
         home.wait("kitchen", "audio", "Speech", "ON")
         home.subscriber.wait(lambda _: len(home.fired()) >= total + 1)
         dogs = {int(each.split("-")[1]) for each in home.fired()} - {999}
@@ -197,7 +202,7 @@ def test_the_program_starts_without_a_broker_and_finds_it_later(tmp_path):
     port = free_port()
     settings = MqttSettings(f"mqtt://127.0.0.1:{port}")
     sink = MqttSink(settings, SOURCES)
-    tell(sink, Sounds("kitchen").event("opened", 1, 1.0))
+    send(sink, Sounds("kitchen").event("opened", 1, 1.0))
     until(lambda: sink.failures())
     assert sink.notices() == [
         f"mqtt: 127.0.0.1:{port}: no connection: Connection refused; trying again"
@@ -210,7 +215,7 @@ def test_the_program_starts_without_a_broker_and_finds_it_later(tmp_path):
 
 def test_without_a_broker_the_end_takes_no_time():
     sink = MqttSink(MqttSettings(f"mqtt://127.0.0.1:{free_port()}"), SOURCES)
-    tell(sink, *Sounds("kitchen").life(1, 1.0, 2.0))
+    send(sink, *Sounds("kitchen").lifecycle(1, 1.0, 2.0))
     start = time.monotonic()
     sink.close()
     assert time.monotonic() - start < 10  # a second or so on an idle machine
@@ -240,7 +245,7 @@ def test_a_broker_that_accepts_and_says_nothing_delays_no_shutdown():
         port = silent.getsockname()[1]
         sink = MqttSink(MqttSettings(f"mqtt://127.0.0.1:{port}"), SOURCES)
         silent.accept()[0].close()
-        tell(sink, *Sounds("kitchen").life(1, 1.0, 2.0))
+        send(sink, *Sounds("kitchen").lifecycle(1, 1.0, 2.0))
         connection, _ = silent.accept()
         start = time.monotonic()
         sink.close()
@@ -258,8 +263,8 @@ def test_what_waits_for_a_broker_is_bounded():
     sink = MqttSink(MqttSettings(f"mqtt://127.0.0.1:{free_port()}"), SOURCES)
     sounds = Sounds("kitchen")
     for number in range(1, 3000):
-        tell(sink, *sounds.life(number, 1.0 * number, number + 0.5))
-        tell(sink, sounds.status(1.0 * number))
+        send(sink, *sounds.lifecycle(number, 1.0 * number, number + 0.5))
+        send(sink, sounds.status(1.0 * number))
     assert len(sink._outbox) < 1100
     assert sink.failures()["left_out"] == 2999 * 4 - 1000
     assert any("were dropped" in notice for notice in sink.notices())
@@ -288,7 +293,7 @@ def test_home_assistant_is_informed_again_when_it_comes_back(broker):
     with Home(broker) as home:
         config = f"{home.settings.discovery_prefix}/device/{home.prefix}_kitchen/config"
         home.subscriber.wait(lambda each: config in each.states)
-        tell(home.sink, home.sounds.event("opened", 1, 1.0))
+        send(home.sink, home.sounds.event("opened", 1, 1.0))
         home.wait("kitchen", "audio", "Dog", "ON")
         n_before = len(home.of("kitchen", "audio", "Dog"))
         home.subscriber.publish(f"{home.settings.discovery_prefix}/status", "online")
@@ -342,16 +347,16 @@ def test_a_switch_arms_and_disarms_a_source(broker):
         until(lambda: asked == [("kitchen", False)])
         home.subscriber.publish(command, "perhaps")
         home.subscriber.publish(home.topic("attic", "armed", "set"), "ON")
-        tell(home.sink, home.sounds.event("opened", 1, 1.0))
+        send(home.sink, home.sounds.event("opened", 1, 1.0))
         home.wait("kitchen", "audio", "Dog", "ON")
-        tell(home.sink, home.sounds.status(2.0, armed=False))
+        send(home.sink, home.sounds.status(2.0, armed=False))
         home.wait("kitchen", "audio", "Dog", "OFF")
         home.wait("kitchen", "armed", "OFF")
-        tell(home.sink, *home.sounds.life(2, 3.0, 4.0))
-        tell(
+        send(home.sink, *home.sounds.lifecycle(2, 3.0, 4.0))
+        send(
             home.sink,
             home.sounds.status(5.0, armed=True),
-            *home.sounds.life(3, 6.0, 7.0),
+            *home.sounds.lifecycle(3, 6.0, 7.0),
         )
         home.subscriber.wait(lambda _: len(home.of("kitchen", "event")) >= 2)
         fired = [json.loads(payload)["id"] for payload in home.of("kitchen", "event")]
@@ -376,7 +381,11 @@ def test_a_command_that_the_broker_kept_disarms_nothing(broker):
 def test_rules_decide_which_events_are_messages_and_sensors_show_all(broker):
     rules = Rules([RuleSettings("twice", label="Dog", times=2, minutes=1)])
     with Home(broker, rules=rules) as home:
-        tell(home.sink, *home.sounds.life(1, 1.0, 2.0), *home.sounds.life(2, 3.0, 4.0))
+        send(
+            home.sink,
+            *home.sounds.lifecycle(1, 1.0, 2.0),
+            *home.sounds.lifecycle(2, 3.0, 4.0),
+        )
         home.subscriber.wait(lambda _: len(home.of("kitchen", "event")) >= 1)
         home.subscriber.wait(lambda _: len(home.of("kitchen", "records")) >= 6)
         (fired,) = (json.loads(payload) for payload in home.of("kitchen", "event"))
@@ -386,9 +395,9 @@ def test_rules_decide_which_events_are_messages_and_sensors_show_all(broker):
 
 def test_a_source_that_stalls_is_offline_and_its_sensors_are_off(broker):
     with Home(broker) as home:
-        tell(home.sink, home.sounds.status(1.0), home.sounds.event("opened", 1, 1.0))
+        send(home.sink, home.sounds.status(1.0), home.sounds.event("opened", 1, 1.0))
         home.wait("kitchen", "audio", "Dog", "ON")
-        tell(home.sink, home.sounds.status(9.0, status="waiting", lost=8.0))
+        send(home.sink, home.sounds.status(9.0, status="waiting", lost=8.0))
         home.wait("kitchen", "status", "offline")
         home.wait("kitchen", "state", "waiting")
         home.wait("kitchen", "lost", "8.0")

@@ -33,9 +33,9 @@ def test_sources_are_reported_without_infinity_or_nan(home):
 def test_events_since_a_time_come_in_order_and_those_before_do_not(home):
     seconds = home.began + home.now - 2000
     since = home.clock(seconds - home.began)
-    home.life("kitchen", "Dog", ago=3000)
-    home.life("hall", "Cat", ago=1000)
-    home.life("kitchen", "Speech", ago=10)
+    home.lifecycle("kitchen", "Dog", ago=3000)
+    home.lifecycle("hall", "Cat", ago=1000)
+    home.lifecycle("kitchen", "Speech", ago=10)
     home.written()
     found = home.json(f"/api/events?since={since.replace('+', '%2B')}")
     assert [event["label"] for event in found] == ["Cat", "Speech"]
@@ -49,7 +49,7 @@ def test_events_since_a_time_come_in_order_and_those_before_do_not(home):
 
 def test_the_newest_events_come_first_and_older_ones_by_until(home):
     for number in range(5):
-        home.life("kitchen", "Dog", ago=30 - number)
+        home.lifecycle("kitchen", "Dog", ago=30 - number)
     home.written()
     first, second = home.json("/api/events?newest=2")
     assert first["number"] == 5
@@ -58,8 +58,8 @@ def test_the_newest_events_come_first_and_older_ones_by_until(home):
 
 
 def test_events_are_chosen_by_source_label_and_state(home):
-    home.life("kitchen", "Dog")
-    home.life("hall", "Dog")
+    home.lifecycle("kitchen", "Dog")
+    home.lifecycle("hall", "Dog")
     home.report("hall", "Cat", "opened")
     home.report("hall", "Dog", "opened", "withdrawn")
     home.written()
@@ -110,10 +110,10 @@ def test_arming_reaches_the_service_and_only_as_it_is_written(home):
 
 
 def test_hours_have_counts_and_seconds_listened(home):
-    home.life("kitchen", "Dog", ago=2)
-    home.life("kitchen", "Dog", ago=1.5)
+    home.lifecycle("kitchen", "Dog", ago=2)
+    home.lifecycle("kitchen", "Dog", ago=1.5)
     about = {"source": "kitchen", "run": home.run, "time": home.clock(home.now)}
-    home.tell({**about, "state": "status", "at": 5.0, "status": "running", "reason": "",
+    home.send({**about, "state": "status", "at": 5.0, "status": "running", "reason": "",
                "heard": 5.0, "lost": 0.5, "skipped": 0, "level": -40.0, "armed": True,
                })  # fmt: skip
     home.written()
@@ -124,7 +124,7 @@ def test_hours_have_counts_and_seconds_listened(home):
 
 
 def test_an_event_has_its_picture_with_a_second_before_and_after(home):
-    home.life("kitchen", "Dog", ago=20, lasts=2.0)
+    home.lifecycle("kitchen", "Dog", ago=20, lasts=2.0)
     home.written()
     (event,) = until(lambda: [e for e in home.json("/api/events") if e["picture"]])
     about = event["picture"]
@@ -140,10 +140,10 @@ def test_the_sound_of_an_event_is_given_out_from_the_folder_of_clips_alone(home)
     (home.clips / "dog.flac").write_bytes(b"fLaC" + bytes(100))
     secret = home.clips.parent / "secret.flac"
     secret.write_bytes(b"secret")
-    number = home.life("kitchen", "Dog", clip=str(home.clips / "dog.flac"))
-    home.life("kitchen", "Cat", clip=str(secret))
-    home.life("kitchen", "Speech", clip=str(home.clips / ".." / "secret.flac"))
-    home.life("kitchen", "Frying")
+    number = home.lifecycle("kitchen", "Dog", clip=str(home.clips / "dog.flac"))
+    home.lifecycle("kitchen", "Cat", clip=str(secret))
+    home.lifecycle("kitchen", "Speech", clip=str(home.clips / ".." / "secret.flac"))
+    home.lifecycle("kitchen", "Frying")
     home.written()
     dog, *others = home.json("/api/events")
     assert dog["number"] == number
@@ -158,7 +158,7 @@ def test_the_sound_of_an_event_is_given_out_from_the_folder_of_clips_alone(home)
 
 def test_no_answer_holds_a_path_of_this_machine(home, tmp_path):
     (home.clips / "dog.flac").write_bytes(b"fLaC")
-    home.life("kitchen", "Dog", clip=str(home.clips / "dog.flac"))
+    home.lifecycle("kitchen", "Dog", clip=str(home.clips / "dog.flac"))
     home.written()
     for path in ("/api/events", "/api/sources", "/api/settings", "/healthz"):
         assert str(tmp_path).encode() not in home.get(path)[2]
@@ -175,7 +175,7 @@ def test_a_store_that_cannot_be_read_is_reported_and_does_not_end_the_page(home)
 
 
 def test_a_store_that_is_damaged_is_reported_and_streams_continue(home):
-    home.life("kitchen", "Dog")
+    home.lifecycle("kitchen", "Dog")
     home.written()
     home.store.close()
     size = home.store_path.stat().st_size

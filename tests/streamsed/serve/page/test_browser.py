@@ -163,7 +163,7 @@ def test_what_was_missed_while_the_machine_was_away_appears_when_it_is_back(
         port = home.port
         home.server.stop()
         page.wait_for_selector(".connection[data-state=lost]")
-        home.life("hall", "Cat")
+        home.lifecycle("hall", "Cat")
         home.written()
     with SmallHome(tmp_path, port=port) as home:
         page.wait_for_selector(".connection[data-state=live]")
@@ -175,7 +175,7 @@ def test_what_was_missed_while_the_machine_was_away_appears_when_it_is_back(
 def test_ten_viewers_see_everything(home, opened):
     pages = [opened(home, reduced_motion="reduce") for _ in range(10)]
     until(lambda: home.server.n_viewers == 10)
-    home.life("hall", "Dog")
+    home.lifecycle("hall", "Dog")
     for page in pages:
         page.wait_for_selector(".event[data-state=closed] .what:text-is('Dog')")
     until(lambda: pages[-1].locator("canvas").first.evaluate(INK) > 40)
@@ -209,7 +209,7 @@ def test_it_works_below_the_path_of_a_proxy(tmp_path, opened):
     with SmallHome(tmp_path, root_path="/house/sounds") as home:
         page = opened(home, "/house/sounds")
         assert page.url.rstrip("#/").endswith("/house/sounds")
-        home.life("hall", "Dog", ago=20)
+        home.lifecycle("hall", "Dog", ago=20)
         page.click(".event .what:text-is('Dog')")
         page.wait_for_selector("h1:text-is('Dog')")
         page.wait_for_selector("figure img")
@@ -230,7 +230,7 @@ def test_arming_is_a_switch_for_mouse_keyboard_and_screen_reader(home, opened):
 
 
 def test_it_can_be_used_by_keyboard_alone(home, opened):
-    home.life("hall", "Dog")
+    home.lifecycle("hall", "Dog")
     page = opened(home)
     page.wait_for_selector(".event")
     page.keyboard.press("Tab")
@@ -251,7 +251,7 @@ def test_it_can_be_used_by_keyboard_alone(home, opened):
 
 
 def test_what_is_drawn_anew_does_not_take_the_keyboard_away(home, opened):
-    first = home.life("hall", "Dog", ago=30)
+    first = home.lifecycle("hall", "Dog", ago=30)
     page = opened(home)
     page.wait_for_selector(".event")
     page.focus(".event a")
@@ -276,7 +276,7 @@ def test_what_is_drawn_anew_does_not_take_the_keyboard_away(home, opened):
 
 
 def test_everything_has_a_role_and_a_name(home, opened):
-    home.life("hall", "Dog")
+    home.lifecycle("hall", "Dog")
     page = opened(home)
     page.wait_for_selector(".event")
     for role, name in [
@@ -294,7 +294,7 @@ def test_everything_has_a_role_and_a_name(home, opened):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_text_has_enough_contrast(home, opened, scheme):
-    home.life("hall", "Dog", ago=20)
+    home.lifecycle("hall", "Dog", ago=20)
     home.report("kitchen", "Cat", "opened")
     home.set("hall", state="broken", reason="the password is wrong")
     page = opened(home, color_scheme=scheme)
@@ -311,7 +311,7 @@ def test_every_text_has_enough_contrast(home, opened, scheme):
 
 @pytest.mark.parametrize("width", [320, 390, 820])
 def test_no_view_is_wider_than_the_screen(home, opened, width):
-    home.life("hall", "Electric_shaver_toothbrush", ago=20)
+    home.lifecycle("hall", "Electric_shaver_toothbrush", ago=20)
     size = {"width": width, "height": 800}
     page = opened(home, viewport=size, has_touch=True, wait=".event")
     for view, ready in [("#/", ".event"), ("#/history", ".heat tbody tr"),
@@ -323,8 +323,8 @@ def test_no_view_is_wider_than_the_screen(home, opened, width):
 
 def test_the_history_counts_by_label_and_source(home, opened):
     for _ in range(3):
-        home.life("hall", "Dog")
-    home.life("kitchen", "Cat")
+        home.lifecycle("hall", "Dog")
+    home.lifecycle("kitchen", "Cat")
     home.written()
     page = opened(home, "/#/history")
     page.wait_for_selector(".heat tbody tr >> nth=1")
@@ -350,7 +350,7 @@ def test_an_event_has_a_page_with_its_picture_and_its_sound(tmp_path, opened):
     samples = np.random.default_rng(0).normal(0, 0.1, 44100)
     soundfile.write(clips / "dog.flac", samples, 44100)
     with SmallHome(tmp_path, clips=clips) as home:
-        home.life("hall", "Dog", ago=20, lasts=1.5, clip=str(clips / "dog.flac"))
+        home.lifecycle("hall", "Dog", ago=20, lasts=1.5, clip=str(clips / "dog.flac"))
         page = opened(home)
         page.click(".event .what:text-is('Dog')")
         page.wait_for_selector("h1:text-is('Dog')")

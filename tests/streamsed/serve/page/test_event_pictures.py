@@ -81,13 +81,13 @@ def test_a_cut_at_an_end_of_what_is_known_is_shorter(home, onset, offset):
 
 def test_an_event_long_before_what_is_known_has_no_picture(home, tmp_path):
     home.began -= 1000
-    home.life("kitchen", "Dog", ago=900, number=1)
+    home.lifecycle("kitchen", "Dog", ago=900, number=1)
     home.pictures.close()
     assert not (tmp_path / "pictures").exists()
 
 
 def test_the_folder_is_private_and_names_cannot_leave_it(home, tmp_path):
-    home.life("kitchen", "Dog", number=7)
+    home.lifecycle("kitchen", "Dog", number=7)
     home.pictures.close()
     assert (tmp_path / "pictures").stat().st_mode & 0o77 == 0
     pictures = home.pictures
@@ -125,7 +125,7 @@ def test_a_folder_that_cannot_be_written_is_reported_and_detection_continues(
     home, tmp_path
 ):
     (tmp_path / "pictures").write_text("a file")
-    home.life("kitchen", "Dog")
+    home.lifecycle("kitchen", "Dog")
     home.pictures.close()
     assert home.pictures.failures()["failed"] == 1
     assert home.pictures.notices()

@@ -62,7 +62,7 @@ def test_after_a_restart_the_store_returns_what_was_missed(tmp_path):
     with SmallHome(tmp_path) as home:
         with Stream(home) as stream:
             number, _ = stream.next("hello")
-        home.life("hall", "Dog", ago=0.6)
+        home.lifecycle("hall", "Dog", ago=0.6)
         home.written()
     with SmallHome(tmp_path) as home:
         home.report("kitchen", "Cat", "opened", ago=0.6)
@@ -81,7 +81,7 @@ def test_what_the_ring_has_no_more_comes_from_the_store(home, monkeypatch):
     with Stream(home) as stream:
         number, _ = stream.next("hello")
     for seconds in range(6):
-        home.life("hall", "Dog", ago=6.6 - seconds)
+        home.lifecycle("hall", "Dog", ago=6.6 - seconds)
     home.written()
     with Stream(home, last_event_id=str(number)) as stream:
         found = stream.records(10)

@@ -11,7 +11,7 @@ import pytest
 from environment import ENVIRONMENT, without
 from hypothesis import given
 from hypothesis import strategies as st
-from serve_records import NOON, Sounds, tell
+from serve_records import NOON, Sounds, send
 
 from streamsed.serve.store.export import csv_lines
 from streamsed.serve.store.moments import read_moment
@@ -28,12 +28,12 @@ def path(tmp_path_factory):
     path = tmp_path_factory.mktemp("home") / "home.db"
     kitchen, garden = Sounds("kitchen"), Sounds("garden", run="0b0b0b0b")
     sink = StoreSink(path)
-    tell(
+    send(
         sink,
         kitchen.started(),
         garden.started(),
-        *chain(*(kitchen.life(n, 3600.0 * n, 3600.0 * n + 1.5) for n in range(3))),
-        *garden.life(1, 5400.0, 5404.0, "Speech"),
+        *chain(*(kitchen.lifecycle(n, 3600.0 * n, 3600.0 * n + 1.5) for n in range(3))),
+        *garden.lifecycle(1, 5400.0, 5404.0, "Speech"),
         garden.event("withdrawn", 2, 5500.0, 5504.0),
         kitchen.status(10800, heard=10000, lost=800),
         garden.status(10800, heard=8000, lost=2800),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from environment import ENVIRONMENT
-from serve_records import Sounds, tell
+from serve_records import Sounds, send
 
 from streamsed.serve.store import writer
 from streamsed.serve.store.database import open_to_write
@@ -38,8 +38,8 @@ def numbers(path, states=("closed",)):
 
 
 def test_nothing_that_was_committed_is_lost_by_kill_9(tmp_path):
-    """A writer is killed again and again, at any moment, and told nothing."""
-    path, rng, told = tmp_path / "home.db", random.Random(17), {}
+    """A writer is killed repeatedly, at any moment, without warning."""
+    path, rng, reported = tmp_path / "home.db", random.Random(17), {}
     for kill in range(KILLS):
         run = f"{kill:08x}"
         command = [sys.executable, FEEDER, path, run]
@@ -53,18 +53,18 @@ def test_nothing_that_was_committed_is_lost_by_kill_9(tmp_path):
         feeder.wait()
         feeder.stdout.close()
         whole = [line for line in lines if line.strip().isdigit()]
-        told[run] = int(whole[-1])
+        reported[run] = int(whole[-1])
     with StoreReader(path) as reader:
-        found = {run: [] for run in told}
+        found = {run: [] for run in reported}
         for event in reader.events():
             found[event.run].append(event.number)
             assert event.duration == 2
         heard = sum(hour.heard for hour in reader.listened())
-    for run, last in told.items():
+    for run, last in reported.items():
         count = len(found[run])
         assert found[run] == list(range(1, count + 1))  # each once, none between
         assert last <= count <= last + 1
-    assert 10 * sum(told.values()) <= heard + KILLS
+    assert 10 * sum(reported.values()) <= heard + KILLS
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
@@ -86,7 +86,7 @@ def test_a_kill_in_the_middle_of_making_a_store_leaves_one_or_none(tmp_path):
         maker.wait()
         maker.stdout.close()
         sink = StoreSink(path)
-        tell(sink, *Sounds().life(1, 1, 2))
+        send(sink, *Sounds().lifecycle(1, 1, 2))
         sink.close()
         assert numbers(path) == [1]
 
@@ -94,13 +94,13 @@ def test_a_kill_in_the_middle_of_making_a_store_leaves_one_or_none(tmp_path):
 def test_a_store_that_another_program_locks_is_written_when_that_is_over(tmp_path):
     path, sounds = tmp_path / "home.db", Sounds()
     sink = StoreSink(path)
-    tell(sink, *sounds.life(1, 1, 2), sounds.event("opened", 999, 3.0))
+    send(sink, *sounds.lifecycle(1, 1, 2), sounds.event("opened", 999, 3.0))
     assert sink.writer.wait_until_written(30)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         start = time.monotonic()
         for number in range(2, 500):
-            tell(sink, *sounds.life(number, 10.0 * number, 10.0 * number + 1))
+            send(sink, *sounds.lifecycle(number, 10.0 * number, 10.0 * number + 1))
         assert time.monotonic() - start < 10  # nobody waited for the lock
         until(lambda: sink.failures().get("failed", 0) >= 2)
         assert sink.notices() == [
@@ -126,7 +126,7 @@ def test_a_store_that_is_locked_at_the_start_is_opened_when_that_is_over(tmp_pat
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
         other.execute("BEGIN EXCLUSIVE")
         sink = StoreSink(path)
-        tell(sink, *Sounds().life(1, 1, 2))
+        send(sink, *Sounds().lifecycle(1, 1, 2))
         until(lambda: sink.failures().get("failed", 0) >= 2)
     assert sink.writer.wait_until_written(60)
     sink.close()
@@ -154,7 +154,7 @@ def test_a_full_disk_loses_nothing_once_there_is_room_again(tmp_path):
     with small_disk(tmp_path / "disk", 1024) as disk:
         path, sounds = disk / "home.db", Sounds()
         sink = StoreSink(path)
-        tell(sink, sounds.started())
+        send(sink, sounds.started())
         assert sink.writer.wait_until_written(30)
         ballast = disk / "ballast"
         with ballast.open("wb", buffering=0) as stream, suppress(OSError):
@@ -163,7 +163,7 @@ def test_a_full_disk_loses_nothing_once_there_is_room_again(tmp_path):
         number = 0
         while not sink.failures().get("failed"):
             number += 1
-            tell(sink, *sounds.life(number, 10.0 * number, 10.0 * number + 1))
+            send(sink, *sounds.lifecycle(number, 10.0 * number, 10.0 * number + 1))
             assert number < 100_000
         until(lambda: sink.failures()["failed"] >= 3)
         assert "full" in sink.failures()["reason"]
@@ -187,8 +187,8 @@ def test_what_waits_for_a_disk_is_bounded_and_what_is_left_out_is_counted(
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         for number in range(1, 1001):
-            tell(sink, sounds.event("closed", number, 1.0 * number, number + 0.5))
-            tell(sink, sounds.status(1.0 * number))
+            send(sink, sounds.event("closed", number, 1.0 * number, number + 0.5))
+            send(sink, sounds.status(1.0 * number))
         until(lambda: sink.failures().get("lost", 0) >= 900)
         assert sink.failures()["waiting"] <= 100
         other.execute("ROLLBACK")
@@ -203,12 +203,12 @@ def test_what_waits_for_a_disk_is_bounded_and_what_is_left_out_is_counted(
 def test_a_store_that_is_moved_away_is_started_again(tmp_path):
     path, sounds = tmp_path / "home.db", Sounds()
     sink = StoreSink(path)
-    tell(sink, *sounds.life(1, 1, 2))
+    send(sink, *sounds.lifecycle(1, 1, 2))
     assert sink.writer.wait_until_written(30)
     path.rename(tmp_path / "old.db")
     for end in ("-wal", "-shm"):
         Path(f"{path}{end}").rename(tmp_path / f"old.db{end}")
-    tell(sink, *sounds.life(2, 3, 4))
+    send(sink, *sounds.lifecycle(2, 3, 4))
     assert sink.writer.wait_until_written(30)
     sink.close()
     assert numbers(tmp_path / "old.db") == [1]
@@ -218,12 +218,12 @@ def test_a_store_that_is_moved_away_is_started_again(tmp_path):
 def test_a_reader_sees_whole_commits_while_they_are_written(tmp_path):
     path, sounds = tmp_path / "home.db", Sounds()
     sink = StoreSink(path)
-    tell(sink, sounds.started())
+    send(sink, sounds.started())
     assert sink.writer.wait_until_written(30)
     with StoreReader(path) as reader:
         seen = 0
         for number in range(1, 200):
-            tell(sink, *sounds.life(number, 10.0 * number, 10.0 * number + 1))
+            send(sink, *sounds.lifecycle(number, 10.0 * number, 10.0 * number + 1))
             if number % 20 == 0:
                 found = [event.number for event in reader.events()]
                 assert found == list(range(1, len(found) + 1))

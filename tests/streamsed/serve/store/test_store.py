@@ -5,7 +5,7 @@ from itertools import chain
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from serve_records import NOON, Sounds, tell
+from serve_records import NOON, Sounds, send
 
 from streamsed.serve.store.batch import Batch
 from streamsed.serve.store.database import open_to_write
@@ -25,7 +25,7 @@ def path(tmp_path):
 def store(path, *records, **options):
     """Write records and close the store again."""
     sink = StoreSink(path, **options)
-    tell(sink, *records)
+    send(sink, *records)
     assert sink.writer.wait_until_written(30)
     sink.close()
     assert sink.failures() == {}
@@ -37,8 +37,8 @@ def test_events_come_back_as_they_were_reported(path):
         path,
         kitchen.started(),
         garden.started(),
-        *kitchen.life(1, 3.25, 4.5, "Dog"),
-        *garden.life(1, 2.0, 7.0, "Speech"),
+        *kitchen.lifecycle(1, 3.25, 4.5, "Dog"),
+        *garden.lifecycle(1, 2.0, 7.0, "Speech"),
         kitchen.event("opened", 2, 20.0),
     )
     with StoreReader(path) as reader:
@@ -65,9 +65,9 @@ def test_events_come_back_as_they_were_reported(path):
 
 def test_only_what_is_asked_for_comes_back(path):
     sounds, other = Sounds("kitchen"), Sounds("garden")
-    lives = [sounds.life(n, 10.0 * n, 10.0 * n + 1) for n in range(1, 6)]
-    lives.append(other.life(1, 15, 16, "Cat"))
-    store(path, *chain(*lives))
+    lifecycles = [sounds.lifecycle(n, 10.0 * n, 10.0 * n + 1) for n in range(1, 6)]
+    lifecycles.append(other.lifecycle(1, 15, 16, "Cat"))
+    store(path, *chain(*lifecycles))
     with StoreReader(path) as reader:
 
         def onsets(**choice):
@@ -132,8 +132,8 @@ def test_changes_are_counted_so_that_nothing_is_missed_between_two_looks(path):
     sink = StoreSink(path)
     after = 0
     for number in range(1, 5):
-        for record in sounds.life(number, 10.0 * number, 10.0 * number + 1):
-            tell(sink, record)
+        for record in sounds.lifecycle(number, 10.0 * number, 10.0 * number + 1):
+            send(sink, record)
             assert sink.writer.wait_until_written(30)
             with StoreReader(path) as reader:
                 new = reader.changes(after)
@@ -146,7 +146,7 @@ def test_changes_are_counted_so_that_nothing_is_missed_between_two_looks(path):
 
 
 def test_a_crash_leaves_events_unfinished_and_the_next_start_says_so(path):
-    store(path, *Sounds().life(1, 1, 2), Sounds().event("opened", 2, 5.0))
+    store(path, *Sounds().lifecycle(1, 1, 2), Sounds().event("opened", 2, 5.0))
     with StoreReader(path) as reader:
         before = reader.last_seq()
     store(path, Sounds(run="0c0c0c0c").started(60.0))
@@ -190,9 +190,11 @@ def test_a_second_run_of_a_source_counts_again(path):
 def test_events_are_counted_per_hour_and_label(path):
     sounds = Sounds()
     times = [("Dog", 10.0), ("Dog", 3599.0), ("Dog", 3601.0), ("Cat", 20.0)]
-    lives = [sounds.life(n, t, t + 0.5, name) for n, (name, t) in enumerate(times, 1)]
+    lifecycles = [
+        sounds.lifecycle(n, t, t + 0.5, name) for n, (name, t) in enumerate(times, 1)
+    ]
     gone = sounds.event("withdrawn", 9, 30.0, 31.0, "Dog")
-    store(path, *chain(*lives), gone)
+    store(path, *chain(*lifecycles), gone)
     with StoreReader(path) as reader:
         found = [(c.hour - T0, c.label, c.n_events) for c in reader.counts()]
     assert found == [(0, "Cat", 1), (0, "Dog", 2), (3600, "Dog", 1)]
@@ -233,7 +235,7 @@ def test_records_that_are_none_are_counted_and_the_rest_is_kept(path):
         {"state": "closed"},
     ):
         sink.on_record(broken, update)
-    tell(sink, (record, update))
+    send(sink, (record, update))
     assert sink.writer.wait_until_written(30)
     sink.close()
     assert sink.failures()["lost"] == 4
@@ -246,7 +248,7 @@ def test_a_store_of_every_version_becomes_one_of_today(path, version):
     with closing(sqlite3.connect(path, isolation_level=None)) as old:
         migrate(old, path, MIGRATIONS[:version])
         assert old.execute("PRAGMA user_version").fetchone() == (version,)
-    store(path, *Sounds().life(1, 1, 2))
+    store(path, *Sounds().lifecycle(1, 1, 2))
     with StoreReader(path) as reader:
         assert len(list(reader.events())) == 1
 
@@ -256,7 +258,7 @@ def test_a_migration_that_fails_leaves_the_version_before_it(path):
         *MIGRATIONS,
         "ALTER TABLE event ADD COLUMN note TEXT; CREATE TABLE event (x);",
     )
-    store(path, *Sounds().life(1, 1, 2))
+    store(path, *Sounds().lifecycle(1, 1, 2))
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         with pytest.raises(sqlite3.OperationalError, match="already exists"):
             migrate(connection, path, steps)
@@ -306,7 +308,7 @@ def test_a_store_is_written_by_one_and_only_its_owner_may_read_it(path):
 
 def test_old_hours_go_with_what_was_listened_in_them(path):
     sounds = Sounds()
-    days = [sounds.life(n, 86400.0 * n, 86400.0 * n + 1) for n in range(1, 11)]
+    days = [sounds.lifecycle(n, 86400.0 * n, 86400.0 * n + 1) for n in range(1, 11)]
     heard = [sounds.status(86400.0 * n + 60) for n in range(1, 11)]
     store(path, sounds.started(), *chain(*days), *heard, sounds.gap(100.0, 200.0))
     with closing(open_to_write(path)) as connection:
@@ -321,9 +323,9 @@ def test_old_hours_go_with_what_was_listened_in_them(path):
 def test_an_hour_goes_as_a_whole(path):
     sounds, hour = Sounds(), 3600.0
     ends = [hour - 60, hour + 60, 2 * hour - 60]
-    lives = [sounds.life(n, at, at + 1) for n, at in enumerate(ends, start=1)]
+    lifecycles = [sounds.lifecycle(n, at, at + 1) for n, at in enumerate(ends, start=1)]
     heard = [sounds.status(hour, heard=hour), sounds.status(2 * hour - 1)]
-    store(path, sounds.started(), *chain(*lives), *heard)
+    store(path, sounds.started(), *chain(*lifecycles), *heard)
     with closing(open_to_write(path)) as connection:
         Retention(days=1).apply(connection, T0 + 86400 + 1.5 * hour)
     with StoreReader(path) as reader:
@@ -333,8 +335,10 @@ def test_an_hour_goes_as_a_whole(path):
 
 def test_a_store_that_is_too_large_forgets_its_oldest_and_shrinks(path):
     sounds = Sounds()
-    lives = [sounds.event("closed", n, 60.0 * n, 60.0 * n + 1) for n in range(1, 20000)]
-    store(path, *lives)
+    lifecycles = [
+        sounds.event("closed", n, 60.0 * n, 60.0 * n + 1) for n in range(1, 20000)
+    ]
+    store(path, *lifecycles)
     size = path.stat().st_size
     with closing(open_to_write(path)) as connection:
         Retention(max_bytes=size // 2).apply(connection, T0 + 60 * 20000)
@@ -346,7 +350,9 @@ def test_a_store_that_is_too_large_forgets_its_oldest_and_shrinks(path):
 
 
 def test_a_store_that_can_never_be_small_enough_keeps_the_newest_hour(path):
-    store(path, *Sounds().life(1, 10.0, 11.0), *Sounds().life(2, 4000.0, 4001.0))
+    store(
+        path, *Sounds().lifecycle(1, 10.0, 11.0), *Sounds().lifecycle(2, 4000.0, 4001.0)
+    )
     with closing(open_to_write(path)) as connection:
         Retention(max_bytes=1).apply(connection, T0 + 4100)
     with StoreReader(path) as reader:

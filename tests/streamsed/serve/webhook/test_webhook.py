@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from broker import free_port
 from certificates import make_certificates
-from serve_records import Sounds, tell
+from serve_records import Sounds, send
 
 from streamsed.serve.rules import RuledSink, Rules
 from streamsed.serve.settings import RuleSettings, WebhookSettings
@@ -29,7 +29,7 @@ class Receiver:
     def __init__(self, *script, port=0):
         self.script = list(script)  # statuses, or "hang", "cut"
         self.attempts, self.taken = [], []
-        self.news = threading.Condition()
+        self.condition = threading.Condition()
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -51,18 +51,18 @@ class Receiver:
         return f"http://127.0.0.1:{self.server.server_port}/hook?token=s3cret"
 
     def answer(self, handler, body):
-        with self.news:
+        with self.condition:
             step = self.script.pop(0) if self.script else 204
             self.attempts.append((handler.path, dict(handler.headers), body))
             if step in (200, 204):
                 self.taken.append(json.loads(body))
-            self.news.notify_all()
+            self.condition.notify_all()
         if step == "late":
             self.released.wait(60)
             step = 204
-            with self.news:
+            with self.condition:
                 self.taken.append(json.loads(body))
-                self.news.notify_all()
+                self.condition.notify_all()
         if step == "hang":
             self.released.wait(60)
         elif step == "cut":
@@ -76,8 +76,8 @@ class Receiver:
         handler.close_connection = True
 
     def wait(self, n_taken):
-        with self.news:
-            assert self.news.wait_for(lambda: len(self.taken) >= n_taken, 60)
+        with self.condition:
+            assert self.condition.wait_for(lambda: len(self.taken) >= n_taken, 60)
 
     def __enter__(self):
         return self
@@ -106,11 +106,11 @@ def hook(url, **settings):
 def test_the_states_asked_for_are_posted_as_the_records_they_are():
     with Receiver() as receiver:
         sink, sounds = hook(receiver.url), Sounds()
-        life = sounds.life(1, 1.0, 2.0)
-        tell(sink, sounds.status(1.0), *life)
+        lifecycle = sounds.lifecycle(1, 1.0, 2.0)
+        send(sink, sounds.status(1.0), *lifecycle)
         receiver.wait(2)
         sink.close()
-        assert receiver.taken == [life[0][0], life[2][0]]
+        assert receiver.taken == [lifecycle[0][0], lifecycle[2][0]]
         path, headers, _ = receiver.attempts[0]
         assert path == "/hook?token=s3cret"
         assert headers["webhook-id"] == "0a0a0a0a-1-opened"
@@ -123,9 +123,9 @@ def test_the_states_asked_for_are_posted_as_the_records_they_are():
 def test_only_sources_and_labels_asked_for_are_posted():
     with Receiver() as receiver:
         sink = hook(receiver.url, sources=("garden",), labels=("Dog",), on=("closed",))
-        tell(sink, *Sounds("kitchen").life(1, 1.0, 2.0))
-        tell(sink, *Sounds("garden").life(2, 1.0, 2.0, "Cat"))
-        tell(sink, *Sounds("garden").life(3, 1.0, 2.0, "Dog"))
+        send(sink, *Sounds("kitchen").lifecycle(1, 1.0, 2.0))
+        send(sink, *Sounds("garden").lifecycle(2, 1.0, 2.0, "Cat"))
+        send(sink, *Sounds("garden").lifecycle(3, 1.0, 2.0, "Dog"))
         receiver.wait(1)
         sink.close()
         assert [record["id"] for record in receiver.taken] == [3]
@@ -145,7 +145,7 @@ def test_a_receiver_can_check_what_it_gets(tmp_path):
     secret.write_text("pass phrase\n")
     with Receiver(500) as receiver:
         sink = hook(receiver.url, secret_file=secret, on=("closed",))
-        tell(sink, *Sounds().life(1, 1.0, 2.0))
+        send(sink, *Sounds().lifecycle(1, 1.0, 2.0))
         receiver.wait(1)
         sink.close()
     for _, headers, body in receiver.attempts:
@@ -170,7 +170,7 @@ def test_what_fails_is_tried_again_in_order_under_the_same_id():
     with Receiver(500, "cut", 429, 408, 204, 503) as receiver:
         sink = hook(receiver.url, on=("closed",))
         for number in range(1, 6):
-            tell(sink, *Sounds().life(number, 1.0 * number, number + 0.5))
+            send(sink, *Sounds().lifecycle(number, 1.0 * number, number + 0.5))
         receiver.wait(5)
         sink.close()
         assert [record["id"] for record in receiver.taken] == [1, 2, 3, 4, 5]
@@ -185,7 +185,7 @@ def test_a_message_that_is_refused_is_lost_and_the_next_continues():
     with Receiver(404, 204, 302, 204) as receiver:
         sink = hook(receiver.url, on=("closed",))
         for number in range(1, 5):
-            tell(sink, *Sounds().life(number, 1.0 * number, number + 0.5))
+            send(sink, *Sounds().lifecycle(number, 1.0 * number, number + 0.5))
         receiver.wait(2)
         sink.close()
         assert [record["id"] for record in receiver.taken] == [2, 4]
@@ -202,7 +202,7 @@ def test_a_receiver_that_comes_late_gets_everything():
     port = free_port()
     sink = hook(f"http://127.0.0.1:{port}/", on=("closed",))
     for number in range(1, 21):
-        tell(sink, *Sounds().life(number, 1.0 * number, number + 0.5))
+        send(sink, *Sounds().lifecycle(number, 1.0 * number, number + 0.5))
     until(lambda: sink.failures().get("failed", 0) >= 2)
     place = f"webhook 127.0.0.1:{port}"
     assert sink.notices() == [f"{place}: Connection refused; trying again"]
@@ -217,9 +217,9 @@ def test_a_receiver_that_hangs_blocks_nothing():
     with Receiver("hang") as receiver, Receiver() as other:
         stuck = hook(receiver.url, timeout=600.0, on=("closed",))
         sink = hook(other.url, on=("closed",))
-        life = Sounds().life(1, 1.0, 2.0)
-        tell(stuck, *life)
-        tell(sink, *life)
+        lifecycle = Sounds().lifecycle(1, 1.0, 2.0)
+        send(stuck, *lifecycle)
+        send(sink, *lifecycle)
         other.wait(1)
         start = time.monotonic()
         stuck.close()
@@ -231,7 +231,7 @@ def test_a_receiver_that_hangs_blocks_nothing():
 def test_a_time_out_is_a_failure_like_another():
     with Receiver("hang") as receiver:
         sink = hook(receiver.url, timeout=0.2, on=("closed",))
-        tell(sink, *Sounds().life(1, 1.0, 2.0))
+        send(sink, *Sounds().lifecycle(1, 1.0, 2.0))
         receiver.wait(1)
         assert sink.failures()["reason"] == "no answer in time"
         sink.close()
@@ -240,7 +240,7 @@ def test_a_time_out_is_a_failure_like_another():
 def test_what_waits_is_bounded_and_the_oldest_goes():
     sink = hook(f"http://127.0.0.1:{free_port()}/", first_wait=600.0)
     for number in range(1, MAX_WAITING + 501):
-        tell(sink, Sounds().event("closed", number, 1.0 * number, number + 0.5))
+        send(sink, Sounds().event("closed", number, 1.0 * number, number + 0.5))
     assert sink.failures()["lost"] == 500
     assert sink.failures()["waiting"] == MAX_WAITING
     sink.close()
@@ -253,10 +253,10 @@ def test_a_message_that_was_dropped_while_it_was_posted_takes_no_other_with_it(
     monkeypatch.setattr(webhook_sink, "MAX_WAITING", 5)
     with Receiver("late") as receiver:
         sink = hook(receiver.url, on=("closed",))
-        tell(sink, *Sounds().life(1, 1.0, 2.0))
+        send(sink, *Sounds().lifecycle(1, 1.0, 2.0))
         until(lambda: receiver.attempts)
         for number in range(2, 8):
-            tell(sink, *Sounds().life(number, 1.0 * number, number + 0.5))
+            send(sink, *Sounds().lifecycle(number, 1.0 * number, number + 0.5))
         receiver.released.set()
         receiver.wait(6)
         sink.close()
@@ -266,7 +266,7 @@ def test_a_message_that_was_dropped_while_it_was_posted_takes_no_other_with_it(
 def test_an_end_sends_what_waits_first():
     with Receiver() as receiver:
         sink = hook(receiver.url)
-        tell(sink, *Sounds().life(1, 1.0, 2.0))
+        send(sink, *Sounds().lifecycle(1, 1.0, 2.0))
         sink.close()
         assert len(receiver.taken) == 2
         assert sink.failures() == {}
@@ -313,7 +313,7 @@ def test_a_login_in_the_address_is_used_and_not_shown():
     with Receiver() as receiver:
         url = receiver.url.replace("http://", "http://me:p%40ss@")
         sink = hook(url, on=("closed",))
-        tell(sink, *Sounds().life(1, 1.0, 2.0))
+        send(sink, *Sounds().lifecycle(1, 1.0, 2.0))
         receiver.wait(1)
         sink.close()
         login = base64.b64encode(b"me:p@ss").decode()
@@ -341,10 +341,10 @@ def test_rules_keep_messages_back_and_give_them_their_name():
         rules = Rules([RuleSettings("twice", label="Dog", times=2, minutes=1)])
         sink = RuledSink(hook(receiver.url), rules)
         sounds = Sounds()
-        tell(sink, *sounds.life(1, 1.0, 2.0), *sounds.life(2, 3.0, 4.0))
-        tell(sink, *sounds.life(3, 5.0, 6.0, "Cat"))
-        tell(sink, sounds.status(7.0, armed=False), *sounds.life(4, 8.0, 9.0))
-        tell(sink, sounds.status(10.0), *sounds.life(5, 11.0, 12.0))
+        send(sink, *sounds.lifecycle(1, 1.0, 2.0), *sounds.lifecycle(2, 3.0, 4.0))
+        send(sink, *sounds.lifecycle(3, 5.0, 6.0, "Cat"))
+        send(sink, sounds.status(7.0, armed=False), *sounds.lifecycle(4, 8.0, 9.0))
+        send(sink, sounds.status(10.0), *sounds.lifecycle(5, 11.0, 12.0))
         receiver.wait(4)
         sink.settle()
         sink.close()
