@@ -53,6 +53,7 @@ def report(
     from rich.console import Console
 
     from streamsed.atomic_write import write
+    from streamsed.label_names import match_label
     from streamsed.report.log import read_logs
     from streamsed.report.tally import csv_lines
 
@@ -62,13 +63,11 @@ def report(
         )
     log = read_logs(logs)
     if label:
-        known = {event.label for event in log.events}
-        if unknown := [name for name in label if name not in known]:
-            names = ", ".join(sorted(known)) or "no label"
-            raise ValueError(
-                f"--label: {unknown[0]!r} does not occur in the log; it has {names}"
-            )
-        log.events = [event for event in log.events if event.label in label]
+        known = sorted({event.label for event in log.events})
+        if not known:
+            raise ValueError("--label: the log has no events")
+        chosen = {match_label(name, known, option="--label") for name in label}
+        log.events = [event for event in log.events if event.label in chosen]
     if plot is not None:
         from streamsed.report.chart import plot_report
 

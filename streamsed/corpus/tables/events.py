@@ -11,10 +11,13 @@ import pyarrow.parquet as pq
 
 from streamsed.corpus.identity import read_identity
 from streamsed.corpus.tables.parts import parts
+from streamsed.label_names import match_label
 
 
-def check_choice(folder: Path, labels: Sequence[str], min_score: float) -> None:
-    """Check a selection of events.
+def check_choice(
+    folder: Path, labels: Sequence[str], min_score: float
+) -> tuple[str, ...]:
+    """Check a selection of events; return its labels as the corpus spells them.
 
     Raises
     ------
@@ -23,13 +26,10 @@ def check_choice(folder: Path, labels: Sequence[str], min_score: float) -> None:
         corpus.
     """
     known = read_identity(folder)["labels"]
-    for label in labels:
-        if label not in known:
-            raise ValueError(
-                f"--label: unknown label {label!r}; labels: {', '.join(known)}"
-            )
+    chosen = tuple(match_label(each, known, option="--label") for each in labels)
     if not 0 <= min_score <= 1:
         raise ValueError(f"--min-score must be from 0 to 1, not {min_score}")
+    return chosen
 
 
 def read_parts(

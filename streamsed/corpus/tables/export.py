@@ -48,15 +48,14 @@ def export_events(
     ValueError, OSError
         The selection is invalid, or a file cannot be read or written.
     """
-    labels = labels or ()
     suffix = output.suffix.lower()
     if suffix not in (".parquet", *TEXT):
         raise ValueError(
             f"--output must end with .parquet, {', '.join(sorted(TEXT))}, not {suffix!r}"
         )
-    check_choice(folder, labels, min_score)
+    chosen = check_choice(folder, labels or (), min_score)
     counts = {"events": 0, "files": 0}
-    tables = _counted(read_parts(folder, labels, min_score), counts)
+    tables = _counted(read_parts(folder, chosen, min_score), counts)
     if suffix == ".parquet":
         schema = pa.schema([*EVENTS, *(FILES.field(name) for name in OF_FILES)])
         with (

@@ -116,12 +116,12 @@ def search_events(
     ValueError, OSError
         The selection is invalid, or a file cannot be written.
     """
-    check_choice(folder, labels or (), min_score)
+    chosen = check_choice(folder, labels or (), min_score)
     if not 0 <= context <= 3600:
         raise ValueError(f"--context must be from 0 to 3600 (in s), not {context}")
     if limit < 1:
         raise ValueError("--limit must be 1 or more")
-    found = find_events(folder, labels=labels or (), min_score=min_score, limit=limit)
+    found = find_events(folder, labels=chosen, min_score=min_score, limit=limit)
     if not found:
         print_message("no events found; try a lower --min-score")
         return 0

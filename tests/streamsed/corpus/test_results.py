@@ -28,7 +28,7 @@ def test_an_export_has_every_event_with_its_file(finished, tmp_path, run_command
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl"])
 def test_texts_are_as_file_writes_them(finished, tmp_path, run_command, suffix):
     path = tmp_path / f"dogs{suffix}"
-    run = run_command("export", finished, "-o", path, "--label", "Dog")
+    run = run_command("export", finished, "-o", path, "--label", "dog")
     expected = [r for r in rows(finished, "events") if r["label"] == "Dog"]
     assert f"{len(expected)} events of 12 files" in run.stdout
     lines = path.read_text().splitlines()
