@@ -4,7 +4,7 @@ The reader of a `Capture`, `Microphone.read`, detects everything that can go wro
 
 - the program was too slow and the ring overwrote unread samples: their number is known;
 - PortAudio reports an overflow: the driver's clock says how many samples are missing;
-- the driver lost sound and did not say so: the time line falls behind the clock, see
+- the driver lost sound silently: the time line falls behind the clock, see
   `ClockDrift`;
 - the stream ended, or no callback came for `SILENCE_LIMIT`: the device is lost. The
   reader tries to reopen it by name at increasing intervals; until then the time line

@@ -50,7 +50,7 @@ class Source(Protocol):
         """Return the samples since the last call, or None after the end."""
 
     def wait(self, n_samples: int, timeout: float) -> None:
-        """Return once `n_samples` more can be read, or there is other news.
+        """Return once `n_samples` more can be read, or the state of the source changes.
 
         Parameters
         ----------

@@ -110,14 +110,14 @@ class CalibrationJob:
                 n_parallel=model.n_parallel,
             )
             n_failed, complete = n_failed + failed, not interrupted
-            heard = f"{len(recordings)} recordings, the first {recordings[0].name}"
+            recorded = f"{len(recordings)} recordings, the first {recordings[0].name}"
         else:
             stream = self._stream(file.info, self._sustained_step(model))
-            heard, complete = self._listen(levels.detector(model, stream), counts)
+            recorded, complete = self._listen(levels.detector(model, stream), counts)
         if not counts.seconds:
-            print_message("nothing was heard, so nothing is written")
+            print_message("nothing was recorded, so nothing is written")
             return 2 if complete else 130
-        self._deliver(levels, counts, stream, heard, file)
+        self._deliver(levels, counts, stream, recorded, file)
         return 130 if not complete else min(1, n_failed)
 
     def _check(self, paths: Sequence[Path]) -> None:
@@ -185,7 +185,7 @@ class CalibrationJob:
         levels: ThresholdLevels,
         counts: EventCounts,
         stream: StreamConfig,
-        heard: str,
+        recorded: str,
         file: ModelFile,
     ) -> None:
         calibration = Calibration.of(
@@ -201,7 +201,7 @@ class CalibrationJob:
             calibration,
             heading=(
                 f"Thresholds by `streamsed calibrate`, {datetime.now():%Y-%m-%d %H:%M}",
-                f"for {heard}",
+                f"for {recorded}",
                 f"model {file.info.name}, SHA-256 {file.sha256}",
             ),
             settings=self._settings(),

@@ -146,11 +146,11 @@ class LocalEngine:
                 return
             if not self.start_time and pool.n_in_hand:
                 self.start_time = time.monotonic() - started
-            for news in pool.collect(PATIENCE):
-                if isinstance(news, Death):
-                    self._retry_tasks(news)
+            for outcome in pool.collect(PATIENCE):
+                if isinstance(outcome, Death):
+                    self._retry_tasks(outcome)
                 else:
-                    self._take(news)
+                    self._take(outcome)
             late = time.monotonic() - written > self.flush_every
             if late or self._writer.n_files >= MAX_FILES:
                 self._writer.flush()

@@ -161,18 +161,18 @@ class Pool:
             Workers cannot be created.
         """
         pipes = {process.pipe: process for process in self._processes}
-        news: list[Outcome | Death] = []
+        outcomes: list[Outcome | Death] = []
         for pipe in wait(list(pipes), patience):
             process = pipes[pipe]  # type: ignore[index]
             try:
                 outcome = process.pipe.recv()
             except (EOFError, OSError):
-                news.append(self._replace(process))
+                outcomes.append(self._replace(process))
                 continue
             if isinstance(outcome, Outcome):
                 process.in_hand.popleft()
                 process.since = time.monotonic()
-                news.append(outcome)
+                outcomes.append(outcome)
             elif outcome:
                 raise ValueError(outcome)
             else:
@@ -180,7 +180,7 @@ class Pool:
                 self._n_failed_starts = 0
         for process in self._processes:
             self._watch(process)
-        return news
+        return outcomes
 
     def close(self) -> None:
         """Kill all processes."""

@@ -284,8 +284,8 @@ class LiveStream:
 
     def _failures(self) -> dict[str, dict[str, Any]]:
         """Return the failures of the sinks so far."""
-        told = ((sink.name, sink.failures()) for sink in self._sinks)
-        return {name: failures for name, failures in told if failures}
+        failures_by_sink = ((sink.name, sink.failures()) for sink in self._sinks)
+        return {name: failures for name, failures in failures_by_sink if failures}
 
     def _settings(self) -> dict[str, Any]:
         return {

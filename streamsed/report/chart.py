@@ -94,7 +94,7 @@ def _draw_clock(axes: Axes, log: ListeningLog) -> None:
     axes.set_xticklabels(
         [datetime.fromtimestamp(tick).astimezone().strftime(form) for tick in ticks]
     )
-    heard = duration(log.seconds_listened)
+    recorded = duration(log.seconds_listened)
     axes.set_title(
-        f"{began:%d %B %Y}, {heard} listened; grey: not listening", loc="left"
+        f"{began:%d %B %Y}, {recorded} listened; grey: not listening", loc="left"
     )

@@ -57,9 +57,9 @@ def _head(log: ListeningLog) -> str:
     if not log.listened:
         return "nothing was recorded"
     start, stop = log.listened[0][0], log.listened[-1][1]
-    heard = log.seconds_listened
-    words = f"{clock(start)} to {clock(stop)}: listened for {duration(heard)}"
-    if missing := round(stop - start - heard):
+    recorded = log.seconds_listened
+    words = f"{clock(start)} to {clock(stop)}: listened for {duration(recorded)}"
+    if missing := round(stop - start - recorded):
         words += f", not for {duration(missing)}"
     if log.n_runs > 1:
         words += f", in {log.n_runs} runs"

@@ -103,9 +103,9 @@ def csv_lines(log: ListeningLog) -> Iterator[str]:
         hour = datetime.fromtimestamp(start).astimezone().isoformat(timespec="seconds")
         for label in sorted(by_label):
             inside = [e for e in by_label[label] if start <= e.onset < start + HOUR]
-            sounding = sum(event.duration for event in inside)
+            ongoing = sum(event.duration for event in inside)
             rate = f"{len(inside) * HOUR / seconds:.3f}" if seconds else ""
-            row = hour, label, f"{seconds:.3f}", len(inside), f"{sounding:.3f}", rate
+            row = hour, label, f"{seconds:.3f}", len(inside), f"{ongoing:.3f}", rate
             line = io.StringIO()
             csv.writer(line, lineterminator="\n").writerow(row)
             yield line.getvalue()

@@ -77,15 +77,16 @@ class Comparison:
         On recordings of the user that were kept apart; empty without any.
     shipped : tuple of Row
         On recordings of a bank, where one was given.
-    agreement : float
-        Of the old labels' events, before against after, as event F1: 1 is no change.
+    unchanged : float
+        Event F1 of the events of the old labels after adapting, with those before as
+        reference: 1 is no change.
     false_new : float or None
         Events an hour of new labels on the bank's soundscapes, where none of them occurs.
     """
 
     own: tuple[Row, ...]
     shipped: tuple[Row, ...]
-    agreement: float
+    unchanged: float
     false_new: float | None
 
     def lines(self) -> Iterator[str]:
@@ -109,7 +110,7 @@ class Comparison:
                 yield f"  {'macro':<{width}}  {_mean(group, 'before')}  {_mean(group, 'after')}"
         if not self.own:
             yield "no recording was kept apart, so how well they were learnt is not known"
-        yield f"events of the shipped labels that stayed as they were: {self.agreement:.1%}"
+        yield f"events of the shipped labels that stayed as they were: {self.unchanged:.1%}"
         if self.false_new is not None:
             yield f"events of new labels where there are none: {self.false_new:.1f} an hour"
 
@@ -125,7 +126,7 @@ class Comparison:
         return {
             "own_event_f1": table(self.own),
             "shipped_event_f1": table(self.shipped),
-            "shipped_events_unchanged": round(self.agreement, 4),
+            "shipped_events_unchanged": round(self.unchanged, 4),
             "new_labels_false_per_hour": self.false_new,
         }
 
@@ -148,7 +149,7 @@ def compare(
     held_out : Soundbank
         The user's recordings that were kept apart.
     taught : Soundbank
-        The others, on which agreement is measured where none were kept apart.
+        The other recordings, used for `unchanged` if none were kept apart.
     measured : Soundbank, optional
         A bank of shipped labels.
     n : int
@@ -169,7 +170,7 @@ def compare(
         hours = n * EVALUATION_MIXING.duration / 3600
         false_new = round(found / hours, 1) if new else None
     rows = _rows(own, before, after) if held_out.foreground else ()
-    return Comparison(rows, shipped, _agreement(sides, old), false_new)
+    return Comparison(rows, shipped, _unchanged(sides, old), false_new)
 
 
 class _Side(NamedTuple):
@@ -210,7 +211,7 @@ def _rows(side: _Side, before: Candidate, after: Candidate) -> tuple[Row, ...]:
     )
 
 
-def _agreement(sides: Sequence[_Side], labels: Sequence[str]) -> float:
+def _unchanged(sides: Sequence[_Side], labels: Sequence[str]) -> float:
     was = [events for side in sides for events in _only(side.before, labels)]
     now = [events for side in sides for events in _only(side.after, labels)]
     return event_f1(was, now, labels).micro if any(was) or any(now) else 1.0

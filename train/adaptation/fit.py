@@ -32,7 +32,7 @@ class AdaptOptions:
     Parameters
     ----------
     folder : Path
-        Where the run lives.
+        Folder of the run.
     steps : int or None
         Length of the run; None is `minutes`.
     minutes : float

@@ -1,7 +1,7 @@
 """Recall by threshold: how many events a higher threshold misses.
 
 A curve is measured once, when thresholds are tuned, on recordings that the network was not
-trained on, and stored in the model file. It tells how many events of a label are missed
+trained on, and stored in the model file. It gives how many events of a label are missed
 when its threshold is raised, by hand or by `streamsed calibrate`.
 """
 

@@ -49,14 +49,14 @@ class Worker:
 
     def notices(self) -> list[str]:
         """Report dropped and failed jobs: the first, whenever their number doubles, and at the end."""
-        news = [
+        counts = [
             (self.n_dropped, "skipped, as they take too long"),
             (self.n_failed, f"failed ({self._reason})"),
         ]
         notices = []
-        for kind, (count, what) in enumerate(news):
-            told = self._reported[kind]
-            if count > (told if self.closed else 2 * told):
+        for kind, (count, what) in enumerate(counts):
+            reported = self._reported[kind]
+            if count > (reported if self.closed else 2 * reported):
                 self._reported[kind] = count
                 notices.append(f"{self._name}: {count} {what}")
         return notices

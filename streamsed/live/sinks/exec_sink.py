@@ -106,11 +106,11 @@ class ExecSink:
 
     def notices(self) -> list[str]:
         """Report failed runs, runs that wrote to standard error, and skipped runs."""
-        news = []
+        messages = []
         while self._messages:
-            news.append(self._messages.popleft())
+            messages.append(self._messages.popleft())
         dropped = [text for text in self.worker.notices() if "skipped" in text]
-        return news + dropped
+        return messages + dropped
 
     def settle(self) -> None:
         """Finish the waiting runs for some seconds; then kill the current one."""

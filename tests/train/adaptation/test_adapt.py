@@ -338,7 +338,7 @@ def test_nothing_changed_is_full_agreement(path, sounds):
     own = OwnSounds.load(sounds, LABELS)
     one = Candidate(base, PostConfig(0.5))
     found = compare(one, one, held_out=own.held_out, taught=own.taught, n=4)
-    assert found.agreement == 1.0
+    assert found.unchanged == 1.0
     assert all(row.before == row.after for row in found.own)
     assert [(row.label, row.n_recordings) for row in found.own] == [
         ("Beeping", 2),

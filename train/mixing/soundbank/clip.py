@@ -24,7 +24,7 @@ class Clip:
     regions : tuple of (int, int)
         Samples in which there is sound.
     source, recording : str
-        Who recorded it, and of which recording it is a part, where a manifest says so.
+        Its recorder, and the recording that it is part of, if the manifest has them.
     """
 
     samples: Samples

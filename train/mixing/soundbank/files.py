@@ -80,7 +80,7 @@ def read_leave_out(path: Path) -> set[str]:
 
 
 def read_sources(folder: Path) -> dict[str, tuple[str, str]]:
-    """Read who recorded what, and the recording's name, from a manifest, if it says so."""
+    """Read the recorder and the recording of each file from a manifest, if it has them."""
     manifest = folder / "manifest.csv"
     if not manifest.is_file():
         return {}

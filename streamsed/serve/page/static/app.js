@@ -41,12 +41,12 @@ function showConnection() {
   setText(connection, state.connected ? "connected" : "connecting");
 }
 
-// Screen readers are told of what begins, not of every change, and not in a flood.
-let spoken = -Infinity;
+// Screen readers announce new events, not every change, and not too many at once.
+let announcedAt = -Infinity;
 on("opened", (event) => {
   const now = performance.now();
-  if (now - spoken < 1500) return;
-  spoken = now;
+  if (now - announcedAt < 1500) return;
+  announcedAt = now;
   const line = document.createElement("span");
   line.textContent = `${readable(event.label)} in ${event.source}. `;
   announcer.append(line);

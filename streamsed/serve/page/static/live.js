@@ -187,10 +187,10 @@ class Card {
   showStatus(source) {
     this.element.dataset.state = source.state;
     setText(this.status, WORDS[source.state] ?? source.state);
-    const sounding = source.level !== null && source.level > -120 && source.state === "running";
-    const share = sounding ? Math.max(0, Math.min(1, (source.level - QUIETEST) / -QUIETEST)) : 0;
+    const audible = source.level !== null && source.level > -120 && source.state === "running";
+    const share = audible ? Math.max(0, Math.min(1, (source.level - QUIETEST) / -QUIETEST)) : 0;
     this.meter.style.setProperty("--share", share.toFixed(3));
-    setText(this.level, sounding ? `${source.level.toFixed(0).replace("-", "−")} dB` : "");
+    setText(this.level, audible ? `${source.level.toFixed(0).replace("-", "−")} dB` : "");
     if (!this.busy) {
       this.armed.setAttribute("aria-checked", String(source.armed));
     }

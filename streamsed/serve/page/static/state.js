@@ -1,7 +1,7 @@
 // What the page knows: sources, events, and the stream that they come by.
 //
 // Events come twice: live, as records, and from the store. Both are keyed by source, run and
-// number, so it does no harm to be told of one again; what the stream said last wins.
+// number, so receiving one twice does no harm; the latest data of the stream wins.
 
 import { getJson } from "./dom.js";
 import { learnLabels } from "./format.js";
@@ -31,7 +31,7 @@ export function on(kind, callback) {
   listeners.get(kind).add(callback);
   return () => listeners.get(kind).delete(callback);
 }
-function tell(kind, value) {
+function notify(kind, value) {
   for (const callback of [...(listeners.get(kind) ?? [])]) callback(value);
 }
 
@@ -63,7 +63,7 @@ let due = 0;
 function changed() {
   due ||= setTimeout(() => {
     due = 0;
-    tell("events");
+    notify("events");
   }, 40);
 }
 
@@ -118,7 +118,7 @@ export function open() {
   stream = new EventSource(`events?${query}`);
   lastHeard = performance.now();
   stream.addEventListener("hello", (message) => {
-    heard(message);
+    received(message);
     const about = JSON.parse(message.data);
     learnLabels(about.labels);
     state.hasToken = about.token;
@@ -126,32 +126,32 @@ export function open() {
     greeted();
   });
   stream.addEventListener("message", (message) => {
-    heard(message);
+    received(message);
     const record = JSON.parse(message.data);
     if (record.state === "gap" || record.state === "notice") {
-      tell("notice", record);
+      notify("notice", record);
       return;
     }
     const event = fromRecord(record);
     take(event, true);
     changed();
-    if (event.state === "opened") tell("opened", event);
+    if (event.state === "opened") notify("opened", event);
   });
   stream.addEventListener("sources", (message) => {
-    heard(message);
+    received(message);
     state.sources = JSON.parse(message.data);
-    tell("sources");
+    notify("sources");
   });
   stream.addEventListener("picture", (message) => {
-    heard(message);
+    received(message);
     const step = JSON.parse(message.data);
     if (step.labels) learnLabels(step.labels);
-    tell("picture", step);
+    notify("picture", step);
   });
   stream.addEventListener("error", () => connected(false));
 }
 
-function heard(message) {
+function received(message) {
   if (message.lastEventId) lastId = message.lastEventId;
   lastHeard = performance.now();
   connected(true);
@@ -160,7 +160,7 @@ function heard(message) {
 function connected(is) {
   if (state.connected === is) return;
   state.connected = is;
-  tell("connected", is);
+  notify("connected", is);
 }
 
 // A stream that is half-open, as after a telephone slept, says nothing of it. A refusal
