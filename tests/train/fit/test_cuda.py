@@ -46,7 +46,7 @@ def test_the_shipped_model_scores_on_cuda_as_on_the_cpu():
         Model.load("default", device=device).score(features)
         for device in ("cpu", "cuda")
     )
-    # Weights have 16 bits, and CUDA multiplies them in another order and with TF32.
+    # In bf16, of 8 binary digits, whose products CUDA adds up in another order.
     np.testing.assert_allclose(on_cuda.scores, on_cpu.scores, atol=5e-3)
     np.testing.assert_allclose(on_cuda.region, on_cpu.region, atol=5e-3)
 
