@@ -110,13 +110,18 @@ def cpp_mutants(source: str) -> Iterator[Mutant]:
 
 
 def _skipped(tree: ast.AST) -> set[int]:
-    """Find nodes that are not mutated: annotations, docstrings and raised errors."""
+    """Find nodes that are not mutated: annotations, decorators, errors and `inplace`.
+
+    The last says where a result is stored, not what it is.
+    """
     roots: list[ast.AST | None] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Raise):
             roots.append(node)
         elif isinstance(node, ast.AnnAssign | ast.arg):
             roots.append(node.annotation)
+        elif isinstance(node, ast.keyword) and node.arg == "inplace":
+            roots.append(node.value)
         elif isinstance(node, ast.FunctionDef):
             roots += [node.returns, *node.decorator_list]
         elif isinstance(node, ast.ClassDef):

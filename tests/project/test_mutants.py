@@ -37,6 +37,14 @@ def test_a_mutant_changes_one_place_of_what_is_computed():
         assert changed == [mutant.line]
 
 
+def test_where_a_result_is_stored_is_not_changed():
+    source = "layer = ReLU(inplace=True, strict=True)\n"
+    assert [m.change for m in python_mutants(source)] == ["True -> False"]
+    assert next(python_mutants(source)).source == (
+        "layer = ReLU(inplace=True, strict=(False))\n"
+    )
+
+
 def test_a_mutant_of_the_core_changes_one_token_and_no_comment():
     source = "// a + b\nint a = b + 1;  // c + d\n  throw 1 + 1;\n"
     changes = [mutant.change for mutant in cpp_mutants(source)]

@@ -1,7 +1,8 @@
-"""The report's network in evaluation mode, in NumPy and float64: its slow twin.
+"""The network in evaluation mode, in NumPy and float64: its slow twin.
 
-Written from the report's sections 2.3 to 2.5 and from the names of the weights, not from
-the modules that hold them: a convolution is a sum over its taps, a shortcut is an addition
+Written from the report's sections 2.3 to 2.5, from the settings' documentation where the
+shipped network goes beyond the report, and from the names of the weights, not from the
+modules that hold them: a convolution is a sum over its taps, a shortcut is an addition
 that stands here, and nothing is fused or reordered.
 """
 
@@ -77,7 +78,38 @@ def pre_activation_unit(maps, w, name, stride):
     return shortcut + inner
 
 
-def forward(x, w, *, strides, stem_pools=1):
+def height(values):
+    """Tell how high each value lies between the lowest, 0, and the highest, 1."""
+    if np.ptp(values) == 0:
+        return np.zeros_like(values)
+    return 1 - (values.max() - values) / np.ptp(values)
+
+
+def three_views(level):
+    """Stack the report's product, the level, and each frame's shape; (3, T, F)."""
+    by_frame = np.array([height(frame) for frame in level])
+    by_band = np.array([height(band) for band in level.T]).T
+    return np.stack([by_frame * by_band * height(level), level, by_frame])
+
+
+def temporal_unit(frames, w, name, dilation):
+    """Let each frame of (C, H) see the two that are a dilation before and after it."""
+    inner = relu(norm(frames[:, :, None], w, f"{name}.body.0"))[:, :, 0]
+    inner = w[f"{name}.body.2.weight"][:, :, 0, 0] @ inner
+    inner = relu(norm(inner[:, :, None], w, f"{name}.body.3"))[:, :, 0]
+    before, here, after = np.moveaxis(w[f"{name}.body.5.weight"][..., 0], 2, 0)
+    seen = here @ inner
+    for t in range(inner.shape[1]):
+        if t - dilation >= 0:
+            seen[:, t] += before @ inner[:, t - dilation]
+        if t + dilation < inner.shape[1]:
+            seen[:, t] += after @ inner[:, t + dilation]
+    seen = relu(norm(seen[:, :, None], w, f"{name}.body.6"))[:, :, 0]
+    wide = w[f"{name}.body.8.weight"][:, :, 0, 0] @ seen
+    return frames + wide + w[f"{name}.body.8.bias"][:, None]
+
+
+def forward(x, w, config):
     """Compute scores (H, K) and region (H,) of one segment (T, F).
 
     Parameters
@@ -86,15 +118,18 @@ def forward(x, w, *, strides, stem_pools=1):
         Scaled segment.
     w : dict of str to array
         The weights, float64, by their names.
-    strides : sequence of (int, int)
-        Of the base blocks.
-    stem_pools : int
-        Stages of the stem.
+    config : NetworkConfig
+        Its strides, stages of the stem, views and dilations; whether there are a mask,
+        excitation and a bias by band is known from the weights.
     """
-    maps = x[None]
-    for stage in range(stem_pools):
+    maps = three_views(x) if config.views else x[None]
+    for stage in range(config.stem_pools):
         maps = conv(maps, w[f"stem.{4 * stage}.weight"])
         maps = max_pool(relu(norm(maps, w, f"stem.{4 * stage + 1}")), 2)
+    for band, offset in enumerate(
+        w["band_bias"][0, :, 0].T if "band_bias" in w else []
+    ):
+        maps[:, :, band] += offset[:, None]
     region = None
     if "mask.project.weight" in w:
         mask = residual_unit(maps, w, "mask.units.0")
@@ -103,14 +138,17 @@ def forward(x, w, *, strides, stem_pools=1):
             conv(mask, w["mask.project.weight"], bias=w["mask.project.bias"])
         )
         maps = mask * maps
-        step = 8 // 2**stem_pools
+        step = {1: 4, 2: 2}[config.stem_pools]  # frames of the mask for one of scores
         region = np.array(
             [mask[:, a : a + step].max() for a in range(0, mask.shape[1], step)]
         )
-    for block, stride in enumerate(strides):
+    for block, stride in enumerate(config.strides):
         maps = pre_activation_unit(maps, w, f"blocks.{block}.0", stride)
         maps = pre_activation_unit(maps, w, f"blocks.{block}.1", (1, 1))
     maps = relu(norm(maps, w, "head.0"))
     pooled = maps.sum(axis=2) / maps.shape[2]
+    for unit, dilation in enumerate(config.context):
+        pooled = temporal_unit(pooled, w, f"context.{unit}", dilation)
+    pooled = relu(pooled)  # already positive where no unit follows the pooling
     scores = sigmoid((w["linear.weight"] @ pooled).T + w["linear.bias"])
     return scores, scores.max(axis=1) if region is None else region

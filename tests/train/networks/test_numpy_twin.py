@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from train.config.network import NetworkConfig
+from train.config.preset import load_preset
 from train.networks.resnet import Network
 
 SETTINGS = {
@@ -18,6 +19,18 @@ SETTINGS = {
         "stem_pools": 2,
         "strides": ((1, 1), (2, 2), (1, 2), (1, 1)),
         "multiples": (1, 2, 4, 6),
+    },
+    "views": {"views": True},
+    "a bias by band": {"band_bias": True},
+    "context": {"context": (1, 3)},
+    "what ships": {
+        "stem_pools": 2,
+        "strides": ((1, 1), (2, 2), (1, 2), (1, 1)),
+        "multiples": (1, 2, 4, 7),
+        "views": True,
+        "band_bias": True,
+        "context": (1, 2, 4, 8),
+        "dropout": 0.2,
     },
 }
 
@@ -37,18 +50,29 @@ def trained_looking(network):
     return network.eval()
 
 
+def segments():
+    """Draw two (64, 32) with a frame that hardly varies, and one that does not."""
+    x = np.random.default_rng(0).random((2, 64, 32))
+    x[:, 10] = 0.5 + 0.01 * x[:, 10]
+    x[:, 20] = 0.25
+    return x
+
+
+def test_the_settings_named_what_ships_are_those_of_the_preset():
+    shipped = load_preset("default").network
+    assert NetworkConfig(width=shipped.width, **SETTINGS["what ships"]) == shipped
+
+
 @pytest.mark.parametrize("name", SETTINGS)
 def test_scores_and_region_are_those_of_the_slow_twin(name):
     config = NetworkConfig(width=8, **SETTINGS[name])
-    network = trained_looking(Network(3, config)).double()
+    network = trained_looking(Network(3, config, n_mels=32)).double()
     weights = {key: value.numpy() for key, value in network.state_dict().items()}
-    x = np.random.default_rng(0).random((2, 64, 32))
+    x = segments()
     with torch.no_grad():
         outputs = network(torch.from_numpy(x)[:, None])
     for segment, scores, region in zip(x, *outputs, strict=True):
-        expected = numpy_network.forward(
-            segment, weights, strides=config.strides, stem_pools=config.stem_pools
-        )
+        expected = numpy_network.forward(segment, weights, config)
         assert np.ptp(expected[0]) > 0.05  # else it would say nothing
         np.testing.assert_allclose(scores, expected[0], atol=1e-9)
         np.testing.assert_allclose(region, expected[1], atol=1e-9)

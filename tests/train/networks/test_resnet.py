@@ -8,8 +8,8 @@ import torch
 
 from train.config.network import NetworkConfig
 from train.config.preset import load_preset
-from train.networks.blocks import PointConv2d
-from train.networks.resnet import Network
+from train.networks.blocks import PointConv2d, PreActivationUnit
+from train.networks.resnet import Network, make_stem
 
 TWICE = {"stem_pools": 2, "strides": ((1, 1), (1, 1), (2, 2), (1, 2))}
 
@@ -104,9 +104,24 @@ def test_bad_parameters_are_named(arguments, message):
         NetworkConfig(**arguments)
 
 
-def test_a_network_without_labels_is_refused():
+def test_a_network_without_labels_is_refused_and_one_is_enough():
     with pytest.raises(ValueError, match="n_labels=0 must"):
         Network(0)
+    assert make(1)(torch.rand(1, 1, 16, 128)).scores.shape == (1, 2, 1)
+
+
+@pytest.mark.parametrize(("n_pools", "widths"), [(1, [12]), (2, [6, 12])])
+def test_the_first_of_two_stages_of_the_stem_has_half_the_width(n_pools, widths):
+    stem = make_stem(12, n_pools)
+    convolutions = [m for m in stem if isinstance(m, torch.nn.Conv2d)]
+    assert [conv.out_channels for conv in convolutions] == widths
+    assert stem(torch.rand(1, 1, 16, 16)).shape == (1, 12, *[16 >> n_pools] * 2)
+
+
+@pytest.mark.parametrize(("channels", "hidden"), [(8, 4), (64, 4), (128, 8), (512, 32)])
+def test_excitation_narrows_to_a_sixteenth_and_to_four_at_least(channels, hidden):
+    unit = PreActivationUnit(channels, channels, (1, 1))
+    assert unit.body[6].gate[0].out_features == hidden
 
 
 def test_base_blocks_have_the_widths_and_strides_asked_for():
@@ -149,6 +164,13 @@ def test_a_strided_point_convolution_trains_as_torchs_own(channels, stride):
     for theirs, mine in zip(*gradients, strict=True):
         torch.testing.assert_close(mine, theirs)
     assert torch.equal(ours.eval()(maps), own(maps))
+
+
+def test_the_backward_pass_of_a_point_convolution_is_left_no_stride():
+    conv = PointConv2d(8, 16, 1, stride=(2, 3), bias=False)
+    maps = torch.rand(1, 8, 6, 6)
+    assert conv.train()(maps).grad_fn._saved_stride == (1, 1)
+    assert conv.eval()(maps).grad_fn._saved_stride == (2, 3)  # one node when exported
 
 
 NARROW = """

@@ -56,6 +56,15 @@ def test_a_temporal_unit_reaches_as_far_as_its_dilation(dilation):
     assert moved == [16 - dilation, 16, 16 + dilation]
 
 
+def test_the_dilated_convolution_of_a_temporal_unit_has_half_the_channels():
+    unit = TemporalUnit(12, 2)
+    assert [tuple(w.shape[:2]) for w in unit.parameters() if w.dim() == 4] == [
+        (6, 12),
+        (6, 6),
+        (12, 6),
+    ]
+
+
 def test_a_band_bias_distinguishes_high_from_low():
     torch.manual_seed(0)
     network = Network(3, CONFIG).eval()
@@ -76,7 +85,12 @@ def test_other_kinds_are_learnt_beside_the_labels_and_do_not_ship():
     weights = network.state_dict()
     plain.load_state_dict({k: v for k, v in weights.items() if "auxiliary" not in k})
     assert torch.equal(plain(levels()).scores, network(levels()).scores)
-    assert tuple(scores.shape), tuple(region.shape) == ((1, 8, 3), (1, 8))
+    assert (tuple(scores.shape), tuple(region.shape)) == ((1, 8, 3), (1, 8))
+
+
+def test_a_network_that_learns_no_other_kinds_has_no_logits_for_them():
+    network = Network(3, CONFIG).eval()
+    assert tuple(network.all_logits(levels())[2].shape) == (1, 8, 0)
 
 
 def test_dropout_acts_in_training_alone():
