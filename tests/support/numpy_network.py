@@ -126,10 +126,8 @@ def forward(x, w, config):
     for stage in range(config.stem_pools):
         maps = conv(maps, w[f"stem.{4 * stage}.weight"])
         maps = max_pool(relu(norm(maps, w, f"stem.{4 * stage + 1}")), 2)
-    for band, offset in enumerate(
-        w["band_bias"][0, :, 0].T if "band_bias" in w else []
-    ):
-        maps[:, :, band] += offset[:, None]
+    if "band_bias" in w:
+        maps = maps + w["band_bias"][0]  # (C, 1, F): the same at all times
     region = None
     if "mask.project.weight" in w:
         mask = residual_unit(maps, w, "mask.units.0")
