@@ -14,8 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from streamsed.config.settings import shortened
 from train.config.train import TrainConfig
 
+LONG = re.compile(r"\S{100,}")
+"""A word that no message repeats as a whole: a number of thousands of digits, say."""
 PRESETS = Path(__file__).parent / "presets"
 
 
@@ -66,8 +69,8 @@ def load_preset(
             _update(over, tomllib.loads(line))
         except tomllib.TOMLDecodeError as error:
             raise ValueError(
-                f"--set {line!r}: not KEY=VALUE in TOML, such as alpha=0.1 or system='crnn' "
-                f"({error})"
+                f"--set {shortened(repr(line))}: not KEY=VALUE in TOML, such as alpha=0.1 or "
+                f"system='crnn' ({shortened(str(error))})"
             ) from error
     assigned = _paths(over)
     over |= {key: value for key, value in changes.items() if value is not None}
@@ -77,7 +80,8 @@ def load_preset(
     try:
         config = TrainConfig.from_dict(settings)
     except ValueError as error:
-        raise ValueError(_of_assignments(str(error), assigned)) from error
+        message = _of_assignments(str(error), assigned)
+        raise ValueError(LONG.sub(lambda word: shortened(word[0]), message)) from error
     if width is not None:
         config = replace(config, network=replace(config.network, width=width))
     return config
@@ -107,7 +111,7 @@ def _of_assignments(message: str, assigned: Mapping[str, str]) -> str:
     if found is None or found[1] not in assigned:
         return message
     name, value, rule, rest = found.groups()
-    return f"--set {assigned[name]} must {rule}, not {value}{rest}"
+    return f"--set {assigned[name]} must {rule}, not {shortened(value)}{rest}"
 
 
 def _update(settings: dict[str, Any], changes: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from streamsed.config import FrontendConfig
+from streamsed.config.settings import shortened
 from train.config.mixing import MixingConfig
 from train.config.network import NetworkConfig
 from train.config.scenes import SceneConfig
@@ -205,7 +206,9 @@ class TrainConfig:
         for name, kind in _TABLES.items():
             table = parts.get(name, {})
             if not _is_like(table, {}):
-                raise ValueError(f"{name}={table!r} must be a table of settings")
+                raise ValueError(
+                    f"{name}={shortened(repr(table))} must be a table of settings"
+                )
             _check(kind, table)
             parts[name] = kind(**table)
         _check(cls, parts)
@@ -226,14 +229,17 @@ def _check(kind: type, settings: Mapping[str, Any]) -> None:
     known = [each.name for each in fields(kind)]
     for key, value in settings.items():
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
+            near = difflib.get_close_matches(shortened(str(key)), known, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else "."
             raise ValueError(
-                f"unknown setting {key!r}{hint} The settings are {', '.join(known)}"
+                f"unknown setting {shortened(repr(key))}{hint} The settings are "
+                f"{', '.join(known)}"
             )
         usual = getattr(default, key)
         if not _is_like(value, usual):
-            raise ValueError(f"{key}={value!r} must be {_kind_of(usual)}")
+            raise ValueError(
+                f"{key}={shortened(repr(value))} must be {_kind_of(usual)}"
+            )
 
 
 def _kind_of(default: object) -> str:

@@ -190,3 +190,19 @@ def test_the_rate_is_never_above_the_highest_nor_below_a_thousandth(config, prog
 
 def test_the_scalings_named_in_the_settings_are_those_there_are():
     assert tuple(scaling.SCALINGS) == SCALINGS
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["alph\xad" * 100 + "a=", "x" * 4000 + "=1", "alpha='" + "y" * 4000 + "'"]
+    + [
+        "precision='" + "q " * 3000 + "'",
+        "steps=-" + "9" * 4000,
+        "network=" + "'z'" * 99,
+    ],
+    ids=["damaged", "name", "number", "choice", "digits", "table"],
+)
+def test_a_message_does_not_repeat_a_setting_of_any_length(line):
+    with pytest.raises(ValueError, match="--set") as refused:
+        load_preset("default", [line])
+    assert len(str(refused.value)) < 1000
