@@ -194,8 +194,10 @@ def test_the_scalings_named_in_the_settings_are_those_there_are():
 
 @pytest.mark.parametrize(
     "line",
-    ["alph\xad" * 100 + "a=", "x" * 4000 + "=1", "alpha='" + "y" * 4000 + "'"]
-    + [
+    [
+        "alph\xad" * 100 + "a=",
+        "x" * 4000 + "=1",
+        "alpha='" + "y" * 4000 + "'",
         "precision='" + "q " * 3000 + "'",
         "steps=-" + "9" * 4000,
         "network=" + "'z'" * 99,
