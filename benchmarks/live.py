@@ -1,16 +1,13 @@
-"""Live detection: delay of events, computing cost, and F1 by latency.
+"""Live detection: delay of events and computing cost.
 
-STREAMSED_SOUNDBANK names a folder of sounds as `python -m train fit --soundbank` takes it;
-without it there is no table of F1 by latency. STREAMSED_BENCH_MINUTES is how much
-audio the memory is measured on.
+STREAMSED_BENCH_MINUTES is how much audio the memory is measured on.
 """
 
-import hashlib
 import io
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +21,16 @@ from streamsed.audio.playback import FileSource
 from streamsed.audio.source import Piece
 from streamsed.config import StreamConfig
 from streamsed.detector import Detector
-from streamsed.events import Event
 from streamsed.inference.model import Model
 from streamsed.live.auto_step import segment_cost
 from streamsed.live.listener import Listener
 from streamsed.live.sinks.json_lines import JsonLines
 from streamsed.live.summary import Summary
 from streamsed.live.view import LiveView
-from streamsed.pipeline.trace import Trace
 
 SCENE = Path(__file__).parent.parent / "examples" / "scene.flac"
 MINUTES = int(os.environ.get("STREAMSED_BENCH_MINUTES", "60"))
-SOUNDBANK = os.environ.get("STREAMSED_SOUNDBANK")
 STEP = 0.25
-LATENCIES = (STEP, 0.5, 1.0, 2.0, 5.0, 10.0)
-N_RECORDINGS, N_SOUNDSCAPES = 6, 20  # 20 soundscapes of 10 s in each recording
 Row = tuple[str, str, str]
 
 
@@ -99,22 +91,6 @@ class Clocked:
         scored = self._model.score(features)
         self.busy += time.process_time() - start
         return scored
-
-
-class Remembering:
-    """A model that scores no segment twice: latencies share their whole segments."""
-
-    def __init__(self, model: Model) -> None:
-        self.info = model.info
-        self._model = model
-        self._scored: dict[bytes, Any] = {}
-
-    def score(self, features: NDArray[np.float32]) -> Any:
-        """Score as the model does, or remember."""
-        key = hashlib.blake2b(features.tobytes(), digest_size=16).digest()
-        if key not in self._scored:
-            self._scored[key] = self._model.score(features)
-        return self._scored[key]
 
 
 def play(model: Any, *, step: float, seconds: float) -> tuple[Summary, float]:
@@ -191,82 +167,5 @@ def figures() -> str:
     return "\n".join(lines)
 
 
-def joined(
-    parts: Sequence[tuple[NDArray[np.float32], Sequence[Event]]], rate: int
-) -> tuple[NDArray[np.float32], list[Event]]:
-    """Concatenate soundscapes; an event that continues across a joint is one event."""
-    events: list[Event] = []
-    position = 0
-    for samples, found in parts:
-        for event in sorted(found):
-            at = position / rate
-            moved = Event(event.label, event.onset + at, event.offset + at, 1.0)
-            same = [e for e in events if e.label == event.label]
-            if same and moved.onset - same[-1].offset < 0.15:
-                events.remove(same[-1])
-                offset = max(same[-1].offset, moved.offset)
-                moved = Event(event.label, same[-1].onset, offset, 1.0)
-            events.append(moved)
-        position += len(samples)
-    return np.concatenate([samples for samples, _ in parts]), sorted(events)
-
-
-def by_latency() -> str:
-    title = "## Event F1 by latency"
-    if SOUNDBANK is None:
-        return f"{title}\n\nLeft out: STREAMSED_SOUNDBANK names no folder of sounds."
-    from train.config.mixing import EVALUATION_MIXING
-    from train.metrics.criteria import event_f1
-    from train.metrics.psds import psds
-    from train.mixing.mixer import Mixer
-    from train.mixing.soundbank import Soundbank
-
-    model: Any = Remembering(Model.load("default", device="cpu"))
-    rate = model.info.frontend.sample_rate
-    bank = Soundbank.load(Path(SOUNDBANK), split="validation", sample_rate=rate)
-    mixer, rng = Mixer(bank, EVALUATION_MIXING), np.random.default_rng(1)
-    recordings = []
-    for _ in range(N_RECORDINGS):
-        drawn = [mixer.mix(rng) for _ in range(N_SOUNDSCAPES)]
-        recordings.append(joined([(one.samples, one.events) for one in drawn], rate))
-    references = [events for _, events in recordings]
-    minutes = sum(len(samples) for samples, _ in recordings) / rate / 60
-    what = (
-        f"The shipped model on {N_RECORDINGS} recordings of {N_SOUNDSCAPES} generated "
-        f"soundscapes each ({minutes:.0f} minutes in all, from the bank's validation "
-        f"split), a step of {STEP} s, scored by sed_eval and sed_scores_eval."
-    )
-    lines = [
-        title,
-        "",
-        what,
-        "",
-        "| latency | macro F1 (%) | micro F1 (%) | PSDS 1 | PSDS 2 |",
-        "|---|---|---|---|---|",
-    ]
-    labels = model.info.labels
-    for latency in LATENCIES:
-        stream = StreamConfig(step=STEP, latency=latency)
-        detector = Detector(model, stream=stream)
-        traces = [Trace() for _ in recordings]
-        found = [
-            sorted(detector.events([samples], observer=trace))
-            for (samples, _), trace in zip(recordings, traces, strict=True)
-        ]
-        scored = event_f1(references, found, labels)
-        areas = psds(
-            references,
-            [trace.scores for trace in traces],
-            labels,
-            n_samples=[len(samples) for samples, _ in recordings],
-            frontend=model.info.frontend,
-        )
-        row = (100 * scored.macro, 100 * scored.micro)
-        cells = " | ".join([f"{v:.1f}" for v in row] + [f"{v:.3f}" for v in areas])
-        lines.append(f"| {latency:g} s | {cells} |")
-    return "\n".join(lines)
-
-
 def sections() -> Iterator[str]:
     yield figures()
-    yield by_latency()
