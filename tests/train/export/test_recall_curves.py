@@ -63,7 +63,7 @@ def test_points_without_curves_are_refused(exported, tmp_path):
 def test_a_model_file_alone_is_nothing_to_export(exported, tmp_path):
     ran = run_export(exported, "--output", tmp_path / "new.pt")
     assert ran.returncode == 2
-    assert "a model file; give a run's folder to export it" in ran.stderr
+    assert "a model file; give the folder of a run, or --operating-points" in ran.stderr
 
 
 def test_curves_of_labels_that_the_model_lacks_leave_the_file_alone(exported, tmp_path):
