@@ -36,7 +36,7 @@ MEL = librosa.filters.mel(sr=RATE, n_fft=N_FFT, n_mels=N_MELS)
 SETTINGS = {
     name: value
     for name, value in asdict(FrontendConfig()).items()
-    if name not in ("segment_frames", "subsampling", "top_db")
+    if name not in ("segment_frames", "subsampling", "top_db", "scaling")
 }
 """Of the log-mel."""
 
