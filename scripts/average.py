@@ -14,11 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from train.fit.checkpoint import LAST, read_checkpoint, save_atomically
+from train.fit.checkpoint import AUXILIARY, LAST, read_checkpoint, save_atomically
 
 KEPT = ("config", "labels", "scaling", "step", "elapsed")
-AUXILIARY = "auxiliary."
-"""Layer of other kinds of sounds, of no use after training; it may differ."""
 
 
 def average(runs: Sequence[Path]) -> dict[str, Any]:

@@ -26,6 +26,8 @@ BEST = "best-*.pt"
 N_BEST = 4
 """How many of them are kept (section 3 of the report)."""
 
+AUXILIARY = "auxiliary."
+"""Start of the names of the weights that tell other kinds of sounds apart, in training only."""
 ENTRIES = ("config", "labels", "step")
 """What every checkpoint has."""
 
@@ -255,7 +257,7 @@ def _restored(state: Mapping[str, Any]) -> TrainedNetwork:
     weights = {  # the last layer of other kinds of sounds is for training only
         name: value
         for name, value in state["evaluated"].items()
-        if not name.startswith("auxiliary.")
+        if not name.startswith(AUXILIARY)
     }
     network.load_state_dict(weights)
     scaling = scaling_from_dict(state["scaling"])

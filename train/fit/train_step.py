@@ -13,6 +13,7 @@ from torch import nn
 
 from train.config.train import TrainConfig
 from train.datasets.clip_features import Example
+from train.fit.checkpoint import AUXILIARY
 from train.fit.machine.distributed import Parallel
 from train.fit.machine.memory import largest_fit
 from train.fit.weight_average import update_average
@@ -21,8 +22,6 @@ from train.networks.factory import make_network
 Objective = Callable[[Any, Any, Example, float], dict[str, torch.Tensor]]
 """`(network, average, batch, progress)` to scalars: `total` and its parts."""
 
-AUXILIARY = "auxiliary."
-"""Names of the weights of the layer for other kinds of sounds begin like this."""
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
