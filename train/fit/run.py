@@ -73,6 +73,8 @@ class RunOptions:
         """Check the folder and the device, before hours of work."""
         if self.resume and self.init is not None:
             raise ValueError("--init and --resume cannot be combined; choose one")
+        if self.init is not None and not (self.init / LAST).is_file():
+            raise ValueError(f"--init {self.init}: no trained run ({LAST} is missing)")
         if not self.resume and (self.folder / LAST).exists():
             raise ValueError(
                 f"--run {self.folder}: the folder exists; use --resume to continue the run"

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pytest
 import torch
 from small_desed import SMALL, write_desed
 
@@ -11,6 +12,7 @@ from train.config.network import NetworkConfig
 from train.config.train import TrainConfig
 from train.datasets.data_module import ClipSet
 from train.fit import run as run_module
+from train.fit.checkpoint import LAST
 from train.fit.losses import Criterion, class_weights
 from train.fit.mean_teacher import MeanTeacher
 from train.fit.run import RunOptions, fit_on_clips, make_objective
@@ -59,3 +61,41 @@ def test_a_run_learns_from_the_training_clips_and_is_measured_on_the_others(
     assert seen["given"][:2] == (config, clips.labels)
     assert seen["given"][2].tolist() == [clips.strong_counts, clips.weak_counts]
     assert clips.strong_counts != clips.weak_counts
+
+
+@pytest.mark.parametrize("way", ["fresh", "init", "resume"])
+def test_a_run_begins_as_its_options_say(tmp_path, monkeypatch, way):
+    clips = ClipSet.load(
+        Desed.load(write_desed(tmp_path / "desed")), CONFIG, cache=tmp_path / "cache"
+    )
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / LAST).touch()
+    calls = []
+
+    class Trainer:
+        def __init__(self, *given, **options):
+            pass
+
+        def begin_with(self, run):
+            calls.append(("init", run))
+
+        def resume(self):
+            calls.append(("resume",))
+
+        def fit(self, *_, **__):
+            calls.append(("fit",))
+
+    monkeypatch.setattr(run_module, "Trainer", Trainer)
+    monkeypatch.setattr(run_module, "_prepare", lambda: None)
+    options = {"fresh": {}, "init": {"init": other}, "resume": {"resume": True}}[way]
+    fit_on_clips(CONFIG, clips, RunOptions(tmp_path / "run", **options))
+    first = {"fresh": [], "init": [("init", other)], "resume": [("resume",)]}[way]
+    assert calls == [*first, ("fit",)]
+
+
+def test_a_beginning_that_is_missing_or_contradicted_is_refused_at_once(tmp_path):
+    with pytest.raises(ValueError, match=r"--init .*none: no trained run"):
+        RunOptions(tmp_path / "run", init=tmp_path / "none")
+    with pytest.raises(ValueError, match="--init and --resume cannot be combined"):
+        RunOptions(tmp_path / "run", init=tmp_path / "none", resume=True)
