@@ -235,7 +235,9 @@ def _sources(packages: Sequence[tuple[TableRow, Sequence[TableRow]]]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build the bank."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        "python -m scripts.debian_bank", description=__doc__.partition("\n")[0]
+    )
     parser.add_argument("--output", type=Path, required=True, help="new folder")
     parser.add_argument("--mirror", default=MIRROR, help=MIRROR)
     parser.add_argument("--cache", type=Path, help="keeps the packages; OUTPUT.cache")
@@ -245,14 +247,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     cache = given.cache or given.output.with_suffix(".cache")
     try:
+        if given.output.exists():
+            raise ValueError(f"--output {given.output}: exists; name a new folder")
         given.output.mkdir(parents=True)
         packages, clips = read_lists(given.packages, given.clips)
         n_clips = write_bank(
             packages, clips, given.output, mirror=given.mirror, cache=cache
         )
     except (OSError, ValueError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
+        sys.stderr.write(f"debian_bank: error: {error}\n")
+        return 2
     sys.stdout.write(f"{given.output}: {n_clips} recordings\n")
     return 0
 

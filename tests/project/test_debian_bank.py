@@ -146,16 +146,17 @@ def test_a_recording_within_a_container_is_as_the_recording_itself(tmp_path, mem
 def test_a_list_that_cannot_be_followed_is_an_error_of_one_line(
     tmp_path, capsys, clip, message
 ):
-    assert build(tmp_path, [clip]) == 1
+    assert build(tmp_path, [clip]) == 2
     errors = capsys.readouterr().err
     assert message in errors
+    assert errors.startswith("debian_bank: error: ")
     assert errors.count("\n") == 1
 
 
 @needs_dpkg
 def test_a_package_that_is_not_the_listed_one_is_refused(tmp_path, capsys):
     clip = "foreground/Dog/x.flac,sounds,usr/share/sounds/rain.wav,,"
-    assert build(tmp_path, [clip], sha256="0" * 64) == 1
+    assert build(tmp_path, [clip], sha256="0" * 64) == 2
     assert "sha256=" in capsys.readouterr().err
     assert list((tmp_path / "bank.cache").iterdir()) == []
 
@@ -169,7 +170,7 @@ def test_archives_and_their_files_have_bounded_sizes(
 ):
     monkeypatch.setattr(debian_packages, limit, 1000)
     clip = "foreground/Dog/x.flac,sounds,usr/share/sounds/rain.wav,,"
-    assert build(tmp_path, [clip]) == 1
+    assert build(tmp_path, [clip]) == 2
     assert message in capsys.readouterr().err
 
 
@@ -214,3 +215,10 @@ def test_the_lists_of_the_project_name_labels_and_packages_that_were_not_used_be
         (row["package"], row["members"], row["start_s"]) for row in clips.values()
     )
     assert max(stretches.values()) == 1
+
+
+def test_a_folder_that_exists_is_not_written_into(tmp_path, capsys):
+    (tmp_path / "mine.txt").write_text("kept")
+    assert debian_bank.main(["--output", str(tmp_path)]) == 2
+    assert f"--output {tmp_path}: exists" in capsys.readouterr().err
+    assert [each.name for each in tmp_path.iterdir()] == ["mine.txt"]
