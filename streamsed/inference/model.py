@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,7 +113,7 @@ class Model:
         trust: bool = False,
         sha256: str | None = None,
         n_parallel: int | None = None,
-    ) -> Model:
+    ) -> Self:
         """Load a shipped model by name or any model file by path.
 
         Parameters

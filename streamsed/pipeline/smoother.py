@@ -45,6 +45,10 @@ class ScoreSmoother:
         self._in_use = InUse("ScoreSmoother")
         self._reaches = reaches
         self._latency = int(reaches.max(initial=0))
+        self._groups = [
+            (int(reach), np.flatnonzero(reaches == reach))
+            for reach in np.unique(reaches[reaches > 0])
+        ]
         self.reset()
 
     @property
@@ -121,17 +125,16 @@ class ScoreSmoother:
         if first == last:
             return smoothed
         position = np.arange(first, last)
-        for reach in np.unique(self._reaches[self._reaches > 0]):
-            columns = np.flatnonzero(self._reaches == reach)
+        for reach, columns in self._groups:
+            low, high = max(0, first - reach), min(len(rows), last + reach)
             # Infinity beyond both ends is sorted last, after the real scores of the window.
-            padded = np.pad(
-                rows[:, columns], ((reach, reach), (0, 0)), constant_values=np.inf
-            )
-            windows = sliding_window_view(padded, 2 * reach + 1, axis=0)[first:last]
+            padded = np.full((last - first + 2 * reach, columns.size), np.inf, np.float32)
+            inner = low - (first - reach)
+            padded[inner : inner + high - low] = rows[low:high, columns]
+            windows = sliding_window_view(padded, 2 * reach + 1, axis=0)
             before = np.minimum(position, reach)
             after = np.minimum(len(rows) - 1 - position, reach)
-            middle = ((before + 1 + after) // 2)[:, None, None]
+            middle = (before + 1 + after) // 2
             ordered = np.sort(windows, axis=-1)
-            chosen = np.take_along_axis(ordered, middle, axis=-1)
-            smoothed[:, columns] = chosen[..., 0]
+            smoothed[:, columns] = ordered[np.arange(last - first), :, middle]
         return smoothed
