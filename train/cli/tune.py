@@ -9,8 +9,8 @@ import numpy as np
 import typer
 
 from streamsed.samples import Float32
-from streamsed.terminal import percent
 from train.cli.options import LeaveOut, Split, read_left_out
+from train.evaluation.continuous.page import latencies_to_markdown
 from train.evaluation.continuous.recordings import (
     ScoredRecording,
     draw_continuous,
@@ -19,11 +19,11 @@ from train.evaluation.continuous.recordings import (
     score_continuous,
 )
 from train.evaluation.scoring import network_scores
+from train.export.crosswise import measure_crosswise
 from train.export.operating_points import (
     Halves,
     Tuned,
     choose_operating_points,
-    measure_crosswise,
     measure_recall,
     write_operating_points,
 )
@@ -57,7 +57,8 @@ def tune(
     """Choose thresholds for three sensitivities and several values of settle.
 
     The recordings must not be those that the run was trained on. They are split into two
-    halves: thresholds chosen on one are evaluated on the other.
+    halves: thresholds chosen on one are evaluated on the other, at latencies of 0.25 to
+    10 s.
     """
     trained = load_trained(run)
     bank = load_banks(soundbank, split=split, leave_out=read_left_out(leave_out))
@@ -75,12 +76,7 @@ def tune(
     points, figures = choose_operating_points(counted), measure_crosswise(counted)
     recall = measure_recall(counted, points)
     write_operating_points(output, Tuned(points, recall, figures))
-    for settle in ("1", "10"):
-        row = figures[settle]
-        print(
-            f"settle {settle:>2} s: event F1 macro {percent(row['event_f1_macro'])}, "
-            f"micro {percent(row['event_f1_micro'])}, PSDS 1 {row['psds1']:.3f}"
-        )
+    print(latencies_to_markdown(figures["by_latency"]))
     for point in points:
         print(
             f"{point.sensitivity:<7} {point.settle:>4g} s: "

@@ -26,7 +26,6 @@ from streamsed.config import PostConfig, StreamConfig
 from streamsed.inference.thresholds.operating_points import OperatingPoint, choose_point
 from streamsed.inference.thresholds.recall_curves import RecallCurves
 from streamsed.progress import track
-from train.evaluation.continuous.measures import measure_stream
 from train.evaluation.continuous.recall import recall_curves
 from train.evaluation.continuous.recordings import ScoredRecording
 from train.evaluation.continuous.tuning import Trials, false_alarms, lasting_labels
@@ -37,10 +36,6 @@ SETTLING = (1.0, 10.0)
 """Seconds after which scores are final: of a live view, and with full context."""
 PRICES = {"low": 0.03, "normal": 0.008, "high": 0.0015}
 """Event F1 that a false alarm an hour costs a label, by sensitivity."""
-MEASURED = (
-    *("event_f1_macro", "event_f1_micro", "psds1", "psds2"),
-    "false_announcements_per_hour",
-)
 
 Half = Sequence[ScoredRecording]
 
@@ -107,39 +102,6 @@ def choose_operating_points(halves: Halves) -> list[OperatingPoint]:
             post = reduce(add, trials).choose(price)
             points.append(OperatingPoint(name, settle, post, mean))
     return points
-
-
-def measure_crosswise(halves: Halves) -> dict[str, Any]:
-    """Measure each half with thresholds of normal sensitivity chosen on the others.
-
-    Returns
-    -------
-    dict
-        By settling, the mean over the halves of event F1 (macro, micro, by label), PSDS,
-        and false announcements per hour; the whole of both under `halves`; and what was
-        done, in words.
-    """
-    figures: dict[str, Any] = {}
-    for settle in halves.trials:
-        posts = halves.chosen_elsewhere(settle, PRICES["normal"])
-        rows = [
-            measure_stream(half, _stream(settle), post)
-            for half, post in zip(halves.recordings, posts, strict=True)
-        ]
-        per_label = {
-            label: _mean([row["event_f1_per_label"][label] for row in rows])
-            for label in rows[0]["event_f1_per_label"]
-        }
-        figures[f"{settle:g}"] = {
-            **{name: _mean([row[name] for row in rows]) for name in MEASURED},
-            "event_f1_per_label": per_label,
-            "halves": rows,
-        }
-    figures["how"] = (
-        "continuous recordings in two halves without a recording in common, neither "
-        "trained on; thresholds chosen on one and measured on the other"
-    )
-    return figures
 
 
 def measure_recall(

@@ -141,13 +141,34 @@ def psds(
     frontend: FrontendConfig,
 ) -> tuple[float, float]:
     """Compute PSDS 1 and PSDS 2 of scores on a front-end's grid; see `psd_rocs`."""
-    tables = [
-        ScoreTable.on_grid(table, n, frontend)
-        for table, n in zip(scores, n_samples, strict=True)
-    ]
-    durations = [n / frontend.sample_rate for n in n_samples]
+    tables, durations = _on_grid(scores, n_samples, frontend)
     first, second = psd_rocs(reference, tables, labels, durations=durations)
     return first.area, second.area
+
+
+def psds1(
+    reference: Clips,
+    scores: Sequence[NDArray[np.float32]],
+    labels: Sequence[str],
+    *,
+    n_samples: Sequence[int],
+    frontend: FrontendConfig,
+) -> tuple[float]:
+    """Compute PSDS 1 alone: without confusions to count, in a fifth of the time."""
+    tables, durations = _on_grid(scores, n_samples, frontend)
+    (first,) = _curves(reference, tables, labels, durations, SCENARIOS[:1])
+    return (first.area,)
+
+
+def _on_grid(
+    scores: Sequence[NDArray[np.float32]],
+    n_samples: Sequence[int],
+    frontend: FrontendConfig,
+) -> tuple[list[ScoreTable], list[float]]:
+    """Give the table and the duration of each clip."""
+    both = zip(scores, n_samples, strict=True)
+    tables = [ScoreTable.on_grid(table, n, frontend) for table, n in both]
+    return tables, [n / frontend.sample_rate for n in n_samples]
 
 
 def psd_rocs(
@@ -177,6 +198,18 @@ def psd_rocs(
     NoPsdsError
         `sed_scores_eval` is not installed.
     """
+    first, second = _curves(reference, tables, labels, durations, SCENARIOS)
+    return first, second
+
+
+def _curves(
+    reference: Clips,
+    tables: Sequence[ScoreTable],
+    labels: Sequence[str],
+    durations: Sequence[float],
+    scenarios: Sequence[Scenario],
+) -> list[PsdRoc]:
+    """Compute the curve of each scenario."""
     intersection_based, create_score_dataframe = _sed_scores_eval()
     columns = named_columns(reference, labels)
     chosen = [labels[column] for column in columns]
@@ -208,8 +241,7 @@ def psd_rocs(
         )
         return PsdRoc(float(area), false_alarms, hits)
 
-    first, second = (curve(scenario) for scenario in SCENARIOS)
-    return first, second
+    return [curve(scenario) for scenario in scenarios]
 
 
 def named_columns(reference: Clips, labels: Sequence[str]) -> list[int]:

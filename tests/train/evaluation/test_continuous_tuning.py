@@ -1,6 +1,7 @@
 """Thresholds from continuous recordings: what is chosen, and that a half never sees itself."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -8,20 +9,24 @@ import pytest
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
 from streamsed.events import Event
 from streamsed.inference.thresholds.operating_points import OperatingPoint
-from train.evaluation.continuous import tuning
+from train.cli import app as cli
+from train.evaluation.continuous import latencies, tuning
+from train.evaluation.continuous.measures import measure_latency
 from train.evaluation.continuous.recall import recall_curves
 from train.evaluation.continuous.recording_scores import RecordingScores, segment_ends
-from train.evaluation.continuous.recordings import ScoredRecording
+from train.evaluation.continuous.recordings import ScoredRecording, save_scored
 from train.evaluation.continuous.tuning import false_alarms, tune_continuous
+from train.export import crosswise
+from train.export.crosswise import measure_crosswise
 from train.export.operating_points import (
     Halves,
     Tuned,
     choose_operating_points,
-    measure_crosswise,
     measure_recall,
     read_operating_points,
     write_operating_points,
 )
+from train.mixing.toy_bank import write_bank
 
 FRONTEND = FrontendConfig()
 FRAME = FRONTEND.score_frame_duration
@@ -124,6 +129,69 @@ def test_points_come_for_every_sensitivity_and_settling_and_survive_a_file(
     write_operating_points(path, Tuned(points, recall, figures))
     figures = json.loads(json.dumps(figures))
     assert read_operating_points(path) == (points, recall, figures)
+
+
+def test_the_table_by_latency_is_the_mean_of_the_halves_each_measured_by_the_other(
+    halves,
+):
+    halves[1][0] = recording("events", [dog(8), vacuum(20, 10)], [0.05, 0.9])
+    figures = measure_crosswise(Halves.count(halves))
+    table = figures["by_latency"]
+    assert [row["latency"] for row in table] == [0.25, 0.5, 1.0, 2.0, 5.0, 10.0]
+    for row in table:
+        first, second = row["halves"]
+        assert first["event_f1_macro"] > second["event_f1_macro"]
+        mean = (first["event_f1_macro"] + second["event_f1_macro"]) / 2
+        assert row["event_f1_macro"] == pytest.approx(mean, abs=1e-4)
+        assert row["announced"]["n"] == 4
+        never = [half["announced"]["never"] for half in row["halves"]]
+        assert row["announced"]["never"] == pytest.approx(sum(never) / 2, abs=1e-4)
+    for settle, row in (("1", table[2]), ("10", table[5])):
+        for name in ("event_f1_macro", "event_f1_micro", "psds1"):
+            assert row[name] == figures[settle][name]
+
+
+def test_each_latency_is_measured_with_the_point_that_a_program_would_take(
+    halves, monkeypatch
+):
+    halves, used = Halves.count(halves), {}
+
+    def chosen(self, settle, price):
+        return [PostConfig(0.5 if settle == 1.0 else 0.7) for _ in self.recordings]
+
+    def measure(recordings, stream, post):
+        used[stream.latency] = post.onset_threshold
+        return measure_latency(recordings, stream, post)
+
+    monkeypatch.setattr(Halves, "chosen_elsewhere", chosen)
+    monkeypatch.setattr(crosswise, "measure_latency", measure)
+    monkeypatch.setattr(latencies, "LATENCIES", (0.25, 2.0, 5.0, 8.0))
+    measure_crosswise(halves)
+    assert used == {0.25: 0.5, 2.0: 0.5, 5.0: 0.5, 8.0: 0.7}
+
+
+def test_tune_prints_the_table_by_latency_and_writes_it(
+    halves, tmp_path, monkeypatch, capsys
+):
+    for index, half in enumerate(halves):
+        save_scored(tmp_path / "scored" / str(index), half)
+    monkeypatch.setattr("train.cli.tune.load_trained", lambda _: None)  # not needed
+    bank, points = write_bank(tmp_path / "bank", n_recordings=2), tmp_path / "p.json"
+    arguments = ["--soundbank", bank, "--split", "train", "--output", points]
+    arguments = ["tune", "run", *arguments, "--scored", tmp_path / "scored"]
+    monkeypatch.setattr(sys, "argv", ["train", *map(str, arguments)])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 0
+    out = capsys.readouterr().out
+    rows = json.loads(points.read_text())["figures"]["by_latency"]
+    printed = [line.split("|") for line in out.splitlines() if line.startswith("| ")]
+    assert len(printed) == 2 + len(rows)  # below the header and the line under it
+    for cells, row in zip(printed[2:], rows, strict=True):
+        shown = [cell.strip() for cell in cells[1:5]]
+        f1 = [100 * row["event_f1_macro"], 100 * row["event_f1_micro"]]
+        assert shown[:3] == [f"{row['latency']:g}", *(f"{each:.1f}" for each in f1)]
+        assert shown[3] == f"{row['psds1']:.3f}"
 
 
 def test_what_an_older_version_wrote_has_no_curves(tmp_path):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
-from train.metrics.psds import ScoreTable, psd_rocs, psds
+from train.metrics.psds import ScoreTable, psd_rocs, psds, psds1
 from train.metrics.psds_points import operating_point_rocs
 
 FRONTEND = FrontendConfig()
@@ -55,6 +55,15 @@ def test_scenario_1_wants_exact_times_and_scenario_2_does_not():
     exact, named = psds_of(TRUTH, [scored(spans) for spans in half])
     assert exact == pytest.approx(0, abs=0.02)
     assert named == pytest.approx(1)
+
+
+def test_scenario_1_alone_is_the_first_of_both():
+    guesses = [scored([("Cat", 10, 38)], level=0.6), scored([("Dog", 40, 88)])]
+    truth = [events(spans) for spans in TRUTH]
+    lengths = {"n_samples": [N_SAMPLES] * 2, "frontend": FRONTEND}
+    (alone,) = psds1(truth, guesses, LABELS, **lengths)
+    first, second = psds(truth, guesses, LABELS, **lengths)
+    assert alone == first != second
 
 
 def test_a_label_that_the_reference_never_names_does_not_count():

@@ -14,6 +14,7 @@ from typing import Any
 from streamsed.config import PostConfig, StreamConfig
 from streamsed.events import Event
 from streamsed.progress import track
+from train.evaluation.continuous.latencies import latency_row, latency_streams
 from train.evaluation.continuous.parts import false_events, other_sounds, steady_sounds
 from train.evaluation.continuous.recording_scores import STEP
 from train.evaluation.continuous.recordings import ScoredRecording
@@ -21,10 +22,8 @@ from train.evaluation.continuous.replay import final_scores, replay
 from train.metrics.announcements import Announcements, announcements, summarise
 from train.metrics.criteria import event_counts
 from train.metrics.event_errors import CAUSES, FATES, causes, fates
-from train.metrics.psds import psds
+from train.metrics.psds import psds, psds1
 
-LATENCIES = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
-"""Seconds."""
 LIVE = StreamConfig(step=STEP, latency=1.0)
 """How a microphone is listened to."""
 
@@ -48,7 +47,7 @@ def measure_continuous(
     -------
     dict
         For JSON: `live` and `settled` (see `measure_stream`), `by_latency` (see
-        `measure_events`), and what was measured on.
+        `latency_row`), and what was measured on.
 
     Raises
     ------
@@ -60,24 +59,53 @@ def measure_continuous(
         raise ValueError("recordings must include one of part=events")
     labels, config = with_events[0].scores.labels, with_events[0].scores.frontend
     n_events = Counter(event.label for each in with_events for event in each.events)
-    longest = config.segment_duration
-    streams = [StreamConfig(step=STEP, latency=t) for t in LATENCIES if t <= longest]
-    by_latency = []
-    for stream in track(streams, "measuring", total=len(streams), unit="latencies"):
-        whole = measure_events(with_events, stream, post_for(stream))
-        by_latency.append(
-            {"latency": stream.latency}
-            | {name: value for name, value in whole.items() if "label" not in name}
+    streams = latency_streams(config)
+    whole = {
+        stream: measure_stream(recordings, stream, post_for(stream))
+        for stream in (LIVE, streams[-1])
+    }
+    rows = [
+        latency_row(
+            whole.get(stream) or measure_latency(with_events, stream, post_for(stream))
         )
+        for stream in track(streams, "measuring", total=len(streams), unit="latencies")
+    ]
     return {
         "n_events": {label: n_events[label] for label in labels},
         "seconds": {
             part: round(sum(e.scores.duration for e in recordings if e.part == part), 1)
             for part in ("events", "backgrounds", "others", "steady")
         },
-        "live": measure_stream(recordings, LIVE, post_for(LIVE)),
-        "settled": measure_stream(recordings, streams[-1], post_for(streams[-1])),
-        "by_latency": by_latency,
+        "live": whole[LIVE],
+        "settled": whole[streams[-1]],
+        "by_latency": rows,
+    }
+
+
+def measure_latency(
+    recordings: Sequence[ScoredRecording], stream: StreamConfig, post: PostConfig
+) -> dict[str, Any]:
+    """Measure recordings with events at one latency, in a quarter of the time of all.
+
+    Parameters
+    ----------
+    recordings : sequence of ScoredRecording
+        Of "events" alone.
+    stream : StreamConfig
+        Step and latency.
+    post : PostConfig
+        How scores become events.
+
+    Returns
+    -------
+    dict
+        For JSON: what `measure_events` gives, `latency` and `psds1`.
+    """
+    return {
+        "step": stream.step,
+        "latency": stream.latency,
+        **measure_events(recordings, stream, post),
+        **_psds(recordings, stream, confusions=False),
     }
 
 
@@ -181,17 +209,21 @@ def _shares(fate: Sequence[str]) -> dict[str, float]:
 
 
 def _psds(
-    recordings: Sequence[ScoredRecording], stream: StreamConfig
+    recordings: Sequence[ScoredRecording],
+    stream: StreamConfig,
+    *,
+    confusions: bool = True,
 ) -> dict[str, float | None]:
-    """Compute PSDS 1 and 2 of the final scores."""
-    scores = [each.scores for each in recordings]
+    """Compute PSDS 1 of the final scores, and PSDS 2 if confusions are to be counted."""
+    names = ("psds1", "psds2") if confusions else ("psds1",)
     if not any(each.events for each in recordings):
-        return {"psds1": None, "psds2": None}
-    both = psds(
+        return dict.fromkeys(names)
+    scores = [each.scores for each in recordings]
+    areas = (psds if confusions else psds1)(
         [each.events for each in recordings],
         [final_scores(each, stream) for each in scores],
         scores[0].labels,
         n_samples=[each.n_samples for each in scores],
         frontend=scores[0].frontend,
     )
-    return {"psds1": round(both[0], 4), "psds2": round(both[1], 4)}
+    return {name: round(area, 4) for name, area in zip(names, areas, strict=True)}

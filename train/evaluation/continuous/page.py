@@ -65,9 +65,18 @@ def to_markdown(measured: Mapping[str, Any]) -> str:
     for section in sections(measured):
         blocks += section.lines
         if section.header:
-            lines = [section.header, ["---"] * len(section.header), *section.rows]
-            blocks.append("\n".join("| " + " | ".join(each) + " |" for each in lines))
+            blocks.append(_table(section))
     return "\n\n".join([*blocks, *NOTES]) + "\n"
+
+
+def latencies_to_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Lay out rows by latency as a table in Markdown."""
+    return _table(_by_latency(rows))
+
+
+def _table(section: Section) -> str:
+    lines = [section.header, ["---"] * len(section.header), *section.rows]
+    return "\n".join("| " + " | ".join(each) + " |" for each in lines)
 
 
 def sections(measured: Mapping[str, Any]) -> Iterator[Section]:
@@ -95,6 +104,7 @@ def _by_latency(rows: Sequence[Mapping[str, Any]]) -> Section:
         "latency (s)",
         "F1 macro (%)",
         "micro",
+        "PSDS 1",
         "never announced (%)",
         "within 1 s (%)",
         "median (s)",
@@ -107,6 +117,7 @@ def _by_latency(rows: Sequence[Mapping[str, Any]]) -> Section:
             f"{row['latency']:g}",
             _percent(row["event_f1_macro"]),
             _percent(row["event_f1_micro"]),
+            "-" if row["psds1"] is None else f"{row['psds1']:.3f}",
             *_announced(row["announced"]),
             _seconds(row["announced"]["p90"]),
             f"{row['false_announcements_per_hour']:.0f}",
