@@ -259,6 +259,10 @@ def test_there_are_1_to_65536_labels(n_labels):
         ({"onset": [np.nan], "offset": [0.5]}, r"offset_thresholds\[0\]=0.5.* nan"),
         ({"min_gap": -1}, r"min_gaps\[0\]=-1 must be at least 0"),
         ({"min_duration": -1}, r"min_durations\[0\]=-1 must be at least 0"),
+        (
+            {"onset": [0.5] * 3, "offset": [0.5, 0.5, 0.6]},
+            r"offset_thresholds\[2\]=0.6",
+        ),
         ({"offset": [0.5, 0.5]}, "must be as long as onset_thresholds"),
         ({"offset": [[0.5]]}, "offset_thresholds has 2 dimensions; it must have 1"),
     ],

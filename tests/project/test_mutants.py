@@ -73,13 +73,13 @@ def test_a_run_that_was_ended_continues_where_it_was(tmp_path, monkeypatch, caps
     assert len(drawn) > len({(mutant.line, mutant.change) for _, mutant in drawn})
     tried = []
 
-    def is_noticed(_, mutant):
+    def is_noticed(_, mutant, **_limits):
         if mutant is None:
-            return False  # the tests pass as long as nothing is changed
+            return False, 1.0  # the tests pass as long as nothing is changed
         if len(tried) == 4:
             raise KeyboardInterrupt
         tried.append(mutant.source)
-        return "+" in mutant.source
+        return "+" in mutant.source, 1.0
 
     monkeypatch.setattr(mutants, "is_noticed", is_noticed)
     out = tmp_path / "mutants.jsonl"
@@ -89,8 +89,49 @@ def test_a_run_that_was_ended_continues_where_it_was(tmp_path, monkeypatch, caps
     mutants.try_all(mutants.Results(out), "area", drawn[:6])
     assert len(first) == 4
     assert sorted([*first, *tried]) == sorted(m.source for _, m in drawn[:6])
+    unnoticed = [source for source in [*first, *tried] if "+" not in source]
+    assert unnoticed
+    tried.clear()
+    mutants.try_all(mutants.Results(out, again=True), "area", drawn[:6])
+    assert sorted(tried) == sorted(unnoticed)
     (tmp_path / "area.py").write_text("AREA = 2 * 3 + 2 * 3  # of two\n")
     tried.clear()
     mutants.try_all(mutants.Results(out), "area", drawn[:3])
     assert len(tried) == 3  # the source is another
     assert "area.py:1: " in capsys.readouterr().out
+
+
+LOOPING = "N = 1\nwhile N < 1:\n    pass\n"
+
+
+@pytest.fixture
+def looping(tmp_path, monkeypatch):
+    """Write a module that loops if it is changed; give a target whose tests are given."""
+    monkeypatch.setattr(mutants, "ROOT", tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "looping.py").write_text(LOOPING)
+
+    def target(tests, without=()):
+        (tmp_path / "test_looping.py").write_text(tests)
+        return mutants.Target("looping.py", ("test_looping.py",), without)
+
+    return target
+
+
+def test_a_mutant_that_loops_for_ever_is_noticed_by_the_time_it_takes(looping):
+    target = looping("def test_it():\n    import looping\n")
+    noticed, used = mutants.is_noticed(target, None)
+    assert not noticed
+    endless = next(m for m in target.mutants() if "<=" in m.change)
+    noticed, in_vain = mutants.is_noticed(target, endless, cpu=used + 1)
+    assert noticed
+    assert in_vain > used
+
+
+def test_what_a_target_goes_without_is_not_run(looping):
+    tests = "def test_a():\n    0 / 0\ndef test_b():\n    pass\n"
+    assert mutants.is_noticed(looping(tests), None)[0]
+    without = ("test_looping.py::test_a",)
+    assert not mutants.is_noticed(looping(tests, without), None)[0]

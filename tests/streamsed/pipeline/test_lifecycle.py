@@ -99,6 +99,37 @@ def test_two_that_become_one_keep_the_earlier_id():
     assert states(lifecycle.push([both])) == [("ended", 1), ("closed", 1)]
 
 
+def test_events_that_touch_are_two():
+    lifecycle = EventLifecycle()
+    middle = Event("Dog", 2, 5, 0.9)
+    assert states(lifecycle.revise([DOG], [LATER])) == [
+        ("opened", 1),
+        ("ended", 1),
+        ("opened", 2),
+    ]
+    assert states(lifecycle.revise([DOG, middle], [LATER])) == [
+        ("opened", 3),
+        ("ended", 3),
+    ]
+    assert states(lifecycle.push([middle])) == [("closed", 3)]
+
+
+def test_of_two_that_become_one_that_with_the_first_onset_stays():
+    lifecycle = EventLifecycle()
+    lifecycle.revise([], [LATER])
+    assert states(lifecycle.revise([], [DOG, LATER])) == [("opened", 2)]
+    both = Event("Dog", 1, 6, 0.9)
+    assert states(lifecycle.revise([], [both])) == [("withdrawn", 1)]
+
+
+def test_what_was_joined_is_withdrawn_at_once_however_new():
+    lifecycle = EventLifecycle(latency=1.0)
+    lifecycle.revise([DOG], [LATER], now=6.0)
+    both = Event("Dog", 1, 6, 0.9)
+    updates = lifecycle.revise([], [both], now=6.0)
+    assert states(updates) == [("updated", 1), ("withdrawn", 2)]
+
+
 def test_one_that_becomes_two_is_the_earlier_and_a_new_one():
     lifecycle = EventLifecycle()
     lifecycle.revise([], [Event("Dog", 1, 6, 0.9)])
@@ -118,6 +149,12 @@ def test_an_end_is_reported_when_it_is_old_enough():
     ]
     assert lifecycle.revise([DOG], [], now=3.5) == []
     assert states(lifecycle.push([DOG])) == [("closed", 1)]
+
+
+def test_without_a_latency_an_event_ends_when_its_sound_does():
+    lifecycle = EventLifecycle()
+    assert states(lifecycle.revise([DOG], [], now=2.0)) == [("opened", 1), ("ended", 1)]
+    assert states(lifecycle.revise([], [], now=2.0)) == [("withdrawn", 1)]
 
 
 def test_what_is_gone_may_come_back_until_it_is_old_enough():
@@ -144,7 +181,7 @@ def test_an_event_that_never_rests_is_updated_a_handful_of_times():
         updates += lifecycle.revise([Event("Dog", 1, 3 + n % 2, 0.5)], [])
     updates += lifecycle.push([Event("Dog", 1, 3.5, 0.5)])
     check_lifecycle(updates)
-    assert [u.state for u in updates].count("updated") == MAX_UPDATES
+    assert [u.state for u in updates].count("updated") == 5
 
 
 def test_labels_do_not_meet():
@@ -164,8 +201,8 @@ def test_an_ongoing_event_has_no_offset_in_json():
         "offset": None,
         "score": 0.123457,
     }
-    ended = EventUpdate("closed", 3, DOG, ongoing=False).to_dict()
-    assert ended["offset"] == 2
+    closed = EventUpdate("closed", 3, Event("Dog", 0, 5 / 3, 1), ongoing=False)
+    assert closed.to_dict()["offset"] == 1.666667
 
 
 spans = st.tuples(st.integers(0, 30), st.integers(1, 10), st.sampled_from("AB"))
