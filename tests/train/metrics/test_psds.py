@@ -1,5 +1,7 @@
 """PSDS: hand-made cases, and that operating points agree with the exact curve."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,9 @@ from hypothesis import strategies as st
 
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
-from train.metrics.psds import ScoreTable, psd_rocs, psds, psds1
+from train.metrics.intervals import merge_overlaps
+from train.metrics.psds import SCENARIOS, ScoreTable, psd_rocs, psds
+from train.metrics.psds_counts import find_runs
 from train.metrics.psds_points import operating_point_rocs
 
 FRONTEND = FrontendConfig()
@@ -55,15 +59,6 @@ def test_scenario_1_wants_exact_times_and_scenario_2_does_not():
     exact, named = psds_of(TRUTH, [scored(spans) for spans in half])
     assert exact == pytest.approx(0, abs=0.02)
     assert named == pytest.approx(1)
-
-
-def test_scenario_1_alone_is_the_first_of_both():
-    guesses = [scored([("Cat", 10, 38)], level=0.6), scored([("Dog", 40, 88)])]
-    truth = [events(spans) for spans in TRUTH]
-    lengths = {"n_samples": [N_SAMPLES] * 2, "frontend": FRONTEND}
-    (alone,) = psds1(truth, guesses, LABELS, **lengths)
-    first, second = psds(truth, guesses, LABELS, **lengths)
-    assert alone == first != second
 
 
 def test_a_label_that_the_reference_never_names_does_not_count():
@@ -114,6 +109,70 @@ def events_above(threshold, table, labels):
             for a, b in edges.reshape(-1, 2)
         ]
     return found
+
+
+def psds_by_sed_scores_eval(reference, tables, labels, durations):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pkg_resources, under it, is deprecated
+        from sed_scores_eval import intersection_based
+        from sed_scores_eval.base_modules.scores import create_score_dataframe
+    frames, truth, lengths = {}, {}, {}
+    for index, (clip, table) in enumerate(zip(reference, tables, strict=True)):
+        name = str(index)
+        frames[name] = create_score_dataframe(table.scores, table.edges, labels)
+        truth[name] = [(e.onset, e.offset, e.label) for e in merge_overlaps(clip)]
+        lengths[name] = durations[index]
+    return [
+        intersection_based.psds(
+            frames,
+            truth,
+            lengths,
+            dtc_threshold=scenario.dtc,
+            gtc_threshold=scenario.gtc,
+            cttc_threshold=scenario.cttc,
+            alpha_ct=scenario.alpha_ct,
+            alpha_st=scenario.alpha_st,
+            max_efpr=100.0,
+        )[0]
+        for scenario in SCENARIOS
+    ]
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.integers(0, 2**32),
+    st.integers(1, 4),
+    st.integers(1, 60),
+    st.sampled_from([2, 10, 1000]),
+)
+def test_psds_is_what_sed_scores_eval_computes(seed, n_clips, n_frames, n_levels):
+    rng = np.random.default_rng(seed)
+    labels = ("Cat", "Dog", "Hen")
+    edges = np.append(0.0, np.cumsum(rng.choice([0.5, 0.078, 0.1], size=n_frames)))
+    tables, reference = [], []
+    for _ in range(n_clips):
+        levels = rng.integers(n_levels, size=(n_frames, 3)).astype(np.float32)
+        tables.append(ScoreTable(levels / n_levels, edges))
+        spans = [np.sort(rng.choice(n_frames + 1, 2, replace=False)) for _ in range(4)]
+        reference.append(
+            [Event(labels[rng.integers(3)], edges[a], edges[b], 1.0) for a, b in spans]
+        )
+    reference[0] += [Event(label, 0.0, edges[1], 1.0) for label in labels]
+    durations = [edges[-1] * rng.choice([1, 100]) for _ in tables]
+    ours = psd_rocs(reference, tables, labels, durations=durations)
+    theirs = psds_by_sed_scores_eval(reference, tables, labels, durations)
+    assert [roc.area for roc in ours] == pytest.approx(theirs, abs=1e-12)
+
+
+def test_every_run_of_frames_at_every_threshold_is_found_once():
+    scores = np.random.default_rng(0).integers(5, size=200).astype(np.float32)
+    runs = find_runs(scores)
+    for level in range(5):
+        on = np.concatenate([[False], scores >= level, [False]])
+        expected = np.flatnonzero(np.diff(on)).reshape(-1, 2).tolist()
+        there = (runs.vanishes < level) & (level <= runs.appears)
+        found = zip(runs.first[there].tolist(), runs.last[there].tolist(), strict=True)
+        assert sorted(map(list, found)) == expected
 
 
 LEVELS = 6
