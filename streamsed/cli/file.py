@@ -84,7 +84,10 @@ def file(
     ] = None,
     plot: Annotated[
         str | None,
-        typer.Option(metavar="FILE|DIR", help="Also plot the detection (PNG)."),
+        typer.Option(
+            metavar="FILE|DIR",
+            help="Also plot the detection (.png, .svg or .pdf; PNG in a folder).",
+        ),
     ] = None,
     start: Annotated[
         str | None,

@@ -42,7 +42,10 @@ def report(
     ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Also plot when each label occurred (PNG)."),
+        typer.Option(
+            metavar="FILE",
+            help="Also plot when each label occurred (.png, .svg or .pdf).",
+        ),
     ] = None,
     label: Annotated[
         list[str] | None,
@@ -54,6 +57,7 @@ def report(
 
     from streamsed.atomic_write import write
     from streamsed.label_names import match_label
+    from streamsed.plots.picture_file import check_picture
     from streamsed.report.log import read_logs
     from streamsed.report.tally import csv_lines
 
@@ -61,6 +65,8 @@ def report(
         raise ValueError(
             f"--format must be {' or '.join(FORMATS)}, not {format_name!r}"
         )
+    if plot is not None:
+        check_picture(plot)
     log = read_logs(logs)
     if label:
         known = sorted({event.label for event in log.events})

@@ -17,6 +17,7 @@ from rich.text import Text
 from streamsed.atomic_write import is_device, write
 from streamsed.events import Event
 from streamsed.inference.model_file import ModelInfo
+from streamsed.plots.picture_file import check_picture
 from streamsed.recordings.detection import Detection, Recording
 from streamsed.recordings.formats import FORMATS, Format, lines, score_lines
 from streamsed.recordings.picture import Picture
@@ -69,6 +70,8 @@ class Outputs:
         ValueError
             The format is unknown or not possible for this output, or two recordings would
             be written to the same file.
+        ModuleNotFoundError
+            A plot needs Matplotlib, which is not installed.
         OSError
             An output is not writable.
         """
@@ -88,6 +91,7 @@ class Outputs:
             ("--plot", self.plot, PLOT_SUFFIX, False),
         )
         written: list[Path] = []
+        plots: list[Path] = []
         made: list[Path] = []
         for option, place, suffix, many in places:
             if place is None:
@@ -100,10 +104,15 @@ class Outputs:
                     "a file for each; end its name with /"
                 )
             _check_writable(option, place)
-            targets = [_target_in(place, r, suffix) for r in recordings]
-            written += targets if is_folder else [place]
+            inside = [_target_in(place, r, suffix) for r in recordings]
+            files = inside if is_folder else [place]
+            written += files
+            if option == "--plot":
+                plots = files
             made.append(place if is_folder else place.parent)
         _check_distinct(written, recordings)
+        for path in plots[:1]:  # all are of one kind
+            check_picture(path)
         for folder in made:
             folder.mkdir(parents=True, exist_ok=True)
 

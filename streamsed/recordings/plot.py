@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from streamsed.atomic_write import replacing
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
 from streamsed.inference.model_file import ModelInfo
-from streamsed.installation import install_command
 from streamsed.pipeline.trace import Trace
+from streamsed.plots.mel_axis import ticks
+from streamsed.plots.picture_file import DPI, new_figure, save_figure
 from streamsed.recordings.detection import Detection
-from streamsed.recordings.mel_axis import ticks
 from streamsed.recordings.picture import THEMES, Picture, Theme
 from streamsed.samples import Float32
 
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-DPI = 100
 N_COLUMNS = 4000
 """Maximum number of columns of the spectrogram; more than a screen has."""
 NUMBER_WIDTH = 34.0
@@ -51,12 +48,12 @@ def plot_detection(
     *,
     sha256: str = "",
 ) -> None:
-    """Plot the log-mel, scores and events of a recording as a PNG.
+    """Plot the log-mel, scores and events of a recording as a picture.
 
     Parameters
     ----------
     path : Path
-        Output file, written atomically.
+        Output file, written atomically; see `streamsed.plots.picture_file`.
     found : Detection
         With a trace of the plotted frames.
     info : ModelInfo
@@ -76,18 +73,11 @@ def plot_detection(
         The recording is too short for a frame, ends before the part starts, or has no
         trace.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"--plot needs Matplotlib: {install_command('plot')}"
-        ) from error
-
     picture = picture or Picture()
     part, theme = _part(found, info.frontend, picture), THEMES[picture.theme]
     width = float(np.clip((part.stop - part.start) * 0.5, 8, 40))
     height = 4.5 + 0.36 * len(info.labels)
-    figure = Figure(figsize=(width, height), layout="constrained", dpi=DPI)
+    figure = new_figure(width, height)
     ratios = [3.0, 0.7, 0.36 * len(info.labels)]
     mel, mask, lanes = figure.subplots(3, 1, sharex=True, height_ratios=ratios)
     _draw_frames(figure, mel, part, info.frontend)
@@ -96,13 +86,7 @@ def plot_detection(
     _draw_region(mask, part, theme)
     _draw_lanes(figure, lanes, part, info.labels, theme)
     _colour(figure, theme)
-    with replacing(path) as scratch, warnings.catch_warnings():
-        # A character missing from the font is drawn as a box; no need to warn.
-        warnings.filterwarnings("ignore", message="Glyph")
-        about = {"Description": f"model {info.name}, sha256 {sha256}"}
-        figure.savefig(
-            scratch, format="png", dpi=DPI, facecolor=theme.background, metadata=about
-        )
+    save_figure(figure, path, about=f"model {info.name}, sha256 {sha256}")
 
 
 def _part(found: Detection, frontend: FrontendConfig, picture: Picture) -> Part:
@@ -200,7 +184,8 @@ def _draw_lanes(
 
 
 def _colour(figure: Figure, theme: Theme) -> None:
-    """Apply the theme's colours to all axes."""
+    """Apply the theme's colours to a figure and its axes."""
+    figure.set_facecolor(theme.background)
     for axes in figure.axes:
         axes.set_facecolor(theme.background)
         axes.tick_params(colors=theme.ink, which="both")

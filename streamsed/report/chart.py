@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from streamsed.atomic_write import replacing
-from streamsed.installation import install_command
+from streamsed.plots.picture_file import new_figure, save_figure
 from streamsed.report.log import ListeningLog
 from streamsed.report.page import duration
 from streamsed.report.tally import tallies
@@ -17,7 +15,6 @@ from streamsed.terminal import printable
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-DPI = 100
 WIDTH = 12.0
 """Inches."""
 THINNEST = 1 / 700
@@ -26,7 +23,7 @@ DAY = 86400.0
 
 
 def plot_report(path: Path, log: ListeningLog) -> None:
-    """Plot a lane per label against the time of day, as a PNG.
+    """Plot a lane per label against the time of day, as a picture; see `streamsed.plots.picture_file`.
 
     Raises
     ------
@@ -37,23 +34,14 @@ def plot_report(path: Path, log: ListeningLog) -> None:
     ValueError
         The log has no time of listening.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"--plot needs Matplotlib: {install_command('plot')}"
-        ) from error
-
     if not log.listened:
         raise ValueError("--plot: the log has no time of listening to draw")
     n_labels = max(1, len(tallies(log)))
-    figure = Figure(figsize=(WIDTH, 1.3 + 0.38 * n_labels), layout="constrained")
+    figure = new_figure(WIDTH, 1.3 + 0.38 * n_labels)
     axes = figure.subplots()
     _draw_lanes(axes, log)
     _draw_clock(axes, log)
-    with replacing(path) as scratch, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")
-        figure.savefig(scratch, format="png", dpi=DPI)
+    save_figure(figure, path)
 
 
 def _draw_lanes(axes: Axes, log: ListeningLog) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from streamsed.atomic_write import replacing
+from streamsed.plots.picture_file import new_figure, save_figure
 from train.experiments.table1 import VALIDATION, SystemScore, Table1
 from train.metrics.psds import PsdRoc
 
@@ -22,7 +22,7 @@ N_CLIPS = 4
 
 def draw_curves(path: Path, runs: Mapping[str, Path]) -> None:
     """Draw training and validation loss of runs over their steps."""
-    figure = _figure(5.0 * len(runs), 3.5)
+    figure = new_figure(5.0 * len(runs), 3.5)
     for axes, (name, run) in zip(_row(figure, len(runs)), runs.items(), strict=True):
         for file, column, label in (
             ("log", "total", "training"),
@@ -32,13 +32,13 @@ def draw_curves(path: Path, runs: Mapping[str, Path]) -> None:
             axes.plot(steps, losses, label=label)
         axes.set(title=name, xlabel="step", ylabel="loss")
         axes.legend()
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_labels(path: Path, rows: Sequence[SystemScore]) -> None:
     """Draw event F1 of each label for every row as bars."""
     labels = list(rows[0].validation.f1.per_label)
-    figure = _figure(1.2 * len(labels) + 2.0, 4.5)
+    figure = new_figure(1.2 * len(labels) + 2.0, 4.5)
     axes = figure.subplots()
     width = 0.8 / len(rows)
     for index, row in enumerate(rows):
@@ -47,12 +47,12 @@ def draw_labels(path: Path, rows: Sequence[SystemScore]) -> None:
     axes.set_xticks(np.arange(len(labels)) + 0.4, labels, rotation=30, ha="right")
     axes.set_ylabel("event F1 (%)")
     axes.legend(fontsize="x-small")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_rocs(path: Path, rocs: Sequence[PsdRoc]) -> None:
     """Draw the curves behind PSDS."""
-    figure = _figure(5.0, 4.0)
+    figure = new_figure(5.0, 4.0)
     axes = figure.subplots()
     for number, roc in enumerate(rocs, start=1):
         axes.step(
@@ -64,7 +64,7 @@ def draw_rocs(path: Path, rocs: Sequence[PsdRoc]) -> None:
     axes.set(xlabel="effective false alarms per hour", ylabel="effective hits")
     axes.set(xlim=(0, 100), ylim=(0, 1))
     axes.legend()
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_clips(path: Path, table: Table1) -> None:
@@ -73,7 +73,7 @@ def draw_clips(path: Path, table: Table1) -> None:
     chosen = sorted(range(len(found)), key=lambda i: -len(recordings.reference[i]))[
         :: max(len(found) // N_CLIPS, 1)
     ][:N_CLIPS]
-    figure = _figure(14.0, 2.6 * len(chosen))
+    figure = new_figure(14.0, 2.6 * len(chosen))
     grid = figure.subplots(len(chosen), 2, squeeze=False)
     labels = recordings.labels
     for (left, right), index in zip(grid, chosen, strict=True):
@@ -95,13 +95,7 @@ def draw_clips(path: Path, table: Table1) -> None:
         right.set_yticks(range(len(labels)), labels, fontsize="xx-small")
         right.set(xlim=(0, 10), xlabel="s")
         right.legend(fontsize="x-small", loc="upper right")
-    _save(figure, path)
-
-
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
+    save_figure(figure, path)
 
 
 def _row(figure: Figure, n: int) -> Any:
@@ -112,8 +106,3 @@ def _columns(path: Path, *names: str) -> list[list[float]]:
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     return [[float(row[name]) for row in rows] for name in names]
-
-
-def _save(figure: Figure, path: Path) -> None:
-    with replacing(path) as draft:
-        figure.savefig(draft, format="png", dpi=100)

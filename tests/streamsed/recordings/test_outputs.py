@@ -150,6 +150,12 @@ def test_a_pipe_gets_tsv_unless_asked_otherwise(capsys):
             "--plot .*a.png: 2 recordings need a folder",
         ),
         (
+            (None, None, None, "a.foo"),
+            "a.wav",
+            r"--plot .*a\.foo: the name must end in \.png, \.svg or \.pdf",
+        ),
+        ((None, None, None, "a"), "a.wav", r"--plot .*a: the name must end in \.png"),
+        (
             ("tsv", ""),
             "a.wav a.flac",
             r"a\.tsv would be written twice",
@@ -183,6 +189,19 @@ def test_what_cannot_work_is_reported_before_any_work(
     places = [None if place is None else tmp_path / place for place in places]
     with pytest.raises((ValueError, OSError), match=message):
         Outputs(form, *places).check(recordings_of(*names.split()))
+
+
+@pytest.mark.parametrize("place", ["new/a.SVG", "a.pdf", "", "/dev/null"])
+def test_a_plot_has_a_format_in_a_file_a_folder_and_a_device(tmp_path, place):
+    Outputs("tsv", plot=tmp_path / place).check(recordings_of("a.wav"))
+
+
+def test_without_matplotlib_a_plot_is_refused_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setattr("streamsed.plots.picture_file.find_spec", lambda _: None)
+    outputs = Outputs("tsv", tmp_path / "new" / "a.tsv", plot=tmp_path / "a.png")
+    with pytest.raises(ModuleNotFoundError, match=r"--plot needs Matplotlib: pip inst"):
+        outputs.check(recordings_of("a.wav"))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("option", [1, 2, 3])

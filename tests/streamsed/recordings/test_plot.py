@@ -114,6 +114,19 @@ def test_a_part_is_what_it_would_be_of_all_of_it(draw, tmp_path):
     assert not np.array_equal(pixels_of(tmp_path / "other.png"), whole)
 
 
+@pytest.mark.parametrize(
+    ("suffix", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("PDF", b"%PDF")]
+)
+def test_the_suffix_is_the_format_and_equal_pictures_are_equal_files(
+    draw, tmp_path, suffix, start
+):
+    one, other = (tmp_path / f"{name}.{suffix}" for name in ("one", "other"))
+    for path in (one, other):
+        draw(path, scene(2))
+    assert one.read_bytes().startswith(start)
+    assert one.read_bytes() == other.read_bytes()
+
+
 def test_the_dark_theme_is_dark(draw, tmp_path):
     light, dark = tmp_path / "light.png", tmp_path / "dark.png"
     draw(light, silence(2))

@@ -218,6 +218,10 @@ def test_the_command_reports_what_listen_logged(streamsed, model_path, tmp_path)
         (["nothing.jsonl"], "nothing.jsonl: no such file"),
         (["night.jsonl", "-f", "xml"], "--format must be table or csv, not 'xml'"),
         (["night.jsonl", "--label", "Cow"], "--label: unknown label 'Cow'; Labels: "),
+        (
+            ["nothing.jsonl", "--plot", "p.foo"],
+            "--plot p.foo: the name must end in .png, .svg or .pdf",
+        ),
         (["other.txt"], "other.txt: not a log of `streamsed listen --log`"),
     ],
 )

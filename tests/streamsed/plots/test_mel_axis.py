@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from streamsed.config import FrontendConfig
-from streamsed.recordings.mel_axis import band_of, ticks
+from streamsed.plots.mel_axis import band_of, ticks
 
 
 @pytest.mark.parametrize(
