@@ -1,31 +1,47 @@
-"""Options that have an effect only together with another one are refused without it."""
+"""Options that would have no effect are refused: they need another one, or exclude it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
 from typer.core import TyperCommand
 
-NEEDED: Mapping[str, Mapping[str, Sequence[str]]] = {
+Rules = Mapping[str, Mapping[str, Sequence[str]]]
+"""By command: an option, or several with "or", and those that it concerns.
+
+An option may stand with a value, as in `--step auto`; an argument is called by its name in
+the help, such as `PATH`.
+"""
+
+NEEDED: Rules = {
     "file": {"--plot": ("--from", "--to", "--theme")},
     "listen": {
         "--stdin": ("--rate", "--channels", "--encoding"),
         "--file": ("--pace",),
+        "--step auto": ("--max-load",),
         "--log": ("--log-rotate",),
         "--exec": ("--exec-on", "--cooldown", "--exec-timeout"),
         "--save-clips": ("--clips-limit", "--clips-days", "--save-speech"),
     },
-}
-"""By command: an option, and those that need it."""
-
-EXCLUDED: Mapping[str, Mapping[str, Sequence[str]]] = {
-    "listen": {
-        "--stdin": ("--file", "--device", "--wait"),
-        "--file": ("--device", "--wait"),
+    "calibrate": {"PATH": ("--recursive",), "--output": ("--overwrite",)},
+    "corpus run": {
+        "--engine ray": ("--ray-address",),
+        "--engine local": ("--part-every",),
     },
 }
-"""By command: an option, and those that it cannot be combined with."""
+"""What needs the option."""
+
+EXCLUDED: Rules = {
+    "file": {"--device cuda": ("--threads",)},
+    "listen": {
+        "--stdin": ("--file", "--device", "--wait"),
+        "--file": ("--device", "--channel", "--wait"),
+    },
+    "corpus run": {"--dry-run": ("--engine ray", "--part-every")},
+}
+"""What cannot be combined with the option."""
 
 
 class DependentOptions(TyperCommand):
@@ -34,34 +50,51 @@ class DependentOptions(TyperCommand):
     Only options of the command line are refused: a settings file may have them all.
     """
 
+    needed: ClassVar[Rules] = NEEDED
+    excluded: ClassVar[Rules] = EXCLUDED
+
     def invoke(self, ctx: Any) -> Any:
         """Check the options and run the command."""
-        given = self._given(ctx)
-        for option, others in EXCLUDED.get(str(ctx.info_name), {}).items():
-            for other in others:
-                if option in given and other in given:
-                    raise ValueError(
-                        f"{option} and {other} cannot be combined; choose one"
-                    )
-        for needed, others in NEEDED.get(str(ctx.info_name), {}).items():
-            for other in others:
-                if other in given and not self._is_set(ctx, needed):
-                    raise ValueError(f"{other} needs {needed}")
+        for option, other in _pairs(self.excluded, ctx):
+            if self._is_given(ctx, other) and self._is_set(ctx, option):
+                where = "" if self._is_given(ctx, option) else " of the settings file"
+                raise ValueError(
+                    f"{option}{where} and {other} cannot be combined; choose one"
+                )
+        for needed, other in _pairs(self.needed, ctx):
+            choices = re.split(", | or ", needed)
+            if self._is_given(ctx, other) and not any(
+                self._is_set(ctx, each) for each in choices
+            ):
+                raise ValueError(f"{other} needs {needed}")
         return super().invoke(ctx)
 
-    def _given(self, ctx: Any) -> set[str]:
-        """Return the options of the command line."""
-        return {
-            name
-            for each in self.params
-            if ctx.get_parameter_source(each.name).name == "COMMANDLINE"
-            for name in each.opts
-        }
+    def _is_given(self, ctx: Any, option: str) -> bool:
+        """Return whether an option is on the command line, with its value if it has one."""
+        source = ctx.get_parameter_source(self._parameter(option).name)
+        return source.name == "COMMANDLINE" and self._is_set(ctx, option, empty=True)
 
-    def _is_set(self, ctx: Any, option: str) -> bool:
+    def _is_set(self, ctx: Any, option: str, *, empty: bool = False) -> bool:
         """Return whether an option has a value, from any source."""
-        return any(
-            bool(ctx.params.get(each.name))
-            for each in self.params
-            if option in each.opts
-        )
+        value = ctx.params.get(self._parameter(option).name)
+        wanted = option.partition(" ")[2]
+        return str(value) == wanted if wanted else empty or bool(value)
+
+    def _parameter(self, option: str) -> Any:
+        """Return the parameter of an option or argument; KeyError if there is none."""
+        name = option.partition(" ")[0]
+        for each in self.params:
+            if name in each.opts or name == str(each.metavar).strip("[].{}"):
+                return each
+        raise KeyError(option)
+
+
+def _pairs(rules: Rules, ctx: Any) -> Iterator[tuple[str, str]]:
+    """Yield the rules of a command: each option with one that it concerns."""
+    words: list[str] = []
+    while ctx.parent is not None:
+        words.insert(0, str(ctx.info_name))
+        ctx = ctx.parent
+    for option, others in rules.get(" ".join(words), {}).items():
+        for other in others:
+            yield option, other

@@ -56,6 +56,8 @@ def ablations(
     Each part is left out in turn; the table in --run is updated after every run, and the
     same command continues after an interruption.
     """
+    if baseline_settings and only and "baseline" not in only:
+        raise ValueError("--set-baseline needs --only baseline, or no --only")
     outcomes: dict[str, list[Outcome]] = {}
     command = current_command()
     run.mkdir(parents=True, exist_ok=True)

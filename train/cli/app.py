@@ -15,6 +15,7 @@ from train.cli import data
 from train.cli.ablations import ablations
 from train.cli.adapt.command import adapt_command
 from train.cli.card import card
+from train.cli.dependent_options import TrainingOptions
 from train.cli.evaluate import evaluate
 from train.cli.export import export
 from train.cli.fit import fit
@@ -50,9 +51,12 @@ EXAMPLES = (
 """Commands, each with an example for its help."""
 
 for command, example in EXAMPLES:
-    app.command(epilog=f"Example: {example}\n\n{EXIT_CODES}")(with_json_log(command))
+    app.command(cls=TrainingOptions, epilog=f"Example: {example}\n\n{EXIT_CODES}")(
+        with_json_log(command)
+    )
 app.command(
     "adapt",
+    cls=TrainingOptions,
     epilog="Example: python -m train adapt default --soundbank my-sounds --output my.pt"
     f"\n\n{EXIT_CODES}",
 )(with_json_log(adapt_command))

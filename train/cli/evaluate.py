@@ -139,7 +139,6 @@ def evaluate(
     left out of the macro mean.
     """
     model = _one_model(name, model)
-    _refuse_unused(continuous, reference, estimated, soundbank)
     if continuous:
         if model is None or not soundbank:
             raise ValueError("--continuous needs MODEL and --soundbank DIR")
@@ -149,6 +148,10 @@ def evaluate(
         return
     if reference is None:
         raise ValueError("give --reference R.tsv, or --continuous")
+    if model is None and scores is not None and operating_points is not None:
+        raise ValueError(
+            "--scores and --operating-points cannot be combined; choose one"
+        )
     truth: EventLists = read_strong(reference)
     if not truth:
         raise ValueError(f"{reference}: the list has no clips")
@@ -180,20 +183,6 @@ def evaluate(
     _show(card)
     if json_file is not None:
         write(json_file, [json.dumps(card.to_dict(), indent=1) + "\n"])
-
-
-def _refuse_unused(
-    continuous: bool,  # noqa: FBT001 - the value of an option
-    reference: Path | None,
-    estimated: Path | None,
-    soundbank: Sequence[Path] | None,
-) -> None:
-    """Raise a ValueError for options that would have no effect."""
-    if continuous and (reference is not None or estimated is not None):
-        option = "--estimated" if reference is None else "--reference"
-        raise ValueError(f"--continuous and {option} cannot be combined; choose one")
-    if soundbank and not continuous:
-        raise ValueError("--soundbank needs --continuous")
 
 
 def _one_model(name: str | None, model: str | None) -> str | None:
@@ -242,9 +231,7 @@ def _rocs(
     labels = sorted({event.label for clip in reference for event in clip})
     if not labels or (scores is None and points is None):
         return ()
-    if points is not None:
-        if lengths is None:
-            raise ValueError("--operating-points needs --durations D.tsv")
+    if points is not None and lengths is not None:
         lists = [read_strong(path) for path in sorted(points.glob("*.tsv"))]
         if not lists:
             raise ValueError(f"--operating-points {points}: no *.tsv files")

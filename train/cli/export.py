@@ -29,6 +29,9 @@ from train.fit.checkpoint import (
 from train.mixing.soundbank import Soundbank
 from train.provenance import current_command
 
+DATA = "soundscapes mixed from a bank of isolated sounds"
+"""Default description of the training data."""
+
 
 def export(
     run: Annotated[
@@ -77,9 +80,7 @@ def export(
             help="Thresholds from `train tune` of a run trained the same way on fewer recordings.",
         ),
     ] = None,
-    data: Annotated[
-        str, typer.Option(help="Description of the training data.")
-    ] = "soundscapes mixed from a bank of isolated sounds",
+    data: Annotated[str, typer.Option(help="Description of the training data.")] = DATA,
     to: Annotated[
         str,
         typer.Option(
@@ -98,13 +99,20 @@ def export(
     those of seed 3, with at most 6 false alarms in an hour without events (seed 4).
     """
     if run.is_file():
+        for option, given in (
+            ("--soundbank", soundbank is not None),
+            ("--name", name is not None),
+            ("--last", last),
+            ("--ensemble", ensemble),
+            ("--data", data != DATA),
+            ("--to", to != TORCHSCRIPT),
+        ):
+            if given:
+                raise ValueError(f"{option} needs the folder of a run, not {run}")
         _add_curves(run, output, operating_points)
         return
     if name is not None and not name.strip():
         raise ValueError("--name must not be empty")
-    if soundbank is None and (tune or split is not None or blueprint):
-        option = "--tune" if tune else "--blueprint" if blueprint else "--split"
-        raise ValueError(f"{option} needs --soundbank")
     if to not in (TORCHSCRIPT, *EXPORT_FORMATS):
         raise ValueError(
             f"--to must be {TORCHSCRIPT}, {', '.join(EXPORT_FORMATS)}, not {to!r}"
@@ -113,8 +121,6 @@ def export(
     check_set, post = None, PostConfig()
     scores: dict[str, Any] = {}
     tuned = Tuned([], [], {})
-    if tune and operating_points is not None:
-        raise ValueError("--tune and --operating-points cannot be combined; choose one")
     if soundbank is not None:
         bank = Soundbank.load(soundbank, split=split)
         layouts = read_layouts(blueprint)
@@ -150,8 +156,6 @@ def export(
 
 def _load(run: Path, *, ensemble: bool, last: bool) -> TrainedNetwork:
     """Read the requested network from a run's folder."""
-    if ensemble and last:
-        raise ValueError("--ensemble and --last cannot be combined; choose one")
     return load_ensemble(run) if ensemble else load_trained(run, best=not last)
 
 

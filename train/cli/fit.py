@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +22,6 @@ from train.cli.options import (
     read_left_out,
 )
 from train.config.preset import load_preset, preset_names
-from train.config.train import TrainConfig
 from train.datasets.data_module import ClipSet
 from train.fit.outcome import RunOutcome
 from train.fit.run import (
@@ -36,6 +35,15 @@ USAGE = (
     "give --soundbank DIR (optionally with --blueprint) or --data DIR; several banks and "
     "--everything need a preset that mixes scenes, such as --preset default"
 )
+
+NEEDS = {
+    "clips": "--data",
+    "scenes": "--soundbank and a preset that mixes scenes, such as --preset default",
+    "soundscapes": "--soundbank and a preset without scenes, such as --preset small",
+}
+"""Options that choose what a run is trained on."""
+N_VALIDATION = 200
+"""Default number of validation soundscapes."""
 
 
 def fit(
@@ -101,11 +109,13 @@ def fit(
         bool, typer.Option("--tensorboard", help="Also write TensorBoard files.")
     ] = False,
     n_validation: Annotated[
-        int,
+        int | None,
         typer.Option(
-            min=0, help="Number of validation soundscapes; 0 for no validation."
+            min=0,
+            help="Number of validation soundscapes; 0 for no validation. "
+            f"[default: {N_VALIDATION}]",
         ),
-    ] = 200,
+    ] = None,
     everything: Annotated[
         bool,
         typer.Option(
@@ -135,7 +145,16 @@ def fit(
         seed=seed,
         threads=threads,
     )
-    _refuse_unused(config, data, leave_out, without)
+    _refuse_unused(
+        "clips" if data else "scenes" if config.scenes.duration else "soundscapes",
+        clips={"--without": without},
+        scenes={
+            "--leave-out": leave_out,
+            "--everything": everything,
+            "--compile": compiled,
+        },
+        soundscapes={"--n-validation": n_validation},
+    )
     options = RunOptions(
         *(run, resume, device, workers, tensorboard, save_every, compiled),
         init=init,
@@ -166,7 +185,7 @@ def fit(
             banks[0],
             options,
             layouts=read_layouts(blueprint),
-            n_validation=n_validation,
+            n_validation=N_VALIDATION if n_validation is None else n_validation,
         )
     else:
         raise ValueError(USAGE)
@@ -176,20 +195,20 @@ def fit(
         print(f"next: {_next_command(run, banks)}")
 
 
-def _refuse_unused(
-    config: TrainConfig,
-    data: Path | None,
-    leave_out: Path | None,
-    without: Sequence[str] | None,
-) -> None:
-    """Raise a ValueError for options that would have no effect."""
-    if leave_out is not None and (data is not None or not config.scenes.duration):
-        raise ValueError(
-            "--leave-out needs --soundbank and a preset that mixes scenes, such as "
-            "--preset default"
-        )
-    if without and data is None:
-        raise ValueError("--without needs --data")
+def _refuse_unused(trained_on: str, **options: Mapping[str, object]) -> None:
+    """Raise a ValueError for options that would have no effect.
+
+    Parameters
+    ----------
+    trained_on : {"clips", "scenes", "soundscapes"}
+        What the run is trained on.
+    **options
+        For each of these, the options that are for it alone, with their values.
+    """
+    for kind, values in options.items():
+        for option, value in values.items():
+            if value and kind != trained_on:
+                raise ValueError(f"{option} needs {NEEDS[kind]}")
 
 
 def _next_command(run: Path, banks: Sequence[Path]) -> str:

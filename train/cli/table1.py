@@ -90,15 +90,13 @@ def table1(
     events in the format of the challenge, in events/validation and, if the public
     evaluation clips are available, in events/public.
     """
-    if data is not None and soundbank is not None:
-        raise ValueError("--data and --soundbank cannot be combined; choose one")
-    if lists is not None and soundbank is None:
-        raise ValueError("--lists needs --soundbank")
     folder = run or Path("runs") / ("demo" if demo else "table1")
     mixed = ""
     if data is None and soundbank is None and not demo:
         data = Path("DESED")
     if data is None:
+        if without:
+            raise ValueError("--without needs --data: a mixed data set has all clips")
         data, mixed = _mixed(folder, soundbank, lists, demo=demo, seed=seed)
     desed = Desed.load(data)
     experiment = Experiment(

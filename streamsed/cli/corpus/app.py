@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from streamsed.cli.corpus.export import export
 from streamsed.cli.corpus.run import run
 from streamsed.cli.corpus.search import search
+from streamsed.cli.dependent_options import DependentOptions
 
 
 class _RunByDefault(TyperGroup):
@@ -44,4 +45,4 @@ EXAMPLES = (
 """Commands, each with an example for its help."""
 
 for command, example in EXAMPLES:
-    corpus.command(epilog=f"Example: {example}")(command)
+    corpus.command(cls=DependentOptions, epilog=f"Example: {example}")(command)

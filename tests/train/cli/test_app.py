@@ -4,8 +4,10 @@ import sys
 
 import pytest
 import typer
+from option_rules import assert_rules_exist
 
 from train.cli import app as cli
+from train.cli.dependent_options import TrainingOptions
 from train.mixing.toy_bank import write_bank
 
 
@@ -41,11 +43,26 @@ def test_every_command_has_an_example_and_exit_codes_in_its_help():
         assert "Exit codes: 0 all done" in command.epilog
 
 
+def test_the_rules_for_options_name_options_that_exist():
+    group = typer.main.get_command(cli.app)
+    assert_rules_exist(group.commands, TrainingOptions)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--leave-out", "a.csv"], "--leave-out needs --soundbank and a preset that"),
+        (["--everything"], "--everything needs --soundbank and a preset that mixes"),
+        (["--compile"], "--compile needs --soundbank and a preset that mixes scenes"),
+        (
+            ["--preset", "default", "--n-validation", "9"],
+            "--n-validation needs --soundbank and a preset without scenes",
+        ),
         (["--without", "weak"], "--without needs --data"),
+        (
+            ["--steps", "9", "--minutes", "1"],
+            "--steps and --minutes cannot be combined; choose one",
+        ),
         (["--device", "gpu"], "--device must be auto, cpu or cuda, not gpu"),
         (["--set", "batch_size=0"], "--set batch_size must be at least 1, not 0"),
         (["--set", "alfa=1"], "--set: unknown setting 'alfa'; did you mean 'alpha'?"),
@@ -70,7 +87,72 @@ def test_fit_names_the_option_before_any_work(train, bank, tmp_path, options, me
             ["table1", "--data", "a", "--soundbank", "b"],
             "--data and --soundbank cannot be combined; choose one",
         ),
+        (
+            ["table1", "--soundbank", "b", "--without", "weak"],
+            "--soundbank and --without cannot be combined; choose one",
+        ),
+        (["table1", "--demo", "--without", "weak"], "--without needs --data"),
+        (
+            [
+                "ablations",
+                "--data",
+                "a",
+                "--run",
+                "r",
+                "--only",
+                "report",
+                "--set-baseline",
+                "steps=9",
+            ],
+            "--set-baseline needs --only baseline",
+        ),
+        (["export", "r", "--output", "m.pt", "--n", "9"], "--n needs --soundbank"),
+        (
+            ["export", "r", "--output", "m.pt", "--last", "--ensemble"],
+            "--last and --ensemble cannot be combined; choose one",
+        ),
+        (
+            ["export", __file__, "--output", "m.pt", "--name", "a"],
+            f"--name needs the folder of a run, not {__file__}",
+        ),
+        (
+            ["adapt", "default", "--soundbank", "a", "--leave-out", "b.csv"],
+            "--leave-out needs --rehearse or --measure",
+        ),
+        (
+            ["adapt", "default", "--soundbank", "a", "--steps", "1", "--minutes", "1"],
+            "--steps and --minutes cannot be combined; choose one",
+        ),
         (["evaluate", "--soundbank", "a"], "--soundbank needs --continuous"),
+        (["evaluate", "--seed", "1"], "--seed needs --continuous"),
+        (["evaluate", "--even-labels"], "--even-labels needs --continuous"),
+        (["evaluate", "--device", "cpu"], "--device needs --model or MODEL"),
+        (["evaluate", "--audio", "a"], "--audio needs --model or MODEL"),
+        (
+            ["evaluate", "--durations", "a"],
+            "--durations needs --scores, --operating-points, --model or MODEL",
+        ),
+        (["evaluate", "--operating-points", "a"], "--operating-points needs --durati"),
+        (
+            ["evaluate", "default", "--continuous", "--scores", "a"],
+            "--continuous and --scores cannot be combined; choose one",
+        ),
+        (
+            [
+                "evaluate",
+                "--reference",
+                "r",
+                "--estimated",
+                "e",
+                "--scores",
+                "s",
+                "--operating-points",
+                "p",
+                "--durations",
+                "d",
+            ],
+            "--scores and --operating-points cannot be combined; choose one",
+        ),
         (
             ["evaluate", "default", "--continuous", "--reference", "a.tsv"],
             "--continuous and --reference cannot be combined; choose one",
