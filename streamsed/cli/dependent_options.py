@@ -8,14 +8,14 @@ from typing import Any, ClassVar
 
 from typer.core import TyperCommand
 
-Rules = Mapping[str, Mapping[str, Sequence[str]]]
+OptionRules = Mapping[str, Mapping[str, Sequence[str]]]
 """By command: an option, or several with "or", and those that it concerns.
 
 An option may stand with a value, as in `--step auto`; an argument is called by its name in
 the help, such as `PATH`.
 """
 
-NEEDED: Rules = {
+NEEDED: OptionRules = {
     "file": {"--plot": ("--from", "--to", "--theme")},
     "listen": {
         "--stdin": ("--rate", "--channels", "--encoding"),
@@ -33,7 +33,7 @@ NEEDED: Rules = {
 }
 """What needs the option."""
 
-EXCLUDED: Rules = {
+EXCLUDED: OptionRules = {
     "file": {"--device cuda": ("--threads",)},
     "listen": {
         "--stdin": ("--file", "--device", "--wait"),
@@ -50,8 +50,8 @@ class DependentOptions(TyperCommand):
     Only options of the command line are refused: a settings file may have them all.
     """
 
-    needed: ClassVar[Rules] = NEEDED
-    excluded: ClassVar[Rules] = EXCLUDED
+    needed: ClassVar[OptionRules] = NEEDED
+    excluded: ClassVar[OptionRules] = EXCLUDED
 
     def invoke(self, ctx: Any) -> Any:
         """Check the options and run the command."""
@@ -89,7 +89,7 @@ class DependentOptions(TyperCommand):
         raise KeyError(option)
 
 
-def _pairs(rules: Rules, ctx: Any) -> Iterator[tuple[str, str]]:
+def _pairs(rules: OptionRules, ctx: Any) -> Iterator[tuple[str, str]]:
     """Yield the rules of a command: each option with one that it concerns."""
     words: list[str] = []
     while ctx.parent is not None:

@@ -128,7 +128,9 @@ class ScoreSmoother:
         for reach, columns in self._groups:
             low, high = max(0, first - reach), min(len(rows), last + reach)
             # Infinity beyond both ends is sorted last, after the real scores of the window.
-            padded = np.full((last - first + 2 * reach, columns.size), np.inf, np.float32)
+            padded = np.full(
+                (last - first + 2 * reach, columns.size), np.inf, np.float32
+            )
             inner = low - (first - reach)
             padded[inner : inner + high - low] = rows[low:high, columns]
             windows = sliding_window_view(padded, 2 * reach + 1, axis=0)

@@ -15,11 +15,10 @@ from train.cli import data
 from train.cli.ablations import ablations
 from train.cli.adapt.command import adapt_command
 from train.cli.card import card
-from train.cli.dependent_options import TrainingOptions
 from train.cli.evaluate import evaluate
 from train.cli.export import export
 from train.cli.fit import fit
-from train.cli.options import EXIT_CODES, with_json_log
+from train.cli.options import EXIT_CODES, TrainingOptions, with_json_log
 from train.cli.soundscapes import soundscapes
 from train.cli.table1 import table1
 from train.cli.tune import tune

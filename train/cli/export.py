@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -99,16 +100,8 @@ def export(
     those of seed 3, with at most 6 false alarms in an hour without events (seed 4).
     """
     if run.is_file():
-        for option, given in (
-            ("--soundbank", soundbank is not None),
-            ("--name", name is not None),
-            ("--last", last),
-            ("--ensemble", ensemble),
-            ("--data", data != DATA),
-            ("--to", to != TORCHSCRIPT),
-        ):
-            if given:
-                raise ValueError(f"{option} needs the folder of a run, not {run}")
+        own = {"soundbank": soundbank, "name": name, "last": last, "ensemble": ensemble}
+        _refuse_unused(run, {**own, "data": data, "to": to})
         _add_curves(run, output, operating_points)
         return
     if name is not None and not name.strip():
@@ -152,6 +145,13 @@ def export(
     _print_engines(info)
     if to == TORCHSCRIPT:
         print(f"next: {shlex.join(['streamsed', 'listen', '--model', str(output)])}")
+
+
+def _refuse_unused(model: Path, options: Mapping[str, object]) -> None:
+    """Raise a ValueError for options that have no effect on a model file."""
+    for name, value in options.items():
+        if value not in (None, False, DATA, TORCHSCRIPT):
+            raise ValueError(f"--{name} needs the folder of a run, not {model}")
 
 
 def _load(run: Path, *, ensemble: bool, last: bool) -> TrainedNetwork:

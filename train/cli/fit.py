@@ -22,6 +22,7 @@ from train.cli.options import (
     read_left_out,
 )
 from train.config.preset import load_preset, preset_names
+from train.config.train import TrainConfig
 from train.datasets.data_module import ClipSet
 from train.fit.outcome import RunOutcome
 from train.fit.run import (
@@ -145,16 +146,8 @@ def fit(
         seed=seed,
         threads=threads,
     )
-    _refuse_unused(
-        "clips" if data else "scenes" if config.scenes.duration else "soundscapes",
-        clips={"--without": without},
-        scenes={
-            "--leave-out": leave_out,
-            "--everything": everything,
-            "--compile": compiled,
-        },
-        soundscapes={"--n-validation": n_validation},
-    )
+    of_scenes = {"leave-out": leave_out, "everything": everything, "compile": compiled}
+    _refuse_unused(config, data, of_scenes, n_validation, without)
     options = RunOptions(
         *(run, resume, device, workers, tensorboard, save_every, compiled),
         init=init,
@@ -195,20 +188,24 @@ def fit(
         print(f"next: {_next_command(run, banks)}")
 
 
-def _refuse_unused(trained_on: str, **options: Mapping[str, object]) -> None:
-    """Raise a ValueError for options that would have no effect.
-
-    Parameters
-    ----------
-    trained_on : {"clips", "scenes", "soundscapes"}
-        What the run is trained on.
-    **options
-        For each of these, the options that are for it alone, with their values.
-    """
+def _refuse_unused(
+    config: TrainConfig,
+    data: Path | None,
+    of_scenes: Mapping[str, object],
+    n_validation: int | None,
+    without: Sequence[str] | None,
+) -> None:
+    """Raise a ValueError for options that would have no effect."""
+    on = "clips" if data else "scenes" if config.scenes.duration else "soundscapes"
+    options = {
+        "clips": {"without": without},
+        "scenes": of_scenes,
+        "soundscapes": {"n-validation": n_validation},
+    }
     for kind, values in options.items():
-        for option, value in values.items():
-            if value and kind != trained_on:
-                raise ValueError(f"{option} needs {NEEDS[kind]}")
+        for name, value in values.items():
+            if value and kind != on:
+                raise ValueError(f"--{name} needs {NEEDS[kind]}")
 
 
 def _next_command(run: Path, banks: Sequence[Path]) -> str:

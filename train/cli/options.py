@@ -1,4 +1,4 @@
-"""Options that several commands share, and their interpretation."""
+"""Options that several commands share, and those that depend on others."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import os
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import typer
 
+from streamsed.cli.dependent_options import DependentOptions, OptionRules
 from streamsed.cli.options import JsonLogOption
 from streamsed.progress import json_log as logged_to
 from train.annotations.event_lists import read_strong
@@ -63,6 +64,44 @@ Without = Annotated[
         "and state this with all results; repeatable.",
     ),
 ]
+
+
+NEEDED: OptionRules = {
+    "table1": {"--soundbank": ("--lists",)},
+    "evaluate": {
+        "--continuous": (
+            *("--soundbank", "--split", "--blueprint", "--even-labels"),
+            *("--recordings", "--minutes", "--seed"),
+        ),
+        "--model or MODEL": ("--device", "--audio"),
+        "--durations": ("--operating-points",),
+        "--scores, --operating-points, --model or MODEL": ("--durations",),
+    },
+    "export": {"--soundbank": ("--tune", "--blueprint", "--split", "--n")},
+    "adapt": {"--rehearse or --measure": ("--leave-out",)},
+}
+"""What needs the option."""
+
+EXCLUDED: OptionRules = {
+    "table1": {"--data": ("--soundbank",), "--soundbank": ("--without",)},
+    "fit": {"--steps": ("--minutes",)},
+    "evaluate": {
+        "--continuous": (
+            *("--reference", "--estimated", "--audio", "--durations", "--scores"),
+            "--operating-points",
+        ),
+    },
+    "export": {"--last": ("--ensemble",), "--tune": ("--operating-points",)},
+    "adapt": {"--steps": ("--minutes",)},
+}
+"""What cannot be combined with the option."""
+
+
+class TrainingOptions(DependentOptions):
+    """A command of training that refuses options which would have no effect."""
+
+    needed: ClassVar[OptionRules] = NEEDED
+    excluded: ClassVar[OptionRules] = EXCLUDED
 
 
 def read_layouts(blueprints: Sequence[Path] | None) -> list[Layout]:

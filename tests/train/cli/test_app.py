@@ -7,7 +7,7 @@ import typer
 from option_rules import assert_rules_exist
 
 from train.cli import app as cli
-from train.cli.dependent_options import TrainingOptions
+from train.cli.options import TrainingOptions
 from train.mixing.toy_bank import write_bank
 
 
