@@ -137,24 +137,26 @@ std::unique_ptr<SharedGapFilter> share(GapFilter gap_filter) {
 }
 
 std::unique_ptr<SharedGapFilter> make_gap_filter(
-    const Array<float>& onset_thresholds, const Array<float>& offset_thresholds,
-    const Array<std::int64_t>& min_gaps, const Array<std::int64_t>& min_durations) {
+    const Array<float>& onset_thresholds, const Array<float>& rise_thresholds,
+    const Array<float>& offset_thresholds, const Array<std::int64_t>& min_gaps,
+    const Array<std::int64_t>& min_durations) {
   check_ndim(onset_thresholds, "onset_thresholds", 1);
+  check_ndim(rise_thresholds, "rise_thresholds", 1);
   check_ndim(offset_thresholds, "offset_thresholds", 1);
   check_ndim(min_gaps, "min_gaps", 1);
   check_ndim(min_durations, "min_durations", 1);
   const py::ssize_t n_labels = onset_thresholds.size();
-  if (offset_thresholds.size() != n_labels || min_gaps.size() != n_labels ||
-      min_durations.size() != n_labels) {
+  if (rise_thresholds.size() != n_labels || offset_thresholds.size() != n_labels ||
+      min_gaps.size() != n_labels || min_durations.size() != n_labels) {
     throw std::invalid_argument(
-        "offset_thresholds, min_gaps and min_durations must be as long as "
-        "onset_thresholds");
+        "rise_thresholds, offset_thresholds, min_gaps and min_durations must be as long "
+        "as onset_thresholds");
   }
   std::vector<LabelRule> rules;
   rules.reserve(static_cast<std::size_t>(n_labels));
   for (py::ssize_t k = 0; k < n_labels; ++k) {
-    rules.push_back({onset_thresholds.at(k), offset_thresholds.at(k), min_gaps.at(k),
-                     min_durations.at(k)});
+    rules.push_back({onset_thresholds.at(k), rise_thresholds.at(k),
+                     offset_thresholds.at(k), min_gaps.at(k), min_durations.at(k)});
   }
   return share(GapFilter(std::move(rules)));
 }
@@ -255,7 +257,8 @@ PYBIND11_MODULE(_core, m) {
 
   py::class_<SharedGapFilter>(m, "GapFilter")
       .def(py::init(&make_gap_filter), py::kw_only(), "onset_thresholds"_a.noconvert(),
-           "offset_thresholds"_a.noconvert(), "min_gaps"_a.noconvert(),
+           "rise_thresholds"_a.noconvert(), "offset_thresholds"_a.noconvert(),
+           "min_gaps"_a.noconvert(),
            "min_durations"_a.noconvert())
       .def_property_readonly("n_labels", &constant<&GapFilter::n_labels, GapFilter>)
       .def_property_readonly("n_frames", &state<&GapFilter::n_frames, GapFilter>)

@@ -26,10 +26,14 @@ GapFilter::GapFilter(std::vector<LabelRule> rules) : rules_(std::move(rules)) {
                                   "]=" + value + " must " + must);
     };
     // Written so that NaN fails.
-    if (!(rule.offset_threshold <= rule.onset_threshold)) {
-      fail("offset_thresholds", std::to_string(rule.offset_threshold),
-           "be at most the onset threshold " + std::to_string(rule.onset_threshold));
-    }
+    const auto check = [&](const char* name, float threshold) {
+      if (!(threshold <= rule.onset_threshold)) {
+        fail(name, std::to_string(threshold),
+             "be at most the onset threshold " + std::to_string(rule.onset_threshold));
+      }
+    };
+    check("rise_thresholds", rule.rise_threshold);
+    check("offset_thresholds", rule.offset_threshold);
     if (rule.min_gap < 0) {
       fail("min_gaps", std::to_string(rule.min_gap), "be at least 0");
     }
@@ -49,13 +53,19 @@ void GapFilter::push(const float* scores, std::int64_t n_frames,
       const LabelRule& rule = rules_[k];
       State& state = states_[k];
       const float score = scores[k];
-      if (state.offset == 0) {  // no run is open
-        if (!(score >= rule.onset_threshold)) continue;
+      const bool open = state.offset != 0;
+      if (!open && !(score >= rule.rise_threshold)) {
+        if (state.rising) state = State{};
+        continue;
+      }
+      if (!open && !state.rising) {
+        state.rising = true;
         state.onset = frame;
       }
+      state.sum_with_gap += static_cast<double>(score);
+      if (!open && !(score >= rule.onset_threshold)) continue;
       state.active =
           score >= (state.active ? rule.offset_threshold : rule.onset_threshold);
-      state.sum_with_gap += static_cast<double>(score);
       if (state.active) {
         state.offset = frame + 1;
         state.sum = state.sum_with_gap;

@@ -1,7 +1,14 @@
 // Score frames to runs: threshold, connect, cut, per label, incrementally.
 //
 // A label is active from a frame whose score reaches its onset threshold for as long as
-// the scores reach its offset threshold. A gap strictly shorter than min_gap frames
+// the scores reach its offset threshold. Its run begins with the first of the frames just
+// before that reach its rise threshold, so that a sure detection has an exact onset:
+//
+//   scores       1 2 4 5 7 9 9 6 4 2 1
+//   active               # # # # #            onset threshold 7, offset threshold 4
+//   run              # # # # # # #            rise threshold 4
+//
+// A gap strictly shorter than min_gap frames
 // between two active runs is filled (connect); then a run strictly shorter than
 // min_duration frames is dropped (cut). With min_gap = min_duration = 3:
 //
@@ -11,7 +18,8 @@
 //   closed              ^            ^     ^
 //
 // A run closes when the third frame after it is inactive too, or with the recording.
-// Nothing is filled before the first run or after the last one.
+// Nothing is filled before the first run or after the last one, and no run reaches back to
+// where the one before it was still open.
 #pragma once
 
 #include <cstdint>
@@ -28,6 +36,7 @@ struct Run {
 
 struct LabelRule {
   float onset_threshold;
+  float rise_threshold;    // at most onset_threshold
   float offset_threshold;  // at most onset_threshold
   std::int64_t min_gap;
   std::int64_t min_duration;
@@ -54,9 +63,11 @@ class GapFilter {
   std::vector<Run> open_runs() const;
 
  private:
-  // A run that may still grow, or nothing (offset == 0). Sums are doubles taken in the
-  // order of the frames, so that chunking changes no bit.
+  // A run that may still grow, or none (offset == 0) and perhaps the frames that would
+  // begin one. Sums are doubles taken in the order of the frames, so that chunking changes
+  // no bit.
   struct State {
+    bool rising = false;
     bool active = false;
     std::int64_t onset = 0;
     std::int64_t offset = 0;  // one past the last active frame

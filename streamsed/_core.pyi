@@ -60,6 +60,7 @@ class GapFilter:
         self,
         *,
         onset_thresholds: NDArray[np.float32],
+        rise_thresholds: NDArray[np.float32],
         offset_thresholds: NDArray[np.float32],
         min_gaps: NDArray[np.int64],
         min_durations: NDArray[np.int64],

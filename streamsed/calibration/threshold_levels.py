@@ -37,6 +37,7 @@ MAX_COLUMNS = 4000
 
 BY_LABEL = (
     "onset_threshold",
+    "rise_threshold",
     "offset_threshold",
     "min_gap",
     "min_duration",

@@ -30,6 +30,9 @@ class PostConfig(Settings):
     ----------
     onset_threshold : float or mapping
         A label becomes active at a score of at least this.
+    rise_threshold : float, mapping or None
+        An event begins with the first of the frames just before its onset threshold is
+        reached that have a score of at least this; None means `onset_threshold`.
     offset_threshold : float, mapping or None
         An active label stays active down to this; None means `onset_threshold`.
     min_gap : float or mapping
@@ -49,6 +52,7 @@ class PostConfig(Settings):
     """
 
     onset_threshold: PerLabel = 0.5
+    rise_threshold: PerLabel | None = None
     offset_threshold: PerLabel | None = None
     min_gap: PerLabel = 0.2
     min_duration: PerLabel = 0.2
@@ -60,7 +64,7 @@ class PostConfig(Settings):
             for value in self._values(field.name):
                 rule = "be a number, or a number for each label"
                 require(is_number(value), field.name, repr(value), rule)
-        for name in ("onset_threshold", "offset_threshold"):
+        for name in ("onset_threshold", *_LOWER):
             for value in self._values(name):
                 require(0 <= value <= 1, name, value, "be from 0 to 1")
         for name in ("min_gap", "min_duration"):
@@ -77,8 +81,8 @@ class PostConfig(Settings):
         """Return a copy in which `settings` replace this one's, label by label.
 
         A number replaces the setting of every label, a mapping that of the labels it
-        names. The offset threshold of a label that has none equals its new onset
-        threshold; otherwise it is lowered to the onset threshold if that is lower.
+        names. The rise and offset thresholds of a label that has none equal its new onset
+        threshold; otherwise they are lowered to the onset threshold if that is lower.
 
         Raises
         ------
@@ -98,11 +102,11 @@ class PostConfig(Settings):
             own = self.per_label(name, labels)
             merged[name] = _spread(name, settings.get(name, {}), labels, own)
         onsets = merged["onset_threshold"]
-        setting = {} if self.offset_threshold is None else self.offset_threshold
-        own = _spread("offset_threshold", setting, labels, onsets)
-        own = [min(pair) for pair in zip(own, onsets, strict=True)]
-        new = settings.get("offset_threshold", {})
-        merged["offset_threshold"] = _spread("offset_threshold", new, labels, own)
+        for name in _LOWER:
+            setting = getattr(self, name)
+            own = _spread(name, {} if setting is None else setting, labels, onsets)
+            own = [min(pair) for pair in zip(own, onsets, strict=True)]
+            merged[name] = _spread(name, settings.get(name, {}), labels, own)
         return PostConfig(
             **{k: dict(zip(labels, v, strict=True)) for k, v in merged.items()}
         )
@@ -119,20 +123,20 @@ class PostConfig(Settings):
         Raises
         ------
         ValueError
-            The setting names a label that is not one of `labels`, or an offset
+            The setting names a label that is not one of `labels`, or a rise or offset
             threshold is above its onset threshold.
         """
         setting = getattr(self, name)
-        if name == "offset_threshold":
+        if name in _LOWER:
             onsets = self.per_label("onset_threshold", labels)
             if setting is None:
                 return onsets
             values = _spread(name, setting, labels, onsets)
-            for label, onset, offset in zip(labels, onsets, values, strict=True):
+            for label, onset, value in zip(labels, onsets, values, strict=True):
                 require(
-                    offset <= onset,
-                    f"offset_threshold of {label}",
-                    offset,
+                    value <= onset,
+                    f"{name} of {label}",
+                    value,
                     f"be at most its onset_threshold={onset}",
                 )
             return values
@@ -140,6 +144,8 @@ class PostConfig(Settings):
         return _spread(name, setting, labels, [default] * len(labels))
 
 
+_LOWER = ("rise_threshold", "offset_threshold")
+"""Settings that are at most the onset threshold, which is their default."""
 _DEFAULTS = {
     "onset_threshold": 0.5,
     "min_gap": 0.2,

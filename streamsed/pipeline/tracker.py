@@ -51,6 +51,7 @@ class EventTracker:
         )
         self._filter = _core.GapFilter(
             onset_thresholds=_float32(config.per_label("onset_threshold", labels)),
+            rise_thresholds=_float32(config.per_label("rise_threshold", labels)),
             offset_thresholds=_float32(config.per_label("offset_threshold", labels)),
             min_gaps=self._min_gaps,
             min_durations=self._min_durations,

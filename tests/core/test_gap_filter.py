@@ -21,10 +21,11 @@ FIELDS = [
 ]
 
 
-def make(onset=(0.5,), offset=None, min_gap=3, min_duration=3):
+def make(onset=(0.5,), offset=None, min_gap=3, min_duration=3, rise=None):
     onset = np.array(onset, np.float32)
     return _core.GapFilter(
         onset_thresholds=onset,
+        rise_thresholds=onset if rise is None else np.array(rise, np.float32),
         offset_thresholds=onset if offset is None else np.array(offset, np.float32),
         min_gaps=np.full(len(onset), min_gap, np.int64),
         min_durations=np.full(len(onset), min_duration, np.int64),
@@ -59,10 +60,13 @@ def rules_and_scores(draw):
     n_labels = draw(st.integers(1, 3))
     tenths = st.integers(0, 10).map(lambda n: n / 10)
     onset = [draw(tenths) for _ in range(n_labels)]
-    offset = [min(threshold, draw(tenths)) for threshold in onset]
+    rise, offset = (
+        [min(threshold, draw(tenths)) for threshold in onset] for _ in range(2)
+    )
     lengths = st.lists(st.integers(0, 5), min_size=n_labels, max_size=n_labels)
     rules = {
         "onset_thresholds": np.array(onset, np.float32),
+        "rise_thresholds": np.array(rise, np.float32),
         "offset_thresholds": np.array(offset, np.float32),
         "min_gaps": np.array(draw(lengths), np.int64),
         "min_durations": np.array(draw(lengths), np.int64),
@@ -124,6 +128,43 @@ def test_a_label_stays_active_down_to_the_offset_threshold():
     scores = drawn("44645554394446")
     both = make([0.6], [0.4], min_gap=0, min_duration=0)
     assert drawing_of(runs_of(both, [scores]), 14) == "..######.#####"
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ("1245799642", "..#######."),  # from the first 4 before the 7
+        ("4444712344", "#####....."),  # none after it, without another 7
+        ("43447.....", "..###....."),  # the 3 separates
+        ("4444444444", ".........."),  # no frame is sure
+        ("7.......47", "#.......##"),
+    ],
+)
+def test_a_run_begins_where_the_scores_rose(scores, expected):
+    rising = make([0.7], [0.4], min_gap=1, min_duration=0, rise=[0.4])
+    assert drawing_of(runs_of(rising, [drawn(scores)]), 10) == expected
+
+
+@pytest.mark.parametrize("min_gap", [0, 1, 2, 3])
+def test_a_run_does_not_begin_before_the_one_before_it_had_closed(min_gap):
+    rising = make([0.7], [0.6], min_gap=min_gap, min_duration=0, rise=[0.3])
+    runs = runs_of(rising, [drawn("77744444477")])
+    assert spans(runs) == [(0, 3), (3 + max(min_gap, 1), 11)]
+
+
+def test_the_frames_of_the_rise_count_for_duration_and_score():
+    rising = make([0.7], min_gap=1, min_duration=3, rise=[0.4])
+    scores = drawn(".457.")
+    (run,) = runs_of(rising, [scores])
+    assert run.tolist() == (0, 1, 4, reference.mean(scores[1:4, 0]))
+
+
+def test_what_only_rises_is_no_open_run():
+    rising = make([0.7], rise=[0.4])
+    rising.push(drawn(".66"))
+    assert len(rising.open_runs()) == 0
+    rising.push(drawn("7"))
+    assert spans(rising.open_runs()) == [(1, 4)]
 
 
 def test_thresholds_are_reached_by_equality():
@@ -255,8 +296,11 @@ def test_there_are_1_to_65536_labels(n_labels):
             {"offset": [0.6]},
             r"offset_thresholds\[0\]=0.6.* at most the onset threshold",
         ),
+        ({"rise": [0.6]}, r"rise_thresholds\[0\]=0.6.* at most the onset threshold"),
+        ({"rise": [np.nan]}, r"rise_thresholds\[0\]=nan must be"),
+        ({"rise": [0.5, 0.5]}, "must be as long as onset_thresholds"),
         ({"offset": [np.nan]}, r"offset_thresholds\[0\]=nan must be"),
-        ({"onset": [np.nan], "offset": [0.5]}, r"offset_thresholds\[0\]=0.5.* nan"),
+        ({"onset": [np.nan], "rise": [0.5]}, r"rise_thresholds\[0\]=0.5.* nan"),
         ({"min_gap": -1}, r"min_gaps\[0\]=-1 must be at least 0"),
         ({"min_duration": -1}, r"min_durations\[0\]=-1 must be at least 0"),
         (
@@ -276,6 +320,7 @@ def test_a_threshold_array_of_another_type_is_refused():
     with pytest.raises(TypeError):
         _core.GapFilter(
             onset_thresholds=np.array([0.5]),
+            rise_thresholds=np.array([0.5]),
             offset_thresholds=np.array([0.5]),
             min_gaps=np.array([3]),
             min_durations=np.array([3]),

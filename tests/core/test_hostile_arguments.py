@@ -29,6 +29,7 @@ def gap_filter(n_labels=2):
     half, three = np.full(n_labels, 0.5, np.float32), np.full(n_labels, 3)
     return _core.GapFilter(
         onset_thresholds=half,
+        rise_thresholds=half,
         offset_thresholds=half,
         min_gaps=three,
         min_durations=three,
@@ -144,6 +145,7 @@ def test_rules_of_the_greatest_lengths_do_not_overflow():
     half, longest = np.full(1, 0.5, np.float32), np.full(1, HUGE)
     tracker = _core.GapFilter(
         onset_thresholds=half,
+        rise_thresholds=half,
         offset_thresholds=half,
         min_gaps=longest,
         min_durations=longest,

@@ -33,6 +33,7 @@ def gap_filter():
     half, none = np.full(2, 0.5, np.float32), np.zeros(2, np.int64)
     return _core.GapFilter(
         onset_thresholds=half,
+        rise_thresholds=half,
         offset_thresholds=half,
         min_gaps=none,
         min_durations=none,

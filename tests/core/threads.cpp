@@ -38,7 +38,7 @@ LogMel make_log_mel(const std::string& simd) {
 }
 
 GapFilter make_gap_filter() {
-  return GapFilter(std::vector<LabelRule>(kLabels, {0.5F, 0.3F, 3, 3}));
+  return GapFilter(std::vector<LabelRule>(kLabels, {0.5F, 0.4F, 0.3F, 3, 3}));
 }
 
 std::vector<float> push(LogMel& log_mel, std::span<const float> chunk) {

@@ -168,10 +168,12 @@ std::vector<LabelRule> rules(Choices& choices) {
   std::vector<LabelRule> rules(static_cast<std::size_t>(choices.between(0, 5)));
   for (LabelRule& rule : rules) {
     rule.onset_threshold = static_cast<float>(choices.number(0, 1));
+    rule.rise_threshold = static_cast<float>(choices.number(0, 1));
     rule.offset_threshold = static_cast<float>(choices.number(0, 1));
-    if (choices.raw<std::uint8_t>() < 250 &&
-        !(rule.offset_threshold <= rule.onset_threshold)) {
-      std::swap(rule.offset_threshold, rule.onset_threshold);
+    if (choices.raw<std::uint8_t>() < 250) {
+      for (float* lower : {&rule.rise_threshold, &rule.offset_threshold}) {
+        if (!(*lower <= rule.onset_threshold)) std::swap(*lower, rule.onset_threshold);
+      }
     }
     rule.min_gap = choices.whole(0, 6);
     rule.min_duration = choices.whole(0, 6);

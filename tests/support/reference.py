@@ -99,6 +99,16 @@ def connect(runs, min_gap):
     return joined
 
 
+def dated_back(runs, scores, rise_threshold, min_gap):
+    """Begin each run where the scores rose, but not while the run before was still open."""
+    earliest, moved = 0, []
+    for onset, offset in runs:
+        low = np.flatnonzero(scores[:onset] < rise_threshold)
+        moved.append((max(earliest, low[-1] + 1 if len(low) else 0), offset))
+        earliest = offset + max(min_gap, 1)
+    return moved
+
+
 def cut(runs, min_duration):
     """Drop the runs strictly shorter than `min_duration`."""
     return [(onset, offset) for onset, offset in runs if offset - onset >= min_duration]
@@ -109,7 +119,14 @@ def mean(scores):
     return np.float32(np.add.accumulate(scores.astype(float))[-1] / len(scores))
 
 
-def gap_filter(scores, onset_thresholds, offset_thresholds, min_gaps, min_durations):
+def gap_filter(
+    scores,
+    onset_thresholds,
+    rise_thresholds,
+    offset_thresholds,
+    min_gaps,
+    min_durations,
+):
     """Runs (label, onset, offset, score) in the order in which a stream closes them."""
     closed = []
     for label in range(scores.shape[1]):
@@ -117,9 +134,9 @@ def gap_filter(scores, onset_thresholds, offset_thresholds, min_gaps, min_durati
         active = active_frames(
             column, onset_thresholds[label], offset_thresholds[label]
         )
-        for onset, offset in cut(
-            connect(spans(active), min_gaps[label]), min_durations[label]
-        ):
+        connected = connect(spans(active), min_gaps[label])
+        whole = dated_back(connected, column, rise_thresholds[label], min_gaps[label])
+        for onset, offset in cut(whole, min_durations[label]):
             # The frame that closes the run; those of the flush come last, by label.
             closing = min(offset + max(min_gaps[label], 1) - 1, len(scores))
             closed.append((closing, label, onset, offset, mean(column[onset:offset])))

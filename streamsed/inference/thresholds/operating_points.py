@@ -21,6 +21,8 @@ SENSITIVITIES = ("low", "normal", "high")
 MAX_POINTS = 100
 """Maximum number of operating points in a model file."""
 
+THRESHOLDS = ("onset_threshold", "rise_threshold", "offset_threshold")
+
 ODDS = {"low": 2.0, "normal": 1.0, "high": 0.5}
 """Factor on the odds of the normal thresholds if a model file has no others."""
 
@@ -174,5 +176,5 @@ def with_odds(post: PostConfig, labels: Sequence[str], factor: float) -> PostCon
 
     return post.override(
         labels,
-        {name: shifted(name) for name in ("onset_threshold", "offset_threshold")},
+        {name: shifted(name) for name in THRESHOLDS},
     )
