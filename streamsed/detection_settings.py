@@ -15,6 +15,7 @@ from streamsed.label_names import match_label
 
 OPTIONS = {
     "onset_threshold": "--threshold",
+    "rise_threshold": "--rise-threshold",
     "offset_threshold": "--offset-threshold",
     "smoothing": "--smoothing",
     "min_gap": "--min-gap",

@@ -20,6 +20,7 @@ OPTIONS = {
     "latency": "--latency",
     "settle": "--settle",
     "onset_threshold": "--threshold",
+    "rise_threshold": "--rise-threshold",
     "offset_threshold": "--offset-threshold",
     "min_gap": "--min-gap",
     "min_duration": "--min-duration",

@@ -100,22 +100,25 @@ def labels_table(info: ModelInfo) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
+    from streamsed.inference.thresholds.operating_points import THRESHOLDS
+
     f1 = _f1_per_label(info)
     scored = f1 is not None
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, collapse_padding=True)
     table.add_column("label", no_wrap=True)
-    heads = ["starts at", "ends below", "min gap", "min duration"]
+    heads = ["opens at", "begins at", "ends below", "min gap", "min length"]
     smoothing = info.post.per_label("smoothing", info.labels)
     if any(smoothing):
-        heads.append("smoothed over")
+        heads.append("median over")
     for head in (*heads, *(["event F1"] if scored else [])):
         table.add_column(head, justify="right")
-    names = ("onset_threshold", "offset_threshold", "min_gap", "min_duration")
+    names = (*THRESHOLDS, "min_gap", "min_duration")
     columns = [info.post.per_label(name, info.labels) for name in names]
-    for label, onset, offset, gap, shortest, smoothed in zip(
+    for label, *numbers, gap, shortest, smoothed in zip(
         info.labels, *columns, smoothing, strict=True
     ):
-        cells = [f"{onset:.2f}", f"{offset:.2f}", f"{gap:.2f} s", f"{shortest:.2f} s"]
+        cells = [f"{each:.2f}" for each in numbers]
+        cells += [f"{gap:.2f} s", f"{shortest:.2f} s"]
         if any(smoothing):
             cells.append(f"{smoothed:.1f} s" if smoothed else "–")
         if f1 is not None:

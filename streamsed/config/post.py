@@ -30,9 +30,6 @@ class PostConfig(Settings):
     ----------
     onset_threshold : float or mapping
         A label becomes active at a score of at least this.
-    rise_threshold : float, mapping or None
-        An event begins with the first of the frames just before its onset threshold is
-        reached that have a score of at least this; None means `onset_threshold`.
     offset_threshold : float, mapping or None
         An active label stays active down to this; None means `onset_threshold`.
     min_gap : float or mapping
@@ -43,6 +40,9 @@ class PostConfig(Settings):
         Seconds; length of a centred median filter on the scores, for long sounds. It
         delays every event by half of the longest length. 0 does not filter, as in the
         report.
+    rise_threshold : float, mapping or None
+        An event begins with the first of the frames just before its onset threshold is
+        reached that have a score of at least this; None means `onset_threshold`.
 
     Examples
     --------
@@ -52,11 +52,11 @@ class PostConfig(Settings):
     """
 
     onset_threshold: PerLabel = 0.5
-    rise_threshold: PerLabel | None = None
     offset_threshold: PerLabel | None = None
     min_gap: PerLabel = 0.2
     min_duration: PerLabel = 0.2
     smoothing: PerLabel = 0.0
+    rise_threshold: PerLabel | None = None
 
     def __post_init__(self) -> None:
         """Check every number of every setting."""

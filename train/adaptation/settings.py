@@ -9,14 +9,14 @@ import numpy as np
 
 from streamsed.config import PostConfig
 from streamsed.inference.model_file import ModelInfo
-from streamsed.inference.thresholds.operating_points import OperatingPoint
+from streamsed.inference.thresholds.operating_points import THRESHOLDS, OperatingPoint
 from streamsed.inference.thresholds.recall_curves import RecallCurves
 from train.mixing.soundbank import Soundbank
 
 ONSETS = {"low": 0.67, "normal": 0.5, "high": 0.33}
 """Onset thresholds of new labels by sensitivity: twice, once and half the odds of 0.5."""
-OFFSET_RATIO = 0.5
-"""Offset threshold of a new label, as a share of its onset threshold."""
+LOWER_RATIO = 0.5
+"""Rise and offset threshold of a new label, as a share of its onset threshold."""
 LONG = 3.0
 """Seconds; a label whose median recording is longer is of sounds that last."""
 PASSING = {"min_gap": 0.2, "min_duration": 0.2, "smoothing": 0.0}
@@ -64,13 +64,14 @@ def _with_labels(
     onset: float,
 ) -> PostConfig:
     settings: dict[str, dict[str, float]] = {}
-    for name in ("onset_threshold", "offset_threshold", *PASSING):
+    for name in (*THRESHOLDS, *PASSING):
         values = post.per_label(name, labels)
         settings[name] = dict(zip(labels, values, strict=True))
     for label in new:
         shape = _shape(label, taught)
         settings["onset_threshold"][label] = onset
-        settings["offset_threshold"][label] = round(OFFSET_RATIO * onset, 3)
+        for name in THRESHOLDS[1:]:
+            settings[name][label] = round(LOWER_RATIO * onset, 3)
         for name, value in shape.items():
             settings[name][label] = value
     return PostConfig(**settings)

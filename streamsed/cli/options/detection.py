@@ -36,6 +36,13 @@ ThresholdOption = Annotated[
         metavar="T|LABEL=T", help="Score at which an event starts, 0 to 1; repeatable."
     ),
 ]
+RiseThresholdOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="T|LABEL=T",
+        help="Score from which it is dated back, at most --threshold; repeatable.",
+    ),
+]
 OffsetThresholdOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -79,6 +86,7 @@ def detection_settings(
     *,
     sensitivity: SensitivityOption = "normal",
     threshold: ThresholdOption = None,
+    rise_threshold: RiseThresholdOption = None,
     offset_threshold: OffsetThresholdOption = None,
     smoothing: SmoothingOption = None,
     min_gap: MinGapOption = None,
@@ -92,6 +100,7 @@ def detection_settings(
 
     given = {
         "onset_threshold": _per_label("--threshold", threshold or []),
+        "rise_threshold": _per_label("--rise-threshold", rise_threshold or []),
         "offset_threshold": _per_label("--offset-threshold", offset_threshold or []),
         "smoothing": _per_label("--smoothing", smoothing or []),
         "min_gap": _per_label("--min-gap", min_gap or []),

@@ -15,6 +15,7 @@ import numpy as np
 
 from streamsed.detector import Detector
 from streamsed.inference.model_file import ModelInfo
+from streamsed.inference.thresholds.operating_points import THRESHOLDS
 from streamsed.pipeline.stitcher import ScoreFrames
 from streamsed.pipeline.trace import Observers
 from streamsed.samples import Float32
@@ -91,9 +92,10 @@ class SpeechGuard:
 def speech_limit(info: ModelInfo) -> float:
     """Return the score from which a frame is speech.
 
-    It is the model's lowest threshold for speech, the offset threshold at high sensitivity,
-    and never above `MAX_LIMIT`.
+    It is the model's lowest threshold for speech, at high sensitivity, and never above
+    `MAX_LIMIT`.
     """
     post = info.operating_point(sensitivity="high").post
-    offsets = post.per_label("offset_threshold", info.labels)
-    return min(MAX_LIMIT, offsets[info.labels.index(SPEECH)])
+    column = info.labels.index(SPEECH)
+    lowest = min(post.per_label(name, info.labels)[column] for name in THRESHOLDS)
+    return min(MAX_LIMIT, lowest)

@@ -107,6 +107,6 @@ def test_the_page_says_what_each_sensitivity_costs(opened):
     rows = {line.split("  ")[0]: line.split() for line in text.splitlines()}
     assert rows["low"] == ["low", "10", "s", "1.5"]
     assert rows["normal"][-2:] == rows["high"][-2:] == ["not", "measured"]
-    assert "smoothed over" in text
+    assert "median over" in text
     assert "2.0 s" in text
-    assert "smoothed over" not in shown(info_page(file, model))
+    assert "median over" not in shown(info_page(file, model))
