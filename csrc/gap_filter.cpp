@@ -63,7 +63,10 @@ void GapFilter::push(const float* scores, std::int64_t n_frames,
         state.onset = frame;
       }
       state.sum_with_gap += static_cast<double>(score);
-      if (!open && !(score >= rule.onset_threshold)) continue;
+      if (!open) {
+        if (!(score >= rule.onset_threshold)) continue;
+        state.detected = frame;
+      }
       state.active =
           score >= (state.active ? rule.offset_threshold : rule.onset_threshold);
       if (state.active) {
@@ -93,9 +96,14 @@ void GapFilter::reset() noexcept {
 std::vector<Run> GapFilter::open_runs() const {
   std::vector<Run> runs;
   for (std::size_t k = 0; k < rules_.size(); ++k) {
-    if (states_[k].offset != 0) runs.push_back(run(k));
+    if (states_[k].offset != 0 && is_long_enough(k)) runs.push_back(run(k));
   }
   return runs;
+}
+
+bool GapFilter::is_long_enough(std::size_t label) const noexcept {
+  const State& state = states_[label];
+  return state.offset - state.detected >= rules_[label].min_duration;
 }
 
 Run GapFilter::run(std::size_t label) const noexcept {
@@ -106,11 +114,8 @@ Run GapFilter::run(std::size_t label) const noexcept {
 }
 
 void GapFilter::close(std::size_t label, std::vector<Run>& closed) {
-  State& state = states_[label];
-  if (state.offset - state.onset >= rules_[label].min_duration) {
-    closed.push_back(run(label));
-  }
-  state = State{};
+  if (is_long_enough(label)) closed.push_back(run(label));
+  states_[label] = State{};
 }
 
 }  // namespace streamsed

@@ -1,14 +1,7 @@
 // Score frames to runs: threshold, connect, cut, per label, incrementally.
 //
 // A label is active from a frame whose score reaches its onset threshold for as long as
-// the scores reach its offset threshold. Its run begins with the first of the frames just
-// before that reach its rise threshold, so that a sure detection has an exact onset:
-//
-//   scores       1 2 4 5 7 9 9 6 4 2 1
-//   active               # # # # #            onset threshold 7, offset threshold 4
-//   run              # # # # # # #            rise threshold 4
-//
-// A gap strictly shorter than min_gap frames
+// the scores reach its offset threshold. A gap strictly shorter than min_gap frames
 // between two active runs is filled (connect); then a run strictly shorter than
 // min_duration frames is dropped (cut). With min_gap = min_duration = 3:
 //
@@ -18,8 +11,15 @@
 //   closed              ^            ^     ^
 //
 // A run closes when the third frame after it is inactive too, or with the recording.
-// Nothing is filled before the first run or after the last one, and no run reaches back to
-// where the one before it was still open.
+// Nothing is filled before the first run or after the last one.
+//
+// What is left begins earlier: with the first of the frames just before it that reach the
+// rise threshold, so that a sure detection has an exact onset. No run reaches back to where
+// the one before it was still open.
+//
+//   scores       1 2 4 5 7 9 9 6 4 2 1
+//   active               # # # # #            onset threshold 7, offset threshold 4
+//   run              # # # # # # #            rise threshold 4
 #pragma once
 
 #include <cstdint>
@@ -59,7 +59,7 @@ class GapFilter {
   // Append the runs still open: the recording ends here.
   void flush(std::vector<Run>& closed);
   void reset() noexcept;
-  // The runs not yet closed, as they would be if nothing more came; none is cut.
+  // The runs not yet closed, as they would be if nothing more came.
   std::vector<Run> open_runs() const;
 
  private:
@@ -70,10 +70,12 @@ class GapFilter {
     bool rising = false;
     bool active = false;
     std::int64_t onset = 0;
-    std::int64_t offset = 0;  // one past the last active frame
-    double sum = 0;           // of the scores in [onset, offset)
-    double sum_with_gap = 0;  // of the scores since onset
+    std::int64_t detected = 0;  // the first active frame, from which a run's length counts
+    std::int64_t offset = 0;    // one past the last active frame
+    double sum = 0;             // of the scores in [onset, offset)
+    double sum_with_gap = 0;    // of the scores since onset
   };
+  bool is_long_enough(std::size_t label) const noexcept;
   Run run(std::size_t label) const noexcept;
   void close(std::size_t label, std::vector<Run>& closed);
 

@@ -73,7 +73,7 @@ class GapFilter:
     def flush(self) -> NDArray[np.void]: ...
     def reset(self) -> None: ...
     def open_runs(self) -> NDArray[np.void]:
-        """Return the runs not yet closed, as they stand at their last active frame."""
+        """Return the runs not yet closed, cut as if nothing more came."""
 
     def copy(self) -> GapFilter:
         """Return a filter in the same state that goes its own way from here."""

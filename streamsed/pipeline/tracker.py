@@ -45,7 +45,6 @@ class EventTracker:
         self._labels = tuple(labels)
         self._frontend = frontend
         self._min_gaps = self._frames(config.per_label("min_gap", labels))
-        self._min_durations = self._frames(config.per_label("min_duration", labels))
         self._smoother = ScoreSmoother(
             self._reaches(config.per_label("smoothing", labels))
         )
@@ -54,7 +53,7 @@ class EventTracker:
             rise_thresholds=_float32(config.per_label("rise_threshold", labels)),
             offset_thresholds=_float32(config.per_label("offset_threshold", labels)),
             min_gaps=self._min_gaps,
-            min_durations=self._min_durations,
+            min_durations=self._frames(config.per_label("min_duration", labels)),
         )
 
     @property
@@ -96,14 +95,9 @@ class EventTracker:
         """
         ahead = self._filter.copy()
         ended = ahead.push(self._smoother.peek(scores))
-        ongoing = ahead.open_runs()
-        long_enough = (
-            ongoing["offset"] - ongoing["onset"]
-            >= (self._min_durations[ongoing["label"]])
-        )
         return (
             self._events(ended, n_samples=None),
-            self._events(ongoing[long_enough], n_samples=None),
+            self._events(ahead.open_runs(), n_samples=None),
         )
 
     def flush(self, n_samples: int) -> list[Event]:

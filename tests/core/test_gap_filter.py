@@ -152,19 +152,32 @@ def test_a_run_does_not_begin_before_the_one_before_it_had_closed(min_gap):
     assert spans(runs) == [(0, 3), (3 + max(min_gap, 1), 11)]
 
 
-def test_the_frames_of_the_rise_count_for_duration_and_score():
-    rising = make([0.7], min_gap=1, min_duration=3, rise=[0.4])
-    scores = drawn(".457.")
-    (run,) = runs_of(rising, [scores])
-    assert run.tolist() == (0, 1, 4, reference.mean(scores[1:4, 0]))
+def test_the_frames_of_the_rise_count_for_the_score_and_not_for_the_duration():
+    scores = drawn(".4577..")
+    (run,) = runs_of(make([0.7], min_gap=1, min_duration=2, rise=[0.4]), [scores])
+    assert run.tolist() == (0, 1, 5, reference.mean(scores[1:5, 0]))
+    assert len(runs_of(make([0.7], min_duration=3, rise=[0.4]), [scores])) == 0
+
+
+@given(rules_and_scores())
+def test_the_rise_threshold_decides_where_runs_begin_and_not_which_there_are(case):
+    rules, scores = case
+    without = rules | {"rise_thresholds": rules["onset_thresholds"]}
+    runs = runs_of(_core.GapFilter(**rules), [scores])
+    plain = runs_of(_core.GapFilter(**without), [scores])
+    assert_array_equal(runs[["label", "offset"]], plain[["label", "offset"]])
+    assert (runs["onset"] <= plain["onset"]).all()
 
 
 def test_what_only_rises_is_no_open_run():
-    rising = make([0.7], rise=[0.4])
-    rising.push(drawn(".66"))
-    assert len(rising.open_runs()) == 0
+    rising = make([0.7], min_duration=2, rise=[0.4])
+    for signs in (".66", "7"):
+        rising.push(drawn(signs))
+        assert (
+            len(rising.open_runs()) == 0
+        )  # too short, though four frames since the rise
     rising.push(drawn("7"))
-    assert spans(rising.open_runs()) == [(1, 4)]
+    assert spans(rising.open_runs()) == [(1, 5)]
 
 
 def test_thresholds_are_reached_by_equality():
@@ -213,13 +226,16 @@ def test_runs_have_the_promised_fields():
     assert make().push(drawn("")).dtype.names == runs.dtype.names
 
 
-def test_open_runs_show_what_is_not_yet_closed():
-    gap_filter = make([0.5, 0.5])
+def test_open_runs_show_what_is_not_yet_closed_and_long_enough():
+    gap_filter = make([0.5, 0.5], min_duration=2)
     gap_filter.push(drawn("..8", "..."))
-    assert gap_filter.open_runs().tolist() == [(0, 2, 3, np.float32(0.8))]
-    gap_filter.push(drawn("4.", ".6"))
-    assert spans(gap_filter.open_runs()) == [(2, 3), (4, 5)]
-    assert spans(gap_filter.push(drawn("....", "####"))) == []  # closed, but cut
+    assert len(gap_filter.open_runs()) == 0
+    gap_filter.push(drawn("84.", ".66"))
+    assert gap_filter.open_runs().tolist() == [
+        (0, 2, 4, np.float32(0.8)),
+        (1, 4, 6, np.float32(0.6)),
+    ]
+    assert spans(gap_filter.push(drawn("...", "###"))) == [(2, 4)]
     assert gap_filter.open_runs()["label"].tolist() == [1]
     gap_filter.flush()
     assert len(gap_filter.open_runs()) == 0

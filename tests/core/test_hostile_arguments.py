@@ -143,16 +143,17 @@ def test_scores_that_are_not_finite_are_named_and_nothing_is_taken(bad):
 
 def test_rules_of_the_greatest_lengths_do_not_overflow():
     half, longest = np.full(1, 0.5, np.float32), np.full(1, HUGE)
-    tracker = _core.GapFilter(
-        onset_thresholds=half,
-        rise_thresholds=half,
-        offset_thresholds=half,
-        min_gaps=longest,
-        min_durations=longest,
-    )
-    assert len(tracker.push(np.array([[1], [0], [1]], np.float32))) == 0
-    assert tracker.open_runs()["offset"].tolist() == [3]
-    assert len(tracker.flush()) == 0
+    for shortest, open_until in ((np.array([0]), [3]), (longest, [])):
+        tracker = _core.GapFilter(
+            onset_thresholds=half,
+            rise_thresholds=half,
+            offset_thresholds=half,
+            min_gaps=longest,
+            min_durations=shortest,
+        )
+        assert len(tracker.push(np.array([[1], [0], [1]], np.float32))) == 0
+        assert tracker.open_runs()["offset"].tolist() == open_until
+        assert len(tracker.flush()) == len(open_until)
 
 
 @pytest.mark.parametrize("name", ["avx512\0", "\x1b[2J", "", "a" * 10_000, "AUTO"])

@@ -137,18 +137,23 @@ def test_labels_that_a_mapping_leaves_out_keep_the_default():
     assert post.per_label("min_duration", LABELS) == [0.2, 0.2, 0.2]
 
 
-def test_offset_thresholds_are_the_onset_thresholds_unless_given():
+LOWER = pytest.mark.parametrize("lower", ["rise_threshold", "offset_threshold"])
+
+
+@LOWER
+def test_the_lower_thresholds_are_the_onset_thresholds_unless_given(lower):
     post = PostConfig(onset_threshold={"Dog": 0.25})
-    assert post.per_label("offset_threshold", LABELS) == [0.5, 0.25, 0.5]
-    post = PostConfig(onset_threshold=0.75, offset_threshold={"Dog": 0.25})
-    assert post.per_label("offset_threshold", LABELS) == [0.75, 0.25, 0.75]
+    assert post.per_label(lower, LABELS) == [0.5, 0.25, 0.5]
+    post = PostConfig(onset_threshold=0.75, **{lower: {"Dog": 0.25}})
+    assert post.per_label(lower, LABELS) == [0.75, 0.25, 0.75]
 
 
-def test_an_offset_threshold_above_its_onset_threshold_names_the_label():
-    post = PostConfig(onset_threshold=0.5, offset_threshold={"Dog": 0.625})
-    message = "offset_threshold of Dog=0.625 must be at most its onset_threshold=0.5"
+@LOWER
+def test_a_lower_threshold_above_the_onset_threshold_names_the_label(lower):
+    post = PostConfig(onset_threshold=0.5, **{lower: {"Dog": 0.625}})
+    message = f"{lower} of Dog=0.625 must be at most its onset_threshold=0.5"
     with pytest.raises(ValueError, match=message):
-        post.per_label("offset_threshold", LABELS)
+        post.per_label(lower, LABELS)
 
 
 def test_an_unknown_label_is_an_error_that_lists_the_labels():
@@ -168,24 +173,28 @@ def test_override_replaces_label_by_label_and_keeps_the_rest():
     assert own.override(LABELS, {}).per_label("min_duration", LABELS) == [0.5] * 3
 
 
+@LOWER
 @pytest.mark.parametrize("onset", [0.25, 0.75])
-def test_without_an_offset_threshold_a_new_onset_threshold_is_both(onset):
+def test_without_a_lower_threshold_a_new_onset_threshold_is_both(lower, onset):
     post = PostConfig().override(LABELS, {"onset_threshold": onset})
     assert post.per_label("onset_threshold", LABELS) == [onset] * 3
-    assert post.per_label("offset_threshold", LABELS) == [onset] * 3
+    assert post.per_label(lower, LABELS) == [onset] * 3
 
 
-def test_a_new_onset_threshold_leaves_an_offset_threshold_below_it():
-    own = PostConfig(onset_threshold=0.5, offset_threshold={"Dog": 0.375})
+@LOWER
+def test_a_new_onset_threshold_leaves_a_threshold_below_it(lower):
+    own = PostConfig(onset_threshold=0.5, **{lower: {"Dog": 0.375}})
     post = own.override(LABELS, {"onset_threshold": 0.75})
-    assert post.per_label("offset_threshold", LABELS) == [0.75, 0.375, 0.75]
+    assert post.per_label(lower, LABELS) == [0.75, 0.375, 0.75]
     post = own.override(LABELS, {"onset_threshold": 0.25})
-    assert post.per_label("offset_threshold", LABELS) == [0.25, 0.25, 0.25]
+    assert post.per_label(lower, LABELS) == [0.25, 0.25, 0.25]
 
 
-def test_override_sets_an_offset_threshold_of_its_own():
-    post = PostConfig().override(LABELS, {"offset_threshold": {"Dog": 0.125}})
-    assert post.per_label("offset_threshold", LABELS) == [0.5, 0.125, 0.5]
+@LOWER
+def test_override_sets_a_lower_threshold_of_its_own(lower):
+    post = PostConfig().override(LABELS, {lower: {"Dog": 0.125}})
+    assert post.per_label(lower, LABELS) == [0.5, 0.125, 0.5]
+    assert post.per_label("onset_threshold", LABELS) == [0.5, 0.5, 0.5]
 
 
 def test_override_refuses_a_misspelt_setting():

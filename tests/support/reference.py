@@ -100,13 +100,13 @@ def connect(runs, min_gap):
 
 
 def dated_back(runs, scores, rise_threshold, min_gap):
-    """Begin each run where the scores rose, but not while the run before was still open."""
-    earliest, moved = 0, []
+    """Return where the scores rose to each run, but not while the run before was still open."""
+    earliest, begins = 0, []
     for onset, offset in runs:
         low = np.flatnonzero(scores[:onset] < rise_threshold)
-        moved.append((max(earliest, low[-1] + 1 if len(low) else 0), offset))
+        begins.append(max(earliest, low[-1] + 1 if len(low) else 0))
         earliest = offset + max(min_gap, 1)
-    return moved
+    return begins
 
 
 def cut(runs, min_duration):
@@ -135,8 +135,10 @@ def gap_filter(
             column, onset_thresholds[label], offset_thresholds[label]
         )
         connected = connect(spans(active), min_gaps[label])
-        whole = dated_back(connected, column, rise_thresholds[label], min_gaps[label])
-        for onset, offset in cut(whole, min_durations[label]):
+        begins = dated_back(connected, column, rise_thresholds[label], min_gaps[label])
+        begin_of = dict(zip(connected, begins, strict=True))
+        for run in cut(connected, min_durations[label]):
+            onset, offset = begin_of[run], run[1]
             # The frame that closes the run; those of the flush come last, by label.
             closing = min(offset + max(min_gaps[label], 1) - 1, len(scores))
             closed.append((closing, label, onset, offset, mean(column[onset:offset])))

@@ -79,6 +79,22 @@ def test_an_active_label_stays_active_down_to_the_offset_threshold():
     assert frames_of(track(post, scores)) == [("Speech", 4, 8)]
 
 
+def test_an_event_begins_where_its_scores_rose_to_the_rise_threshold():
+    post = PostConfig(0.8, 0.8, 0.0, 0.0, rise_threshold=0.4)
+    scores = scores_of(".52478985...")
+    assert frames_of(track(post, scores)) == [("Speech", 3, 8)]
+
+
+def test_a_provisional_event_is_dated_back_as_well_and_must_last_as_long():
+    post = PostConfig(0.8, min_duration=0.2, rise_threshold=0.4)
+    tracker = EventTracker(LABELS, post, GRID)
+    tracker.push(scores_of(".556"))
+    assert tracker.provisional(scores_of("88")) == ([], [])  # two frames are too short
+    ended, ongoing = tracker.provisional(scores_of("888"))
+    assert ended == []
+    assert frames_of(ongoing) == [("Speech", 1, 7)]
+
+
 def test_the_score_is_the_mean_over_the_event_with_its_filled_gaps():
     (event,) = track(PostConfig(), scores_of("..8808.."))
     assert event.score == pytest.approx(0.6)

@@ -88,6 +88,15 @@ def test_a_sound_that_lasts_becomes_one_event_and_short_sounds_keep_their_gaps()
     assert post.smoothing["Dog"] == 0.0
 
 
+def test_events_are_dated_back_to_half_of_the_onset_threshold():
+    post = tune_continuous(
+        [recording("events", [dog(5), vacuum(15, 10)], [0.9, 0.6])], STREAM
+    )
+    for label in LABELS:
+        half = 0.5 * post.onset_threshold[label]
+        assert post.rise_threshold[label] == pytest.approx(half, abs=0.001)
+
+
 def test_labels_of_a_group_share_their_shape():
     true = recording("events", [dog(5), vacuum(15, 10)], [0.9, 0.6])
     post = tune_continuous([true], STREAM)

@@ -7,8 +7,8 @@ below the onset threshold, which gaps are filled, what is too short, and over ho
 scores are smoothed; once for sounds that come and go, once for sounds that last. Only the
 onset threshold is a label's own, and of it a broad optimum wins over a high, narrow one.
 Events are dated back to half of it, all alike and after it is chosen: chosen together, the
-thresholds become so high that a third of the events is missed, and no better on recordings
-they were not chosen on (`docs/ablations.md`).
+thresholds become higher, miss more events and fit other recordings less
+(`docs/ablations.md`).
 
 What is best weighs event F1 against what F1 does not see: false alarms on backgrounds and
 other sounds, which have a price, and long sounds that fall into pieces; see
