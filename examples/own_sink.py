@@ -8,11 +8,11 @@ from typing import Any
 from streamsed import Detector, StreamConfig
 from streamsed.audio.playback import FileSource
 from streamsed.live.listener import Listener
+from streamsed.live.sinks.base_sink import BaseSink
 from streamsed.pipeline.lifecycle import EventUpdate
-from streamsed.samples import Float32
 
 
-class Diary:
+class Diary(BaseSink):
     name = "diary"
 
     def __init__(self) -> None:
@@ -22,15 +22,6 @@ class Diary:
         if update is not None and update.state == "closed":
             self.seconds[update.event.label] += update.event.duration
             print(f"{record['at']:6.2f} s  {update.event}")
-
-    def on_samples(self, samples: Float32) -> None: ...
-    def settle(self) -> None: ...
-    def close(self) -> None: ...
-    def notices(self) -> list[str]:
-        return []
-
-    def failures(self) -> dict[str, Any]:
-        return {}
 
 
 detector = Detector.load(stream=StreamConfig(step=0.5, latency=1.0))

@@ -13,6 +13,7 @@ from streamsed.calibration.event_counts import EventCounts
 from streamsed.detector import Detector
 from streamsed.live.job import stopped_by_signals
 from streamsed.live.listener import Listener
+from streamsed.live.sinks.base_sink import BaseSink
 from streamsed.pipeline.extractor import Progress
 from streamsed.pipeline.lifecycle import EventUpdate
 from streamsed.progress import Task, task
@@ -122,7 +123,7 @@ def count_live(
     return summary.listened + summary.lost >= duration - 1 / detector.sample_rate
 
 
-class _CountingSink:
+class _CountingSink(BaseSink):
     """A sink that counts, and shows how far the listening is."""
 
     name = "counts"
@@ -144,17 +145,3 @@ class _CountingSink:
             self._counts.add([update])
         elif record["state"] == "notice":
             print_message(record["text"])
-
-    def notices(self) -> list[str]:
-        """Return nothing."""
-        return []
-
-    def settle(self) -> None:
-        """Do nothing."""
-
-    def failures(self) -> dict[str, Any]:
-        """Return nothing: counting does not fail."""
-        return {}
-
-    def close(self) -> None:
-        """Do nothing."""

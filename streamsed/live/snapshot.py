@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from streamsed.live.mel_picture import Levels, MelPicture
+from streamsed.live.sinks.base_sink import BaseSink
 from streamsed.pipeline.lifecycle import EventUpdate
 from streamsed.pipeline.stitcher import ScoreFrames
 from streamsed.samples import Float32
@@ -95,7 +96,7 @@ class Snapshot:
     column_duration: float = 0.0
 
 
-class History:
+class History(BaseSink):
     """The latest scores, picture, events and notice of a stream; a sink and an observer.
 
     Parameters
@@ -132,9 +133,6 @@ class History:
         """Store final scores."""
         self._final.extend(final.scores)
 
-    def on_samples(self, samples: Float32) -> None:
-        """Do nothing: the level comes from the listener."""
-
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
         """Store the latest update of each event, and the last notice."""
         if update is not None:
@@ -148,17 +146,3 @@ class History:
         elif record["state"] == "gap":
             missing = record["offset"] - record["onset"]
             self.notice = f"{missing:.2f} s of sound lost: {record['reason']}"
-
-    def notices(self) -> list[str]:
-        """Return nothing."""
-        return []
-
-    def settle(self) -> None:
-        """Do nothing."""
-
-    def failures(self) -> dict[str, Any]:
-        """Return nothing."""
-        return {}
-
-    def close(self) -> None:
-        """Do nothing."""

@@ -12,9 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from streamsed.live.sinks.base_sink import BaseSink
 from streamsed.live.sinks.sink import RECORDS_LENGTH, Sink
 from streamsed.live.wall_clock import rfc_3339_now
 from streamsed.pipeline.lifecycle import EventUpdate
@@ -139,7 +137,7 @@ class FanOut:
             thread.join()
 
 
-class SourceSink:
+class SourceSink(BaseSink):
     """The sink of one stream: all outputs, with the name of its source.
 
     Parameters
@@ -154,9 +152,6 @@ class SourceSink:
         self.name = name
         self._outputs = outputs
 
-    def on_samples(self, samples: NDArray[np.float32]) -> None:
-        """Do nothing: outputs receive no samples."""
-
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
         """Pass a record on with the source's name; its stream names the address."""
         named = {**record, "source": self.name}
@@ -164,22 +159,8 @@ class SourceSink:
             named["address"] = record["source"]
         self._outputs.report(named, update)
 
-    def notices(self) -> list[str]:
-        """Return nothing: the outputs report their own."""
-        return []
 
-    def settle(self) -> None:
-        """Do nothing: the outputs stay open after a stream."""
-
-    def failures(self) -> dict[str, Any]:
-        """Return nothing: the outputs report their own."""
-        return {}
-
-    def close(self) -> None:
-        """Do nothing: the outputs stay open after a stream."""
-
-
-class _Held:
+class _Held(BaseSink):
     """Queue of records for an output that is not open yet.
 
     Parameters
@@ -194,26 +175,9 @@ class _Held:
             maxlen=RECORDS_LENGTH
         )
 
-    def on_samples(self, samples: NDArray[np.float32]) -> None:
-        """Do nothing."""
-
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
         """Keep a record."""
         self.records.append((record, update))
-
-    def notices(self) -> list[str]:
-        """Return nothing."""
-        return []
-
-    def settle(self) -> None:
-        """Do nothing."""
-
-    def failures(self) -> dict[str, Any]:
-        """Return nothing."""
-        return {}
-
-    def close(self) -> None:
-        """Do nothing."""
 
 
 def _finish(sink: Sink) -> None:

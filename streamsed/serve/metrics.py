@@ -10,8 +10,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -24,6 +22,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
+from streamsed.live.sinks.base_sink import BaseSink
 from streamsed.pipeline.lifecycle import EventUpdate
 from streamsed.serve.page.health import is_flowing
 from streamsed.serve.status import SourceStatus
@@ -33,7 +32,7 @@ DELAYS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 """Seconds."""
 
 
-class ServeMetrics:
+class ServeMetrics(BaseSink):
     """Count events and collect the states of the sources: a sink for `/metrics`.
 
     Parameters
@@ -90,9 +89,6 @@ class ServeMetrics:
         """Return all metrics as text, and its media type."""
         return generate_latest(self._registry), CONTENT_TYPE_LATEST
 
-    def on_samples(self, samples: NDArray[np.float32]) -> None:
-        """Do nothing: levels are read from the service."""
-
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:  # noqa: ARG002
         """Count the record of an event."""
         state = record["state"]
@@ -115,20 +111,6 @@ class ServeMetrics:
         else:
             self._began.pop(key, None)
         self._count_active(source, label)
-
-    def notices(self) -> list[str]:
-        """Return nothing."""
-        return []
-
-    def settle(self) -> None:
-        """Do nothing."""
-
-    def failures(self) -> dict[str, Any]:
-        """Return nothing."""
-        return {}
-
-    def close(self) -> None:
-        """Do nothing."""
 
     def _end_all(self, record: Mapping[str, Any]) -> None:
         """Reset the metrics of a run that ended."""

@@ -13,10 +13,8 @@ from contextlib import suppress
 from tempfile import TemporaryFile
 from typing import IO, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from streamsed.live.sinks.background import Worker
+from streamsed.live.sinks.base_sink import BaseSink
 from streamsed.pipeline.lifecycle import EventUpdate
 
 MAX_STDERR = 65536
@@ -26,7 +24,7 @@ STATES = ("opened", "ended", "closed", "withdrawn")
 """States of events for which a command can be run."""
 
 
-class ExecSink:
+class ExecSink(BaseSink):
     """Run a command for events, with their records on standard input.
 
     Each run has its own process group. When its first process ends, at the time-out, or at
@@ -74,9 +72,6 @@ class ExecSink:
         self._messages: deque[str] = deque(maxlen=100)
         self._stopping, self._stop = os.pipe()  # readable after the end of listening
         self.worker = Worker(self._name_of_runs)
-
-    def on_samples(self, samples: NDArray[np.float32]) -> None:
-        """Do nothing: commands do not receive samples."""
 
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
         """Queue a run for an update in one of the states, unless in the cooldown."""

@@ -22,9 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from streamsed.live.sinks.base_sink import BaseSink
 from streamsed.pipeline.lifecycle import EventUpdate
 
 MAX_WAITING = 100_000
@@ -37,7 +35,7 @@ LAST_TRIES = 3.0
 """Seconds of retries at the end."""
 
 
-class JsonLines:
+class JsonLines(BaseSink):
     """Write records as JSON lines, each immediately and completely.
 
     Parameters
@@ -84,9 +82,6 @@ class JsonLines:
     def failing(self) -> bool:
         """Whether the last attempt to write failed."""
         return bool(self._failing_since)
-
-    def on_samples(self, samples: NDArray[np.float32]) -> None:
-        """Do nothing: sound is never logged."""
 
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:  # noqa: ARG002
         """Write one line, or keep it until it can be written.
@@ -144,9 +139,6 @@ class JsonLines:
         return [
             f"{self.name}: cannot be written ({self._last['reason']}); trying again"
         ]
-
-    def settle(self) -> None:
-        """Do nothing: the last record is still to come."""
 
     def failures(self) -> dict[str, Any]:
         """Return the number, reason and times of failures, and the lines lost."""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsed.live.sinks.background import Worker
+from streamsed.live.sinks.base_sink import BaseSink
 from streamsed.live.sinks.json_lines import JsonLines
 from streamsed.pipeline.lifecycle import EventUpdate
 
@@ -46,7 +47,7 @@ class Sink(Protocol):
         """Finish the waiting work within seconds."""
 
 
-class QueuedSink:
+class QueuedSink(BaseSink):
     """Write records in a thread, for a pipe that may be read slowly or not at all.
 
     Parameters
@@ -61,9 +62,6 @@ class QueuedSink:
         self._error: OSError | None = None
         self.worker = Worker("records for a slow reader", length=RECORDS_LENGTH)
 
-    def on_samples(self, samples: NDArray[np.float32]) -> None:
-        """Do nothing: samples are not written."""
-
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
         """Queue the record."""
         if self._error is not None:
@@ -75,9 +73,6 @@ class QueuedSink:
         if self._lines.failing:
             self.worker.submit(self._retry)
         return [*self.worker.notices(), *self._lines.new_failures()]
-
-    def settle(self) -> None:
-        """Do nothing: the last record is still to come."""
 
     def failures(self) -> dict[str, Any]:
         """Return the numbers of skipped records and of failures."""

@@ -6,9 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from streamsed.live.sinks.base_sink import BaseSink
 from streamsed.pipeline.lifecycle import EventUpdate
 from streamsed.serve.mqtt.connection import Connection, host_of
 from streamsed.serve.mqtt.discovery import (
@@ -32,7 +30,7 @@ LAST_TRIES = 1.0
 SETTLED = ("closed", "withdrawn")
 
 
-class MqttSink:
+class MqttSink(BaseSink):
     """Publish events to a broker, and announce sources to Home Assistant.
 
     Parameters
@@ -104,9 +102,6 @@ class MqttSink:
     def is_connected(self) -> bool:
         """Whether the broker is connected."""
         return self._connection.is_connected
-
-    def on_samples(self, samples: NDArray[np.float32]) -> None:
-        """Do nothing: sound is not published."""
 
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
         """Queue the messages for a record."""

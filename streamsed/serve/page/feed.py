@@ -18,9 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from streamsed.live.sinks.base_sink import BaseSink
 from streamsed.pipeline.lifecycle import EventUpdate
 
 LENGTH = 2000
@@ -45,7 +43,7 @@ class Numbered:
     record: Mapping[str, Any]
 
 
-class PageFeed:
+class PageFeed(BaseSink):
     """Number the records of all sources, keep the latest, and wake the viewers.
 
     Parameters
@@ -87,9 +85,6 @@ class PageFeed:
             with self._lock:
                 self._watchers.discard(wake)
 
-    def on_samples(self, samples: NDArray[np.float32]) -> None:
-        """Do nothing: sound is not sent."""
-
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:  # noqa: ARG002
         """Assign a number to a record and wake all viewers."""
         if record["state"] not in STATES:
@@ -103,20 +98,6 @@ class PageFeed:
             watchers = list(self._watchers)
         for wake in watchers:
             wake()
-
-    def notices(self) -> list[str]:
-        """Return nothing."""
-        return []
-
-    def settle(self) -> None:
-        """Do nothing."""
-
-    def failures(self) -> dict[str, Any]:
-        """Return nothing."""
-        return {}
-
-    def close(self) -> None:
-        """Do nothing."""
 
 
 def with_end(record: Mapping[str, Any]) -> dict[str, Any]:

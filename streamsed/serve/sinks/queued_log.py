@@ -10,16 +10,14 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from streamsed.live.sinks.background import Worker
+from streamsed.live.sinks.base_sink import BaseSink
 from streamsed.live.sinks.log_file import LogFile
 from streamsed.live.sinks.sink import RECORDS_LENGTH
 from streamsed.pipeline.lifecycle import EventUpdate
 
 
-class QueuedLog:
+class QueuedLog(BaseSink):
     """Pass records on to a log in another thread.
 
     Parameters
@@ -39,9 +37,6 @@ class QueuedLog:
         """Reopen the log before its next record; may be called by a signal handler."""
         self._log.reopen()
 
-    def on_samples(self, samples: NDArray[np.float32]) -> None:
-        """Do nothing: samples are not written."""
-
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
         """Queue the record."""
         self._worker.submit(lambda: self._log.on_record(record, update))
@@ -51,9 +46,6 @@ class QueuedLog:
         self._worker.submit(lambda: self._messages.extend(self._log.notices()))
         messages = [self._messages.popleft() for _ in range(len(self._messages))]
         return [*self._worker.notices(), *messages]
-
-    def settle(self) -> None:
-        """Do nothing: the last record is still to come."""
 
     def failures(self) -> dict[str, Any]:
         """Return the numbers of skipped records and of failures."""

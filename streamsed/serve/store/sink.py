@@ -6,16 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from streamsed.live.sinks.base_sink import BaseSink
 from streamsed.pipeline.lifecycle import EventUpdate
 from streamsed.serve.store.batch import Batch
 from streamsed.serve.store.retention import Retention
 from streamsed.serve.store.writer import StoreWriter
 
 
-class StoreSink:
+class StoreSink(BaseSink):
     """Keep the history of all sources in an SQLite file.
 
     Parameters
@@ -41,9 +39,6 @@ class StoreSink:
         self.writer = StoreWriter(path, retention=Retention(days, max_bytes))
         self._reported_failing = False
 
-    def on_samples(self, samples: NDArray[np.float32]) -> None:
-        """Do nothing: sound is not stored."""
-
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:  # noqa: ARG002
         """Queue a record for writing."""
         try:
@@ -66,9 +61,6 @@ class StoreSink:
             return ["store: can be written again"]
         reason = self.writer.failures().get("reason", "")
         return [f"store: cannot be written ({reason}); trying again"]
-
-    def settle(self) -> None:
-        """Do nothing: the last records are still to come."""
 
     def failures(self) -> dict[str, Any]:
         """Return the number of failures, the reason, and the records lost."""

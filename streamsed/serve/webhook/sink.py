@@ -11,9 +11,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-import numpy as np
-from numpy.typing import NDArray
-
+from streamsed.live.sinks.base_sink import BaseSink
 from streamsed.pipeline.lifecycle import EventUpdate
 from streamsed.serve.records import source_of
 from streamsed.serve.settings import WebhookSettings
@@ -51,7 +49,7 @@ class Waiting(NamedTuple):
     since: float
 
 
-class WebhookSink:
+class WebhookSink(BaseSink):
     """Post events to an address.
 
     Each is a JSON record as in a log. The header `webhook-id` is the same for every attempt
@@ -97,9 +95,6 @@ class WebhookSink:
         self._thread = threading.Thread(target=self._work, name=self.name, daemon=True)
         self._thread.start()
 
-    def on_samples(self, samples: NDArray[np.float32]) -> None:
-        """Do nothing: sound is not posted."""
-
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
         """Queue the record of an event, if the settings select it."""
         settings = self._settings
@@ -132,9 +127,6 @@ class WebhookSink:
             n_reported = n_lost
         self._reported = failing, n_reported
         return notices
-
-    def settle(self) -> None:
-        """Do nothing: `close` sends the waiting messages."""
 
     def failures(self) -> dict[str, Any]:
         """Return the numbers of failed attempts and lost messages, and the reason."""

@@ -16,12 +16,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from streamsed.atomic_write import replacing
 from streamsed.live.mel_picture import Levels
 from streamsed.live.sinks.background import Worker
+from streamsed.live.sinks.base_sink import BaseSink
 from streamsed.live.snapshot import Snapshot
 from streamsed.pipeline.lifecycle import EventUpdate
 from streamsed.serve.page.pictures.png import read_text, write_png
@@ -38,7 +36,7 @@ SWEEP = 3600.0
 _OURS = re.compile(r"[0-9a-z]{1,32}-[A-Za-z0-9_-]{1,100}-\d{1,12}\.png")
 
 
-class EventPictures:
+class EventPictures(BaseSink):
     """Keep a picture of each event that closes: a sink.
 
     Parameters
@@ -66,9 +64,6 @@ class EventPictures:
         """Return the path of the picture of an event, or None."""
         path = self._place(source, run, number)
         return path if path is not None and path.is_file() else None
-
-    def on_samples(self, samples: NDArray[np.float32]) -> None:
-        """Do nothing: sound is not stored."""
 
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:  # noqa: ARG002
         """Cut out the picture of a closed event, and queue it for writing.
