@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from streamsed.cli.options import (
-    EngineOption,
     ModelArgument,
-    PrecisionOption,
     Sha256Option,
-    ThreadsOption,
     TrustOption,
+    engine_settings,
+    with_options,
 )
 
 if TYPE_CHECKING:
@@ -22,12 +21,11 @@ if TYPE_CHECKING:
     from streamsed.diagnostics.bench import BenchResult
 
 
+@with_options(engine=engine_settings)
 def bench(
     model: ModelArgument = "default",
     *,
-    engine: EngineOption = "auto",
-    precision: PrecisionOption = "auto",
-    threads: ThreadsOption = None,
+    engine: dict[str, Any],
     rounds: Annotated[
         int, typer.Option(metavar="N", help="Segments that each engine scores.")
     ] = 20,
@@ -42,7 +40,7 @@ def bench(
     from streamsed.inference.selection import EngineRequest
 
     file = ModelFile.open(find_model(model), sha256=model_sha256)
-    request = EngineRequest("auto", engine, precision, threads, trust_model)
+    request = EngineRequest(**engine, trust=trust_model)
     rows = list(measure(file, request, n_rounds=rounds))
     console = Console(soft_wrap=True)
     console.print(bench_table(rows))

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from streamsed.cli.options import (
-    EngineOption,
     JsonLogOption,
     LatencyOption,
-    ModelOption,
-    PrecisionOption,
+    ModelChoice,
     RecursiveOption,
     SettleOption,
-    Sha256Option,
     StepOption,
-    ThreadsOption,
-    TrustOption,
+    detection_settings,
     engine_settings,
-    with_detection_options,
+    model_choice,
+    with_options,
 )
 from streamsed.cli.settings_file import SettingsOption
 
@@ -29,7 +26,7 @@ if TYPE_CHECKING:
     from streamsed.detection_settings import DetectionSettings
 
 
-@with_detection_options
+@with_options(model=model_choice, engine=engine_settings, detection=detection_settings)
 def file(
     paths: Annotated[
         list[Path],
@@ -61,16 +58,12 @@ def file(
         ),
     ] = None,
     settings: SettingsOption = None,  # noqa: ARG001 - used by its callback
-    model: ModelOption = "default",
-    model_sha256: Sha256Option = None,
-    trust_model: TrustOption = False,
+    model: ModelChoice,
     device: Annotated[
         str,
         typer.Option(metavar="auto|cpu|cuda", help="Device that the model runs on."),
     ] = "auto",
-    engine: EngineOption = "auto",
-    precision: PrecisionOption = "auto",
-    threads: ThreadsOption = None,
+    engine: dict[str, Any],
     step: StepOption = None,
     latency: LatencyOption = None,
     settle: SettleOption = None,
@@ -127,9 +120,9 @@ def file(
 
     given = [given for given in (output, scores, plot) if given is not None]
     job = FileJob(
-        model=model,
-        sha256=model_sha256,
-        engine=engine_settings(engine, precision, threads, device, trust=trust_model),
+        model=model.name,
+        sha256=model.sha256,
+        engine={**engine, "device": device, "trust": model.trust},
         step=step,
         latency=latency,
         settle=settle,

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from streamsed.cli.options import (
-    EngineOption,
     ModelArgument,
-    PrecisionOption,
     Sha256Option,
-    ThreadsOption,
     TrustOption,
     engine_settings,
+    with_options,
 )
 from streamsed.terminal import percent, printable
 
@@ -26,12 +24,11 @@ if TYPE_CHECKING:
     from streamsed.inference.model_file import ModelFile, ModelInfo
 
 
+@with_options(engine=engine_settings)
 def info(
     model: ModelArgument = "default",
     *,
-    engine: EngineOption = "auto",
-    precision: PrecisionOption = "auto",
-    threads: ThreadsOption = None,
+    engine: dict[str, Any],
     model_sha256: Sha256Option = None,
     trust_model: TrustOption = False,
     as_json: Annotated[
@@ -45,8 +42,7 @@ def info(
     from streamsed.inference.model_file import ModelFile, find_model
 
     opened = ModelFile.open(find_model(model), sha256=model_sha256)
-    settings = engine_settings(engine, precision, threads, trust=trust_model)
-    loaded = Model.load(opened, **settings)
+    loaded = Model.load(opened, **engine, trust=trust_model)
     if as_json:
         print(json.dumps(info_dict(opened, loaded), indent=1))
         return

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from streamsed.cli.options import (
     ChannelOption,
     DeviceOption,
-    EngineOption,
     LatencyOption,
-    ModelOption,
-    PrecisionOption,
+    ModelChoice,
     SettleOption,
-    Sha256Option,
-    ThreadsOption,
-    TrustOption,
+    detection_settings,
     engine_settings,
-    with_detection_options,
+    model_choice,
+    with_options,
 )
 from streamsed.cli.settings_file import SettingsOption
 
@@ -27,7 +24,7 @@ if TYPE_CHECKING:
     from streamsed.detection_settings import DetectionSettings
 
 
-@with_detection_options
+@with_options(model=model_choice, engine=engine_settings, detection=detection_settings)
 def listen(
     *,
     device: DeviceOption = None,
@@ -61,12 +58,8 @@ def listen(
         bool,
         typer.Option("--wait", help="Wait until the microphone is plugged in."),
     ] = False,
-    model: ModelOption = "default",
-    model_sha256: Sha256Option = None,
-    trust_model: TrustOption = False,
-    engine: EngineOption = "auto",
-    precision: PrecisionOption = "auto",
-    threads: ThreadsOption = None,
+    model: ModelChoice,
+    engine: dict[str, Any],
     step: Annotated[
         str, typer.Option(metavar="S|auto", help="Score a segment every S seconds.")
     ] = "auto",
@@ -165,9 +158,9 @@ def listen(
         file=file,
         pace=pace,
         wait=wait,
-        model=model,
-        sha256=model_sha256,
-        engine=engine_settings(engine, precision, threads, trust=trust_model),
+        model=model.name,
+        sha256=model.sha256,
+        engine={**engine, "trust": model.trust},
         step=step,
         max_load=max_load,
         latency=latency,

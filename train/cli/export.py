@@ -13,7 +13,7 @@ from streamsed.config import PostConfig
 from streamsed.inference.model_file import ModelFile, ModelInfo
 from streamsed.inference.thresholds.operating_points import choose_point
 from streamsed.terminal import percent
-from train.cli.options import Blueprints, Split, read_layouts
+from train.cli.options import Blueprints, SoundscapeCount, Split, read_layouts
 from train.export.engine_check import CheckSet
 from train.export.exporter import TORCHSCRIPT, export_model
 from train.export.formats import EXPORT_FORMATS
@@ -55,9 +55,7 @@ def export(
         str | None,
         typer.Option(help="Name of the model. [default: FILE's stem]"),
     ] = None,
-    n: Annotated[
-        int, typer.Option("--n", min=1, help="Number of soundscapes to measure on.")
-    ] = 300,
+    n: SoundscapeCount = 300,
     tune: Annotated[
         bool,
         typer.Option(

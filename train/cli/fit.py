@@ -14,7 +14,9 @@ from train.annotations.desed_version import describe_data
 from train.cli.options import (
     Blueprints,
     Device,
+    ExampleWorkers,
     LeaveOut,
+    Resume,
     SaveEvery,
     Without,
     is_first_process,
@@ -91,13 +93,9 @@ def fit(
         int | None, typer.Option(min=0, help="Seed of weights and mixtures.")
     ] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
-    workers: Annotated[
-        int, typer.Option(min=0, help="Worker processes for examples.")
-    ] = 1,
+    workers: ExampleWorkers = 1,
     device: Device = "auto",
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Continue the run in --run.")
-    ] = False,
+    resume: Resume = False,
     init: Annotated[
         Path | None,
         typer.Option(

@@ -53,6 +53,13 @@ Device = Annotated[str, typer.Option(help="Device: auto, cpu or cuda.")]
 Workers = Annotated[
     int, typer.Option(min=1, help="Worker processes for features and examples.")
 ]
+ExampleWorkers = Annotated[
+    int, typer.Option("--workers", min=0, help="Worker processes for examples.")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue the run in --run.")]
+SoundscapeCount = Annotated[
+    int, typer.Option("--n", min=1, help="Number of soundscapes to measure on.")
+]
 SaveEvery = Annotated[float, typer.Option(min=0, help="Seconds between checkpoints.")]
 
 Without = Annotated[

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from streamsed.cli.options import (
     ChannelOption,
     DeviceOption,
-    EngineOption,
     IgnoreOption,
     JsonLogOption,
     LatencyOption,
-    ModelOption,
-    PrecisionOption,
+    ModelChoice,
     RecursiveOption,
     SensitivityOption,
     SettleOption,
-    Sha256Option,
     StepOption,
-    ThreadsOption,
-    TrustOption,
     engine_settings,
+    model_choice,
+    with_options,
 )
 
 
+@with_options(model=model_choice, engine=engine_settings)
 def calibrate(
     paths: Annotated[
         list[Path] | None,
@@ -72,12 +70,8 @@ def calibrate(
         typer.Option(metavar="N", help="Listen live for N minutes. [default: 60]"),
     ] = None,
     recursive: RecursiveOption = False,
-    model: ModelOption = "default",
-    model_sha256: Sha256Option = None,
-    trust_model: TrustOption = False,
-    engine: EngineOption = "auto",
-    precision: PrecisionOption = "auto",
-    threads: ThreadsOption = None,
+    model: ModelChoice,
+    engine: dict[str, Any],
     step: StepOption = None,
     latency: LatencyOption = None,
     settle: SettleOption = None,
@@ -103,9 +97,9 @@ def calibrate(
         max_false=max_false,
         output=output,
         overwrite=overwrite,
-        model=model,
-        sha256=model_sha256,
-        engine=engine_settings(engine, precision, threads, trust=trust_model),
+        model=model.name,
+        sha256=model.sha256,
+        engine={**engine, "trust": model.trust},
         step=step,
         latency=latency,
         settle=settle,

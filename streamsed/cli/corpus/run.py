@@ -9,15 +9,16 @@ import typer
 
 from streamsed.cli.corpus.extra import need_extra
 from streamsed.cli.options import (
+    EngineOption,
     JsonLogOption,
-    ModelOption,
+    ModelChoice,
     PrecisionOption,
     SettleOption,
-    Sha256Option,
     StepOption,
-    TrustOption,
+    detection_settings,
     engine_settings,
-    with_detection_options,
+    model_choice,
+    with_options,
 )
 from streamsed.cli.settings_file import SettingsOption
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from streamsed.detection_settings import DetectionSettings
 
 
-@with_detection_options
+@with_options(model=model_choice, detection=detection_settings)
 def run(
     inputs: Annotated[
         list[str],
@@ -63,15 +64,8 @@ def run(
         typer.Option(metavar="N", help="Worker processes. [default: one per core]"),
     ] = None,
     settings: SettingsOption = None,  # noqa: ARG001 - its callback has done it
-    model: ModelOption = "default",
-    model_sha256: Sha256Option = None,
-    trust_model: TrustOption = False,
-    inference: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|openvino|onnx|torchscript", help="Inference engine."
-        ),
-    ] = "auto",
+    model: ModelChoice,
+    inference: EngineOption = "auto",
     precision: PrecisionOption = "auto",
     device: Annotated[
         str, typer.Option(metavar="cpu|cuda", help="Device that the network runs on.")
@@ -142,9 +136,13 @@ def run(
     job = CorpusRun(
         out=output,
         shard=Shard.parse(shard),
-        model=model,
-        sha256=model_sha256,
-        engine=engine_settings(inference, precision, 1, device, trust=trust_model),
+        model=model.name,
+        sha256=model.sha256,
+        engine={
+            **engine_settings(engine=inference, precision=precision, threads=1),
+            "device": device,
+            "trust": model.trust,
+        },
         step=step,
         settle=settle,
         detection=detection,

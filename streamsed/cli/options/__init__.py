@@ -11,17 +11,18 @@ from streamsed.cli.options.detection import (
     SmoothingOption,
     ThresholdOption,
     detection_settings,
-    with_detection_options,
 )
+from streamsed.cli.options.groups import with_options
 from streamsed.cli.options.model import (
     EngineOption,
     ModelArgument,
+    ModelChoice,
     ModelOption,
     PrecisionOption,
     Sha256Option,
-    ThreadsOption,
     TrustOption,
     engine_settings,
+    model_choice,
 )
 from streamsed.cli.options.running import (
     ChannelOption,
@@ -45,6 +46,7 @@ __all__ = [
     "MinDurationOption",
     "MinGapOption",
     "ModelArgument",
+    "ModelChoice",
     "ModelOption",
     "OffsetThresholdOption",
     "PrecisionOption",
@@ -54,10 +56,10 @@ __all__ = [
     "Sha256Option",
     "SmoothingOption",
     "StepOption",
-    "ThreadsOption",
     "ThresholdOption",
     "TrustOption",
     "detection_settings",
     "engine_settings",
-    "with_detection_options",
+    "model_choice",
+    "with_options",
 ]

@@ -1,21 +1,9 @@
-"""What is reported: thresholds, gaps, durations and labels.
-
-The options are the parameters of `detection_settings`, and stand nowhere else. A command
-asks for what it returns::
-
-    @with_detection_options
-    def file(paths: ..., *, detection: DetectionSettings, scores: ...) -> int: ...
-
-and gets the options in that place: in its help, its completion and its settings.
-"""
+"""What is reported: thresholds, gaps, durations and labels."""
 
 # No `from __future__ import annotations`: the annotations of `detection_settings` become
 # those of other functions, so they must be objects.
 
-import inspect
-from collections.abc import Callable
-from functools import wraps
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -113,29 +101,6 @@ def detection_settings(
         only=label or [],
         ignore=ignore or [],
     )
-
-
-def with_detection_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Replace a command's parameter `detection` by the options of `detection_settings`."""
-    options = inspect.signature(detection_settings).parameters
-
-    @wraps(command)
-    def given(*arguments: Any, **values: Any) -> int:
-        detection = {name: values.pop(name) for name in options if name in values}
-        return command(*arguments, detection=detection_settings(**detection), **values)
-
-    others = {k: v for k, v in command.__annotations__.items() if k != "detection"}
-    given.__annotations__ = others  # typer asks for all, and for the signature
-    hints = get_type_hints(given, include_extras=True)
-    parameters: list[inspect.Parameter] = []
-    for name, parameter in inspect.signature(command).parameters.items():
-        if name == "detection":
-            parameters += options.values()
-        else:
-            parameters.append(parameter.replace(annotation=hints[name]))
-    given.__annotations__ = {each.name: each.annotation for each in parameters}
-    given.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    return given
 
 
 def _per_label(name: str, entries: list[str]) -> "PerLabel | None":

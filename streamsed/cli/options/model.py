@@ -1,10 +1,14 @@
 """Which model detects, and which engine runs it."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: the annotations of the functions below become
+# those of commands, so they must be objects.
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
+
+MAX_THREADS = 1024
+"""More than any machine gains from; an engine with 100 000 does not start in minutes."""
 
 ModelOption = Annotated[
     str, typer.Option("--model", "-m", metavar="NAME|PATH", help="Model to use.")
@@ -43,27 +47,47 @@ Sha256Option = Annotated[
 ]
 
 
-def engine_settings(
-    engine: str,
-    precision: str,
-    threads: int | None,
-    device: str = "auto",
+class ModelChoice(NamedTuple):
+    """A model file, and what is required of it.
+
+    Parameters
+    ----------
+    name : str
+        Name or path.
+    sha256 : str or None
+        Required SHA-256 of the file.
+    trust : bool
+        Whether the code in a file of the older format may be run.
+    """
+
+    name: str
+    sha256: str | None
+    trust: bool
+
+
+def model_choice(
     *,
-    trust: bool = False,
+    model: ModelOption = "default",
+    model_sha256: Sha256Option = None,
+    trust_model: TrustOption = False,
+) -> ModelChoice:
+    """Return the model that was chosen; its parameters are the options."""
+    return ModelChoice(model, model_sha256, trust_model)
+
+
+def engine_settings(
+    *,
+    engine: EngineOption = "auto",
+    precision: PrecisionOption = "auto",
+    threads: ThreadsOption = None,
 ) -> dict[str, Any]:
-    """Return the settings of `Model.load`.
+    """Return the settings of `Model.load` for the engine; its parameters are the options.
 
     Raises
     ------
     ValueError
-        `threads` is less than 1.
+        `threads` is out of range.
     """
-    if threads is not None and threads < 1:
-        raise ValueError("--threads must be 1 or more")
-    return {
-        "trust": trust,
-        "engine": engine,
-        "precision": precision,
-        "threads": threads,
-        "device": device,
-    }
+    if threads is not None and not 1 <= threads <= MAX_THREADS:
+        raise ValueError(f"--threads must be from 1 to {MAX_THREADS}, not {threads}")
+    return {"engine": engine, "precision": precision, "threads": threads}

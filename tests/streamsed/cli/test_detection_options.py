@@ -1,4 +1,4 @@
-"""The options of detection: declared once, and the same in every command that detects."""
+"""Options of detection, model and engine: declared once, the same in every command."""
 
 import inspect
 from typing import Annotated
@@ -9,7 +9,12 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from streamsed.cli.app import app
-from streamsed.cli.options import detection_settings, with_detection_options
+from streamsed.cli.options import (
+    detection_settings,
+    engine_settings,
+    model_choice,
+    with_options,
+)
 from streamsed.cli.settings_file import SECTIONS, command_of
 from streamsed.detection_settings import DetectionSettings
 
@@ -36,7 +41,7 @@ def run(*words):
     one = typer.Typer()
 
     @one.command()
-    @with_detection_options
+    @with_options(detection=detection_settings)
     def command(
         path: str,
         *,
@@ -68,3 +73,32 @@ def test_a_command_is_called_with_the_settings_in_place_of_the_options():
 
 def test_without_options_a_command_gets_the_defaults():
     assert run("a.wav") == ("a.wav", 1, DetectionSettings(only=[], ignore=[]), "z")
+
+
+@pytest.mark.parametrize(
+    ("name", "groups"),
+    [
+        ("listen", (model_choice, engine_settings)),
+        ("file", (model_choice, engine_settings)),
+        ("calibrate", (model_choice, engine_settings)),
+        ("corpus", (model_choice,)),
+        ("bench", (engine_settings,)),
+        ("info", (engine_settings,)),
+    ],
+)
+def test_a_command_has_the_options_of_model_and_engine_one_after_another(name, groups):
+    parameters = command_of(name, get_command(app).commands).params
+    names = [each.name for each in parameters]
+    for group in groups:
+        options = inspect.signature(group).parameters
+        first = names.index(next(iter(options)))
+        shown = parameters[first : first + len(options)]
+        assert [(each.name, each.default, each.help) for each in shown] == [
+            (option, each.default, each.annotation.__metadata__[0].help)
+            for option, each in options.items()
+        ]
+
+
+def test_a_number_of_threads_that_no_engine_starts_is_refused():
+    with pytest.raises(ValueError, match=r"--threads must be from 1 to 1024, not 2000"):
+        engine_settings(threads=2000)

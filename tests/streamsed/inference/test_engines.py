@@ -348,7 +348,7 @@ def test_a_wrong_engine_is_one_line(streamsed, exported, clip):
     for arguments, words in (
         (["--engine", "tvm"], "--engine must be auto"),
         (["--precision", "int4"], "--precision must be auto"),
-        (["--threads", "-1"], "--threads must be 1 or more"),
+        (["--threads", "-1"], "--threads must be from 1 to 1024, not -1"),
     ):
         run = streamsed("file", clip, "--model", exported, *arguments)
         (line,) = run.stderr.splitlines()

@@ -18,7 +18,13 @@ from train.adaptation.fit import AdaptOptions, adapt
 from train.adaptation.own_sounds import OwnSounds
 from train.adaptation.restore import restore
 from train.adaptation.settings import adapted_curves, adapted_points
-from train.cli.options import LeaveOut, read_left_out
+from train.cli.options import (
+    ExampleWorkers,
+    LeaveOut,
+    Resume,
+    SoundscapeCount,
+    read_left_out,
+)
 from train.config.mixing import EVALUATION_MIXING
 from train.datasets.evaluation_set import draw_evaluation_set
 from train.evaluation.draws import Seed
@@ -90,18 +96,12 @@ def adapt_command(
             help="Train on all your recordings, without a held-out part.",
         ),
     ] = False,
-    n: Annotated[
-        int, typer.Option("--n", min=1, help="Number of soundscapes to measure on.")
-    ] = N_SOUNDSCAPES,
+    n: SoundscapeCount = N_SOUNDSCAPES,
     batch_size: Annotated[int, typer.Option(min=2, help="Segments per step.")] = 16,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the mixtures.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
-    workers: Annotated[
-        int, typer.Option(min=0, help="Worker processes for examples.")
-    ] = 1,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Continue the run in --run.")
-    ] = False,
+    workers: ExampleWorkers = 1,
+    resume: Resume = False,
 ) -> None:
     """Train a model further on your own recordings, for new labels or for its own.
 
