@@ -61,6 +61,34 @@ def is_device(path: Path) -> bool:
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
+def check_writable(path: Path, *, option: str) -> None:
+    """Check, before long work, that a file or a folder can be written.
+
+    Parameters
+    ----------
+    path : Path
+        Need not exist, nor need the folders that it is in.
+    option : str
+        The option that names it.
+
+    Raises
+    ------
+    NotADirectoryError
+        One of its folders is a file.
+    PermissionError
+        The nearest folder that exists is not writable.
+    """
+    written = path if path.is_dir() or is_device(path) else path.resolve().parent
+    while not written.exists():
+        written = written.parent
+    if not (written.is_dir() or is_device(written)):
+        raise NotADirectoryError(f"{option} {path}: {written} is a file, not a folder")
+    if not os.access(written, os.W_OK):
+        raise PermissionError(
+            f"{option} {path}: cannot write to {written}; choose another folder"
+        )
+
+
 @contextmanager
 def _scratch(path: Path) -> Iterator[Path]:
     descriptor, scratch = _open_scratch(path)

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from streamsed.atomic_write import is_device, write
+from streamsed.atomic_write import check_writable, is_device, write
 from streamsed.audio.devices import find_device
 from streamsed.audio.microphone import Microphone
 from streamsed.calibration.calibration import Calibration, table_rows
@@ -35,6 +35,8 @@ from streamsed.terminal import print_message, printable
 
 MINUTES = 60.0
 """How long a room is listened to if nothing is said."""
+MAX_MINUTES = 1_000_000
+"""Nearly two years."""
 MAX_FALSE = 1.0
 """Events an hour that are allowed if nothing is said."""
 
@@ -126,8 +128,10 @@ class CalibrationJob:
                 f"--max-false must be a number of events an hour, at least 0, not "
                 f"{self.max_false}"
             )
-        if self.minutes is not None and not 0 < self.minutes < math.inf:
-            raise ValueError(f"--minutes must be positive, not {self.minutes}")
+        if self.minutes is not None and not 0 < self.minutes <= MAX_MINUTES:
+            raise ValueError(
+                f"--minutes must be positive, and at most {MAX_MINUTES}, not {self.minutes}"
+            )
         live = (self.device, self.channel, self.minutes)
         if paths and live != (None, None, None):
             raise ValueError(
@@ -142,6 +146,8 @@ class CalibrationJob:
                 raise ValueError(
                     f"--output: {path} exists; name another file, or give --overwrite"
                 )
+        if path is not None:
+            check_writable(path, option="--output")
 
     def _stream(self, info: ModelInfo, step: float) -> StreamConfig:
         """Return the settings of `listen`: announced early, settled late."""

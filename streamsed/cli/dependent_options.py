@@ -1,9 +1,13 @@
-"""Options that would have no effect are refused: they need another one, or exclude it."""
+"""Options that would have no effect are refused: they need another one, or exclude it.
+
+So are empty values.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, ClassVar
 
 from typer.core import TyperCommand
@@ -52,6 +56,14 @@ class DependentOptions(TyperCommand):
 
     needed: ClassVar[OptionRules] = NEEDED
     excluded: ClassVar[OptionRules] = EXCLUDED
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse empty values, as of an unset variable; `Path("")` is the folder "."."""
+        for before, each in pairwise(["", *args]):
+            if not each and not ctx.resilient_parsing:
+                what = before if before.startswith("-") else "an argument"
+                raise ValueError(f"{what} must not be empty")
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Check the options and run the command."""

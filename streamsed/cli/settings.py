@@ -60,7 +60,7 @@ def settings(
         required = [
             each for each in command.params if each.required and each.opts[0][:1] == "-"
         ]
-        words += [word for each in required for word in (each.opts[0], "")]
+        words += [word for each in required for word in (each.opts[0], ".")]
         made = command.make_context(section, words, parent=context.find_root())
         values[section] = {**made.params, **{each.name: None for each in required}}
     print(write_settings(values, commands), end="")

@@ -31,6 +31,9 @@ from streamsed.inference.selection import EngineRequest, candidates
 from streamsed.live.auto_step import shortest_step
 from streamsed.pipeline.frontend import scale_segment
 
+MAX_ROUNDS = 100_000
+"""Hours of scoring."""
+
 
 @dataclass(slots=True)
 class Contender:
@@ -177,8 +180,8 @@ def measure(
     ValueError
         None of the requested combinations runs here.
     """
-    if n_rounds < 1:
-        raise ValueError(f"rounds={n_rounds} must be at least 1")
+    if not 1 <= n_rounds <= MAX_ROUNDS:
+        raise ValueError(f"rounds={n_rounds} must be from 1 to {MAX_ROUNDS}")
     found = requests(file, request)
     if not found:
         raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import subprocess
 import time
@@ -56,7 +57,14 @@ def examine(*, model: str, device: str | None, latency: float) -> Iterator[Findi
         The microphone; None is the default.
     latency : float
         Seconds, as for `listen`.
+
+    Raises
+    ------
+    ValueError
+        `latency` is not positive, or longer than a segment of the model.
     """
+    if not 0 < latency < math.inf:
+        raise ValueError(f"latency={latency} must be positive (in seconds)")
     yield Finding(
         "core", well=True, says=f"C++ core for {', '.join(_core.simd_targets())}"
     )
@@ -147,6 +155,11 @@ def _examine_model(name: str, latency: float) -> Iterator[Finding]:
         well=True,
         says=f"{model.info.name}, {labels} labels, on {model.place}",
     )
+    longest = model.info.frontend.segment_duration
+    if latency > longest:
+        raise ValueError(
+            f"latency={latency} must be at most one segment ({longest:.3g} s)"
+        )
     cost = segment_cost(model)
     step = shortest_step(cost, model.info.frontend, latency=latency)
     load = cost / step

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from streamsed.atomic_write import is_device, write
+from streamsed.atomic_write import check_writable, is_device, write
 from streamsed.events import Event
 from streamsed.inference.model_file import ModelInfo
 from streamsed.plots.picture_file import check_picture
@@ -103,7 +102,7 @@ class Outputs:
                     f"{option} {place}: {len(recordings)} recordings need a folder, with "
                     "a file for each; end its name with /"
                 )
-            _check_writable(option, place)
+            check_writable(place, option=option)
             inside = [_target_in(place, r, suffix) for r in recordings]
             files = inside if is_folder else [place]
             written += files
@@ -216,18 +215,6 @@ def _print_tables(detections: Iterable[Detection]) -> None:
     console = Console(soft_wrap=True)
     for found in detections:
         console.print(events_table(*_named(found)))
-
-
-def _check_writable(option: str, place: Path) -> None:
-    written = place if place.is_dir() or is_device(place) else place.resolve().parent
-    while not written.exists():
-        written = written.parent
-    if not (written.is_dir() or is_device(written)):
-        raise NotADirectoryError(f"{option} {place}: {written} is a file, not a folder")
-    if not os.access(written, os.W_OK):
-        raise PermissionError(
-            f"{option} {place}: cannot write to {written}; choose another folder"
-        )
 
 
 def _check_distinct(written: Sequence[Path], recordings: Sequence[Recording]) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from streamsed.cli.corpus.extra import need_extra
+from streamsed.cli.errors import error_message
 from streamsed.cli.options import (
     EngineOption,
     JsonLogOption,
@@ -156,10 +159,20 @@ def run(
         relist=relist,
         ray=ray_address if engine == "ray" else None,
     )
-    with progress.json_log(json_log):
+    with progress.json_log(json_log), _naming_inference():
         if not dry_run:
             return job.run(inputs)
         forecast = job.predict(inputs)
     lines = forecast.lines(job.n_workers) if forecast else ["all files are done"]
     print("\n".join(lines))
     return 0
+
+
+@contextmanager
+def _naming_inference() -> Iterator[None]:
+    """Name `--inference` in errors of the library, for which `--engine` is the usual name."""
+    try:
+        yield
+    except ValueError as error:
+        message = error_message(error)
+        raise ValueError(message.replace("--engine", "--inference")) from error

@@ -209,6 +209,7 @@ def test_a_bad_recording_costs_only_itself(streamsed, room, model_path, tmp_path
         (["--keep", "Dgo"], "--keep: unknown label 'Dgo'; did you mean 'Dog'?"),
         (["-o", "{room}"], "exists; name another file, or give --overwrite"),
         (["-o", "{folder}"], "is a folder; name a file"),
+        (["-o", "{room}/new/a.toml"], "is a file, not a folder"),
         (["--sensitivity", "max"], "--sensitivity"),
         (["--step", "2"], "latency"),
     ],

@@ -8,6 +8,7 @@ from option_rules import assert_rules_exist
 
 from streamsed.cli.app import app
 from streamsed.cli.dependent_options import DependentOptions
+from streamsed.cli.errors import error_message
 
 
 def refusal_of(*arguments):
@@ -52,6 +53,48 @@ def test_the_rules_name_options_that_exist():
 )
 def test_an_option_without_effect_is_refused(arguments, message):
     assert refusal_of(*arguments.split()) == message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["file", "a.wav", "--output", ""], "--output must not be empty"),
+        (["file", ""], "an argument must not be empty"),
+        (["listen", "--exec", ""], "--exec must not be empty"),
+        (["corpus", "a", "-o", ""], "-o must not be empty"),
+    ],
+)
+def test_an_empty_value_as_of_an_unset_variable_is_refused(arguments, message):
+    assert refusal_of(*arguments) == message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--inference tvm", "--inference must be auto, openvino, onnx or torchscript"),
+        (
+            "--inference onnx --device cuda",
+            "--inference must be torchscript with --device cuda, not 'onnx'",
+        ),
+        ("--precision fp8", "--precision must be auto, fp32, bf16 or int8, not 'fp8'"),
+    ],
+)
+def test_a_wrong_engine_of_a_corpus_is_named_by_its_option(
+    tmp_path, arguments, message
+):
+    pytest.importorskip("pyarrow")
+    pytest.importorskip("fsspec")
+    words = ("corpus", tmp_path, "-o", tmp_path / "o", *arguments.split())
+    assert error_message(ValueError(refusal_of(*words))).startswith(message)
+
+
+@pytest.mark.parametrize("latency", ["0", "-1", "nan", "inf", "11"])
+def test_doctor_refuses_a_latency_that_listen_refuses(latency, monkeypatch):
+    from streamsed.diagnostics import doctor
+
+    monkeypatch.setattr(doctor, "_examine_devices", lambda _: iter(()))
+    message = error_message(ValueError(refusal_of("doctor", "--latency", latency)))
+    assert re.match("--latency must be (positive|at most one segment)", message)
 
 
 @pytest.mark.parametrize(

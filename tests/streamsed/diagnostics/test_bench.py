@@ -76,12 +76,13 @@ def test_the_command_prints_a_line_for_each(streamsed, exported):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--rounds", "0"], "--rounds must be at least 1, not 0"),
+        (["--rounds", "0"], "--rounds must be from 1 to 100000, not 0"),
         (
             ["--engine", "openvino"],
             "--engine openvino with precision=auto does not run here",
         ),
         (["--engine", "tvm"], "--engine must be auto"),
+        (["--rounds", "1" + 20 * "0"], "--rounds must be from 1 to 100000, not 1000"),
     ],
 )
 def test_what_is_wrong_is_one_line(streamsed, model_path, arguments, words):
