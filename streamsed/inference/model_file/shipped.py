@@ -7,6 +7,9 @@ from pathlib import Path
 
 from streamsed.inference.trust import SHIPPED
 
+FULL = "full"
+"""The model of full width: too large for the wheel, it is found once it has been exported."""
+
 
 def shipped_models() -> list[str]:
     """Return the names of the models in the package."""
@@ -24,6 +27,11 @@ def find_model(name_or_path: str | os.PathLike[str]) -> Path:
     if str(name_or_path) in shipped_models():
         return SHIPPED / f"{name_or_path}.pt"
     path = Path(name_or_path)
+    if str(name_or_path) == FULL and not path.is_file():
+        raise FileNotFoundError(
+            f"{FULL}: not among the shipped models ({', '.join(shipped_models())}); train it "
+            f"as docs/accelerator.md says, and export it to {SHIPPED / FULL}.pt"
+        )
     if not path.is_file():
         raise FileNotFoundError(
             f"{name_or_path}: neither a shipped model "

@@ -18,6 +18,7 @@ from streamsed.inference.model_file import (
     ModelFile,
     ModelInfo,
     find_model,
+    shipped,
     shipped_models,
 )
 from streamsed.pipeline.frontend import Frontend, normalize
@@ -163,6 +164,17 @@ def test_an_unknown_name_is_refused_with_the_shipped_names(tmp_path):
         find_model("nosuch")
     with pytest.raises(FileNotFoundError, match="neither a shipped model"):
         find_model(tmp_path)
+
+
+def test_the_model_of_full_width_is_found_once_it_is_exported(tmp_path, monkeypatch):
+    monkeypatch.setattr(shipped, "SHIPPED", tmp_path)
+    (tmp_path / "default.pt").touch()
+    with pytest.raises(
+        FileNotFoundError, match=r"full: not among .* export it to .*full.pt"
+    ):
+        shipped.find_model("full")
+    (tmp_path / "full.pt").touch()
+    assert shipped.find_model("full") == tmp_path / "full.pt"
 
 
 def test_a_model_is_found_by_its_path(model_path):
