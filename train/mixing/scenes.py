@@ -200,9 +200,8 @@ class SceneMixer:
         rate = self.bank.sample_rate
         sound = faded(stretch(active, length, rng, sample_rate=rate), rate // 50)
         if rng.random() < 0.3:  # it swells or fades, as an appliance carried about
-            first, last = rng.uniform(-9.0, 0.0, 2)
-            slope = 10.0 ** (np.linspace(first, last, length) / 20.0)
-            sound *= slope.astype(np.float32)
+            first, last = np.log(10.0) / 20.0 * rng.uniform(-9.0, 0.0, 2)
+            sound *= np.exp(np.linspace(first, last, length, dtype=np.float32))
         add_at(draft.samples, at_level(sound, self._level(rng)), start)
         draft.events.append((label, (start, start + length)))
         return start + length

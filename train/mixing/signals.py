@@ -77,7 +77,7 @@ def coloured_noise(length: int, rng: np.random.Generator) -> Samples:
     One in four is white.
     """
     n_fft = 1 << 17
-    spectrum = rng.standard_normal((n_fft // 2 + 1, 2)) @ np.array([1.0, 1.0j])
+    spectrum = rng.standard_normal((n_fft // 2 + 1, 2)).view(np.complex128)[:, 0]
     spectrum /= np.maximum(np.arange(spectrum.size), 64.0) ** (
         rng.uniform(-0.5, 1.5) * (rng.random() < 0.75)
     )
@@ -134,7 +134,8 @@ def faded(samples: Samples, length: int) -> Samples:
 
 def to_sixteen_bits(samples: Samples) -> None:
     """Round in place to what a 16-bit file holds."""
-    np.rint(samples * np.float32(32767.0), out=samples)
+    samples *= np.float32(32767.0)
+    np.rint(samples, out=samples)
     samples /= np.float32(32767.0)
 
 

@@ -55,6 +55,22 @@ def batches(**scenes):
     return SceneBatches(dataset, CPU, n_workers=0)
 
 
+def test_segments_do_not_depend_on_the_processes_that_mix_them():
+    settings = config(fresh=0.0)  # variants depend on the draws before
+    dataset = SceneDataset(SceneMixer(beeping_bank(), settings.scenes), settings)
+    alone, shared = (
+        iter(SceneBatches(dataset, CPU, n_workers=n_workers)) for n_workers in (0, 2)
+    )
+    kept = []
+    for _ in range(3 * (scene_batches.PREFETCH + 2)):  # each place is used again
+        one, other = next(alone), next(shared)
+        for name, value in one.items():
+            assert_array_equal(other[name], value)
+        kept.append((one["x"], other["x"]))
+    for one, other in kept:  # nothing is overwritten that was handed out
+        assert_array_equal(other, one)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_frames_of_the_device_are_those_of_the_core(seed):
     rng = np.random.default_rng(seed)
