@@ -34,6 +34,7 @@ PRECISIONS = {
     "bf16": torch.bfloat16,
     "fp16": torch.float16,
 }
+PARTS = ("training", "inference", "hour")
 FRAMES = (FrontendConfig().segment_frames, FrontendConfig().n_mels)
 N_LABELS = 10
 LONG = 2.0
@@ -250,9 +251,12 @@ def report(options: argparse.Namespace) -> Iterator[str]:
         yield f"| {precision} | {rates[precision] / 1e12:.4g} |"
     copied = copy_rate(device, options.megabytes * 10**6)
     yield f"\nA copy moves {copied / 1e9:.4g} GB/s, read and written.\n"
-    n_training = operations(width, training=True)
-    yield from _training(options, n_training, rates)
-    yield from _inference(options, rates, copied)
+    if "training" in options.parts:
+        yield from _training(options, operations(width, training=True), rates)
+    if "inference" in options.parts:
+        yield from _inference(options, rates, copied)
+    if "hour" not in options.parts:
+        return
     took = hour(device, options.hour)
     yield (
         f"\n`streamsed file --device {device}` took {took:.1f} s for {options.hour} s "
@@ -330,6 +334,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--precisions", nargs="+", choices=list(PRECISIONS), default=list(PRECISIONS)
     )
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--size", type=int, default=8192, help="of the matrices")
     parser.add_argument("--megabytes", type=int, default=1000, help="of the copy")
     parser.add_argument("--hour", type=int, default=3600, help="seconds of it")

@@ -2,13 +2,15 @@
 
 Wheels of what the machine lacks are unpacked into `site`; the extension is compiled beside
 its stub, by the compiler directly, because CMake and scikit-build-core may be missing. The
-sources and flags are those of CMakeLists.txt.
+sources and flags are those of CMakeLists.txt. Should that fail, an extension that the archive
+carries is taken.
 """
 
 from __future__ import annotations
 
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -19,6 +21,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 SITE = ROOT / "site"
+PREBUILT = ROOT / "prebuilt"
+"""Where an archive has an extension that was made elsewhere, for a compiler that fails."""
 CORE = ("fft", "gap_filter", "log_mel", "mel", "simd")
 FLAGS = ("-std=c++20", "-O3", "-DNDEBUG", "-fPIC", "-fvisibility=hidden")
 LINK_FLAGS = ("-shared", *(("-l:libstdc++.so.6",) if sys.platform == "linux" else ()))
@@ -115,11 +119,19 @@ def header_folders() -> list[Path]:
     return found
 
 
-def build_extension() -> Path:
-    """Compile the extension into the package; return its file."""
+def build_extension(extension: Path, includes: list[Path]) -> None:
+    """Compile the extension.
+
+    Parameters
+    ----------
+    extension : Path
+        The file that is made.
+    includes : list of Path
+        Folders of Python's and pybind11's headers.
+    """
     objects = ROOT / "build" / "objects"
     objects.mkdir(parents=True, exist_ok=True)
-    commands = compile_commands(objects, header_folders())
+    commands = compile_commands(objects, includes)
     with ThreadPoolExecutor() as pool:
         jobs = [
             pool.submit(_run, [*command, "-c", "-o", str(target)])
@@ -127,12 +139,35 @@ def build_extension() -> Path:
         ]
         for job in jobs:
             job.result()
-    suffix = sysconfig.get_config_var("EXT_SUFFIX")
-    extension = ROOT / "streamsed" / f"_core{suffix}"
     draft = extension.with_suffix(".part")
     compiler = next(iter(commands.values()))[0]
     _run([compiler, "-o", str(draft), *map(str, commands), *LINK_FLAGS])
     draft.replace(extension)
+
+
+def make_extension() -> Path:
+    """Compile the extension into the package, or take the one that was carried.
+
+    Raises
+    ------
+    ImportError
+        Neither can be imported.
+    FileNotFoundError
+        There are no headers, and none was carried.
+    subprocess.CalledProcessError
+        It cannot be compiled, and none was carried.
+    """
+    name = f"_core{sysconfig.get_config_var('EXT_SUFFIX')}"
+    extension, carried = ROOT / "streamsed" / name, PREBUILT / name
+    try:
+        build_extension(extension, header_folders())
+        check_extension(extension)
+    except (OSError, ImportError, subprocess.CalledProcessError) as error:
+        if not carried.is_file():
+            raise
+        print(f"build: {error}; taking {carried}", file=sys.stderr)
+        shutil.copyfile(carried, extension)
+        check_extension(extension)
     return extension
 
 
@@ -166,9 +201,7 @@ def main() -> None:
     try:
         names = unpack_wheels(ROOT / "wheels", SITE)
         print(f"{SITE}: {', '.join(names) or 'nothing was missing'}")
-        extension = build_extension()
-        check_extension(extension)
-        print(extension)
+        print(make_extension())
     except (OSError, ImportError, subprocess.CalledProcessError) as error:
         print(f"build: error: {error}", file=sys.stderr)
         sys.exit(2)

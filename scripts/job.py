@@ -1,9 +1,12 @@
 """Do a job of many commands, minutes at a time: `python3 -m scripts.job SETTINGS.toml`.
 
-The stages run one after the other; a stage that is done is not done again, and one that
-training interrupts continues from its checkpoint. After `limit` seconds the command in
-progress is interrupted and the exit code is 75: the same line continues. The standard
-library is enough for this file, because its first stage makes the rest importable.
+The stages of the settings run one after the other, each for so many seconds at most; the runs
+of stage `fit` train side by side. What is done is not done again, and a run that was
+interrupted continues from its checkpoint. A stage that fails does not keep those after it from
+running, but for `build`, which makes them importable. Stage `weights` has its seconds kept
+back, so whatever happens before it, what was trained is there to take home. After `limit`
+seconds the exit code is 75: the same line continues. The standard library is enough for this
+file.
 
     OUT/job.log, OUT/NAME.log      what ran, how long, and what it printed
     OUT/results/                   all there is to take home: notes.tar.gz, parts of weights
@@ -12,6 +15,7 @@ library is enough for this file, because its first stage makes the rest importab
 from __future__ import annotations
 
 import argparse
+import csv
 import os
 import signal
 import subprocess
@@ -19,17 +23,22 @@ import sys
 import tarfile
 import time
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
 AGAIN = 75
 """Exit code: time is up, and the same command continues (sysexits' EX_TEMPFAIL)."""
-ONCE = ("speed",)
+FIRST, LAST = "build", "weights"
+"""What must not fail, and what is done again by each command."""
+ONCE = ("speed", "tests")
 """Stages that cannot be resumed; what they wrote in their time is kept."""
 GRACE = 20.0
-"""Seconds for an interrupted command to end before it is killed."""
+"""Seconds for interrupted commands to end before they are killed."""
+LEAST = 5.0
+"""Seconds below which a stage is not begun."""
 GPU_TESTS = (
     "tests/train/fit/test_cuda.py",
     "tests/streamsed/inference/test_model.py",
@@ -42,30 +51,55 @@ RESULTS = (
 CURVES = ("log.csv", "validation.csv")
 LARGEST = 16_000_000
 """Bytes of a file to take home."""
+Settings = Mapping[str, Any]
+Commands = dict[str, list[str]]
+"""Names of processes that run side by side, to arguments of Python."""
 
 
-def stages(settings: Mapping[str, Any], out: Path) -> dict[str, list[str]]:
-    """Say what to run, in its order: name of the stage to arguments of Python.
+def commands(settings: Settings, stage: str, out: Path, seconds: float) -> Commands:
+    """Return what a stage runs.
 
     Parameters
     ----------
     settings : mapping
         Of scripts/accelerator.toml's form.
+    stage : str
+        Its name.
     out : Path
         Where everything goes.
+    seconds : float
+        How long the stage may take; runs whose length is a time are made as long.
+
+    Raises
+    ------
+    ValueError
+        There is no such stage.
     """
+    if stage == "fit":
+        return {
+            f"fit-{name}": _fit(settings, fit, out / name, seconds)
+            for name, fit in settings["fit"].items()
+        }
+    plan = _plan(settings, out)
+    if stage not in plan:
+        raise ValueError(f"stage={stage} must be one of fit, {', '.join(plan)}")
+    return {stage: plan[stage]} if plan[stage] else {}
+
+
+def _plan(settings: Settings, out: Path) -> Commands:
+    """Return the stages that are one process each; empty arguments run nothing."""
     device, workers = settings["device"], str(settings["workers"])
     table = out / "table1"
     sounds = [f"--soundbank={settings['banks'][0]}", "--lists=lists"]
     sizes = [f"--{name}={n}" for name, n in settings["data"].items()]
-    plan = {
-        "build": ["scripts.build"],
+    runs = [str(out / each) for each in settings["take_home"] if _begun(out / each)]
+    return {
+        FIRST: ["scripts.build"],
         "tests": ["pytest", "-m", "gpu", "-p", "no:cacheprovider", *GPU_TESTS],
-        "speed": ["benchmarks.cuda", f"--device={device}", f"--output={out}/cuda.md"],
-        **{
-            f"fit-{name}": _fit(settings, fit, out / name)
-            for name, fit in settings["fit"].items()
-        },
+        "speed": [
+            *("benchmarks.cuda", f"--device={device}", f"--output={out}/cuda.md"),
+            *settings["speed"]["options"],
+        ],
         "data": [
             *("train", "data", "imitate", str(table / "data"), *sounds),
             *(f"--workers={workers}", *sizes),
@@ -76,68 +110,88 @@ def stages(settings: Mapping[str, Any], out: Path) -> dict[str, list[str]]:
             *_sets("--set", settings["table1"]["set"]),
             *_sets("--set-baseline", settings["table1"]["set_baseline"]),
         ],
-        "weights": [
-            *("scripts.parts", "split", str(out / "results")),
-            *(
-                str(out / each)
-                for each in settings["take_home"]
-                if (out / each).is_dir()
-            ),
-        ],
+        LAST: ["scripts.parts", "split", str(out / "results"), *runs] if runs else [],
     }
-    plan["speed"] += settings["speed"]["options"]
-    left_out = settings.get("leave_out", [])
-    return {name: each for name, each in plan.items() if name not in left_out}
 
 
-def _fit(settings: Mapping[str, Any], fit: Mapping[str, Any], run: Path) -> list[str]:
-    """Say how one network is trained, from where it was interrupted if it was."""
+def _begun(run: Path) -> bool:
+    return (run / "last.pt").is_file() or any(run.glob("best-*.pt"))
+
+
+def _fit(settings: Settings, fit: Settings, run: Path, seconds: float) -> list[str]:
+    """Return how one network is trained, from where it was interrupted if it was."""
     arguments = ["train", "fit", f"--run={run}", f"--preset={fit['preset']}"]
     arguments += [f"--soundbank={each}" for each in settings["banks"]]
     arguments += [f"--blueprint=lists/{each}" for each in fit["lists"]]
     arguments += _sets("--set", fit["set"])
-    arguments += [f"--device={settings['device']}", f"--workers={settings['workers']}"]
+    if not any(each.startswith("steps=") for each in fit["set"]):
+        minutes = _trained(run) + max(seconds - settings["begin"], 1.0) / 60
+        arguments += [f"--set=minutes={minutes:.2f}"]
+    arguments += [f"--device={settings['device']}", f"--workers={fit['workers']}"]
     arguments += ["--save-every=30", *fit.get("options", [])]
     if (run / "last.pt").is_file():
         return [*arguments, "--resume"]
     return arguments + [f"--init={each}" for each in (fit.get("init"),) if each]
 
 
+def _trained(run: Path) -> float:
+    """Read how many minutes a run has trained so far."""
+    if not (run / "last.pt").is_file() or not (run / "log.csv").is_file():
+        return 0.0
+    with (run / "log.csv").open(newline="", encoding="utf-8") as file:
+        return max((float(row["minutes"]) for row in csv.DictReader(file)), default=0.0)
+
+
 def _sets(option: str, lines: list[str]) -> list[str]:
     return [f"{option}={line}" for line in lines]
 
 
-def run_stage(name: str, arguments: list[str], out: Path, seconds: float) -> int:
-    """Run one stage for so many seconds at most; return its exit code, or `AGAIN`."""
+def run_stage(processes: Commands, out: Path, seconds: float) -> dict[str, int]:
+    """Run processes side by side for so many seconds; return their exit codes, or `AGAIN`."""
     environment = dict(os.environ)
     paths = [str(ROOT), str(ROOT / "site"), environment.get("PYTHONPATH", "")]
     environment["PYTHONPATH"] = os.pathsep.join(each for each in paths if each)
     environment["PYTHONUNBUFFERED"] = "1"
-    with (out / f"{name}.log").open("a", encoding="utf-8") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *arguments],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            cwd=ROOT,
-            env=environment,
-            start_new_session=True,
-        )
-        try:
-            return process.wait(max(seconds, 1.0))
-        except subprocess.TimeoutExpired:
-            _end(process)
-            return AGAIN
+    if len(processes) > 1:  # each has workers of its own, and the cores are shared
+        environment["OMP_NUM_THREADS"] = "1"
+    deadline = time.monotonic() + max(seconds, 1.0)
+    with ExitStack() as files:
+        running = {
+            name: subprocess.Popen(
+                [sys.executable, "-m", *arguments],
+                stdout=files.enter_context((out / f"{name}.log").open("ab")),
+                stderr=subprocess.STDOUT,
+                cwd=ROOT,
+                env=environment,
+                start_new_session=True,
+            )
+            for name, arguments in processes.items()
+        }
+        ended = {
+            name: _wait(process, deadline - time.monotonic())
+            for name, process in running.items()
+        }
+        _end([each for name, each in running.items() if ended[name] is None])
+    return {name: AGAIN if code is None else code for name, code in ended.items()}
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Interrupt a command and its workers, and kill what does not end."""
+def _wait(process: subprocess.Popen[bytes], seconds: float) -> int | None:
+    """Wait for a process to end; None if it does not in time."""
+    try:
+        return process.wait(max(seconds, 0.0))
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Interrupt processes and their workers, all at once, and kill what does not end."""
     for number in (signal.SIGINT, signal.SIGKILL):
-        os.killpg(process.pid, number)
-        try:
-            process.wait(GRACE)
-        except subprocess.TimeoutExpired:
-            continue
-        return
+        left = [each for each in processes if each.poll() is None]
+        for process in left:
+            os.killpg(process.pid, number)
+        deadline = time.monotonic() + GRACE
+        for process in left:
+            _wait(process, deadline - time.monotonic())
 
 
 def take_home(out: Path) -> list[Path]:
@@ -153,45 +207,74 @@ def take_home(out: Path) -> list[Path]:
     return sorted(results.iterdir())
 
 
-def do_job(settings: Mapping[str, Any], out: Path, *, only: str | None = None) -> int:
-    """Run the remaining stages until time is up, or one stage; return the exit code.
+def do_stage(settings: Settings, stage: str, out: Path, left: float) -> dict[str, int]:
+    """Run what of a stage is not done, and note what is; return the exit codes.
+
+    Parameters
+    ----------
+    settings : mapping
+        Of scripts/accelerator.toml's form.
+    stage : str
+        Its name.
+    out : Path
+        Where everything goes.
+    left : float
+        Seconds that remain.
+    """
+    seconds = min(settings["budget"].get(stage, left), left)
+    processes = {
+        name: arguments
+        for name, arguments in commands(settings, stage, out, seconds).items()
+        if not (out / "done" / name).is_file()
+    }
+    if processes and seconds < LEAST:
+        return dict.fromkeys(processes, AGAIN)
+    started = time.monotonic()
+    codes = run_stage(processes, out, seconds)
+    for name, code in codes.items():
+        line = f"{name}: exit code {code} after {time.monotonic() - started:.1f} s"
+        print(line, flush=True)
+        with (out / "job.log").open("a", encoding="utf-8") as log:
+            log.write(f"{line}: python -m {' '.join(processes[name])}\n")
+        at_end = code == AGAIN and name in ONCE and seconds < left  # of its own time
+        if (code == 0 or at_end) and stage != LAST:
+            (out / "done" / name).touch()
+    return codes
+
+
+def do_job(settings: Settings, out: Path, *, only: str | None = None) -> int:
+    """Run the stages until time is up, or one stage again; return the exit code.
 
     Raises
     ------
     ValueError
         There is no such stage.
     """
-    plan = stages(settings, out)
-    if only is not None:
-        if only not in plan:
-            raise ValueError(f"--only {only} must be one of {', '.join(plan)}")
-        plan = {only: plan[only]}
-    begun = time.monotonic()
+    names = settings["stages"] if only is None else [only]
     (out / "done").mkdir(parents=True, exist_ok=True)
-    code = 0
-    for name, arguments in plan.items():
-        if only is None and (out / "done" / name).is_file():
-            continue
-        left = settings["limit"] - (time.monotonic() - begun)
-        started = time.monotonic()
-        code = run_stage(name, arguments, out, left) if left > GRACE else AGAIN
-        line = f"{name}: exit code {code} after {time.monotonic() - started:.1f} s"
-        print(line, flush=True)
-        with (out / "job.log").open("a", encoding="utf-8") as log:
-            log.write(f"{line}: python -m {' '.join(arguments)}\n")
-        if code == AGAIN and name in ONCE and left > settings["limit"] / 2:
-            (out / "done" / name).touch()  # else it would begin again and again
-        if code:
+    if only is not None:
+        for name in commands(settings, only, out, 0.0):
+            (out / "done" / name).unlink(missing_ok=True)
+    begun = time.monotonic()
+    codes: dict[str, int] = {}
+    for i, stage in enumerate(names):
+        kept = settings["budget"].get(LAST, 0.0) if LAST in names[i + 1 :] else 0.0
+        left = settings["limit"] - kept - (time.monotonic() - begun)
+        if stage == LAST:  # its seconds were kept, though others took long to end
+            left = max(left, settings["budget"].get(LAST, 0.0))
+        codes |= do_stage(settings, stage, out, left)
+        if stage == FIRST and any(codes.values()):
             break
-        (out / "done" / name).touch()
     files = take_home(out)
     size = sum(path.stat().st_size for path in files)
     print(f"{out / 'results'}: {len(files)} files, {size / 1e6:.1f} MB")
-    if code == AGAIN:
-        print("time is up: run the same command to continue")
-    elif code:
+    failed = {name: code for name, code in codes.items() if code not in (0, AGAIN)}
+    for name in failed:
         print(f"{name} failed: see {out / name}.log; the same command tries again")
-    return code
+    if AGAIN in codes.values():
+        print("time is up: run the same command to continue")
+        return AGAIN
+    return next(iter(failed.values()), 0)
 
 
 def main() -> None:

@@ -1,13 +1,16 @@
-"""Pack one archive for a machine without a network: `python -m scripts.pack --help`.
+"""Pack archives for a machine without a network: `python -m scripts.pack --help`.
 
-::
+One archive, or several where one would be larger than a call may carry; all are unpacked in
+one place, the first has all but the later banks::
 
     streamsed/              the source tree of HEAD, and train/COMMIT, which names it
     streamsed/wheels/       what a machine with torch, numpy and matplotlib may lack
-    streamsed/headers/      Python's headers, where --headers names them
+    streamsed/headers/      Python's headers, where --headers names them, and in prebuilt/
+                            an extension made with them, should their compiler fail
+    streamsed/lists/        DESED's lists
+    streamsed/runs/         16-bit weights that the fits of a job begin with
     streamsed/bank/         splits `train` and `validation` as mono Vorbis, manifest.csv;
                             of further banks, in bank2/, bank3/ and so on
-    streamsed/lists/        DESED's lists
 """
 
 from __future__ import annotations
@@ -19,14 +22,23 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Collection, Sequence
+import tomllib
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import soundfile
 
+from scripts.archives import Archives
+from scripts.build import build_extension, header_folders
+from scripts.parts import halve
+from train.config.preset import load_preset
+from train.config.train import TrainConfig
+from train.fit.checkpoint import LAST, read_checkpoint, save_atomically
 from train.mixing.soundbank import read_leave_out
 
 ROOT = Path(__file__).parent.parent
+JOB = ROOT / "scripts" / "accelerator.toml"
 PACKAGES = (
     *("soundfile", "soxr", "sounddevice", "typer", "rich"),
     *("pybind11", "pytest", "hypothesis"),
@@ -37,7 +49,9 @@ LISTS = ("train/synthetic.tsv", "validation/validation.tsv")
 BLOCK = 65536
 """Samples; libsndfile's Vorbis overflows its stack on long writes."""
 COMPRESSION = 0.6
-"""From 0 to 1; about 60 kbit/s of mono at 44.1 kHz."""
+"""From 0 to 1; about 75 kbit/s of mono at 44.1 kHz."""
+MEGABYTES = 50.0
+"""Of an archive at most; a call of the machine carries 64 MiB, this tree among it."""
 
 
 def download_wheels(folder: Path, python: str) -> None:
@@ -53,7 +67,9 @@ def download_wheels(folder: Path, python: str) -> None:
         wheel.unlink()
 
 
-def compress_bank(bank: Path, folder: Path, *, left_out: Collection[str] = ()) -> int:
+def compress_bank(
+    bank: Path, folder: Path, *, left_out: Collection[str] = (), every: int = 1
+) -> int:
     """Write the splits of a bank as mono Vorbis, with its manifest; return how many files.
 
     Parameters
@@ -64,6 +80,8 @@ def compress_bank(bank: Path, folder: Path, *, left_out: Collection[str] = ()) -
         Is made.
     left_out : collection of str
         Paths in the bank that stay here.
+    every : int
+        Of each folder's recordings of a split, take the first of so many, for a rehearsal.
 
     Raises
     ------
@@ -76,6 +94,10 @@ def compress_bank(bank: Path, folder: Path, *, left_out: Collection[str] = ()) -
     with manifest.open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["split"] in SPLITS]
     rows = [row for row in rows if row["path"] not in left_out]
+    groups: dict[tuple[str, str], list[dict[str, str]]] = {}
+    for row in rows:
+        groups.setdefault((str(Path(row["path"]).parent), row["split"]), []).append(row)
+    rows = [row for group in groups.values() for row in group[::every]]
     folder.mkdir(parents=True)
     with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, rows[0].keys() if rows else ("path", "split"))
@@ -99,7 +121,7 @@ def compress(source: Path, target: Path) -> None:
             file.write(mono[first : first + BLOCK])
 
 
-def add_source(archive: tarfile.TarFile) -> str:
+def add_source(archives: Archives) -> str:
     """Add the tree of HEAD; return its commit."""
 
     def git(*arguments: str) -> bytes:
@@ -111,11 +133,60 @@ def add_source(archive: tarfile.TarFile) -> str:
         fileobj=io.BytesIO(git("archive", "--prefix=streamsed/", "HEAD"))
     ) as tree:
         for member in tree:
-            archive.addfile(member, tree.extractfile(member))
+            content = tree.extractfile(member) if member.isreg() else None
+            archives.add(member, content or io.BytesIO())
     note = tarfile.TarInfo("streamsed/train/COMMIT")
     note.size = len(commit)
-    archive.addfile(note, io.BytesIO(commit.encode()))
+    archives.add(note, io.BytesIO(commit.encode()))
     return commit
+
+
+def make_extension(headers: Path, folder: Path, python: str) -> None:
+    """Compile the extension for the other machine's Python, should it fail to there."""
+    folder.mkdir()
+    name = f"_core.cpython-{python.replace('.', '')}-x86_64-linux-gnu.so"
+    _, pybind11 = header_folders()
+    build_extension(folder / name, [headers, pybind11])
+
+
+def slim_runs(
+    settings: Mapping[str, Any], runs: Mapping[str, Path], folder: Path
+) -> None:
+    """Write the weights that the fits of a job begin with, as 16-bit numbers.
+
+    Parameters
+    ----------
+    settings : mapping
+        Of scripts/accelerator.toml's form.
+    runs : mapping of str to Path
+        Runs by the names of the fits.
+    folder : Path
+        Is made: NAME/last.pt of each.
+
+    Raises
+    ------
+    ValueError
+        A fit begins with a run that is not given, or whose network is not the fit's; or a
+        run is given that no fit begins with.
+    """
+    wanted = {name for name, fit in settings["fit"].items() if fit.get("init")}
+    if wanted != set(runs):
+        raise ValueError(
+            f"--run {', '.join(sorted(runs)) or 'NAME=DIR'}: the fits of the job begin "
+            f"with runs named {', '.join(sorted(wanted)) or 'nothing'}"
+        )
+    for name, run in runs.items():
+        fit = settings["fit"][name]
+        network = load_preset(fit["preset"], fit["set"]).network
+        state = read_checkpoint(run / LAST)
+        theirs = TrainConfig.from_dict(state["config"]).network
+        if network != theirs:
+            raise ValueError(
+                f"--run {name}={run}: its network is not that of fit.{name} "
+                f"({theirs}, not {network})"
+            )
+        (folder / name).mkdir(parents=True)
+        save_atomically(halve(state), folder / name / LAST)
 
 
 def pack(
@@ -124,53 +195,107 @@ def pack(
     banks: Sequence[Path],
     lists: Path,
     python: str,
+    settings: Mapping[str, Any],
+    runs: Mapping[str, Path],
+    limit: float = MEGABYTES * 1e6,
     headers: Path | None = None,
     left_out: Collection[str] = (),
-) -> str:
-    """Write the archive; return the commit that is in it."""
-    draft = output.with_suffix(".part")
-    with tempfile.TemporaryDirectory() as place, tarfile.open(draft, "w:gz") as archive:
+    every: int = 1,
+) -> tuple[list[Path], str]:
+    """Write the archives; return them, and the commit that is in them."""
+    if len(banks) != len(settings["banks"]):
+        raise ValueError(
+            f"--soundbank: {len(banks)} are given, and the job trains on "
+            f"{', '.join(settings['banks'])}"
+        )
+    with tempfile.TemporaryDirectory() as place, Archives(output, limit) as archives:
         folder = Path(place)
-        commit = add_source(archive)
-        for number, bank in enumerate(banks, 1):
-            name = "bank" if number == 1 else f"bank{number}"
-            compress_bank(bank, folder / name, left_out=left_out)
+        slim_runs(settings, runs, folder / "runs")
+        commit = add_source(archives)
         download_wheels(folder / "wheels", python)
-        for part in sorted(folder.iterdir()):
-            archive.add(part, f"streamsed/{part.name}")
-        for each in LISTS:
-            archive.add(lists / each, f"streamsed/lists/{each}")
+        archives.add_tree(folder / "wheels", "streamsed/wheels")
         if headers is not None:
-            archive.add(headers, "streamsed/headers")
-    draft.replace(output)
-    return commit
+            archives.add_tree(headers, "streamsed/headers")
+            make_extension(headers, folder / "prebuilt", python)
+            archives.add_tree(folder / "prebuilt", "streamsed/prebuilt")
+        for each in LISTS:
+            archives.add_tree(lists / each, f"streamsed/lists/{each}")
+        archives.add_tree(folder / "runs", "streamsed/runs")
+        for name, bank in zip(settings["banks"], banks, strict=True):
+            compress_bank(bank, folder / name, left_out=left_out, every=every)
+            archives.add_tree(folder / name, f"streamsed/{name}")
+    return archives.paths, commit
 
 
-def main() -> None:
+def read_runs(words: Sequence[str]) -> dict[str, Path]:
+    """Read NAME=DIR.
+
+    Raises
+    ------
+    ValueError
+        A word is not of that form.
+
+    Examples
+    --------
+    >>> read_runs(["full=runs/c"])["full"].as_posix()
+    'runs/c'
+    """
+    for word in words:
+        if not all(word.partition("=")):
+            raise ValueError(f"--run {word}: must be NAME=DIR, such as full=runs/full")
+    return {
+        name: Path(path) for name, _, path in (each.partition("=") for each in words)
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser("python -m scripts.pack")
     parser.add_argument(
-        "--soundbank", type=Path, required=True, metavar="DIR", action="append"
+        *("--soundbank",), type=Path, required=True, metavar="DIR", action="append"
     )
     parser.add_argument("--leave-out", type=Path, metavar="FILE.csv", help="as of fit")
     parser.add_argument("--lists", type=Path, required=True, metavar="DIR")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE.tar.gz")
+    parser.add_argument(
+        *("--job",), type=Path, default=JOB, metavar="FILE.toml", help="of scripts.job"
+    )
+    parser.add_argument(
+        *("--run",),
+        action="append",
+        default=[],
+        metavar="NAME=DIR",
+        help="for fit.NAME",
+    )
+    parser.add_argument(
+        *("--limit",), type=float, default=MEGABYTES, metavar="MB", help="of an archive"
+    )
+    parser.add_argument(
+        *("--every",), type=int, default=1, metavar="N", help="one recording of N"
+    )
     parser.add_argument("--python", default="3.12", help="of the other machine")
     parser.add_argument("--headers", type=Path, help="folder of Python.h, to carry")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     try:
-        commit = pack(
+        paths, commit = pack(
             options.output,
             banks=options.soundbank,
             lists=options.lists,
             python=options.python,
+            settings=tomllib.loads(options.job.read_text(encoding="utf-8")),
+            runs=read_runs(options.run),
+            limit=options.limit * 1e6,
             headers=options.headers,
+            every=max(options.every, 1),
             left_out=read_leave_out(options.leave_out) if options.leave_out else (),
         )
     except (OSError, ValueError, subprocess.CalledProcessError) as error:
         print(f"pack: error: {error}", file=sys.stderr)
         sys.exit(2)
-    print(f"{options.output}: {options.output.stat().st_size / 1e6:.1f} MB of {commit}")
+    for path in paths:
+        print(f"{path}: {path.stat().st_size / 1e6:.1f} MB of {commit}")
+    if len(paths) > 1:
+        print(f"{len(paths)} archives: unpack all of them in one folder, in any order")
 
 
 if __name__ == "__main__":
