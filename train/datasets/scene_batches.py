@@ -119,7 +119,7 @@ class SharedScenes:
         """Put a batch together in a process that mixes, its samples in its next place."""
         info = get_worker_info()
         if info is None:
-            return default_collate(scenes)  # type: ignore[no-any-return]
+            return default_collate(list(scenes))  # type: ignore[no-any-return]
         place = self._n_sent % self._samples.shape[1]
         self._n_sent += 1
         for target, scene in zip(self._samples[info.id, place], scenes, strict=True):
