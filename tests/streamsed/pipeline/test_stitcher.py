@@ -143,6 +143,15 @@ def test_pending_is_what_a_flush_now_would_give():
     assert len(stitcher.pending()) == 0
 
 
+def test_a_recording_without_a_view_has_no_frame():
+    stitcher = Stitcher(n_labels=2, segment_length=LENGTH, latency=6)
+    assert stitcher.n_seen == 0
+    assert len(stitcher.advance(LENGTH)) == 0
+    assert len(stitcher.pending()) == 0
+    assert len(stitcher.flush()) == 0
+    assert stitcher.n_final == 0
+
+
 def test_a_reset_stitcher_equals_a_new_one():
     stitcher = Stitcher(n_labels=2, segment_length=LENGTH, latency=6)
     for start, end, scores in views_of(3, 6, 20, seed=1)[:-2]:

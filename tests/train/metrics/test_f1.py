@@ -71,10 +71,33 @@ def test_intervals_agree_with_resampling_one_by_one():
     spans = counts.bootstrap(n_resamples=50, seed=0)
     ends = np.quantile([f1.macro for f1 in scores], (0.025, 0.975))
     assert spans.macro == pytest.approx(tuple(ends))
+    ends = np.quantile([f1.micro for f1 in scores], (0.025, 0.975))
+    assert spans.micro == pytest.approx(tuple(ends))
     rare = [f1.per_label["rare"] for f1 in scores if not f1.absent]
     assert 0 < len(rare) <= 50
     ends = np.quantile(rare, (0.025, 0.975))
     assert spans.per_label["rare"] == pytest.approx(tuple(ends))
+
+
+def test_an_interval_holds_95_of_a_hundred_of_1000_draws():
+    counts = make(30)
+    asked = counts.bootstrap(n_resamples=1000, level=0.95, seed=0)
+    assert counts.bootstrap() == asked
+    assert counts.bootstrap(n_resamples=999) != asked
+
+
+def test_counts_worked_out_by_hand():
+    """Cat: 2 of 3 found with 1 false; Dog: missed; Mouse: claimed, never there."""
+    hits = np.array([[1, 0, 0], [1, 0, 0]])
+    there = np.array([[1, 0, 0], [2, 1, 0]])
+    claimed = np.array([[2, 0, 1], [1, 0, 0]])
+    f1 = Counts(("Cat", "Dog", "Mouse"), hits, there, claimed).f1()
+    assert f1.per_label == {"Cat": pytest.approx(2 / 3), "Dog": 0, "Mouse": 0}
+    assert f1.macro == pytest.approx(1 / 3)
+    assert f1.micro == pytest.approx(4 / 8)
+    assert f1.absent == ("Mouse",)
+    one = Counts(("Cat", "Mouse"), hits[:, ::2], there[:, ::2], claimed[:, ::2]).f1()
+    assert one.macro == pytest.approx(2 / 3)
 
 
 def test_draws_without_a_label_say_nothing_of_it():
