@@ -100,6 +100,14 @@ def test_counts_worked_out_by_hand():
     assert one.macro == pytest.approx(2 / 3)
 
 
+def test_columns_without_a_label_are_refused():
+    counts = Counts(("a",), *3 * [np.ones((4, 2), np.int64)])
+    with pytest.raises(ValueError, match="longer"):
+        counts.f1()
+    with pytest.raises(ValueError, match="longer"):
+        _ = counts.absent
+
+
 def test_draws_without_a_label_say_nothing_of_it():
     """One of ten clips has it: a third of the draws do not, and do not count as 0."""
     there = np.zeros((10, 2), np.int64)

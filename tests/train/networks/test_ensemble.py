@@ -169,6 +169,7 @@ def test_it_exports_to_one_file_that_the_runtime_runs(tmp_path):
         ([{"Cat": 0.1}, {"Dog": 0.1}], "F1=None of Cat by network 1 must"),
         ([{"Cat": math.nan}], "F1=nan of Cat by network 0 must"),
         ([{"Cat": 31.0}], "F1=31.0 of Cat by network 0 must be from 0 to 1"),
+        ([{"Cat": 1.01}], "F1=1.01 of Cat by network 0 must be from 0 to 1"),
     ],
 )
 def test_f1_that_cannot_weigh_is_named(per_label, message):
