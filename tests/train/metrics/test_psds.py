@@ -1,4 +1,4 @@
-"""PSDS: hand-made cases, and that operating points agree with the exact curve."""
+"""PSDS: hand-made cases, sed_scores_eval, and operating points against the exact curve."""
 
 import warnings
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
 from train.metrics.intervals import merge_overlaps
-from train.metrics.psds import SCENARIOS, ScoreTable, psd_rocs, psds
+from train.metrics.psds import ScoreTable, psd_rocs, psds
 from train.metrics.psds_counts import find_runs
 from train.metrics.psds_points import operating_point_rocs
 
@@ -111,6 +111,15 @@ def events_above(threshold, table, labels):
     return found
 
 
+CHALLENGE = (
+    {"dtc_threshold": 0.7, "gtc_threshold": 0.7, "cttc_threshold": None},
+    {"dtc_threshold": 0.1, "gtc_threshold": 0.1, "cttc_threshold": 0.3},
+)
+"""What the challenge asks of events in scenarios 1 and 2 ..."""
+ALPHA_CT = (0.0, 0.5)
+"""... and what a confusion costs."""
+
+
 def psds_by_sed_scores_eval(reference, tables, labels, durations):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pkg_resources, under it, is deprecated
@@ -127,14 +136,12 @@ def psds_by_sed_scores_eval(reference, tables, labels, durations):
             frames,
             truth,
             lengths,
-            dtc_threshold=scenario.dtc,
-            gtc_threshold=scenario.gtc,
-            cttc_threshold=scenario.cttc,
-            alpha_ct=scenario.alpha_ct,
-            alpha_st=scenario.alpha_st,
+            **shares,
+            alpha_ct=alpha_ct,
+            alpha_st=1.0,
             max_efpr=100.0,
         )[0]
-        for scenario in SCENARIOS
+        for shares, alpha_ct in zip(CHALLENGE, ALPHA_CT, strict=True)
     ]
 
 
@@ -162,6 +169,16 @@ def test_psds_is_what_sed_scores_eval_computes(seed, n_clips, n_frames, n_levels
     ours = psd_rocs(reference, tables, labels, durations=durations)
     theirs = psds_by_sed_scores_eval(reference, tables, labels, durations)
     assert [roc.area for roc in ours] == pytest.approx(theirs, abs=1e-12)
+
+
+@pytest.mark.parametrize(("short", "area"), [(4e-7, 1), (6e-7, 0)])
+def test_a_share_is_met_to_the_microsecond(short, area):
+    """The first frame covers 70 % of the only event, but for a part of a microsecond."""
+    edges = np.array([0, 0.7 - short, 50])
+    table = ScoreTable(np.array([[1], [0]], np.float32), edges)
+    truth = [[Event("Cat", 0.0, 1.0, 1.0)]]
+    first, _ = psd_rocs(truth, [table], ("Cat",), durations=[1.0])
+    assert first.hits[0] == area
 
 
 def test_every_run_of_frames_at_every_threshold_is_found_once():
