@@ -98,6 +98,14 @@ def test_a_reference_that_names_no_label_is_refused():
         psds_of([[]], [scored([])])
 
 
+def test_other_numbers_of_clips_are_refused():
+    one, two = [events(TRUTH[0])], [scored([])] * 2
+    with pytest.raises(ValueError, match="zip"):  # two tables of one clip
+        psds(one, two, LABELS, n_samples=[N_SAMPLES], frontend=FRONTEND)
+    with pytest.raises(ValueError, match="zip"):
+        psds(one, two, LABELS, n_samples=[N_SAMPLES] * 2, frontend=FRONTEND)
+
+
 def events_above(threshold, table, labels):
     """The events of one clip at a threshold: runs of frames above it."""
     found = []
