@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
 from train.metrics.intervals import merge_overlaps
-from train.metrics.psds import ScoreTable, psd_rocs, psds
+from train.metrics.psds import ScoreTable, psd_rocs, psds, staircase
 from train.metrics.psds_counts import find_runs
 from train.metrics.psds_points import operating_point_rocs
 
@@ -243,6 +243,13 @@ def test_a_curve_starts_at_no_false_alarm_and_ends_at_100():
     assert first.false_alarms.tolist() == [0, 100]  # the second point is at 360 an hour
     assert first.hits.tolist() == [1, 1]
     assert first.area == 1
+
+
+def test_the_curve_ends_with_the_hits_at_100_false_alarms_an_hour():
+    """Half is hit without an alarm, all with 100 an hour, for which there is no room."""
+    roc = staircase([np.array([0.5, 1.0, 1.0])], [np.array([0.0, 100.0, 101.0])], 1.0)
+    assert roc.area == 0.5
+    assert (roc.false_alarms[-1], roc.hits[-1]) == (100, 1)
 
 
 def test_half_the_labels_found_without_a_false_alarm_have_no_area():
