@@ -277,8 +277,9 @@ def build_core(mutant: Mutant | None) -> Path | None:
     objects.mkdir(parents=True, exist_ok=True)
     includes = [Path(sysconfig.get_path("include")), Path(pybind11.get_include())]
     commands = compile_commands(objects, includes)
+    newest = max(path.stat().st_mtime for path in (ROOT / "csrc").rglob("*.*"))
     for path, command in commands.items():
-        if not path.is_file():
+        if not path.is_file() or path.stat().st_mtime < newest:
             subprocess.run([*command, "-c", "-o", str(path)], cwd=ROOT, check=True)
     library = OBJECTS / f"_core{sysconfig.get_config_var('EXT_SUFFIX')}"
     built = {path.stem: path for path in commands}
