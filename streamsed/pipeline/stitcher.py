@@ -21,9 +21,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamsed.exclusive import InUse, exclusive
 from streamsed.samples import Float32
+
+Int64 = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,20 @@ class Stitcher:
         self._weights = np.zeros(capacity, dtype=np.float64)
         self.reset()
 
+    @staticmethod
+    def weigh(position: Int64, length: int) -> Int64:
+        """Weight frames of a view by the distance to its nearer edge, int64 (n_frames,).
+
+        Parameters
+        ----------
+        position : int64 (n_frames,)
+            Frames of the view, from 0.
+        length : int
+            Number of its frames that are not padding.
+        """
+        weights: Int64 = np.minimum(position + 1, length - position)
+        return weights
+
     @property
     def latency(self) -> int:
         """Score frames from a frame's start until its score is final."""
@@ -142,7 +159,7 @@ class Stitcher:
         length = end - start
         skipped = max(0, self.n_final - start)  # frames that are already final
         position = np.arange(skipped, length)
-        weights = np.minimum(position + 1, length - position)
+        weights = self.weigh(position, length)
         first = start + skipped - self.n_final
         rows = slice(first, first + length - skipped)
         scores, region = view.scores[skipped:length], view.region[skipped:length]
