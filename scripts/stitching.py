@@ -45,6 +45,11 @@ def away_from(n_frames: int) -> Weights:
     return lambda left, right: np.where(right > n_frames, FAR, np.minimum(left, right))
 
 
+def slopes(n_frames: int, *, power: int = 1) -> Weights:
+    """Let weights rise from both edges over so many frames, and be equal between."""
+    return lambda left, right: np.minimum(np.minimum(left, right), n_frames) ** power
+
+
 WEIGHTS: dict[str, Weights] = {
     "triangle (as shipped)": np.minimum,
     "newest view": lambda _, right: 100.0**right,
@@ -52,13 +57,12 @@ WEIGHTS: dict[str, Weights] = {
     "0.5 s from the right edge": away_from(6),
     "1 s from the right edge": away_from(13),
     "2 s from the right edge": away_from(26),
-    "trapezoid, slopes of 1 s": lambda left, right: np.minimum(
-        np.minimum(left, right), 13
-    ),
-    "trapezoid, slopes of 2 s": lambda left, right: np.minimum(
-        np.minimum(left, right), 26
-    ),
+    "slopes of 1 s, flat between": slopes(13),
+    "slopes of 2 s, flat between": slopes(26),
     "triangle, squared": lambda left, right: np.minimum(left, right) ** 2,
+    "triangle, cubed": lambda left, right: np.minimum(left, right) ** 3,
+    "cubed slopes of 1 s, flat between": slopes(13, power=3),
+    "cubed slopes of 2 s, flat between": slopes(26, power=3),
 }
 """From the distances to both edges, at least 1, to weights of at least 1."""
 

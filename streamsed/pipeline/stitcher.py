@@ -26,8 +26,6 @@ from numpy.typing import NDArray
 from streamsed.exclusive import InUse, exclusive
 from streamsed.samples import Float32
 
-Int64 = NDArray[np.int64]
-
 
 @dataclass(frozen=True, slots=True)
 class ScoreFrames:
@@ -99,7 +97,7 @@ class Stitcher:
         self.reset()
 
     @staticmethod
-    def weigh(position: Int64, length: int) -> Int64:
+    def weigh(position: NDArray[np.int64], length: int) -> NDArray[np.int64]:
         """Weight frames of a view by the distance to its nearer edge, int64 (n_frames,).
 
         Parameters
@@ -109,7 +107,7 @@ class Stitcher:
         length : int
             Number of its frames that are not padding.
         """
-        weights: Int64 = np.minimum(position + 1, length - position)
+        weights: NDArray[np.int64] = np.minimum(position + 1, length - position)
         return weights
 
     @property

@@ -35,8 +35,10 @@ def test_where_there_is_one_view_every_way_takes_its_scores(name):
         ("uniform", 16, 0.5),
         ("0.5 s from the right edge", 28, 0.8),  # 4 frames from the edge of the first
         ("1 s from the right edge", 20, 0.8),
-        ("trapezoid, slopes of 1 s", 18, (13 * 0.2 + 11 * 0.8) / 24),
+        ("slopes of 1 s, flat between", 18, (13 * 0.2 + 11 * 0.8) / 24),
         ("triangle, squared", 16, (256 * 0.2 + 81 * 0.8) / 337),
+        ("triangle, cubed", 16, (4096 * 0.2 + 729 * 0.8) / 4825),
+        ("cubed slopes of 1 s, flat between", 18, (2197 * 0.2 + 1331 * 0.8) / 3528),
         ("mean of logits", 16, 1 / (1 + 4 ** (7 / 25))),
     ],
 )

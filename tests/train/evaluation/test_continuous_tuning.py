@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from scored_recordings import STREAM, dog, recording, vacuum
+from scored_recordings import LABELS, STREAM, dog, recording, vacuum
 
 from streamsed.config import PostConfig
 from streamsed.inference.thresholds.operating_points import OperatingPoint
