@@ -241,6 +241,13 @@ def test_open_runs_show_what_is_not_yet_closed_and_long_enough():
     assert len(gap_filter.open_runs()) == 0
 
 
+def test_a_run_of_the_first_frame_alone_is_open_and_silence_is_not():
+    gap_filter = make([0.5, 0.5], min_duration=0)
+    gap_filter.push(drawn("#", "."))
+    assert gap_filter.open_runs()["label"].tolist() == [0]
+    assert spans(gap_filter.open_runs()) == [(0, 1)]
+
+
 def test_a_copy_goes_its_own_way():
     gap_filter = make()
     gap_filter.push(drawn("..##"))
