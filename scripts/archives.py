@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import tarfile
 from pathlib import Path
 from typing import IO, Self
 
-HEADER, GROWTH = 1536, 1.001
-"""Bytes beside a file's own, and by how much gzip may lengthen them."""
+OVERHEAD, GROWTH = 4096, 1.001
+"""Bytes beside a file's own, and by how much gzip may lengthen those."""
 
 
 class Archives:
@@ -33,12 +34,13 @@ class Archives:
         if number > 1:
             path = path.with_name(f"{self._name}.{number}.tar.gz")
         self.paths.append(path)
-        self._size = 0.0  # of what is in it, uncompressed: not more when compressed
         self._file = _draft(path).open("wb")
-        self._tar = tarfile.open(fileobj=self._file, mode="w:gz")  # noqa: SIM115
+        self._gzip = gzip.GzipFile(fileobj=self._file, mode="wb")
+        self._tar = tarfile.open(fileobj=self._gzip, mode="w")  # noqa: SIM115
 
     def _close(self) -> None:
         self._tar.close()
+        self._gzip.close()
         self._file.close()
 
     def add(self, member: tarfile.TarInfo, content: IO[bytes]) -> None:
@@ -49,17 +51,17 @@ class Archives:
         ValueError
             The file alone is larger than an archive may be.
         """
-        size = GROWTH * (member.size + HEADER)
+        size = GROWTH * member.size + OVERHEAD
         if size > self._limit:
             raise ValueError(
                 f"{member.name}: {member.size / 1e6:.1f} MB do not fit into an archive of "
                 f"{self._limit / 1e6:.1f} MB; set --limit higher"
             )
-        if self._size + size > self._limit:
+        if self._file.tell() + size > self._limit:
             self._close()
             self._open()
-        self._size += size
         self._tar.addfile(member, content)
+        self._gzip.flush()  # so that what is written is all there is
 
     def add_tree(self, path: Path, name: str) -> None:
         """Add a file, or the files of a folder in their order."""
