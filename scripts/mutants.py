@@ -137,9 +137,6 @@ TARGETS = {
         ),
     ),
     "psds": Target("train/metrics/psds.py", ("tests/train/metrics/test_psds.py",)),
-    "psds_counts": Target(
-        "train/metrics/psds_counts.py", ("tests/train/metrics/test_psds.py",)
-    ),
     "stitcher": Target(
         "streamsed/pipeline/stitcher.py", ("tests/streamsed/pipeline/test_stitcher.py",)
     ),

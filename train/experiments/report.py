@@ -79,7 +79,8 @@ def write_report(
     write_events(table, folder / EVENTS)
     draw_curves(folder / "curves.png", table.runs)
     draw_labels(folder / "labels.png", table.rows)
-    draw_rocs(folder / "psd-roc.png", table.rocs)
+    if table.rocs:
+        draw_rocs(folder / "psd-roc.png", table.rocs)
     draw_clips(folder / "clips.png", table)
     page = folder / "table1.md"
     write(page, [to_markdown(table, facts, note)])
@@ -117,7 +118,7 @@ def to_markdown(table: Table1, facts: Mapping[str, Any], note: str) -> str:
         *PSDS_DEFINITIONS.values(),
         "",
         "![losses](curves.png) ![F1 of each label](labels.png)",
-        "![PSD-ROC](psd-roc.png) ![clips](clips.png)",
+        "![PSD-ROC](psd-roc.png) " * bool(table.rocs) + "![clips](clips.png)",
         "",
         "| | |",
         "| --- | --- |",
@@ -162,6 +163,8 @@ def _events_note(table: Table1) -> str:
 
 
 def _areas(table: Table1) -> str:
+    if not table.rocs:
+        return "PSDS was not computed, as sed_scores_eval is not installed."
     return (
         ", ".join(f"PSDS {n} {r.area:.3f}" for n, r in enumerate(table.rocs, 1)) + "."
     )

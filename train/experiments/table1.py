@@ -11,6 +11,7 @@ was chosen by it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from train.fit.checkpoint import load_best, load_ensemble
 from train.fit.machine.distributed import Parallel
 from train.metrics.criteria import event_counts
 from train.metrics.f1 import F1, Intervals
-from train.metrics.psds import PsdRoc, ScoreTable, psd_rocs
+from train.metrics.psds import NoPsdsError, PsdRoc, ScoreTable, psd_rocs
 
 PLAIN_POST = PostConfig(min_gap=0.0, min_duration=0.0)
 """A threshold of 0.5 alone."""
@@ -263,16 +264,18 @@ def _scored(events: EventsByClip, recordings: EvaluationSet) -> Scored:
 def _rocs(
     scores: Sequence[Scores], recordings: EvaluationSet, grid: FrontendConfig
 ) -> tuple[PsdRoc, ...]:
-    """Compute the PSD-ROCs of both scenarios."""
+    """Compute PSD-ROCs, if what computes them is installed."""
     lengths = recordings.lengths(grid)
     tables = [
         ScoreTable.on_grid(each, n, grid)
         for each, n in zip(scores, lengths, strict=True)
     ]
     durations = [n / grid.sample_rate for n in lengths]
-    return psd_rocs(
-        recordings.reference, tables, recordings.labels, durations=durations
-    )
+    with suppress(NoPsdsError):
+        return psd_rocs(
+            recordings.reference, tables, recordings.labels, durations=durations
+        )
+    return ()
 
 
 def _dealt(

@@ -16,13 +16,13 @@ import numpy as np
 from streamsed.events import Event
 from train.metrics.intervals import Clips, Spans, is_covered, merge_overlaps
 from train.metrics.psds import (
+    MAX_FALSE_ALARMS,
     SCENARIOS,
+    Floats,
     PsdRoc,
     Scenario,
     named_columns,
-    staircase,
 )
-from train.metrics.psds_counts import Floats
 
 
 def operating_point_rocs(
@@ -60,7 +60,7 @@ def operating_point_rocs(
             if scenario.cttc is not None and len(chosen) > 1:
                 rates = counts.confusions / (active / 3600)
                 alarms[row] += scenario.alpha_ct * rates.sum(1) / (len(chosen) - 1)
-        return staircase(list(hits.T), list(alarms.T), scenario.alpha_st)
+        return _staircase(hits, alarms, scenario.alpha_st)
 
     first, second = (curve(scenario) for scenario in SCENARIOS)
     return first, second
@@ -105,6 +105,22 @@ def _count_point(
                             for span in wrong
                         )
     return counts
+
+
+def _staircase(hits: Floats, alarms: Floats, alpha_st: float) -> PsdRoc:
+    """Join each label's points (n_points, n_labels) to one curve and take its area."""
+    kept = alarms <= MAX_FALSE_ALARMS
+    grid = np.unique(np.append(alarms[kept], 0.0))
+    steps = np.zeros((len(grid), hits.shape[1]))
+    for column in range(hits.shape[1]):
+        order = np.argsort(alarms[:, column])
+        best = np.maximum.accumulate(hits[order, column])
+        place = np.searchsorted(alarms[order, column], grid, side="right")
+        steps[:, column] = np.append(0.0, best)[place]
+    effective = np.maximum(steps.mean(axis=1) - alpha_st * steps.std(axis=1), 0.0)
+    edges = np.append(grid, MAX_FALSE_ALARMS)
+    area = float((effective * np.diff(edges)).sum() / MAX_FALSE_ALARMS)
+    return PsdRoc(area, edges, np.append(effective, effective[-1]))
 
 
 def _spans(events: Sequence[Event], labels: Sequence[str]) -> dict[str, Spans]:

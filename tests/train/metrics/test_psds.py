@@ -1,7 +1,5 @@
 """PSDS: hand-made cases, sed_scores_eval, and operating points against the exact curve."""
 
-import warnings
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,9 +7,7 @@ from hypothesis import strategies as st
 
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
-from train.metrics.intervals import merge_overlaps
-from train.metrics.psds import ScoreTable, psd_rocs, psds, staircase
-from train.metrics.psds_counts import find_runs
+from train.metrics.psds import ScoreTable, psd_rocs, psds, psds1
 from train.metrics.psds_points import operating_point_rocs
 
 FRONTEND = FrontendConfig()
@@ -59,6 +55,15 @@ def test_scenario_1_wants_exact_times_and_scenario_2_does_not():
     exact, named = psds_of(TRUTH, [scored(spans) for spans in half])
     assert exact == pytest.approx(0, abs=0.02)
     assert named == pytest.approx(1)
+
+
+def test_scenario_1_alone_is_the_first_of_both():
+    guesses = [scored([("Cat", 10, 38)], level=0.6), scored([("Dog", 40, 88)])]
+    truth = [events(spans) for spans in TRUTH]
+    lengths = {"n_samples": [N_SAMPLES] * 2, "frontend": FRONTEND}
+    (alone,) = psds1(truth, guesses, LABELS, **lengths)
+    first, second = psds(truth, guesses, LABELS, **lengths)
+    assert alone == first != second
 
 
 def test_a_label_that_the_reference_never_names_does_not_count():
@@ -119,87 +124,6 @@ def events_above(threshold, table, labels):
     return found
 
 
-CHALLENGE = (
-    {"dtc_threshold": 0.7, "gtc_threshold": 0.7, "cttc_threshold": None},
-    {"dtc_threshold": 0.1, "gtc_threshold": 0.1, "cttc_threshold": 0.3},
-)
-"""What the challenge asks of events in scenarios 1 and 2 ..."""
-ALPHA_CT = (0.0, 0.5)
-"""... and what a confusion costs."""
-
-
-def psds_by_sed_scores_eval(reference, tables, labels, durations):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pkg_resources, under it, is deprecated
-        from sed_scores_eval import intersection_based
-        from sed_scores_eval.base_modules.scores import create_score_dataframe
-    frames, truth, lengths = {}, {}, {}
-    for index, (clip, table) in enumerate(zip(reference, tables, strict=True)):
-        name = str(index)
-        frames[name] = create_score_dataframe(table.scores, table.edges, labels)
-        truth[name] = [(e.onset, e.offset, e.label) for e in merge_overlaps(clip)]
-        lengths[name] = durations[index]
-    return [
-        intersection_based.psds(
-            frames,
-            truth,
-            lengths,
-            **shares,
-            alpha_ct=alpha_ct,
-            alpha_st=1.0,
-            max_efpr=100.0,
-        )[0]
-        for shares, alpha_ct in zip(CHALLENGE, ALPHA_CT, strict=True)
-    ]
-
-
-@settings(max_examples=50, deadline=None)
-@given(
-    st.integers(0, 2**32),
-    st.integers(1, 4),
-    st.integers(1, 60),
-    st.sampled_from([2, 10, 1000]),
-)
-def test_psds_is_what_sed_scores_eval_computes(seed, n_clips, n_frames, n_levels):
-    rng = np.random.default_rng(seed)
-    labels = ("Cat", "Dog", "Hen")
-    edges = np.append(0.0, np.cumsum(rng.choice([0.5, 0.078, 0.1], size=n_frames)))
-    tables, reference = [], []
-    for _ in range(n_clips):
-        levels = rng.integers(n_levels, size=(n_frames, 3)).astype(np.float32)
-        tables.append(ScoreTable(levels / n_levels, edges))
-        spans = [np.sort(rng.choice(n_frames + 1, 2, replace=False)) for _ in range(4)]
-        reference.append(
-            [Event(labels[rng.integers(3)], edges[a], edges[b], 1.0) for a, b in spans]
-        )
-    reference[0] += [Event(label, 0.0, edges[1], 1.0) for label in labels]
-    durations = [edges[-1] * rng.choice([1, 100]) for _ in tables]
-    ours = psd_rocs(reference, tables, labels, durations=durations)
-    theirs = psds_by_sed_scores_eval(reference, tables, labels, durations)
-    assert [roc.area for roc in ours] == pytest.approx(theirs, abs=1e-12)
-
-
-@pytest.mark.parametrize(("short", "area"), [(4e-7, 1), (6e-7, 0)])
-def test_a_share_is_met_to_the_microsecond(short, area):
-    """The first frame covers 70 % of the only event, but for a part of a microsecond."""
-    edges = np.array([0, 0.7 - short, 50])
-    table = ScoreTable(np.array([[1], [0]], np.float32), edges)
-    truth = [[Event("Cat", 0.0, 1.0, 1.0)]]
-    first, _ = psd_rocs(truth, [table], ("Cat",), durations=[1.0])
-    assert first.hits[0] == area
-
-
-def test_every_run_of_frames_at_every_threshold_is_found_once():
-    scores = np.random.default_rng(0).integers(5, size=200).astype(np.float32)
-    runs = find_runs(scores)
-    for level in range(5):
-        on = np.concatenate([[False], scores >= level, [False]])
-        expected = np.flatnonzero(np.diff(on)).reshape(-1, 2).tolist()
-        there = (runs.vanishes < level) & (level <= runs.appears)
-        found = zip(runs.first[there].tolist(), runs.last[there].tolist(), strict=True)
-        assert sorted(map(list, found)) == expected
-
-
 LEVELS = 6
 
 
@@ -243,13 +167,6 @@ def test_a_curve_starts_at_no_false_alarm_and_ends_at_100():
     assert first.false_alarms.tolist() == [0, 100]  # the second point is at 360 an hour
     assert first.hits.tolist() == [1, 1]
     assert first.area == 1
-
-
-def test_the_curve_ends_with_the_hits_at_100_false_alarms_an_hour():
-    """Half is hit without an alarm, all with 100 an hour, for which there is no room."""
-    roc = staircase([np.array([0.5, 1.0, 1.0])], [np.array([0.0, 100.0, 101.0])], 1.0)
-    assert roc.area == 0.5
-    assert (roc.false_alarms[-1], roc.hits[-1]) == (100, 1)
 
 
 def test_half_the_labels_found_without_a_false_alarm_have_no_area():
