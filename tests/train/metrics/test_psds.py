@@ -1,5 +1,7 @@
 """PSDS: hand-made cases, sed_scores_eval, and operating points against the exact curve."""
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -103,6 +105,14 @@ def test_a_reference_that_names_no_label_is_refused():
         psds_of([[]], [scored([])])
 
 
+def test_where_the_library_is_missing_the_command_that_installs_it_is_named(
+    monkeypatch,
+):
+    monkeypatch.setitem(sys.modules, "sed_scores_eval", None)
+    with pytest.raises(ValueError, match=r"sed_scores_eval: pip install '\.\[train\]'"):
+        psds_of(TRUTH, [scored(spans) for spans in TRUTH])
+
+
 def test_other_numbers_of_clips_are_refused():
     one, two = [events(TRUTH[0])], [scored([])] * 2
     with pytest.raises(ValueError, match="zip"):  # two tables of one clip
@@ -122,6 +132,48 @@ def events_above(threshold, table, labels):
             for a, b in edges.reshape(-1, 2)
         ]
     return found
+
+
+CHALLENGE = (
+    {"dtc_threshold": 0.7, "gtc_threshold": 0.7, "cttc_threshold": None},
+    {"dtc_threshold": 0.1, "gtc_threshold": 0.1, "cttc_threshold": 0.3},
+)
+"""What the challenge asks of events in scenarios 1 and 2 ..."""
+ALPHA_CT = (0.0, 0.5)
+"""... and what a confusion costs; a deviation between labels costs itself."""
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 3))
+def test_the_scenarios_are_those_of_the_challenge(seed, n_clips):
+    from sed_scores_eval import intersection_based
+    from sed_scores_eval.base_modules.scores import (
+        create_score_dataframe,
+    )
+
+    rng = np.random.default_rng(seed)
+    edges = np.arange(41) / 2
+    tables, truth, frames, spans, lengths = [], [], {}, {}, {}
+    for clip in map(str, range(n_clips)):
+        tables.append(ScoreTable(rng.random((40, 2)).astype(np.float32), edges))
+        truth.append(
+            [Event(label, *np.sort(rng.choice(edges, 2, False)), 1) for label in LABELS]
+        )
+        frames[clip] = create_score_dataframe(tables[-1].scores, edges, LABELS)
+        spans[clip] = [(each.onset, each.offset, each.label) for each in truth[-1]]
+        lengths[clip] = 2000.0
+    ours = psd_rocs(truth, tables, LABELS, durations=list(lengths.values()))
+    theirs = [
+        intersection_based.psds(
+            *(frames, spans, lengths),
+            **shares,
+            alpha_ct=alpha_ct,
+            alpha_st=1.0,
+            max_efpr=100.0,
+        )[0]
+        for shares, alpha_ct in zip(CHALLENGE, ALPHA_CT, strict=True)
+    ]
+    assert [each.area for each in ours] == pytest.approx(theirs, abs=1e-12)
 
 
 LEVELS = 6
