@@ -149,7 +149,8 @@ std::unique_ptr<SharedGapFilter> make_gap_filter(
   if (rise_thresholds.size() != n_labels || offset_thresholds.size() != n_labels ||
       min_gaps.size() != n_labels || min_durations.size() != n_labels) {
     throw std::invalid_argument(
-        "rise_thresholds, offset_thresholds, min_gaps and min_durations must be as long "
+        "rise_thresholds, offset_thresholds, min_gaps and min_durations must be as "
+        "long "
         "as onset_thresholds");
   }
   std::vector<LabelRule> rules;
@@ -258,8 +259,7 @@ PYBIND11_MODULE(_core, m) {
   py::class_<SharedGapFilter>(m, "GapFilter")
       .def(py::init(&make_gap_filter), py::kw_only(), "onset_thresholds"_a.noconvert(),
            "rise_thresholds"_a.noconvert(), "offset_thresholds"_a.noconvert(),
-           "min_gaps"_a.noconvert(),
-           "min_durations"_a.noconvert())
+           "min_gaps"_a.noconvert(), "min_durations"_a.noconvert())
       .def_property_readonly("n_labels", &constant<&GapFilter::n_labels, GapFilter>)
       .def_property_readonly("n_frames", &state<&GapFilter::n_frames, GapFilter>)
       .def("push", &push_scores, "scores"_a.noconvert())

@@ -13,9 +13,9 @@
 // A run closes when the third frame after it is inactive too, or with the recording.
 // Nothing is filled before the first run or after the last one.
 //
-// What is left begins earlier: with the first of the frames just before it that reach the
-// rise threshold, so that a sure detection has an exact onset. No run reaches back to where
-// the one before it was still open.
+// What is left begins earlier: with the first of the frames just before it that reach
+// the rise threshold, so that a sure detection has an exact onset. No run reaches back
+// to where the one before it was still open.
 //
 //   scores       1 2 4 5 7 9 9 6 4 2 1
 //   active               # # # # #            onset threshold 7, offset threshold 4
@@ -64,16 +64,17 @@ class GapFilter {
 
  private:
   // A run that may still grow, or none (offset == 0) and perhaps the frames that would
-  // begin one. Sums are doubles taken in the order of the frames, so that chunking changes
-  // no bit.
+  // begin one. Sums are doubles taken in the order of the frames, so that chunking
+  // changes no bit.
   struct State {
     bool rising = false;
     bool active = false;
     std::int64_t onset = 0;
-    std::int64_t detected = 0;  // the first active frame, from which a run's length counts
-    std::int64_t offset = 0;    // one past the last active frame
-    double sum = 0;             // of the scores in [onset, offset)
-    double sum_with_gap = 0;    // of the scores since onset
+    std::int64_t detected =
+        0;  // the first active frame, from which a run's length counts
+    std::int64_t offset = 0;  // one past the last active frame
+    double sum = 0;           // of the scores in [onset, offset)
+    double sum_with_gap = 0;  // of the scores since onset
   };
   bool is_long_enough(std::size_t label) const noexcept;
   Run run(std::size_t label) const noexcept;
