@@ -1,9 +1,9 @@
 """Compare ways to stitch overlapping segments: `python -m scripts.stitching SCORED`.
 
 `SCORED` is a folder of `python -m train tune --scored`: the scores of every segment of
-recordings in two halves, which a network was not trained on. Each way stitches them anew;
-thresholds are chosen on one half, as `tune` chooses them, and the other is measured with
-them. Weights are by the distance of a frame to the edges of its segment, `left` and
+recordings in two halves, none of which the network was trained on. Each way of weighting is
+applied to the same scores; thresholds are chosen on one half, as `tune` chooses them, and
+evaluated on the other. Weights are by the distance of a frame to the edges of its segment, `left` and
 `right`, in score frames of 78 ms; at a latency of 1 s only views whose right edge lies
 within a second exist, and the left edge is far away. The result is a table in Markdown,
 with the figures of both halves in each cell.
