@@ -150,8 +150,7 @@ std::unique_ptr<SharedGapFilter> make_gap_filter(
       min_gaps.size() != n_labels || min_durations.size() != n_labels) {
     throw std::invalid_argument(
         "rise_thresholds, offset_thresholds, min_gaps and min_durations must be as "
-        "long "
-        "as onset_thresholds");
+        "long as onset_thresholds");
   }
   std::vector<LabelRule> rules;
   rules.reserve(static_cast<std::size_t>(n_labels));

@@ -70,11 +70,10 @@ class GapFilter {
     bool rising = false;
     bool active = false;
     std::int64_t onset = 0;
-    std::int64_t detected =
-        0;  // the first active frame, from which a run's length counts
-    std::int64_t offset = 0;  // one past the last active frame
-    double sum = 0;           // of the scores in [onset, offset)
-    double sum_with_gap = 0;  // of the scores since onset
+    std::int64_t detected = 0;  // first active frame; a run's length counts from it
+    std::int64_t offset = 0;    // one past the last active frame
+    double sum = 0;             // of the scores in [onset, offset)
+    double sum_with_gap = 0;    // of the scores since onset
   };
   bool is_long_enough(std::size_t label) const noexcept;
   Run run(std::size_t label) const noexcept;
