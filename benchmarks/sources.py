@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from streamsed.live.sinks.base_sink import BaseSink
 from streamsed.live.sinks.sink import Sink
 from streamsed.pipeline.lifecycle import EventUpdate
 from streamsed.serve.service import Service
@@ -29,7 +30,7 @@ WARM = 12.0
 """Seconds until every segment is whole."""
 
 
-class Delays:
+class Delays(BaseSink):
     """Keep how long after its onset each event was announced."""
 
     name = "delays"
@@ -38,27 +39,10 @@ class Delays:
         self.seconds: list[float] = []
         self.counting = False
 
-    def on_samples(self, samples: Any) -> None:
-        """Take no notice."""
-
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
         """Note an event that was opened."""
         if update is not None and update.state == "opened" and self.counting:
             self.seconds.append(record["at"] - update.event.onset)
-
-    def notices(self) -> list[str]:
-        """Return nothing."""
-        return []
-
-    def settle(self) -> None:
-        """Do nothing."""
-
-    def failures(self) -> dict[str, Any]:
-        """Return nothing."""
-        return {}
-
-    def close(self) -> None:
-        """Do nothing."""
 
 
 def measure(n_sources: int, seconds: float) -> None:
