@@ -363,6 +363,9 @@ def test_old_labels_keep_their_settings_and_new_ones_get_plain_ones(path, sounds
         assert new.false_alarms == {}
     onsets = [each.post.onset_threshold["Beeping"] for each in points]
     assert onsets == [0.67, 0.5, 0.33]
+    for name in ("rise_threshold", "offset_threshold"):
+        lower = [getattr(each.post, name)["Beeping"] for each in points]
+        assert lower == pytest.approx([onset / 2 for onset in onsets], abs=0.001)
     assert points[0].post.smoothing["Hum"] == LASTING["smoothing"]
     assert points[0].post.smoothing["Beeping"] == 0.0
 

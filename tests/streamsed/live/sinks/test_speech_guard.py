@@ -65,9 +65,10 @@ def test_what_is_too_long_ago_is_not_known_and_memory_is_bounded():
     assert not guard.has_speech(30_000 * FRAME - 120, 30_000 * FRAME - 1)
 
 
-def test_the_limit_is_the_lowest_threshold_and_never_high():
+@pytest.mark.parametrize("name", ["rise_threshold", "offset_threshold"])
+def test_the_limit_is_the_lowest_threshold_and_never_high(name):
     assert speech_limit(info(PostConfig(0.9))) == MAX_LIMIT
-    low = speech_limit(info(PostConfig(0.5, {"Speech": 0.1})))
+    low = speech_limit(info(PostConfig(0.5, **{name: {"Speech": 0.1}})))
     assert low < 0.1
 
 
