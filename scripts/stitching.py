@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from streamsed.pipeline import post_processor
 from streamsed.pipeline.stitcher import ScoreFrames, Stitcher
 from train.evaluation.continuous import replay
-from train.evaluation.continuous.recordings import ScoredRecording, load_scored
+from train.evaluation.continuous.kept_scores import load_scored
+from train.evaluation.continuous.recordings import ScoredRecording
 from train.export.crosswise import measure_crosswise
 from train.export.operating_points import SETTLING, Halves
 

@@ -6,7 +6,7 @@ from scored_recordings import dog, recording, vacuum
 
 from scripts import stitching
 from streamsed.pipeline.stitcher import ScoreFrames
-from train.evaluation.continuous.recordings import save_scored
+from train.evaluation.continuous.kept_scores import save_scored
 
 
 def stitched(name, *, first=0.2, second=0.8):

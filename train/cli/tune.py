@@ -5,20 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
-from streamsed.samples import Float32
+from streamsed.cli.options import EngineOption, PrecisionOption
+from streamsed.inference.selection import EngineRequest
 from train.cli.options import LeaveOut, Split, read_left_out
 from train.evaluation.continuous.page import latencies_to_markdown
-from train.evaluation.continuous.recordings import (
-    ScoredRecording,
-    draw_continuous,
-    load_scored,
-    save_scored,
-    score_continuous,
-)
-from train.evaluation.scoring import network_scores
 from train.export.crosswise import measure_crosswise
 from train.export.operating_points import (
     Halves,
@@ -27,9 +19,10 @@ from train.export.operating_points import (
     measure_recall,
     write_operating_points,
 )
-from train.fit.checkpoint import TrainedNetwork, load_trained
-from train.mixing.continuous import ContinuousMixer
-from train.mixing.soundbank import Soundbank, load_banks
+from train.export.run_scorer import Drawing, RunScorer
+from train.fit.checkpoint import load_trained
+from train.mixing.soundbank import load_banks
+from train.provenance import current_command
 
 
 def tune(
@@ -49,9 +42,15 @@ def tune(
         float, typer.Option(min=0.5, help="Length of each recording, in minutes.")
     ] = 10.0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the mixtures.")] = 20,
+    engine: EngineOption = "torchscript",
+    precision: PrecisionOption = "fp32",
     scored: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder for caching scores."),
+        typer.Option(
+            metavar="DIR",
+            help="Folder for keeping scores: they are not computed again, and interrupted "
+            "work continues.",
+        ),
     ] = None,
 ) -> None:
     """Choose thresholds for three sensitivities and several values of settle.
@@ -60,20 +59,20 @@ def tune(
     halves: thresholds chosen on one are evaluated on the other, at latencies of 0.25 to
     10 s.
     """
-    trained = load_trained(run)
+    request = EngineRequest("cpu", engine, precision)
+    scorer = RunScorer(load_trained(run), request)
     bank = load_banks(soundbank, split=split, leave_out=read_left_out(leave_out))
-    halves: list[list[ScoredRecording]] = []
-    for index, half in enumerate(bank.halves()):
-        folder = None if scored is None else scored / str(index)
-        if folder is None or not (folder / "truth.json").is_file():
-            made = _score(trained, half, recordings, minutes, seed + index)
-            if folder is not None:
-                save_scored(folder, made)
-        else:
-            made = load_scored(folder)
-        halves.append(made)
+    halves = [
+        scorer.score(
+            half,
+            Drawing(recordings, 60.0 * minutes, seed + index),
+            None if scored is None else scored / str(index),
+        )
+        for index, half in enumerate(bank.halves())
+    ]
     counted = Halves.count(halves)
     points, figures = choose_operating_points(counted), measure_crosswise(counted)
+    figures["command"] = current_command()
     recall = measure_recall(counted, points)
     write_operating_points(output, Tuned(points, recall, figures))
     print(latencies_to_markdown(figures["by_latency"]))
@@ -84,20 +83,3 @@ def tune(
             "other sounds"
         )
     print(f"next: python -m train export RUN --operating-points {output} ...")
-
-
-def _score(
-    trained: TrainedNetwork, bank: Soundbank, n: int, minutes: float, seed: int
-) -> list[ScoredRecording]:
-    """Generate continuous recordings from a bank and score them with a network."""
-
-    def score(segments: Float32) -> Float32:
-        return np.stack(list(network_scores(trained.network, segments)))
-
-    drawn = draw_continuous(
-        ContinuousMixer(bank), n=n, duration=60.0 * minutes, seed=seed
-    )
-    config = trained.config.frontend
-    return list(
-        score_continuous(drawn, score, trained.labels, config, scaling=trained.scaling)
-    )

@@ -139,16 +139,35 @@ def _write_model(
 ) -> ModelInfo:
     """Write the runtime's format, check it with every engine, and add the results."""
     example = torch.from_numpy(check_set.segments[:1])[:, None]
-    model = to_onnx(network, example)
-    quantized = requantize_from_floats(quantize(model, check_set.calibration), model)
-    probe = choose_probe(network, check_set.segments)
-    graphs = Graphs({"fp32": model, "int8": quantized}, probe)
+    graphs = make_graphs(network, check_set)
     write_archive(path, network, info, example, graphs)
     info = replace(info, engines=dict(compare_engines(path, check)))
     write_archive(path, network, info, example, graphs)
     file = ModelFile.open(path)
     note_exported(file.sha256, path)
     return file.info
+
+
+def make_graphs(
+    network: nn.Module, check_set: CheckSet, *, in_8_bits: bool = True
+) -> Graphs:
+    """Make what a model file holds for all engines, from a folded network.
+
+    Parameters
+    ----------
+    network : nn.Module
+        From `train.export.fold_batch_norm`.
+    check_set : CheckSet
+        Its most lively segment becomes the probe.
+    in_8_bits : bool
+        Whether to make the 8-bit graph too, which takes longest.
+    """
+    model = to_onnx(network, torch.from_numpy(check_set.segments[:1])[:, None])
+    models = {"fp32": model}
+    if in_8_bits:
+        quantized = quantize(model, check_set.calibration)
+        models["int8"] = requantize_from_floats(quantized, model)
+    return Graphs(models, choose_probe(network, check_set.segments))
 
 
 def _write_form(

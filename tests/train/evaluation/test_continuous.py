@@ -19,6 +19,7 @@ from train.cli import app as cli
 from train.datasets.clip_features import score_targets
 from train.datasets.scaling import Single
 from train.evaluation.continuous.alone import recognise_alone
+from train.evaluation.continuous.kept_scores import load_scored, save_scored
 from train.evaluation.continuous.latencies import LATENCIES
 from train.evaluation.continuous.measures import LIVE, measure_continuous
 from train.evaluation.continuous.page import to_markdown
@@ -32,8 +33,6 @@ from train.evaluation.continuous.recordings import (
     ScoredRecording,
     count_continuous,
     draw_continuous,
-    load_scored,
-    save_scored,
     score_continuous,
 )
 from train.evaluation.continuous.replay import final_scores, replay

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,6 @@ from train.cli import app as cli
 from train.evaluation.continuous import latencies, tuning
 from train.evaluation.continuous.measures import measure_latency
 from train.evaluation.continuous.recall import recall_curves
-from train.evaluation.continuous.recordings import save_scored
 from train.evaluation.continuous.tuning import false_alarms, tune_continuous
 from train.export import crosswise
 from train.export.crosswise import measure_crosswise
@@ -151,12 +151,13 @@ def test_each_latency_is_measured_with_the_point_that_a_program_would_take(
 def test_tune_prints_the_table_by_latency_and_writes_it(
     halves, tmp_path, monkeypatch, capsys
 ):
-    for index, half in enumerate(halves):
-        save_scored(tmp_path / "scored" / str(index), half)
+    scored = iter(halves)
+    scorer = SimpleNamespace(score=lambda *_: next(scored))
     monkeypatch.setattr("train.cli.tune.load_trained", lambda _: None)  # not needed
+    monkeypatch.setattr("train.cli.tune.RunScorer", lambda *_: scorer)
     bank, points = write_bank(tmp_path / "bank", n_recordings=2), tmp_path / "p.json"
     arguments = ["--soundbank", bank, "--split", "train", "--output", points]
-    arguments = ["tune", "run", *arguments, "--scored", tmp_path / "scored"]
+    arguments = ["tune", "run", *arguments]
     monkeypatch.setattr(sys, "argv", ["train", *map(str, arguments)])
     with pytest.raises(SystemExit) as caught:
         cli.main()

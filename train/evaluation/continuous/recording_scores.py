@@ -21,6 +21,7 @@ import math
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -32,6 +33,7 @@ from streamsed.config import FrontendConfig, StreamConfig
 from streamsed.inference.model import Model
 from streamsed.pipeline.extractor import SegmentFeatures
 from streamsed.pipeline.frontend import Frontend, scale_segment
+from streamsed.progress import task
 from train.datasets.scaling import Scaling
 
 Float32 = NDArray[np.float32]
@@ -235,10 +237,12 @@ def score_recording(
     )
     ends = segment_ends(samples.size, config, step=in_frames, partial=True)
     kept = []
-    for first in range(0, len(ends), BATCH):
-        batch = [_segment(frames, end, config) for end in ends[first : first + BATCH]]
-        scores = score(np.stack([scale(segment) for segment in batch]))
-        kept.append(np.asarray(scores, dtype))
+    with task("scoring", len(ends), "segments") as scoring:
+        for first in range(0, len(ends), BATCH):
+            batch = [_segment(frames, e, config) for e in ends[first : first + BATCH]]
+            scores = score(np.stack([scale(segment) for segment in batch]))
+            kept.append(np.asarray(scores, dtype))
+            scoring.advance(len(batch))
     return RecordingScores(
         np.concatenate(kept), np.array(ends), samples.size, labels, config
     )
@@ -256,5 +260,6 @@ def _segment(frames: Float32, end: int, config: FrontendConfig) -> Float32:
 
 
 def model_scores(model: Model) -> BatchScores:
-    """Give a model file as a function of segments."""
-    return lambda batch: np.stack([model.score(each).scores for each in batch])
+    """Give a model file as a function of segments, several of which it scores at once."""
+    pool = ThreadPoolExecutor(model.n_parallel)
+    return lambda batch: np.stack([one.scores for one in pool.map(model.score, batch)])

@@ -10,10 +10,8 @@ The recordings are those of `train.mixing.continuous`, in four parts:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -106,28 +104,3 @@ def score_continuous(
     for part, each in recordings:
         scores = score_recording(each.samples, score, labels, config, scaling=scaling)
         yield ScoredRecording(part, scores, each.events, each.others, each.beds)
-
-
-def save_scored(folder: Path, recordings: Iterable[ScoredRecording]) -> None:
-    """Write scored recordings to a folder: `NN.npz` and `truth.json`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    truth = []
-    for index, each in enumerate(recordings):
-        each.scores.save(folder / f"{index:02d}.npz")
-        lists = {"events": each.events, "others": each.others, "beds": each.beds}
-        rows = {k: [event.to_dict() for event in v] for k, v in lists.items()}
-        truth.append({"part": each.part, **rows})
-    (folder / "truth.json").write_text(json.dumps(truth), encoding="utf-8")
-
-
-def load_scored(folder: Path) -> list[ScoredRecording]:
-    """Read what `save_scored` wrote."""
-    truth = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
-    return [
-        ScoredRecording(
-            each["part"],
-            RecordingScores.load(folder / f"{index:02d}.npz"),
-            *([Event(**e) for e in each[k]] for k in ("events", "others", "beds")),
-        )
-        for index, each in enumerate(truth)
-    ]
