@@ -285,8 +285,8 @@ def test_tune_scores_by_the_engine_that_is_asked_for_and_says_so(
         ),
         (
             ["--engine", "onnx", "--precision", "bf16"],
-            "--engine onnx with --precision bf16 is not available (no engine has both); "
-            "try --engine auto",
+            "--engine onnx with precision=bf16 is not available (no engine has both); "
+            + "try --engine auto",
         ),
     ],
 )
