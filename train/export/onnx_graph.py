@@ -6,10 +6,12 @@ without them.
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import warnings
 from collections.abc import Container, Iterable, Mapping, Sequence
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,7 +76,7 @@ def quantize(model: onnx.ModelProto, segments: NDArray[np.float32]) -> onnx.Mode
     """
     os.environ.setdefault("NNCF_CI", "1")  # it would send statistics of its use home,
     import_openvino()  # and so would OpenVINO, which it imports
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):  # it draws bars
         warnings.simplefilter("ignore")
         import nncf
 

@@ -82,7 +82,9 @@ def engines(monkeypatch):
         ("openvino", "int8", 0.2),
     ],
 )
-def test_an_engine_gives_the_scores_of_the_network(engine, precision, tolerance):
+def test_an_engine_gives_the_scores_of_the_network(
+    engine, precision, tolerance, capsys
+):
     if precision == "bf16" and not has_bf16():
         pytest.skip("needs a processor that computes in bf16")
     trained = random_trained()
@@ -92,6 +94,7 @@ def test_an_engine_gives_the_scores_of_the_network(engine, precision, tolerance)
         expected = network_score(trained.network)(segment)
         difference = np.abs(model.score(segment).scores - expected)
         assert 0 < difference.max() < tolerance
+    assert capsys.readouterr().out == ""  # where the commands print their tables
 
 
 def test_kept_scores_are_those_that_were_computed_and_no_engine_is_loaded_for_them(
