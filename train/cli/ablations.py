@@ -10,7 +10,9 @@ import typer
 from streamsed.atomic_write import write
 from train.annotations.desed import Desed
 from train.cli.options import Device, Without, Workers
+from train.config.preset import refuse_assignments
 from train.experiments.ablations import VARIATIONS, Outcome, measure, to_markdown
+from train.experiments.experiment import FIXED
 from train.provenance import current_command, current_commit
 
 
@@ -58,13 +60,17 @@ def ablations(
     """
     if baseline_settings and only and "baseline" not in only:
         raise ValueError("--set-baseline needs --only baseline, or no --only")
+    refuse_assignments(
+        (*(settings or ()), *(baseline_settings or ())),
+        {**FIXED, "seed": "use --seeds; the runs of a variation have seeds 0, 1, ..."},
+    )
     outcomes: dict[str, list[Outcome]] = {}
     command = current_command()
     run.mkdir(parents=True, exist_ok=True)
     for name, seed, outcome in measure(
         Desed.load(data),
         run,
-        names=only or list(VARIATIONS),
+        names=list(dict.fromkeys(only or VARIATIONS)),
         seeds=range(seeds),
         settings=settings or (),
         baseline_settings=baseline_settings or (),

@@ -10,7 +10,8 @@ import typer
 from train.annotations.desed import Desed
 from train.annotations.desed_version import describe_data
 from train.cli.options import Device, SaveEvery, Without, Workers
-from train.experiments.experiment import Experiment
+from train.config.preset import refuse_assignments
+from train.experiments.experiment import FIXED, Experiment
 from train.experiments.report import write_report
 from train.experiments.table1 import measure
 from train.mixing.desed_like import Sizes, imitate
@@ -90,6 +91,10 @@ def table1(
     events in the format of the challenge, in events/validation and, if the public
     evaluation clips are available, in events/public.
     """
+    refuse_assignments(
+        (*(settings or ()), *(baseline_settings or ())),
+        {**FIXED, "seed": "use --seed, which seeds the data too"},
+    )
     folder = run or Path("runs") / ("demo" if demo else "table1")
     mixed = ""
     if data is None and soundbank is None and not demo:

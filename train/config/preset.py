@@ -63,15 +63,7 @@ def load_preset(
     settings = _read_preset(name)
     if overlay is not None:
         _update(settings, _read_preset(overlay))
-    over: dict[str, Any] = {}
-    for line in assignments:
-        try:
-            _update(over, tomllib.loads(line))
-        except tomllib.TOMLDecodeError as error:
-            raise ValueError(
-                f"--set {shortened(repr(line))}: not KEY=VALUE in TOML, such as alpha=0.1 or "
-                f"system='crnn' ({shortened(str(error))})"
-            ) from error
+    over = _parse(assignments)
     assigned = _paths(over)
     over |= {key: value for key, value in changes.items() if value is not None}
     if "steps" in over:
@@ -85,6 +77,36 @@ def load_preset(
     if width is not None:
         config = replace(config, network=replace(config.network, width=width))
     return config
+
+
+def refuse_assignments(assignments: Sequence[str], reasons: Mapping[str, str]) -> None:
+    """Raise a ValueError if a setting is assigned that is not to be.
+
+    Parameters
+    ----------
+    assignments : sequence of str
+        Lines of TOML.
+    reasons : mapping of str to str
+        Why not, or what to do instead, by the setting.
+    """
+    assigned = _parse(assignments)
+    for name, reason in reasons.items():
+        if name in assigned:
+            raise ValueError(f"--set {name}: {reason}")
+
+
+def _parse(assignments: Sequence[str]) -> dict[str, Any]:
+    """Read lines of TOML, the later ones over the earlier."""
+    settings: dict[str, Any] = {}
+    for line in assignments:
+        try:
+            _update(settings, tomllib.loads(line))
+        except tomllib.TOMLDecodeError as error:
+            raise ValueError(
+                f"--set {shortened(repr(line))}: not KEY=VALUE in TOML, such as alpha=0.1 or "
+                f"system='crnn' ({shortened(str(error))})"
+            ) from error
+    return settings
 
 
 def _read_preset(name: str) -> dict[str, Any]:

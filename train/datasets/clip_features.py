@@ -58,7 +58,7 @@ def score_targets(
     Parameters
     ----------
     events : list of Event
-        The truth.
+        The truth; an event that begins past the last score frame is left out.
     labels : tuple of str
         Columns of the target.
     n_score_frames : int
@@ -77,13 +77,13 @@ def score_targets(
     """
     target = np.zeros((n_score_frames, len(labels)), np.float32)
     for event in events:
-        if rounding == "down":
-            first, last = (
-                math.floor(time / duration) for time in (event.onset, event.offset)
-            )
-            target[first:last, labels.index(event.label)] = 1.0
+        first, last = event.onset / duration, event.offset / duration
+        if first >= n_score_frames:
             continue
-        first = min(round(event.onset / duration), n_score_frames - 1)
-        last = max(round(event.offset / duration), first + 1)
-        target[first:last, labels.index(event.label)] = 1.0
+        if rounding == "down":
+            rows = slice(math.floor(first), math.floor(last))
+        else:
+            start = min(round(first), n_score_frames - 1)
+            rows = slice(start, max(round(last), start + 1))
+        target[rows, labels.index(event.label)] = 1.0
     return target

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -108,18 +109,28 @@ class ClipDataset(Dataset[Example]):
 
 
 def _events(truth: Truth, config: FrontendConfig) -> list[Event]:
-    """Yield the events that begin within the segment; a weak label is active all the time."""
-    whole = config.segment_score_frames * config.score_frame_duration
+    """Return what is known of the segment that a clip is cut to.
+
+    Events end with it at the latest; a weak label is active all the time.
+    """
+    whole = config.segment_duration
     if isinstance(truth, list):
-        return [event for event in truth if event.onset < whole]
+        return [
+            replace(event, offset=min(event.offset, whole))
+            for event in truth
+            if event.onset < whole
+        ]
     return [Event(label, 0.0, whole, 1.0) for label in truth or ()]
 
 
 def evaluation_set(clips: ClipDataset) -> EvaluationSet:
-    """Hold all clips of a strong list in memory, with their names, events and lengths."""
+    """Hold all clips of a strong list in memory, with their names, events and lengths.
+
+    Of a clip longer than a segment, its beginning is measured, with the events in it.
+    """
     segments = np.stack([clips[index]["x"][0].numpy() for index in range(len(clips))])
     truths = (clips.subset.truth[name] for name in clips.names)
-    reference = [truth if isinstance(truth, list) else [] for truth in truths]
+    reference = [_events(truth, clips.config) for truth in truths]
     n_samples = (
         _n_samples(clips.subset.paths[name], clips.config) for name in clips.names
     )

@@ -11,7 +11,7 @@ missing is refused unless it is said beforehand (`without`), and then named.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,7 +123,10 @@ class ClipSet:
         held_out = {name: clips(name, names) for name, names in kept_out.items()}
         return cls(
             desed.labels,
-            Interleaved(batch_parts(training, config), seed=config.seed),
+            Interleaved(
+                [(training[k], n) for k, n in batch_sizes(config, training).items()],
+                seed=config.seed,
+            ),
             evaluation_set(clips("validation")),
             scaling,
             training["synthetic"].count_labels(),
@@ -157,18 +160,29 @@ def needed_sets(config: TrainConfig, without: Sequence[str]) -> list[str]:
     return [name for name in sets if name not in without] + ["validation"]
 
 
-def batch_parts(
-    clips: Mapping[str, ClipDataset], config: TrainConfig
-) -> list[tuple[ClipDataset, int]]:
-    """Say how many clips of each set make a batch: half of the labelled ones are weak."""
-    labelled = config.batch_size - config.unlabelled
-    n_weak = labelled // 2 if "weak" in clips else 0
-    sizes = (labelled - n_weak, n_weak, config.unlabelled)
-    return [
-        (clips[name], n)
-        for name, n in zip(TRAINED, sizes, strict=True)
-        if name in clips
-    ]
+def batch_sizes(config: TrainConfig, sets: Container[str]) -> dict[str, int]:
+    """Return how many clips of each of `TRAINED` a batch holds, in its order.
+
+    Half of the labelled clips are weak. What a run does without is made up for by the
+    others, so that a batch has as many clips.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        Sizes of a batch and of its unlabelled part.
+    sets : container of str
+        The sets that there are; what else it names does not matter.
+
+    Examples
+    --------
+    >>> batch_sizes(TrainConfig(batch_size=5), ("synthetic", "weak", "validation"))
+    {'synthetic': 3, 'weak': 2}
+    """
+    n_unlabelled = config.unlabelled if "unlabel_in_domain" in sets else 0
+    labelled = config.batch_size - n_unlabelled
+    n_weak = labelled // 2 if "weak" in sets else 0
+    sizes = zip(TRAINED, (labelled - n_weak, n_weak, n_unlabelled), strict=True)
+    return {name: n for name, n in sizes if n}
 
 
 def _build(

@@ -12,6 +12,8 @@ from itertools import product
 from pathlib import Path
 from statistics import mean, stdev
 
+from torch import nn
+
 from streamsed.config import FrontendConfig, PostConfig
 from streamsed.progress import task
 from train.annotations.desed import Desed
@@ -22,7 +24,9 @@ from train.evaluation.median_filter import median_filter
 from train.evaluation.scoring import Scores, network_scores, score_events
 from train.experiments.experiment import BASELINE, WEAKER, Experiment
 from train.experiments.table1 import PLAIN_POST
+from train.experiments.training_facts import describe_training
 from train.fit.checkpoint import load_best, load_ensemble
+from train.fit.machine.distributed import Parallel
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,8 @@ class Outcome:
         The four of lowest validation loss, without and with connect & cut.
     data : str
         What it was trained and measured on, and whether that compares with the report.
+    training : str
+        How it was trained.
     """
 
     plain: float
@@ -97,6 +103,7 @@ class Outcome:
     ensemble: float
     both: float
     data: str = ""
+    training: str = ""
 
 
 def measure(
@@ -155,26 +162,42 @@ def measure(
             )
             run, clips, config = experiment.fit(variation.preset, name=f"{name}-{seed}")
             outcome = _score(
-                run, clips.validation, config.frontend, is_baseline=is_baseline
+                run, clips.validation, config.frontend, device, is_baseline=is_baseline
             )
             runs.advance(1, f"{name}, seed {seed}")
-            yield name, seed, replace(outcome, data=describe_data(clips.used))
+            yield (
+                name,
+                seed,
+                replace(
+                    outcome,
+                    data=describe_data(clips.used),
+                    training=describe_training(config, {u.name for u in clips.used}),
+                ),
+            )
 
 
 def _score(
-    run: Path, recordings: EvaluationSet, frontend: FrontendConfig, *, is_baseline: bool
+    run: Path,
+    recordings: EvaluationSet,
+    frontend: FrontendConfig,
+    device: str,
+    *,
+    is_baseline: bool,
 ) -> Outcome:
     """Score a run in its four ways."""
-    best = load_best(run)
+    target = Parallel(device).device
+
+    def scored(network: nn.Module) -> list[Scores]:
+        return list(network_scores(network.to(target), recordings.segments))
 
     def f1(scores: Sequence[Scores], post: PostConfig) -> float:
         return score_events(scores, recordings, post, frontend).macro
 
-    one = list(network_scores(best[0].network, recordings.segments))
+    one = scored(load_best(run)[0].network)
     if is_baseline:
         filtered = f1([median_filter(each) for each in one], PLAIN_POST)
         return Outcome(filtered, filtered, filtered, filtered)
-    four = list(network_scores(load_ensemble(run).network, recordings.segments))
+    four = scored(load_ensemble(run).network)
     return Outcome(
         f1(one, PLAIN_POST),
         f1(one, PostConfig()),
@@ -184,7 +207,10 @@ def _score(
 
 
 def to_markdown(outcomes: dict[str, list[Outcome]]) -> str:
-    """Format means over seeds, with standard deviations if there are several."""
+    """Format means over seeds, with standard deviations if there are several.
+
+    Under the table stands how each variation was trained.
+    """
     header = ("", "one checkpoint", "+ connect & cut", "ensemble", "+ connect & cut")
     lines = ["| " + " | ".join(header) + " |", "| --- |" + " ---: |" * 4]
     for name, found in outcomes.items():
@@ -195,7 +221,11 @@ def to_markdown(outcomes: dict[str, list[Outcome]]) -> str:
         if VARIATIONS[name].preset == BASELINE:
             cells[1:] = ["", "", ""]
         lines.append(f"| {VARIATIONS[name].name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    trained = [
+        f"- {VARIATIONS[name].name}: {found[0].training}."
+        for name, found in outcomes.items()
+    ]
+    return "\n".join([*lines, "", *trained]) + "\n"
 
 
 def _cell(values: Sequence[float]) -> str:

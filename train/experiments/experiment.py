@@ -19,6 +19,11 @@ BASELINE, STRONGER, WEAKER = "baseline_crnn", "nec_alpha_0.1", "nec_alpha_0.01"
 """Presets."""
 DATA = "data.json"
 """What a run was trained on: the fingerprints of its subsets."""
+FIXED = {
+    name: f"the rows are named by their {name}; use `python -m train fit` for another"
+    for name in ("alpha", "system")
+}
+"""Settings that an experiment is not to be given, and why."""
 
 
 @dataclass(slots=True)
@@ -94,7 +99,10 @@ class Experiment:
         done = 0
         if begun:
             state = read_checkpoint(run / LAST)
-            refuse_other_settings(state["config"], config, run / LAST)
+            # A run of another length would stand under these settings too.
+            refuse_other_settings(
+                state["config"], config, run / LAST, may_change=("threads",)
+            )
             done = state["step"]
         if done < config.steps:
             options = RunOptions(

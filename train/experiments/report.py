@@ -64,7 +64,9 @@ def write_report(
             for name, subset in desed.subsets.items()
         },
         **{
-            f"training of {preset}": describe_training(config)
+            f"training of {preset}": describe_training(
+                config, {each.name for each in table.used}
+            )
             for preset, config in table.configs.items()
         },
     }

@@ -7,12 +7,24 @@ therefore printed with every figure, from the settings of the run itself.
 from __future__ import annotations
 
 import math
+from collections.abc import Container
 
 from train.config.train import TrainConfig
+from train.datasets.data_module import TRAINED, batch_sizes
+
+NAMES = {"synthetic": "synthetic", "weak": "weak", "unlabel_in_domain": "unlabelled"}
+"""What the clips of a set are called."""
 
 
-def describe_training(config: TrainConfig) -> str:
+def describe_training(config: TrainConfig, sets: Container[str] = TRAINED) -> str:
     """Say in one line how a network was trained, and by what its checkpoints are chosen.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        Settings of its run.
+    sets : container of str
+        What it was trained on, such as the names of `ClipSet.used`.
 
     Examples
     --------
@@ -22,7 +34,7 @@ def describe_training(config: TrainConfig) -> str:
     return "; ".join(
         [
             _optimiser(config),
-            _batches(config),
+            _batches(config, sets),
             _length(config),
             _weights(config),
             f"arithmetic in {config.precision}, clips as they are",
@@ -47,11 +59,9 @@ def _optimiser(config: TrainConfig) -> str:
     return f"{kind}, {rate}, {clipping}"
 
 
-def _batches(config: TrainConfig) -> str:
-    labelled = config.batch_size - config.unlabelled
-    parts = f"{labelled - labelled // 2} synthetic, {labelled // 2} weak"
-    if config.unlabelled:
-        parts += f", {config.unlabelled} unlabelled"
+def _batches(config: TrainConfig, sets: Container[str]) -> str:
+    sizes = batch_sizes(config, sets)
+    parts = ", ".join(f"{n} {NAMES[name]}" for name, n in sizes.items())
     return f"batches of {config.batch_size} ({parts})"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -210,7 +210,11 @@ def _rename(entries: dict[str, Any], names: Mapping[str, str]) -> None:
 
 
 def refuse_other_settings(
-    before: Mapping[str, Any], config: TrainConfig, path: Path
+    before: Mapping[str, Any],
+    config: TrainConfig,
+    path: Path,
+    *,
+    may_change: Collection[str] = MAY_CHANGE,
 ) -> None:
     """Raise a ValueError if a run is resumed with other settings than it was started with.
 
@@ -219,13 +223,15 @@ def refuse_other_settings(
     before : mapping
         The settings in its checkpoint.
     config : TrainConfig
-        Those asked for now; those of `MAY_CHANGE` may differ.
+        Those asked for now.
     path : Path
         The checkpoint.
+    may_change : collection of str
+        Settings that may differ.
     """
     began = TrainConfig.from_dict(before).to_dict()
     for name, value in config.to_dict().items():
-        if name not in MAY_CHANGE and value != began[name]:
+        if name not in may_change and value != began[name]:
             key, now, then = _first_difference(name, value, began[name])
             raise ValueError(
                 f"{key}: {now} differs from {then} in {path}; resume with the settings "

@@ -190,20 +190,17 @@ class Trainer:
         self._validated = self.clock.progress
         if not self.parallel.is_first:
             return math.nan
-        losses = [
-            {
-                name: float(value)
-                for name, value in self._validation_losses(batch).items()
-            }
-            for batch in data.batches(self.config.frontend, self.config.batch_size)
-        ]
+        total = 0.0
+        for batch in data.batches(self.config.frontend, self.config.batch_size):
+            # By clip, not by batch: the last batch may have fewer.
+            total += len(batch["x"]) * float(self._validation_losses(batch)["total"])
         with self.learner.autocast():
             found = Validation.of(
                 self.learner.evaluated,
                 data,
                 held_out,
                 self.config.frontend,
-                loss=_means(losses)["total"],
+                loss=total / len(data.segments),
             )
         row = {**self.clock.to_row(), **found.to_row()}
         self.log.add("validation", row)

@@ -23,7 +23,7 @@ from streamsed.pipeline.frontend import normalize
 from train.annotations.desed import Subset
 from train.datasets import feature_cache
 from train.datasets.clip_features import log_mel, score_targets
-from train.datasets.clips import ClipDataset
+from train.datasets.clips import ClipDataset, evaluation_set
 from train.datasets.feature_cache import build_features, features_key
 from train.datasets.scaling import Triple
 
@@ -216,6 +216,18 @@ def test_an_example_holds_the_clip_and_its_truth(dataset, clips):
         (bool(e["strong"]), bool(e["labelled"])) for e in (strong, weak, unlabelled)
     ]
     assert flags == [(True, True), (False, True), (False, False)]
+
+
+def test_a_clip_longer_than_a_segment_is_measured_on_its_beginning_alone(tmp_path):
+    (tmp_path / "audio").mkdir()
+    paths = write_clips(tmp_path / "audio", 1, duration=2.0)
+    heard = [Event("Dog", 0.1, 0.3, 1.0), Event("Dog", 0.5, 1.0, 1.0)]
+    later = Event("Dog", 1.2, 1.5, 1.0)
+    subset = Subset("validation", {"0.wav": [*heard, later]}, paths)
+    built = build_features(tmp_path / "cache", "validation", paths, SMALL)
+    recordings = evaluation_set(ClipDataset(subset, built, ("Dog",), SMALL, Triple()))
+    assert recordings.reference == [[heard[0], Event("Dog", 0.5, 0.64, 1.0)]]
+    assert recordings.n_samples == (64 * 160,)
 
 
 def test_rounded_down_a_short_event_may_have_no_frame():

@@ -38,6 +38,12 @@ def test_targets_mark_the_score_frames_of_events():
     assert np.argwhere(targets).tolist() == [[0, 2, 1], [0, 3, 1], [0, 4, 1]]
 
 
+def test_an_event_that_begins_past_the_segment_has_no_target():
+    events = [[Event("a", 127.9 * FRAME, 130 * FRAME, 1.0)], [Event("a", 15, 16, 1.0)]]
+    recordings = EvaluationSet(np.zeros((2, 1024, 128), np.float32), events, ("a",))
+    assert np.argwhere(recordings.targets(CONFIG)).tolist() == [[0, 127, 0]]
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 5, 8])
 def test_batches_are_all_recordings_in_their_order(batch_size):
     segments = np.random.default_rng(0).random((5, 1024, 128), np.float32)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 import sys
 from types import SimpleNamespace
@@ -249,6 +250,9 @@ def test_ablations_are_left_out_one_by_one(data, tmp_path, monkeypatch):
         ("no_mask", 0),
     ]
     for name, seed, outcome in outcomes:
+        batches = "2 synthetic, 2 weak, 2 unlabelled" if name == "baseline" else ""
+        assert f"({batches or '2 synthetic, 2 weak'})" in outcome.training
+        assert outcome.training in ablations.to_markdown({name: [outcome]})
         config = read_checkpoint(tmp_path / f"{name}-{seed}" / LAST)["config"]
         assert config["seed"] == seed
         assert config["network"]["self_mask"] == (name != "no_mask")
@@ -291,7 +295,7 @@ def test_ablations_average_over_seeds_with_their_spread():
         + [ablations.Outcome(0.4, 0.2, 0.3, 0.4)],
         "baseline": [ablations.Outcome(0.25, 0.25, 0.25, 0.25)],
     }
-    rows = ablations.to_markdown(outcomes).splitlines()[2:]
+    rows = ablations.to_markdown(outcomes).splitlines()[2:4]
     assert [cell.strip() for cell in rows[0].split("|")[2:-1]] == [
         "20.0 ± 17.3",
         "20.0 ± 0.0",
@@ -496,6 +500,30 @@ def test_a_missing_set_is_refused_or_marked_in_every_row_it_was_promised_to(
     rows = make_table(tmp_path / "marked", "--without", subset)["rows"]
     note = f"[trained without {subset} clips]"
     assert [i for i, row in enumerate(rows) if note in row["name"]] == list(marked)
+    page = (tmp_path / "marked" / "table1.md").read_text()
+    batches = {
+        "weak": ["6 (4 synthetic, 2 unlabelled)", "4 (4 synthetic)", "4 (4 synthetic)"],
+        "unlabel_in_domain": [
+            "6 (3 synthetic, 3 weak)",
+            *["4 (2 synthetic, 2 weak)"] * 2,
+        ],
+    }
+    assert re.findall(r"batches of (\d+ \(.*?\))", page) == batches[subset]
+
+
+@pytest.mark.parametrize("setting", ["seed=3", "alpha=0.5", 'system="crnn"'])
+@pytest.mark.parametrize("command", ["table1", "ablations"])
+def test_settings_that_name_the_runs_are_refused(
+    data, tmp_path, monkeypatch, capsys, command, setting
+):
+    """Rows of another alpha would bear the names of the report's."""
+    words = ["--data", str(data), "--run", str(tmp_path / "run"), "--set", setting]
+    monkeypatch.setattr(sys, "argv", ["train", command, *words])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 2
+    assert f"--set {setting.partition('=')[0]}" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_page_says_how_each_network_was_trained(made):
@@ -524,6 +552,14 @@ def test_the_page_says_how_each_network_was_trained(made):
         (
             {"settings": (*SETTINGS, "alpha=0.7")},
             r"alpha: 0\.7 differs from 0\.1 in .*; resume with",
+        ),
+        (
+            {"settings": (*SETTINGS, "steps=1")},
+            r"steps: 1 differs from 2 in .*; resume with",
+        ),
+        (
+            {"settings": (*SETTINGS, "steps=3")},
+            r"steps: 3 differs from 2 in .*; resume with",
         ),
         ({"without": ["weak"]}, r"started with other data \(weak differ\)"),
     ],

@@ -308,23 +308,15 @@ def test_validation_is_logged_and_the_four_of_lowest_loss_are_kept(
 def test_validation_loss_is_the_objective_on_all_clips(tmp_path):
     trainer = make_trainer(tmp_path)
     segments = np.random.default_rng(0).random((6, 1024, 128), np.float32)
-    events = [[Event("low", 1.0, 2.0, 1.0)]] * 6
+    events = [[Event("low", 1.0, 2.0, 1.0)]] * 4 + [[]] * 2
     loss = trainer.validate(EvaluationSet(segments, events, LABELS))
     x = torch.from_numpy(segments)[:, None]
     y = torch.zeros(6, 128, 2)
-    y[:, 13:26, 0] = 1  # 1 s is score frame 12.8, 2 s is 25.6
+    y[:4, 13:26, 0] = 1  # 1 s is score frame 12.8, 2 s is 25.6
     batch = {"x": x, "y": y, "strong": torch.ones(6, dtype=torch.bool)}
-    halves = [{k: v[a:b] for k, v in batch.items()} for a, b in ((0, 4), (4, 6))]
-    with torch.no_grad():
-        parts = [
-            float(
-                trainer.learner.objective(trainer.learner.average, None, half, 0.0)[
-                    "total"
-                ]
-            )
-            for half in halves
-        ]
-    assert loss == pytest.approx(sum(parts) / 2, rel=1e-5)
+    with torch.no_grad():  # six at once, where a batch of the run has four
+        losses = trainer.learner.objective(trainer.learner.average, None, batch, 0.0)
+    assert loss == pytest.approx(float(losses["total"]), rel=1e-5)
 
 
 def test_a_run_without_checkpoint_is_named(tmp_path):
