@@ -111,10 +111,10 @@ MISREADINGS = {
         "Criterion(weak_counts, strong_counts",
     ),
     "weak clips are never trained on": Misreading(
-        *CLIPS, 'labelled // 2 if "weak" in clips', '0 if "weak" in clips'
+        *CLIPS, 'labelled // 2 if "weak" in sets', '0 if "weak" in sets'
     ),
     "unlabelled clips are never trained on": Misreading(
-        *CLIPS, "n_weak, config.unlabelled)", "n_weak, 0)"
+        *CLIPS, "n_weak, n_unlabelled)", "n_weak, 0)"
     ),
     "the scaling is fitted to synthetic clips alone": Misreading(
         *CLIPS,

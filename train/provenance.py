@@ -13,12 +13,16 @@ PACKED = Path(__file__).parent / "COMMIT"
 
 
 def current_commit() -> str:
-    """Name the commit that is checked out, or "unknown" outside a repository."""
+    """Name the commit that is checked out, or "unknown" outside a repository.
+
+    It ends in "-dirty" if files of the commit were changed since: then the result is not
+    that of the commit.
+    """
     if PACKED.is_file():
         return PACKED.read_text(encoding="utf-8").strip()
     try:
         result = subprocess.run(
-            ["git", "rev-parse", "--short=12", "HEAD"],
+            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
             capture_output=True,
             text=True,
             check=True,

@@ -70,11 +70,11 @@ def read_weak(path: Path) -> dict[str, tuple[str, ...]]:
 
     See `read_strong` for the errors.
     """
-    rows = read_rows(path, ("filename", "event_labels"))
-    return {
-        name: tuple(dict.fromkeys(filter(None, row["event_labels"].split(","))))
-        for name, row in _named_once(rows)
-    }
+    clips: dict[str, tuple[str, ...]] = {}
+    for name, row in _named_once(read_rows(path, ("filename", "event_labels"))):
+        labels = map(str.strip, row["event_labels"].split(","))
+        clips[name] = tuple(dict.fromkeys(filter(None, labels)))
+    return clips
 
 
 def read_names(path: Path) -> list[str]:

@@ -133,7 +133,7 @@ def fit(
 
     With a manifest, split `train` of the bank is used for training and split `validation`
     for validation; without one, all files are used for training. For several GPUs, run
-    `torchrun --nproc-per-node N -m train fit ...`.
+    `torchrun --nproc-per-node N -m -- train fit ...`, with a preset without scenes.
     """
     config = load_preset(
         preset,

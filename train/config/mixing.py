@@ -14,7 +14,7 @@ class MixingConfig:
     duration : float
         Seconds.
     n_variants : int
-        Variants kept of each clip (see `train.datasets.augment`); 0 uses the clips as they are.
+        Variants kept of each clip (see `train.mixing.palette`); 0 uses the clips as they are.
     event_to_background : (float, float)
         dB, range of an event's level relative to the background.
     max_events : int

@@ -33,7 +33,8 @@ class TrainConfig:
     system : {"resnet", "crnn"}
         The report's network and losses, or the challenge's baseline.
     network : NetworkConfig
-        How the report's network is built.
+        How the report's network is built; of the baseline, `width` is its number of filters,
+        and the rest has no effect.
     frontend : FrontendConfig
         Features.
     mixing : MixingConfig
@@ -48,8 +49,8 @@ class TrainConfig:
         Weight of the loss of other sounds than the labels, if they are known (scenes); 0
         trains on the labels only.
     edge : float
-        Weight of the last second of a segment in the strong loss, which matters most in a
-        live stream; that of the rest is 1.
+        Weight of the last second of a segment in the strong loss (scenes), which matters most
+        in a live stream; that of the rest is 1.
     batch_size : int
         Clips per step.
     learning_rate : float

@@ -64,7 +64,7 @@ def mel_filterbank(config: FrontendConfig) -> NDArray[np.float64]:
 
 
 class DeviceLogMel:
-    """Decibel mel frames of whole recordings, as `streamsed.frontend.Frontend` gives them.
+    """Compute the decibel frames of whole recordings (`streamsed.pipeline.frontend`).
 
     Parameters
     ----------

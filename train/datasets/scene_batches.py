@@ -61,7 +61,7 @@ class SceneSource(Protocol):
 
 
 class SceneDataset(Dataset[Example]):
-    """Endless scenes.
+    """Endless scenes, drawn by the seed and the index.
 
     Parameters
     ----------
@@ -147,7 +147,8 @@ class SceneBatches:
     n_workers : int
         Processes that mix.
     first : int
-        The first scene.
+        The first scene. A run that begins anew further on gets other segments than it would
+        have had: which variants a mixing process keeps depends on what it has mixed.
     """
 
     def __init__(

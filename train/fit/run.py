@@ -21,7 +21,7 @@ from train.datasets.soundscapes import SoundscapeDataset
 from train.evaluation.draws import Seed
 from train.fit.checkpoint import LAST
 from train.fit.losses import Criterion, SceneCriterion
-from train.fit.machine.distributed import check_device
+from train.fit.machine.distributed import check_device, count_processes
 from train.fit.machine.memory import keep_freed_memory
 from train.fit.mean_teacher import MeanTeacher
 from train.fit.train_step import Objective
@@ -185,9 +185,14 @@ def fit_on_scenes(
     Raises
     ------
     ValueError
-        A scene is shorter than a segment, or the scaling is not the one that the device
-        computes.
+        A scene is shorter than a segment, the scaling is not the one that the device
+        computes, or several processes train: they would all learn from the same scenes.
     """
+    if (n_processes := count_processes()) > 1:
+        raise ValueError(
+            f"scenes.duration={config.scenes.duration} must be 0 in a run of {n_processes} "
+            "processes, which cannot share scenes; start it without torchrun"
+        )
     _prepare()
     if config.scaling != "relative":
         raise ValueError(

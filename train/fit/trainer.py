@@ -4,7 +4,8 @@ A run has a folder with its checkpoints (see `train.fit.checkpoint`), `log.csv` 
 losses and `validation.csv` with the scores. An interrupted run continues as if it
 had not been: example `i` of a data set is always the same; the optimiser, the average, the
 clock, torch's generators and the losses not yet logged are in the checkpoint; later log
-entries are written again.
+entries are written again. Scenes are the exception, as they are made of variants that
+earlier ones left (`train.mixing.variants.Variants`): a run on them continues with others.
 """
 
 from __future__ import annotations

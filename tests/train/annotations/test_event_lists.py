@@ -91,7 +91,7 @@ def test_a_header_that_lacks_a_column_is_refused(saved, text, lacking):
 
 
 def test_weak_lists_name_the_labels_of_a_clip(saved):
-    path = saved("filename\tevent_labels\nb.wav\tDog,Cat\na.wav\tCat,Cat\nc.wav\n")
+    path = saved("filename\tevent_labels\nb.wav\tDog, Cat\na.wav\tCat,Cat\nc.wav\n")
     assert read_weak(path) == {"b.wav": ("Dog", "Cat"), "a.wav": ("Cat",), "c.wav": ()}
 
 

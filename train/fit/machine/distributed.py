@@ -36,6 +36,11 @@ def check_device(device: str) -> bool:
     return has_cuda
 
 
+def count_processes() -> int:
+    """Return how many processes train together: those of torchrun, or one."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 class Parallel:
     """One process among its peers.
 
@@ -60,7 +65,7 @@ class Parallel:
     def __init__(self, device: str = "auto") -> None:
         has_cuda = check_device(device)
         self.rank = int(os.environ.get("RANK", "0"))
-        self.n_processes = int(os.environ.get("WORLD_SIZE", "1"))
+        self.n_processes = count_processes()
         name = "cpu"
         if device != "cpu" and has_cuda:
             name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"

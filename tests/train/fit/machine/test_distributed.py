@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from small_fit import fit_arguments
 
+from train.config.preset import load_preset
 from train.fit.machine.distributed import Parallel
+from train.fit.run import RunOptions, fit_on_scenes
+from train.mixing.toy_bank import write_bank
 
 SCRIPT = """
 import sys, torch
@@ -129,6 +133,32 @@ def test_only_the_first_one_writes(ranks):
     written = {path.name for path in run.iterdir()}
     # .lock keeps other runs out of the folder; the first process holds it.
     assert written == {".lock", "log.csv", "last.pt", "rank-0.pt", "rank-1.pt"}
+
+
+def test_torchrun_takes_the_command_that_the_help_names(tmp_path):
+    """Without `--`, torchrun takes `--run` for an option of its own."""
+    bank = write_bank(tmp_path / "bank", n_recordings=5)
+    arguments = fit_arguments(bank, tmp_path / "run", "--steps", 2)
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+            *("--nproc-per-node", "2", "-m", "--", "train", *arguments),
+        ],
+        check=True,
+        timeout=300,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+    )
+    assert (tmp_path / "run" / "last.pt").is_file()
+
+
+def test_scenes_are_refused_to_several_processes_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    config = load_preset("default")
+    with pytest.raises(
+        ValueError, match=r"scenes\.duration=40\.0 must be 0 in a run of 2 processes"
+    ):
+        fit_on_scenes(config, [tmp_path], RunOptions(tmp_path / "run", device="cpu"))
 
 
 def test_one_process_shares_with_nobody(monkeypatch):
