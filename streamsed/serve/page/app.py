@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -85,6 +85,7 @@ def make_app(
         middleware=[Middleware(Guard, access=access, root_path=root_path)],
         exception_handlers={
             HTTPException: _explain,
+            ClientDisconnect: _gone,
             OSError: _unavailable,
             ValueError: _unavailable,
             sqlite3.Error: _unavailable,
@@ -175,6 +176,11 @@ def _file(name: str) -> Callable[[Request], Response]:
 def _explain(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+
+def _gone(_: Request, __: Exception) -> Response:
+    """Answer nobody; without this, who leaves early fills the journal."""
+    return Response(status_code=400)
 
 
 def _unavailable(_: Request, __: Exception) -> Response:

@@ -15,7 +15,7 @@ import json
 import math
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +23,7 @@ from typing import Any
 from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from streamsed.serve.page.feed import PageFeed
 from streamsed.serve.page.pictures.moving import PERIOD, Pictures
@@ -96,32 +97,29 @@ class Streams:
 
     async def answer(self, request: Request) -> Response:
         """Open a stream."""
-        if self.n_viewers >= MAX_VIEWERS:
-            error = f"too many viewers: {MAX_VIEWERS} streams are open"
-            headers = {"retry-after": "30"}
-            return JSONResponse({"error": error}, status_code=503, headers=headers)
         text = request.headers.get("last-event-id") or request.query_params.get("after")
         last = int(text) if text and text.isdecimal() and len(text) < 18 else None
         wanted = frozenset(request.query_params.getlist("picture"))
         names = wanted & {source["name"] for source in await self._statuses()}
-        return StreamingResponse(
-            self._messages(names, last),
-            media_type="text/event-stream",
-            headers={"x-accel-buffering": "no"},
+        # Nothing may be awaited from the check to the entry, or many streams that are
+        # asked for at once all pass it.
+        if self.n_viewers >= MAX_VIEWERS:
+            error = f"too many viewers: {MAX_VIEWERS} streams are open"
+            headers = {"retry-after": "30"}
+            return JSONResponse({"error": error}, status_code=503, headers=headers)
+        wake = _Wake()
+        self._watched[wake] = names
+        return _Stream(
+            self._messages(names, last, wake), on_end=lambda: self._watched.pop(wake)
         )
 
     async def _messages(
-        self, names: frozenset[str], last: int | None
+        self, names: frozenset[str], last: int | None, wake: _Wake
     ) -> AsyncIterator[str]:
-        wake = _Wake()
-        self._watched[wake] = names
-        try:
-            with self._feed.watching(wake.from_any_thread):
-                yield f"retry: {RETRY}\n\n"
-                async for message in self._everything(names, last, wake):
-                    yield message
-        finally:
-            del self._watched[wake]
+        with self._feed.watching(wake.from_any_thread):
+            yield f"retry: {RETRY}\n\n"
+            async for message in self._everything(names, last, wake):
+                yield message
 
     async def _everything(
         self, names: frozenset[str], last: int | None, wake: _Wake
@@ -185,6 +183,23 @@ class Streams:
         choice = Choice(since=seconds - LONGEST, states=())
         with self._open_store() as store:
             return sorted(store.events(choice, newest=REPLAYED), key=lambda e: e.onset)
+
+
+class _Stream(StreamingResponse):
+    """A stream that reports its end, even if its first message was never sent."""
+
+    def __init__(
+        self, messages: AsyncIterator[str], *, on_end: Callable[[], object]
+    ) -> None:
+        headers = {"x-accel-buffering": "no"}
+        super().__init__(messages, media_type="text/event-stream", headers=headers)
+        self._on_end = on_end
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._on_end()
 
 
 class _Wake:
