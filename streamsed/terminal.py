@@ -1,9 +1,11 @@
-"""Text for the terminal: messages, numbers in words, and no control characters."""
+"""Text for people: messages, numbers in words, no control characters and no formulas."""
 
 from __future__ import annotations
 
 import os
 import sys
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def printable(text: str) -> str:
@@ -23,6 +25,17 @@ def printable(text: str) -> str:
         each if each.isprintable() else each.encode("unicode_escape").decode()
         for each in text
     )
+
+
+def for_spreadsheets(text: str) -> str:
+    """Mark text that a spreadsheet would take for a formula, by an apostrophe.
+
+    Examples
+    --------
+    >>> for_spreadsheets("=1+1.wav"), for_spreadsheets("dog.wav")
+    ("'=1+1.wav", 'dog.wav')
+    """
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def counted(n: int, noun: str) -> str:

@@ -25,6 +25,11 @@ SUFFIXES = frozenset(
 )
 """Suffixes by which `audio_files` recognizes audio files."""
 
+OTHER_SUFFIXES = frozenset(
+    {".m4a", ".mp4", ".aac", ".wma", ".amr", ".3gp", ".webm", ".mkv", ".mov", ".ape"}
+)
+"""Suffixes of recordings that libsndfile does not read."""
+
 BLOCK = 1 << 17
 """Frames decoded at a time; about 3 s."""
 
@@ -72,14 +77,25 @@ def audio_files(folder: Path, *, recursive: bool = False) -> list[Path]:
     ValueError
         There are none.
     """
-    found = folder.rglob("*") if recursive else folder.iterdir()
-    files = sorted(p for p in found if p.suffix.lower() in SUFFIXES and p.is_file())
+    files = _with_suffix(folder, SUFFIXES, recursive=recursive)
     if not files:
         remedy = "" if recursive else "; use --recursive to include subfolders"
         raise ValueError(
             f"{folder}: no audio files ({', '.join(sorted(SUFFIXES))}){remedy}"
         )
     return files
+
+
+def files_of_other_formats(folder: Path, *, recursive: bool = False) -> list[Path]:
+    """Return the recordings of a folder that `audio_files` leaves out, sorted."""
+    return _with_suffix(folder, OTHER_SUFFIXES, recursive=recursive)
+
+
+def _with_suffix(
+    folder: Path, suffixes: frozenset[str], *, recursive: bool
+) -> list[Path]:
+    found = folder.rglob("*") if recursive else folder.iterdir()
+    return sorted(p for p in found if p.suffix.lower() in suffixes and p.is_file())
 
 
 def audio_info(path: str | os.PathLike[str]) -> AudioInfo:

@@ -45,7 +45,7 @@ app = typer.Typer(
 )
 
 EXAMPLES = (
-    (file, "streamsed file kitchen.wav --format csv -o events.csv"),
+    (file, "streamsed file kitchen.wav -o events.csv"),
     (listen, "streamsed listen --label Dog --log night.jsonl"),
     (serve, "streamsed serve --check home.toml && streamsed serve home.toml"),
     (calibrate, "streamsed calibrate --minutes 30 -o room.toml"),

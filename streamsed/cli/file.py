@@ -44,7 +44,7 @@ def file(
             "-f",
             metavar="FORMAT",
             help="table, tsv (the format of the DCASE challenge), csv, jsonl, audacity or raven. "
-            "[default: table on a terminal, tsv into a pipe or file]",
+            "[default: by the suffix of --output, else table on a terminal and tsv elsewhere]",
         ),
     ] = None,
     output: Annotated[

@@ -23,14 +23,15 @@ def report(
     ],
     *,
     format_name: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--format",
             "-f",
             metavar="table|csv",
-            help="csv has one row per label and hour.",
+            help="csv has one row per label and hour. [default: by the suffix of "
+            "--output, else table]",
         ),
-    ] = "table",
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -61,6 +62,9 @@ def report(
     from streamsed.report.log import read_logs
     from streamsed.report.tally import csv_lines
 
+    if format_name is None:
+        is_csv = output is not None and output.suffix.lower() == ".csv"
+        format_name = "csv" if is_csv else "table"
     if format_name not in FORMATS:
         raise ValueError(
             f"--format must be {' or '.join(FORMATS)}, not {format_name!r}"

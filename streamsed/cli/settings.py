@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields
+from inspect import signature
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -40,7 +43,7 @@ def settings(
     """
     commands = context.find_root().command.commands  # type: ignore[attr-defined]
     if path is not None:
-        read_settings(path, commands)
+        read = read_settings(path, commands)
     if not print_them:
         if path is None:
             raise ValueError(
@@ -48,7 +51,9 @@ def settings(
             )
         if context.args:
             raise ValueError(f"{context.args[0]} can only be given with --print")
-        print(f"{path}: all settings are valid")
+        for section, values in read.items():
+            _check_detection(f"{path}: [{section}]", values)
+        print(f"{path}: all names are known, and the detection settings fit the model")
         if is_of_serve(read_toml(path)):
             print(f"its sources and outputs: streamsed serve {path} --check")
         return
@@ -64,3 +69,27 @@ def settings(
         made = command.make_context(section, words, parent=context.find_root())
         values[section] = {**made.params, **{each.name: None for each in required}}
     print(write_settings(values, commands), end="")
+
+
+def _check_detection(where: str, values: Mapping[str, Any]) -> None:
+    """Raise ValueError if a command would refuse its detection settings or its model."""
+    from streamsed.cli.errors import error_message
+    from streamsed.cli.options import detection_settings
+    from streamsed.detection_settings import stream_for
+    from streamsed.inference.model_file import ModelFile, find_model
+
+    given = {
+        k: values[k] for k in signature(detection_settings).parameters if k in values
+    }
+    settle = values.get("settle")
+    try:
+        detection = detection_settings(**given)
+        model = find_model(values.get("model", "default"))
+        info = ModelFile.open(model, sha256=values.get("model_sha256")).info
+        stream = stream_for(info, step=None, latency=None, settle=settle)
+        post = detection.post_for(info, settle=stream.settled)
+        for each in fields(post):
+            post.per_label(each.name, info.labels)
+        detection.reported(info.labels)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{where} {error_message(error)}") from None

@@ -18,7 +18,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsed.audio.decode import audio_files, audio_info, file_chunks
+from streamsed.audio.decode import (
+    audio_files,
+    audio_info,
+    file_chunks,
+    files_of_other_formats,
+)
 from streamsed.detector import Detector
 from streamsed.events import Event
 from streamsed.inference.model import SegmentScores
@@ -26,7 +31,7 @@ from streamsed.pipeline.extractor import Extracted, Progress, SegmentFeatures
 from streamsed.pipeline.lifecycle import EventUpdate
 from streamsed.pipeline.trace import Trace
 from streamsed.recordings.prefetch import Prefetch, prefetch_each
-from streamsed.terminal import reason_of
+from streamsed.terminal import counted, print_message, reason_of
 
 AHEAD = 32
 """Maximum number of waiting items per recording; a segment is half a megabyte."""
@@ -59,6 +64,8 @@ def find_recordings(
 ) -> tuple[list[Recording], list[str]]:
     """Return the recordings in files and folders, and error messages.
 
+    Recordings of a folder in formats that cannot be read are passed over with a message.
+
     Parameters
     ----------
     paths : sequence of Path
@@ -79,6 +86,7 @@ def find_recordings(
     for path in paths:
         try:
             if path.is_dir():
+                _note_other_formats(path, recursive=recursive)
                 for file in audio_files(path, recursive=recursive):
                     found.setdefault(file, str(file.relative_to(path)))
             else:
@@ -97,6 +105,16 @@ def find_recordings(
         if path in durations
     ]
     return recordings, errors
+
+
+def _note_other_formats(folder: Path, *, recursive: bool) -> None:
+    if not (others := files_of_other_formats(folder, recursive=recursive)):
+        return
+    formats = ", ".join(sorted({path.suffix.lower() for path in others}))
+    print_message(
+        f"{folder}: {counted(len(others), 'recording')} in other formats ({formats}) "
+        "passed over; convert with `ffmpeg -i IN OUT.wav`"
+    )
 
 
 def describe_error(error: Exception, path: Path) -> str:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
+from streamsed.terminal import for_spreadsheets
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +64,8 @@ def _tsv(filename: str, _: int, event: Event) -> str:
 
 def _csv(filename: str, _: int, event: Event) -> str:
     times = f"{event.onset:.3f}", f"{event.offset:.3f}"
-    name, label = _for_spreadsheets(filename), _for_spreadsheets(event.label)
+    name, label = for_spreadsheets(filename), for_spreadsheets(event.label)
     return _joined(name, *times, label, f"{event.score:.4f}", by=",")
-
-
-def _for_spreadsheets(text: str) -> str:
-    """Escape text that a spreadsheet would interpret as a formula, by an apostrophe.
-
-    Examples
-    --------
-    >>> _for_spreadsheets("=1+1.wav"), _for_spreadsheets("dog.wav")
-    ("'=1+1.wav", 'dog.wav')
-    """
-    return (
-        f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
-    )
 
 
 def _jsonl(filename: str, _: int, event: Event) -> str:

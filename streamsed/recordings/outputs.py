@@ -34,7 +34,8 @@ class Outputs:
     Parameters
     ----------
     format_name : str or None
-        "table" or one of `FORMATS`; None is a table on a terminal and tsv elsewhere.
+        "table" or one of `FORMATS`; None is that of the file's suffix (.csv, .jsonl), else
+        a table on a terminal and tsv elsewhere.
     events, scores, plot : Path or None
         A file, or a folder with a file per recording; None prints the events, and writes
         no scores and no plot.
@@ -54,10 +55,14 @@ class Outputs:
     @property
     def format(self) -> Format | None:
         """The format of events; None is the table."""
-        name = self.format_name
-        if name is None:
-            name = "table" if self.events is None and sys.stdout.isatty() else "tsv"
-        return None if name == "table" else FORMATS[name]
+        if self.format_name is not None:
+            return None if self.format_name == "table" else FORMATS[self.format_name]
+        if self.events is None:
+            return None if sys.stdout.isatty() else FORMATS["tsv"]
+        is_folder = self._is_folder(self.events, needs_folder=False)
+        suffix = "" if is_folder else self.events.suffix.lower()
+        by_suffix = {each.suffix: each for each in FORMATS.values() if each.many}
+        return by_suffix.get(suffix, FORMATS["tsv"])
 
     def check(self, recordings: Sequence[Recording]) -> None:
         """Check the outputs before the recordings are processed.

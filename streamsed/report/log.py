@@ -10,11 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from streamsed.strict_json import MAX_BYTES, read_json
+
+LONGEST = 1e9
+"""Seconds; no run lasts longer, so later times are errors in the log."""
+LATEST = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
+"""No clock is set later, nor to a time before 1970."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -125,22 +130,38 @@ def read_logs(paths: Iterable[Path]) -> ListeningLog:
 
 def _read_record(record: Mapping[str, Any], run: Run) -> list[LoggedEvent]:
     """Add a record to its run; return the event if it closes one."""
-    state, at = record["state"], float(record["at"])
-    if run.origin is None:
-        run.first = at
-    run.last = max(run.last, at)
+    state, at = record["state"], _second(record, "at")
+    found: list[LoggedEvent] = []
+    first = at if run.origin is None else run.first
     if state == "listening":
         run.origin = _seconds(record["time"])
-    elif state == "gap":
-        run.gaps.append((float(record["onset"]), float(record["offset"])))
-    elif state == "closed":
-        onset, offset = float(record["onset"]), float(record["offset"])
-        label, score = record["label"], float(record["score"])
-        clock = _clock_of_onset(record, run, onset)
-        if isinstance(label, str) and 0 <= onset < offset and 0 <= score <= 1:
-            return [LoggedEvent(clock, offset - onset, label, score)]
-        raise ValueError(f"label={label} must be a name, with times and a score")
-    return []
+    elif state in ("gap", "closed"):
+        onset, offset = _second(record, "onset"), _second(record, "offset")
+        if onset > offset:
+            raise ValueError(f"onset={onset} must be at most offset={offset}")
+        if state == "gap":
+            run.gaps.append((onset, offset))
+        else:
+            found = [_event(record, onset, offset, _clock_of_onset(record, run, onset))]
+    run.first, run.last = first, max(run.last, at)
+    return found
+
+
+def _event(
+    record: Mapping[str, Any], onset: float, offset: float, clock: float
+) -> LoggedEvent:
+    label, score = record["label"], float(record["score"])
+    if isinstance(label, str) and onset < offset and 0 <= score <= 1:
+        return LoggedEvent(clock, offset - onset, label, score)
+    raise ValueError(f"label={label} must be a name, with times and a score")
+
+
+def _second(record: Mapping[str, Any], name: str) -> float:
+    """Return a time of the run's time line."""
+    second = float(record[name])
+    if 0 <= second <= LONGEST:
+        return second
+    raise ValueError(f"{name}={second} must be from 0 to {LONGEST:g} (in seconds)")
 
 
 def _clock_of_onset(record: Mapping[str, Any], run: Run, onset: float) -> float:
@@ -158,7 +179,9 @@ def _seconds(text: Any) -> float:
     when = datetime.fromisoformat(text)
     if when.tzinfo is None:
         raise ValueError(f"time={text} must have a zone")
-    return when.timestamp()
+    if 0 <= (clock := when.timestamp()) < LATEST:
+        return clock
+    raise ValueError(f"time={text} must be from 1970 to 2099")
 
 
 def _listened(run: Run) -> list[tuple[float, float]]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import defaultdict
+from bisect import bisect_right
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from statistics import mean, median
 
 from streamsed.report.log import ListeningLog, LoggedEvent
+from streamsed.terminal import for_spreadsheets
 
 HOUR = 3600.0
 HEADER = ("hour", "label", "listened_s", "events", "sounding_s", "events_per_hour")
@@ -52,7 +55,10 @@ class Tally:
 
 
 def hours_of(log: ListeningLog) -> list[float]:
-    """Return the starts of the clock hours from the first to the last."""
+    """Return the starts of the clock hours from the first to the last.
+
+    A log may span decades, if a computer without a battery began in 1970.
+    """
     times = [time for span in log.listened for time in span]
     times += [event.onset for event in log.events]
     if not times:
@@ -64,7 +70,14 @@ def hours_of(log: ListeningLog) -> list[float]:
 
 def listened(log: ListeningLog, start: float, stop: float) -> float:
     """Return the seconds with sound between two clock times."""
-    return sum(max(0.0, min(stop, b) - max(start, a)) for a, b in log.listened)
+    # Spans are in order, so those before `start` are found without a look at each.
+    first = bisect_right(log.listened, start, key=lambda span: span[1])
+    total = 0.0
+    for a, b in islice(log.listened, first, None):
+        if a >= stop:
+            break
+        total += min(stop, b) - max(start, a)
+    return total
 
 
 def tallies(log: ListeningLog) -> list[Tally]:
@@ -89,7 +102,7 @@ def tallies(log: ListeningLog) -> list[Tally]:
 
 
 def csv_lines(log: ListeningLog) -> Iterator[str]:
-    """Yield a row per label and hour, including zeros.
+    """Yield a row per label and hour, including zeros, of hours listened to.
 
     Yields
     ------
@@ -97,15 +110,22 @@ def csv_lines(log: ListeningLog) -> Iterator[str]:
         A line with its line break; the first is `HEADER`.
     """
     yield ",".join(HEADER) + "\n"
-    by_label = _by_label(log.events)
-    for start in hours_of(log):
+    hours = hours_of(log)
+    inside: dict[tuple[int, str], list[float]] = defaultdict(list)
+    for event in log.events:
+        inside[_hour_of(event, hours), event.label].append(event.duration)
+    labels = sorted({event.label for event in log.events})
+    with_events = {number for number, _ in inside}
+    for number, start in enumerate(hours):
         seconds = listened(log, start, start + HOUR)
+        if not seconds and number not in with_events:
+            continue
         hour = datetime.fromtimestamp(start).astimezone().isoformat(timespec="seconds")
-        for label in sorted(by_label):
-            inside = [e for e in by_label[label] if start <= e.onset < start + HOUR]
-            ongoing = sum(event.duration for event in inside)
-            rate = f"{len(inside) * HOUR / seconds:.3f}" if seconds else ""
-            row = hour, label, f"{seconds:.3f}", len(inside), f"{ongoing:.3f}", rate
+        for label in labels:
+            lengths = inside.get((number, label), [])
+            rate = f"{len(lengths) * HOUR / seconds:.3f}" if seconds else ""
+            counts = f"{seconds:.3f}", len(lengths), f"{sum(lengths):.3f}"
+            row = hour, for_spreadsheets(label), *counts, rate
             line = io.StringIO()
             csv.writer(line, lineterminator="\n").writerow(row)
             yield line.getvalue()
@@ -118,6 +138,10 @@ def _by_label(events: Sequence[LoggedEvent]) -> dict[str, list[LoggedEvent]]:
     return found
 
 
-def _counts(events: Sequence[LoggedEvent], hours: Sequence[float]) -> Iterator[int]:
-    for start in hours:
-        yield sum(start <= event.onset < start + HOUR for event in events)
+def _counts(events: Sequence[LoggedEvent], hours: Sequence[float]) -> list[int]:
+    found = Counter(_hour_of(event, hours) for event in events)
+    return [found[number] for number in range(len(hours))]
+
+
+def _hour_of(event: LoggedEvent, hours: Sequence[float]) -> int:
+    return int((event.onset - hours[0]) // HOUR)

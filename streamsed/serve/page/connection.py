@@ -23,7 +23,7 @@ REQUEST_WITHIN = 10.0
 """Seconds within which a request must have arrived."""
 
 
-class Connection(H11Protocol):
+class PageConnection(H11Protocol):
     """One connection of a client."""
 
     _overdue: asyncio.TimerHandle | None = None

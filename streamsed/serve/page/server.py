@@ -14,7 +14,7 @@ from streamsed.inference.model_file import ModelInfo
 from streamsed.serve.page.access import Access, read_token
 from streamsed.serve.page.api import Api
 from streamsed.serve.page.app import Metrics, make_app
-from streamsed.serve.page.connection import MAX_CONNECTIONS, Connection
+from streamsed.serve.page.connection import MAX_CONNECTIONS, PageConnection
 from streamsed.serve.page.feed import PageFeed
 from streamsed.serve.page.pictures.event_pictures import EventPictures
 from streamsed.serve.page.protocol import OpenStore, PageService
@@ -91,7 +91,7 @@ class PageServer:
             root_path=settings.root_path,
         )
         config = uvicorn.Config(
-            app, http=Connection, ws="none", loop="asyncio", lifespan="on", log_config=None,
+            app, http=PageConnection, ws="none", loop="asyncio", lifespan="on", log_config=None,
             access_log=False, log_level="error", server_header=False,
             limit_concurrency=MAX_CONNECTIONS, timeout_graceful_shutdown=1,
             timeout_keep_alive=15,

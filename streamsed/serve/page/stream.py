@@ -109,7 +109,7 @@ class Streams:
             return JSONResponse({"error": error}, status_code=503, headers=headers)
         wake = _Wake()
         self._watched[wake] = names
-        return _Stream(
+        return _WatchedStream(
             self._messages(names, last, wake), on_end=lambda: self._watched.pop(wake)
         )
 
@@ -185,7 +185,7 @@ class Streams:
             return sorted(store.events(choice, newest=REPLAYED), key=lambda e: e.onset)
 
 
-class _Stream(StreamingResponse):
+class _WatchedStream(StreamingResponse):
     """A stream that reports its end, even if its first message was never sent."""
 
     def __init__(

@@ -13,6 +13,7 @@ from typing import Any
 from streamsed.atomic_write import replacing
 from streamsed.installation import install_command
 from streamsed.serve.store.stored import StoredEvent
+from streamsed.terminal import for_spreadsheets
 
 COLUMNS = (
     "onset",
@@ -30,8 +31,6 @@ COLUMNS = (
 
 ROWS = 10_000
 """Events per row group of Parquet."""
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def csv_lines(events: Iterable[StoredEvent]) -> Iterator[str]:
@@ -103,5 +102,4 @@ def _csv_line(fields: Iterable[str]) -> str:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    text = str(value)
-    return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) else text
+    return for_spreadsheets(value) if isinstance(value, str) else str(value)

@@ -151,9 +151,37 @@ def test_the_check_of_a_file_of_serve_says_what_checks_the_rest(streamsed, tmp_p
     path.write_text(HOME)
     checked = streamsed("settings", "--settings", path)
     assert checked.stdout.splitlines() == [
-        f"{path}: all settings are valid",
+        f"{path}: all names are known, and the detection settings fit the model",
         f"its sources and outputs: streamsed serve {path} --check",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[threshold]\nDog = nan", "--threshold must be from 0 to 1, not nan"),
+        ("[threshold]\nDgo = 0.4", "unknown label 'Dgo'; did you mean 'Dog'?"),
+        (
+            "threshold = true",
+            "--threshold must be a number or LABEL=NUMBER, not 'True'",
+        ),
+        ("rise-threshold = 0.99", "must be at most its --threshold"),
+        ("sensitivity = 'loud'", "--sensitivity must be one of low, normal, high"),
+        ("label = ['Cow']", "--label: unknown label 'Cow'"),
+        ("settle = 60.0", "--settle must be"),
+        ("model = 'nothing.pt'", "nothing.pt: neither a shipped model"),
+    ],
+)
+def test_a_check_refuses_what_the_commands_would_refuse(
+    streamsed, tmp_path, text, words
+):
+    path = tmp_path / "home.toml"
+    path.write_text(text)
+    run = streamsed("settings", "--settings", path)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert f"{path}: [listen] " in run.stderr
+    assert words in run.stderr
+    assert run.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,21 @@ def test_a_path_that_gives_nothing_is_reported_and_the_rest_continue(folder):
     ]
 
 
+def test_recordings_of_a_folder_that_cannot_be_read_are_not_passed_over_silently(
+    folder, capsys
+):
+    for name in ("two/b.m4a", "two/c.MP4", "two/deep/d.wma", "two/notes.txt"):
+        (folder / name).touch()
+    assert names_of([folder / "two"]) == (["a.wav"], [])
+    said = capsys.readouterr().err
+    assert "2 recordings in other formats (.m4a, .mp4) passed over; convert" in said
+    assert said.startswith(f"streamsed: {folder / 'two'}: ")
+    names_of([folder / "two"], recursive=True)
+    assert "3 recordings in other formats (.m4a, .mp4, .wma)" in capsys.readouterr().err
+    names_of([folder / "one"])
+    assert capsys.readouterr().err == ""
+
+
 def test_a_recording_knows_its_duration(folder):
     (recording,), _ = find_recordings([folder / "one/b.wav"], recursive=False)
     assert recording.duration == 1.0

@@ -45,6 +45,25 @@ def test_a_folder_gets_a_file_per_recording(model, tmp_path, name):
     assert "Dog" in (tmp_path / ("a" + suffix)).read_text()
 
 
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [("a.csv", "csv"), ("a.CSV", "csv"), ("a.jsonl", "jsonl"), ("a.tsv", "tsv"),
+     ("a.txt", "tsv"), ("a", "tsv")],
+)  # fmt: skip
+def test_the_suffix_of_the_file_is_the_format_unless_one_is_given(
+    tmp_path, name, written
+):
+    assert Outputs(None, tmp_path / name).format is FORMATS[written]
+    assert Outputs("raven", tmp_path / name).format is FORMATS["raven"]
+
+
+def test_the_suffix_of_a_folder_is_no_format(tmp_path):
+    folder = tmp_path / "night.csv"
+    assert Outputs(events=folder, folders=frozenset([folder])).format is FORMATS["tsv"]
+    folder.mkdir()
+    assert Outputs(events=folder).format is FORMATS["tsv"]
+
+
 def test_folders_inside_the_folder_are_made_for_all_outputs(model, tmp_path):
     for name in ("events", "scores"):
         (tmp_path / name).mkdir()

@@ -87,6 +87,12 @@ def test_the_hours_are_those_of_the_clock_and_add_up(night):
         assert float(row["events_per_hour"]) == pytest.approx(rate, abs=1e-3)
 
 
+def test_a_label_that_is_a_formula_is_text_in_a_spreadsheet(tmp_path):
+    records = [listening(), closed("=1+1", 5.0, 1.0)]
+    (_, row) = csv_lines(read_logs([write_log(tmp_path / "log", records)]))
+    assert row.split(",")[1] == "'=1+1"
+
+
 def test_a_log_in_two_files_is_one_log(night, tmp_path):
     lines = night.read_text().splitlines(keepends=True)
     one, two = tmp_path / "one", tmp_path / "two"
@@ -146,6 +152,12 @@ def test_logs_without_run_ids_and_clock_times_of_events_are_read_too(tmp_path):
         json.dumps(closed("Dog", 5.0, 1.0, score=2)),
         json.dumps(closed("Dog", 5.0, 1.0) | {"time": "soon"}),
         json.dumps(closed("Dog", 5.0, 1.0) | {"time": "2026-01-01T00:00:00"}),
+        json.dumps(closed("Dog", 5.0, 1.0) | {"time": "9999-12-31T23:59:59Z"}),
+        json.dumps(closed("Dog", 5.0, 1.0) | {"time": "0001-01-01T00:00:00Z"}),
+        json.dumps(closed("Dog", 5.0, 1.0) | {"offset": 1e300}),
+        json.dumps(closed("Dog", 5.0, 1.0) | {"at": 1e12}),
+        json.dumps(record("gap", 20.0, onset=20.0, offset=1.0)),
+        json.dumps(record("stopped", 5.0) | {"at": -1e18}),
         "\x00\xff",
     ],
 )
@@ -154,9 +166,27 @@ def test_a_line_that_is_no_record_is_counted_and_left_out(night, line):
     with night.open("a") as file:
         file.write(line + "\n")
     log = read_logs([night])
-    assert log.events == whole.events
+    assert (log.events, log.listened) == (whole.events, whole.listened)
     assert log.n_left_out == 1
     assert "1 invalid line" in " ".join(shown(page(log, 100)).split())
+
+
+def test_a_clock_that_began_in_1970_gives_rows_of_the_hours_listened_to_only(tmp_path):
+    early = "1970-01-01T00:00:10Z"
+    records = [
+        record("listening", 0.0, run="b0") | {"time": early},
+        closed("Cat", 5.0, 1.0, run="b0") | {"time": early},
+        record("stopped", 60.0, run="b0"),
+        listening(),
+        closed("Dog", 60.0, 1.0),
+        record("stopped", 7200.0),
+    ]
+    log = read_logs([write_log(tmp_path / "clockless", records)])
+    rows = list(csv.DictReader(io.StringIO("".join(csv_lines(log)))))
+    assert {row["hour"][:4] for row in rows} == {"1970", "2026"}
+    assert len(rows) == 2 * (1 + 3)
+    assert sum(int(row["events"]) for row in rows) == 2
+    assert "in 2 runs" in shown(page(log, 100))
 
 
 def test_the_page_shows_all_where_there_is_room(night):
@@ -205,6 +235,9 @@ def test_the_command_reports_what_listen_logged(streamsed, model_path, tmp_path)
     hours = {row["hour"]: float(row["listened_s"]) for row in rows}
     assert sum(hours.values()) == pytest.approx(6.0, abs=0.1)
     assert (tmp_path / "new" / "p.png").stat().st_size > 5000
+    table = streamsed("report", log, "-o", tmp_path / "report.csv")
+    assert (table.returncode, table.stdout) == (0, "")
+    assert (tmp_path / "report.csv").read_text() == run.stdout
     only = streamsed("report", log, "--label", "DOG", "-o", tmp_path / "report.txt")
     assert (only.returncode, only.stdout) == (0, "")
     text = (tmp_path / "report.txt").read_text()
