@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -151,7 +151,7 @@ def compare(
     taught : Soundbank
         The other recordings, used for `unchanged` if none were kept apart.
     measured : Soundbank, optional
-        A bank of shipped labels.
+        A bank of shipped labels; its backgrounds named as a new label are left out.
     n : int
         Soundscapes of each side.
     """
@@ -161,11 +161,10 @@ def compare(
     shipped: tuple[Row, ...] = ()
     false_new = None
     if measured is not None:
-        known = {k: v for k, v in measured.foreground.items() if k in old}
-        theirs = _side(replace(measured, foreground=known), before, after, n)
+        new = set(after.trained.labels) - set(old)
+        theirs = _side(_without(measured, new, old), before, after, n)
         sides.append(theirs)
         shipped = _rows(theirs, before, after)
-        new = set(after.trained.labels) - set(old)
         found = sum(event.label in new for clip in theirs.after for event in clip)
         hours = n * EVALUATION_MIXING.duration / 3600
         false_new = round(found / hours, 1) if new else None
@@ -186,6 +185,22 @@ def _side(bank: Soundbank, before: Candidate, after: Candidate, n: int) -> _Side
     recordings = _draw(bank, before, n)
     found = (before.events(recordings), after.events(recordings))
     return _Side(bank, recordings.reference, *found)
+
+
+def _without(
+    bank: Soundbank, new: Collection[str], known: Collection[str]
+) -> Soundbank:
+    """Return a bank of known labels, in whose backgrounds no new label occurs by name."""
+    names = {label.casefold() for label in new}
+    return replace(
+        bank,
+        foreground={k: v for k, v in bank.foreground.items() if k in known},
+        background={
+            kind: clips
+            for kind, clips in bank.background.items()
+            if kind.casefold() not in names
+        },
+    )
 
 
 def _draw(bank: Soundbank, candidate: Candidate, n: int) -> EvaluationSet:

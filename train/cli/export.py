@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,13 +11,16 @@ import typer
 
 from streamsed.config import PostConfig
 from streamsed.inference.model_file import ModelFile, ModelInfo
-from streamsed.inference.thresholds.operating_points import choose_point
+from streamsed.inference.thresholds.operating_points import (
+    OperatingPoint,
+    choose_point,
+)
 from streamsed.terminal import percent
 from train.cli.options import Blueprints, SoundscapeCount, Split, read_layouts
 from train.export.engine_check import CheckSet
 from train.export.exporter import TORCHSCRIPT, export_model
 from train.export.formats import EXPORT_FORMATS
-from train.export.model_file import add_recall_curves
+from train.export.model_file import with_operating_points
 from train.export.operating_points import Tuned, read_operating_points
 from train.export.release import finish
 from train.fit.checkpoint import (
@@ -39,7 +42,7 @@ def export(
         Path,
         typer.Argument(
             metavar="RUN",
-            help="Folder of a run; or a model file, to add the recall curves of its "
+            help="Folder of a run; or a model file, to replace its operating points by "
             "--operating-points.",
         ),
     ],
@@ -100,7 +103,7 @@ def export(
     if run.is_file():
         own = {"soundbank": soundbank, "name": name, "last": last, "ensemble": ensemble}
         _refuse_unused(run, {**own, "data": data, "to": to})
-        _add_curves(run, output, operating_points)
+        _replace_points(run, output, operating_points)
         return
     if name is not None and not name.strip():
         raise ValueError("--name must not be empty")
@@ -157,8 +160,8 @@ def _load(run: Path, *, ensemble: bool, last: bool) -> TrainedNetwork:
     return load_ensemble(run) if ensemble else load_trained(run, best=not last)
 
 
-def _add_curves(model: Path, output: Path, operating_points: Path | None) -> None:
-    """Add recall curves to a model file with the thresholds they were measured with."""
+def _replace_points(model: Path, output: Path, operating_points: Path | None) -> None:
+    """Write a model file with other operating points, if its own settings are among them."""
     if operating_points is None:
         raise ValueError(
             f"{model}: a model file; give the folder of a run, or --operating-points"
@@ -168,13 +171,25 @@ def _add_curves(model: Path, output: Path, operating_points: Path | None) -> Non
         raise ValueError(
             f"{operating_points}: has no recall curves; run `python -m train tune` again"
         )
-    if list(ModelFile.open(model).info.operating_points) != tuned.points:
+    if not _holds_settings(tuned.points, ModelFile.open(model).info):
         raise ValueError(
-            f"{operating_points}: has other thresholds than {model}, whose engines were "
-            "checked with its own; export the run again"
+            f"{operating_points}: has other thresholds of normal sensitivity than {model}, "
+            "whose engines were checked with its own; export the run again"
         )
-    info = add_recall_curves(model, output, tuned.recall)
-    print(f"{output}: {info.name} with the recall of {len(info.labels)} labels")
+    info = with_operating_points(model, output, tuned)
+    print(
+        f"{output}: {info.name} with {len(info.operating_points)} operating points and the "
+        f"recall of {len(info.labels)} labels"
+    )
+
+
+def _holds_settings(points: Sequence[OperatingPoint], info: ModelInfo) -> bool:
+    """Return whether the points hold the settings that a model uses by itself."""
+    if not points:
+        return not info.operating_points
+    settle = info.stream.settled
+    normal = choose_point(points, info.labels, sensitivity="normal", settle=settle)
+    return normal.post == info.post
 
 
 def _print_engines(info: ModelInfo) -> None:

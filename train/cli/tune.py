@@ -10,7 +10,10 @@ import typer
 from streamsed.cli.options import EngineOption, PrecisionOption
 from streamsed.inference.selection import EngineRequest
 from train.cli.options import LeaveOut, Split, read_left_out
-from train.evaluation.continuous.page import latencies_to_markdown
+from train.evaluation.continuous.page import (
+    latencies_to_markdown,
+    sensitivities_to_markdown,
+)
 from train.export.crosswise import measure_crosswise
 from train.export.operating_points import (
     Halves,
@@ -57,7 +60,7 @@ def tune(
 
     The recordings must not be those that the run was trained on. They are split into two
     halves: thresholds chosen on one are evaluated on the other, at latencies of 0.25 to
-    10 s.
+    10 s, and at each sensitivity.
     """
     request = EngineRequest("cpu", engine, precision)
     scorer = RunScorer(load_trained(run), request)
@@ -76,6 +79,8 @@ def tune(
     recall = measure_recall(counted, points)
     write_operating_points(output, Tuned(points, recall, figures))
     print(latencies_to_markdown(figures["by_latency"]))
+    print()
+    print(sensitivities_to_markdown(figures["by_sensitivity"]))
     for point in points:
         print(
             f"{point.sensitivity:<7} {point.settle:>4g} s: "

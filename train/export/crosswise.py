@@ -12,8 +12,13 @@ from train.evaluation.continuous.latencies import (
     latency_row,
     latency_streams,
     mean_row,
+    sensitivity_row,
 )
-from train.evaluation.continuous.measures import measure_latency, measure_stream
+from train.evaluation.continuous.measures import (
+    measure_detections,
+    measure_latency,
+    measure_stream,
+)
 from train.export.operating_points import PRICES, STEP, Half, Halves
 
 MEASURED = (
@@ -33,9 +38,10 @@ def measure_crosswise(halves: Halves) -> dict[str, Any]:
     -------
     dict
         By settling, the mean over the halves of event F1 (macro, micro, by label), PSDS,
-        and false announcements per hour, and the whole of each under `halves`; the table
-        by latency under `by_latency`, see `train.evaluation.continuous.latencies`, each
-        row with those of the halves; and what was done, in words.
+        and false announcements per hour, and the whole of each under `halves`; the tables
+        by latency and by sensitivity under `by_latency` and `by_sensitivity`, see
+        `train.evaluation.continuous.latencies`, each row with those of the halves; and
+        what was done, in words.
     """
     chosen = _chosen_elsewhere(halves)
     whole = {
@@ -55,6 +61,7 @@ def measure_crosswise(halves: Halves) -> dict[str, Any]:
         for settle, rows in whole.items()
     }
     figures["by_latency"] = list(_by_latency(halves, chosen, whole))
+    figures["by_sensitivity"] = list(_by_sensitivity(halves, whole))
     figures["how"] = (
         "continuous recordings in two halves without a recording in common, neither "
         "trained on; thresholds chosen on one and measured on the other"
@@ -66,7 +73,7 @@ def _chosen_elsewhere(halves: Halves) -> list[Chosen]:
     """Choose the points of each half on all others."""
     chosen: list[dict[float, OperatingPoint]] = [{} for _ in halves.recordings]
     for settle in halves.trials:
-        posts = halves.chosen_elsewhere(settle, PRICES["normal"])
+        posts = halves.chosen_elsewhere(settle, "normal")
         for points, post in zip(chosen, posts, strict=True):
             points[settle] = OperatingPoint("normal", settle, post, {})
     return list(chosen)
@@ -86,6 +93,24 @@ def _by_latency(
         ]
         rows = [latency_row(each) for each in measured]
         yield {**mean_row(rows), "halves": rows}
+
+
+def _by_sensitivity(
+    halves: Halves, whole: Mapping[float, list[dict[str, Any]]]
+) -> Iterator[dict[str, Any]]:
+    """Give the table's rows by settling; normal sensitivity is not measured again."""
+    todo = [(settle, name) for settle in halves.trials for name in PRICES]
+    for settle, name in track(todo, "measuring", total=len(todo), unit="sensitivities"):
+        stream = StreamConfig(step=STEP, latency=settle)
+        measured = whole[settle]
+        if name != "normal":
+            posts = halves.chosen_elsewhere(settle, name)
+            measured = [
+                measure_detections(half, stream, post)
+                for half, post in zip(halves.recordings, posts, strict=True)
+            ]
+        rows = [sensitivity_row(each) for each in measured]
+        yield {"sensitivity": name, **mean_row(rows), "halves": rows}
 
 
 def _measure(half: Half, stream: StreamConfig, chosen: Chosen) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import copy
 import json
 import warnings
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,10 +26,10 @@ from streamsed.inference.model_file import (
     seal_of,
 )
 from streamsed.inference.onnx_weights import PROBE, WEIGHTS, Probe, graph_name
-from streamsed.inference.thresholds.recall_curves import RecallCurves, read_curves
 from streamsed.inference.trust import note_exported
 from streamsed.strict_json import read_json
 from train.export.onnx_graph import without_weights
+from train.export.operating_points import Tuned
 
 if TYPE_CHECKING:
     import onnx
@@ -108,10 +108,8 @@ def seal(path: Path) -> None:
     _describe_anew(path, path, description)
 
 
-def add_recall_curves(
-    path: Path, output: Path, curves: Sequence[RecallCurves]
-) -> ModelInfo:
-    """Write a model file again with other recall curves, and nothing else changed.
+def with_operating_points(path: Path, output: Path, tuned: Tuned) -> ModelInfo:
+    """Write a model file again with other operating points, and nothing else changed.
 
     Parameters
     ----------
@@ -119,8 +117,9 @@ def add_recall_curves(
         The model file.
     output : Path
         May be the same.
-    curves : sequence of RecallCurves
-        Measured with the thresholds that the file has.
+    tuned : Tuned
+        Points, recall curves and figures. The settings that the file uses by itself stay:
+        its engines were checked with them.
 
     Returns
     -------
@@ -130,12 +129,15 @@ def add_recall_curves(
     Raises
     ------
     ValueError
-        The file is no model, or the curves name other labels.
+        The file is no model, or points or curves name other labels.
     """
     file = ModelFile.open(path)
     description = read_json(file.archive.read(f"extra/{INFO_NAME}"))
-    description["recall_curves"] = [each.to_dict() for each in curves]
-    read_curves(description["recall_curves"], file.info.labels)
+    description["operating_points"] = [each.to_dict() for each in tuned.points]
+    description["recall_curves"] = [each.to_dict() for each in tuned.recall]
+    if tuned.figures:
+        description["scores_at_export"]["continuous"] = tuned.figures
+    ModelInfo.from_dict(description)
     _describe_anew(path, output, description)
     written = ModelFile.open(output)
     note_exported(written.sha256, output)

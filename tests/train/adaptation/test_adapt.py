@@ -17,6 +17,7 @@ from streamsed.config import FrontendConfig, PostConfig
 from streamsed.inference.model_file import ModelFile
 from streamsed.inference.thresholds.operating_points import OperatingPoint
 from streamsed.inference.thresholds.recall_curves import RecallCurves
+from train.adaptation import comparison
 from train.adaptation.comparison import Candidate, compare
 from train.adaptation.criterion import AdaptationCriterion
 from train.adaptation.fit import AdaptOptions, adapt, widened
@@ -345,6 +346,36 @@ def test_nothing_changed_is_full_agreement(path, sounds):
         ("Dog", 1),
     ]
     assert "stayed as they were: 100.0%" in "\n".join(found.lines())
+
+
+def test_new_labels_are_measured_over_backgrounds_that_do_not_bear_their_name(
+    path, sounds, monkeypatch
+):
+    drawn = []
+
+    def draw(bank, candidate, n):
+        drawn.append(bank)
+        return comparison_draw(bank, candidate, n)
+
+    comparison_draw = comparison._draw
+    monkeypatch.setattr(comparison, "_draw", draw)
+    base = restore(ModelFile.open(path))
+    own = OwnSounds.load(sounds, LABELS)
+    after = replace(base, network=widened(base, own.labels), labels=own.labels)
+    clip = own.taught.foreground["Beeping"][:1]
+    foreground = {"Dog": own.taught.foreground["Dog"], "Siren": clip}
+    bank = Soundbank(foreground, {"beeping": clip, "fan": clip}, RATE)
+    candidates = (Candidate(each, PostConfig(0.5)) for each in (base, after))
+    found = compare(
+        *candidates,
+        held_out=own.held_out,
+        taught=own.taught,
+        measured=bank,
+        n=2,
+    )
+    assert list(drawn[1].foreground) == ["Dog"]
+    assert list(drawn[1].background) == ["fan"]
+    assert found.false_new is not None
 
 
 def test_old_labels_keep_their_settings_and_new_ones_get_plain_ones(path, sounds):

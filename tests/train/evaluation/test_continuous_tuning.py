@@ -2,6 +2,8 @@
 
 import json
 import sys
+from dataclasses import replace
+from itertools import product
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from scored_recordings import LABELS, STREAM, dog, recording, vacuum
 
 from streamsed.config import PostConfig
+from streamsed.events import Event
 from streamsed.inference.thresholds.operating_points import OperatingPoint
 from train.cli import app as cli
 from train.evaluation.continuous import latencies, tuning
@@ -18,9 +21,11 @@ from train.evaluation.continuous.tuning import false_alarms, tune_continuous
 from train.export import crosswise
 from train.export.crosswise import measure_crosswise
 from train.export.operating_points import (
+    PRICES,
     Halves,
     Tuned,
     choose_operating_points,
+    choose_settings,
     measure_recall,
     read_operating_points,
     write_operating_points,
@@ -43,6 +48,33 @@ def test_a_higher_price_gives_up_faint_sounds_for_fewer_false_alarms():
     dear = tune_continuous([true, false], STREAM, price=0.01)
     assert cheap.onset_threshold["Dog"] <= 0.45
     assert dear.onset_threshold["Dog"] > 0.7
+
+
+def test_low_sensitivity_keeps_the_shape_of_normal_and_raises_thresholds():
+    # Joined over their gaps, five false events of an hour are one; so are pairs of dogs. A
+    # dear price alone would choose that.
+    pairs = [dog(t) for start in (5, 15, 25) for t in (start, start + 1.6)]
+    pieces = [(dog(10 + 1.5 * i), 0.97) for i in range(5)]
+    faint = [(dog(100 + 9 * i), 0.65) for i in range(2)]
+    true = recording("events", [*pairs, dog(34)], [0.97] * 6 + [0.55])
+    false = recording("backgrounds", [], [], duration=1200.0, false=[*pieces, *faint])
+    trials = tuning.Trials.count([true, false], STREAM, ["Vacuum_cleaner"])
+    normal, low = (choose_settings(trials, name) for name in ("normal", "low"))
+    alone = trials.choose(PRICES["low"])
+    assert alone.min_gap["Dog"] > normal.min_gap["Dog"]
+    for name in ("min_gap", "min_duration", "smoothing"):
+        assert getattr(low, name) == getattr(normal, name)
+    for label in LABELS:
+        assert low.onset_threshold[label] >= normal.onset_threshold[label]
+    assert low.onset_threshold["Dog"] > normal.onset_threshold["Dog"]
+
+
+def test_a_shape_that_was_not_tried_is_refused():
+    trials = tuning.Trials.count(
+        [recording("events", [dog(5)], [0.9])], STREAM, ["Vacuum_cleaner"]
+    )
+    with pytest.raises(ValueError, match="a shape that is tried"):
+        trials.choose(above=PostConfig(min_gap=7.0))
 
 
 def test_a_sound_that_lasts_becomes_one_event_and_short_sounds_keep_their_gaps():
@@ -129,12 +161,40 @@ def test_the_table_by_latency_is_the_mean_of_the_halves_each_measured_by_the_oth
             assert row[name] == figures[settle][name]
 
 
+def test_a_sensitivity_is_measured_on_one_half_with_what_it_chose_on_the_other():
+    # Finding the faint dog is worth one false event to a high sensitivity alone.
+    dogs, levels = [dog(5), dog(15), dog(25)], [0.95, 0.95, 0.45]
+    false = recording("backgrounds", [], [], false=[(dog(9), 0.6)])
+    others = recording("others", [], [], false=[(dog(9), 0.2)])
+    others = replace(others, others=[Event("cough", 9.0, 10.0, 1.0)])
+    half = [recording("events", dogs, levels), false, others]
+    rows = measure_crosswise(Halves.count([half, half]))["by_sensitivity"]
+    found = {(row["sensitivity"], row["latency"]): row for row in rows}
+    assert sorted(found) == sorted(product(("low", "normal", "high"), (1.0, 10.0)))
+    for settle in (1.0, 10.0):
+        low, high = found["low", settle], found["high", settle]
+        assert low["announced"]["never"] == pytest.approx(1 / 3, abs=1e-4)
+        assert low["backgrounds_per_hour"] == 0.0
+        assert high["announced"]["never"] == 0.0
+        assert high["backgrounds_per_hour"] == pytest.approx(90.0)
+        assert low["others_triggering"] == high["others_triggering"] == 0.0
+        normal = found["normal", settle]
+        assert normal["announced"]["never"] == low["announced"]["never"]
+        # A half without the false event chooses the lower threshold for the other.
+    quiet = [recording("events", dogs, levels), recording("backgrounds", [], [])]
+    rows = measure_crosswise(Halves.count([half, quiet]))["by_sensitivity"]
+    for row in rows:
+        first, second = (each["announced"]["never"] for each in row["halves"])
+        assert first == 0.0
+        assert (second > 0.0) == (row["sensitivity"] != "high")
+
+
 def test_each_latency_is_measured_with_the_point_that_a_program_would_take(
     halves, monkeypatch
 ):
     halves, used = Halves.count(halves), {}
 
-    def chosen(self, settle, price):
+    def chosen(self, settle, sensitivity):
         return [PostConfig(0.5 if settle == 1.0 else 0.7) for _ in self.recordings]
 
     def measure(recordings, stream, post):
@@ -148,7 +208,7 @@ def test_each_latency_is_measured_with_the_point_that_a_program_would_take(
     assert used == {0.25: 0.5, 2.0: 0.5, 5.0: 0.5, 8.0: 0.7}
 
 
-def test_tune_prints_the_table_by_latency_and_writes_it(
+def test_tune_prints_the_tables_by_latency_and_by_sensitivity_and_writes_them(
     halves, tmp_path, monkeypatch, capsys
 ):
     scored = iter(halves)
@@ -163,14 +223,21 @@ def test_tune_prints_the_table_by_latency_and_writes_it(
         cli.main()
     assert caught.value.code == 0
     out = capsys.readouterr().out
-    rows = json.loads(points.read_text())["figures"]["by_latency"]
+    figures = json.loads(points.read_text())["figures"]
+    rows, sensitivities = figures["by_latency"], figures["by_sensitivity"]
     printed = [line.split("|") for line in out.splitlines() if line.startswith("| ")]
-    assert len(printed) == 2 + len(rows)  # below the header and the line under it
-    for cells, row in zip(printed[2:], rows, strict=True):
+    tables = printed[: 2 + len(rows)], printed[2 + len(rows) :]
+    for cells, row in zip(tables[0][2:], rows, strict=True):
         shown = [cell.strip() for cell in cells[1:5]]
         f1 = [100 * row["event_f1_macro"], 100 * row["event_f1_micro"]]
         assert shown[:3] == [f"{row['latency']:g}", *(f"{each:.1f}" for each in f1)]
         assert shown[3] == f"{row['psds1']:.3f}"
+    for cells, row in zip(tables[1][2:], sensitivities, strict=True):
+        shown = [cell.strip() for cell in cells[1:-1]]
+        assert shown[:2] == [row["sensitivity"], f"{row['latency']:g}"]
+        assert shown[2] == f"{row['false_announcements_per_hour']:.0f}"
+        assert shown[3] == f"{100 * row['announced']['never']:.1f}"
+        assert shown[8:] == [f"{row['backgrounds_per_hour']:.0f}", "-"]  # no others
 
 
 def test_what_an_older_version_wrote_has_no_curves(tmp_path):
@@ -200,7 +267,7 @@ def test_no_half_is_measured_with_thresholds_chosen_on_it(halves):
     # that avoid them, is chosen for by the second, and the second must let them pass.
     loud = [(dog(4 * i), 0.8) for i in range(9)]
     halves[1][1] = recording("backgrounds", [], [], false=loud)
-    first, second = Halves.count(halves).chosen_elsewhere(10.0, 0.01)
+    first, second = Halves.count(halves).chosen_elsewhere(10.0, "low")
     assert first.onset_threshold["Dog"] > 0.8
     assert second.onset_threshold["Dog"] < 0.8
 

@@ -1,4 +1,4 @@
-"""Recall curves in model files: put there without touching anything else."""
+"""Operating points in model files: put there without touching anything else."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from streamsed.config import PostConfig
 from streamsed.inference.model_file import ModelFile
 from streamsed.inference.thresholds.operating_points import OperatingPoint
 from streamsed.inference.thresholds.recall_curves import RecallCurves
-from train.export.model_file import add_recall_curves
+from train.export.model_file import with_operating_points
 from train.export.operating_points import Tuned, write_operating_points
 
 CURVES = RecallCurves(10.0, (0.2, 0.8), {"Dog": (0.9, 0.5)}, {"Dog": 12})
@@ -38,15 +38,33 @@ def test_curves_are_added_to_a_model_file_and_nothing_else_changes(exported, tmp
         assert old.namelist() == new.namelist()
 
 
-def test_curves_that_were_measured_with_other_thresholds_are_refused(
+def test_points_are_replaced_if_the_settings_of_the_file_are_among_them(
+    exported, tmp_path
+):
+    own = ModelFile.open(exported).info
+    points = [
+        OperatingPoint("low", 1.0, PostConfig(onset_threshold=0.9), {}),
+        OperatingPoint("normal", own.stream.settled, own.post, {}),
+    ]
+    path, output = tmp_path / "points.json", tmp_path / "new.pt"
+    write_operating_points(path, Tuned(points, [CURVES], {"how": "crosswise"}))
+    ran = run_export(exported, "--operating-points", path, "--output", output)
+    assert ran.returncode == 0, ran.stderr
+    info = ModelFile.open(output).info
+    assert list(info.operating_points) == points
+    assert info.scores_at_export["continuous"] == {"how": "crosswise"}
+    assert (info.post, info.engines) == (own.post, own.engines)
+
+
+def test_points_whose_normal_sensitivity_was_not_checked_are_refused(
     exported, tmp_path
 ):
     path, output = tmp_path / "points.json", tmp_path / "new.pt"
-    point = OperatingPoint("low", 1.0, PostConfig(), {})
+    point = OperatingPoint("normal", 10.0, PostConfig(onset_threshold=0.9), {})
     write_operating_points(path, Tuned([point], [CURVES], {}))
     ran = run_export(exported, "--operating-points", path, "--output", output)
     assert ran.returncode == 2
-    assert "points.json: has other thresholds than" in ran.stderr
+    assert "points.json: has other thresholds of normal sensitivity than" in ran.stderr
     assert not output.exists()
 
 
@@ -69,5 +87,5 @@ def test_a_model_file_alone_is_nothing_to_export(exported, tmp_path):
 def test_curves_of_labels_that_the_model_lacks_leave_the_file_alone(exported, tmp_path):
     strange = RecallCurves(10.0, (0.2, 0.8), {"Cow": (0.9, 0.5)}, {"Cow": 12})
     with pytest.raises(ValueError, match="unknown label 'Cow'"):
-        add_recall_curves(exported, tmp_path / "new.pt", [strange])
+        with_operating_points(exported, tmp_path / "new.pt", Tuned([], [strange], {}))
     assert list(tmp_path.iterdir()) == []

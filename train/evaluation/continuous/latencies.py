@@ -1,7 +1,9 @@
-"""The table by latency: what a stream gains by waiting longer before it decides.
+"""The tables by latency and by sensitivity.
 
-Each row is one latency on the same recordings. Over halves, of which each is measured with
-thresholds chosen on the other, a row is the mean of theirs.
+By latency: what a stream gains by waiting longer before it decides. By sensitivity: what
+fewer false announcements cost. Each row is one setting on the same recordings. Over
+halves, of which each is measured with thresholds chosen on the other, a row is the mean of
+theirs.
 """
 
 from __future__ import annotations
@@ -20,6 +22,11 @@ IN_ROW = (
     "repeated_announcements_per_hour",
 )
 """What a row has, under the names of `train.evaluation.continuous.measures`."""
+IN_SENSITIVITY_ROW = (
+    *("latency", "event_f1_macro", "event_f1_micro", "announced"),
+    "false_announcements_per_hour",
+)
+"""The same for a row by sensitivity."""
 
 
 def latency_streams(config: FrontendConfig) -> list[StreamConfig]:
@@ -31,6 +38,25 @@ def latency_streams(config: FrontendConfig) -> list[StreamConfig]:
 def latency_row(measured: Mapping[str, Any]) -> dict[str, Any]:
     """Reduce what `measure_stream` or `measure_latency` gave to a row, see `IN_ROW`."""
     return {name: measured[name] for name in IN_ROW}
+
+
+def sensitivity_row(measured: Mapping[str, Any]) -> dict[str, Any]:
+    """Reduce what `measure_detections` gave to a row.
+
+    Returns
+    -------
+    dict
+        See `IN_SENSITIVITY_ROW`; `backgrounds_per_hour`, false events on backgrounds
+        alone; `others_triggering`, the share of other sounds that an event overlaps. The
+        last two are None without such recordings.
+    """
+    others = measured["others"]
+    share = others["triggering"] / others["sounds"] if others["sounds"] else None
+    return {
+        **{name: measured[name] for name in IN_SENSITIVITY_ROW},
+        "backgrounds_per_hour": measured["backgrounds"]["per_hour"],
+        "others_triggering": share,
+    }
 
 
 def mean_row(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

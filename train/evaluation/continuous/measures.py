@@ -120,6 +120,23 @@ def measure_stream(
         For JSON: what `measure_events` gives, `psds1` and `psds2` (None without events),
         and `backgrounds`, `others` and `steady`, each with its own counts.
     """
+    with_events = [each for each in recordings if each.part == "events"]
+    return {
+        **measure_detections(recordings, stream, post),
+        **_psds(with_events, stream),
+    }
+
+
+def measure_detections(
+    recordings: Sequence[ScoredRecording], stream: StreamConfig, post: PostConfig
+) -> dict[str, Any]:
+    """Measure all parts at one latency, without PSDS, which no threshold changes.
+
+    Returns
+    -------
+    dict
+        For JSON: what `measure_stream` gives but for `psds1` and `psds2`.
+    """
     parts: dict[str, list[ScoredRecording]] = defaultdict(list)
     for each in recordings:
         parts[each.part].append(each)
@@ -127,7 +144,6 @@ def measure_stream(
         "step": stream.step,
         "latency": stream.latency,
         **measure_events(parts["events"], stream, post),
-        **_psds(parts["events"], stream),
         "backgrounds": false_events(parts["backgrounds"], stream, post),
         "others": other_sounds(parts["others"], stream, post),
         "steady": steady_sounds(parts["steady"], stream, post),

@@ -74,6 +74,11 @@ def latencies_to_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     return _table(_by_latency(rows))
 
 
+def sensitivities_to_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Lay out rows by sensitivity as a table in Markdown."""
+    return _table(_by_sensitivity(rows))
+
+
 def _table(section: Section) -> str:
     lines = [section.header, ["---"] * len(section.header), *section.rows]
     return "\n".join("| " + " | ".join(each) + " |" for each in lines)
@@ -122,6 +127,28 @@ def _by_latency(rows: Sequence[Mapping[str, Any]]) -> Section:
             _seconds(row["announced"]["p90"]),
             f"{row['false_announcements_per_hour']:.0f}",
             f"{sum(row['false_per_hour'].values()):.0f}",
+        )
+        for row in rows
+    )
+    return Section((), header, table)
+
+
+def _by_sensitivity(rows: Sequence[Mapping[str, Any]]) -> Section:
+    header = (
+        *("sensitivity", "latency (s)", "false announcements/h", "never announced (%)"),
+        *("within 1 s (%)", "median (s)", "F1 macro (%)", "micro"),
+        *("false events/h on backgrounds", "other sounds that trigger an event (%)"),
+    )
+    table = tuple(
+        (
+            row["sensitivity"],
+            f"{row['latency']:g}",
+            f"{row['false_announcements_per_hour']:.0f}",
+            *_announced(row["announced"]),
+            _percent(row["event_f1_macro"]),
+            _percent(row["event_f1_micro"]),
+            _rate(row["backgrounds_per_hour"]),
+            _percent(row["others_triggering"]),
         )
         for row in rows
     )
@@ -238,6 +265,10 @@ def _kinds(by_kind: Mapping[str, Mapping[str, int]]) -> str:
 
 def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.1f}"
+
+
+def _rate(per_hour: float | None) -> str:
+    return "-" if per_hour is None else f"{per_hour:.0f}"
 
 
 def _seconds(value: float | None) -> str:

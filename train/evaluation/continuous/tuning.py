@@ -18,7 +18,7 @@ other sounds, which have a price, and long sounds that fall into pieces; see
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import NamedTuple
@@ -34,6 +34,7 @@ from train.evaluation.continuous.replay import final_scores
 LONG = 3.0
 """Seconds; labels with a longer median event are labels of long sounds."""
 ONSETS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.87, 0.93, 0.96)
+ONSET = THRESHOLDS[0]
 RISE = 0.5
 """Rise threshold, as a share of the onset threshold."""
 PRICE = 0.002
@@ -127,13 +128,18 @@ class Trials:
         )
         return Trials(self.groups, counted)
 
-    def choose(self, price: float = PRICE) -> PostConfig:
+    def choose(
+        self, price: float = PRICE, *, above: PostConfig | None = None
+    ) -> PostConfig:
         """Choose one shape for each group, and each label's onset threshold.
 
         Parameters
         ----------
         price : float
             See `PRICE`; a higher one makes for a lower sensitivity.
+        above : PostConfig, optional
+            Settings chosen at a lower price: their shapes stay, and no threshold becomes
+            lower.
 
         Returns
         -------
@@ -141,21 +147,20 @@ class Trials:
             All settings by label.
         """
         settings: dict[str, dict[str, float]] = {}
+        kept = None if above is None else self._by_label(above)
         for group, table in zip(self.groups, self.counted, strict=True):
             if not group:
                 continue
+            shapes = list(table) if kept is None else [_shape(table, kept[group[0]])]
+            lowest = [0.0 if kept is None else kept[k][ONSET] for k in group]
+            allowed = np.array(ONSETS)[:, np.newaxis] >= np.array(lowest)
             broad = {
-                shape: _smoothed(np.array([each.objective(price) for each in rows]))
-                for shape, rows in table.items()
+                shape: np.where(allowed, _worth(table[shape], price), -np.inf)
+                for shape in shapes
             }
             best = max(broad, key=lambda shape: float(broad[shape].max(axis=0).mean()))
             for label, row in zip(group, broad[best].argmax(axis=0), strict=True):
-                settings[label] = {
-                    "onset_threshold": ONSETS[row],
-                    "rise_threshold": round(ONSETS[row] * RISE, 3),
-                    "offset_threshold": round(ONSETS[row] * best.offset_ratio, 3),
-                    **dict(zip(Shape._fields[1:], best[1:], strict=True)),
-                }
+                settings[label] = _settings(best, ONSETS[row])
         names = (*THRESHOLDS, *Shape._fields[1:])
         return PostConfig(
             **{
@@ -163,6 +168,16 @@ class Trials:
                 for name in names
             }
         )
+
+    def _by_label(self, post: PostConfig) -> dict[str, dict[str, float]]:
+        """Return the settings of each label by name."""
+        labels = [label for group in self.groups for label in group]
+        names = (*THRESHOLDS, *Shape._fields[1:])
+        columns = [post.per_label(name, labels) for name in names]
+        return {
+            label: dict(zip(names, values, strict=True))
+            for label, values in zip(labels, zip(*columns, strict=True), strict=True)
+        }
 
 
 def lasting_labels(recordings: Sequence[ScoredRecording]) -> list[str]:
@@ -184,11 +199,40 @@ def tune_continuous(
     return Trials.count(recordings, stream, lasting_labels(recordings)).choose(price)
 
 
+def _worth(counted: Sequence[Counted], price: float) -> Float64:
+    """Return the smoothed objective at each onset threshold, (n_onsets, n_labels)."""
+    return _smoothed(np.array([each.objective(price) for each in counted]))
+
+
 def _smoothed(objective: Float64) -> Float64:
     """Average over neighbouring thresholds, (n_onsets, n_labels): narrow peaks fall."""
     padded = np.pad(objective, ((1, 1), (0, 0)), mode="edge")
     mean: Float64 = 0.25 * padded[:-2] + 0.5 * objective + 0.25 * padded[2:]
     return mean
+
+
+def _settings(shape: Shape, onset: float) -> dict[str, float]:
+    """Return a label's settings by name."""
+    return {
+        ONSET: onset,
+        "rise_threshold": round(onset * RISE, 3),
+        "offset_threshold": round(onset * shape.offset_ratio, 3),
+        **dict(zip(Shape._fields[1:], shape[1:], strict=True)),
+    }
+
+
+def _shape(shapes: Iterable[Shape], settings: Mapping[str, float]) -> Shape:
+    """Return the shape of a label's settings.
+
+    Raises
+    ------
+    ValueError
+        They have another shape.
+    """
+    for shape in shapes:
+        if _settings(shape, settings[ONSET]) == settings:
+            return shape
+    raise ValueError(f"above must have a shape that is tried, not {dict(settings)}")
 
 
 def _post(shape: Shape, onset: float) -> PostConfig:
