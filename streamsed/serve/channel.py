@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from streamsed.detector import Detector
 from streamsed.live.sinks.sink import Sink
 from streamsed.live.snapshot import Snapshot
 from streamsed.live.stream import LiveStream
+from streamsed.pipeline.lifecycle import EventUpdate
 from streamsed.serve.fan_out import FanOut, SourceSink
 from streamsed.serve.level import LevelMeter
 from streamsed.serve.records import STATUS_EVERY
@@ -31,6 +33,9 @@ from streamsed.serve.settings import SourceSettings
 from streamsed.serve.sources.opening import address_of
 from streamsed.serve.sources.supervised import SupervisedSource
 from streamsed.serve.status import SourceStatus
+
+OnClip = Callable[[Mapping[str, Any], EventUpdate], None]
+OwnSinks = Callable[[Detector, OnClip], list[Sink]]
 
 BRIDGE = 10.0
 """Seconds of missing sound after which a run ends: the length of a segment."""
@@ -53,8 +58,9 @@ class Channel:
     outputs : FanOut
         Outputs shared by all sources.
     own_sinks : callable
-        Returns the sinks that only this source uses, such as that of its clips. Called with
-        the detector at the start of each run.
+        Returns the sinks that only this source uses: that of its clips. Called at the start
+        of each run with the detector, and with a function that passes closed events on to
+        the outputs after their clips were saved. An OSError in a later run is reported.
     now : callable
         Returns the local time.
     """
@@ -66,7 +72,7 @@ class Channel:
         source: SupervisedSource,
         outputs: FanOut,
         *,
-        own_sinks: Callable[[Detector], list[Sink]] = lambda _: [],
+        own_sinks: OwnSinks = lambda *_: [],
         now: Callable[[], datetime] = datetime.now,
     ) -> None:
         self.settings = settings
@@ -74,6 +80,7 @@ class Channel:
         self._detector = detector
         self._source = source
         self._outputs = outputs
+        self._sink = SourceSink(settings.name, outputs)
         self._own_sinks = own_sinks
         self._now = now
         self._lock = threading.RLock()
@@ -86,7 +93,7 @@ class Channel:
         self._reported: tuple[str, bool] = ("", settings.armed)  # status and armed
         self._reported_at = 0.0
         self._ending = self._ended = False
-        self._stream = self._begin()
+        self._stream = self._begin(self._own_sinks_of_run())
 
     @property
     def name(self) -> str:
@@ -159,7 +166,7 @@ class Channel:
                 with suppress(Exception):  # may fail for the same reason
                     self._finish()
                 self._asleep, self._n_gap, self._n_unscored = False, 0, 0
-                self._stream = self._begin()
+                self._begin_again()
 
     def stop(self) -> None:
         """Start to close, without waiting."""
@@ -193,14 +200,27 @@ class Channel:
         unscored = self._n_unscored / self._detector.sample_rate
         return self._stream.summary.lost + unscored
 
-    def _begin(self) -> LiveStream:
-        """Begin a run."""
+    def _own_sinks_of_run(self) -> list[Sink]:
+        """Return the sinks of the run that is about to begin."""
         self._detector.observer = None
-        own = self._own_sinks(self._detector)
+        return self._own_sinks(self._detector, self._sink.on_clip)
+
+    def _begin_again(self) -> None:
+        """Begin another run, without clips if they cannot be saved any more."""
+        own: list[Sink] = []
+        try:
+            own = self._own_sinks_of_run()
+        except OSError as error:
+            text = f"{self.name}: no clips until the next gap or restart: {error}"
+            self._outputs.notice(text, source=self.name)
+        self._stream = self._begin(own)
+
+    def _begin(self, own_sinks: list[Sink]) -> LiveStream:
+        """Begin a run."""
         labels = self._detector.model.info.labels
         stream = LiveStream(
             self._detector,
-            [*own, SourceSink(self.name, self._outputs)],
+            [self._sink, *own_sinks],  # an event is reported before its clip
             name=address_of(self.settings),
             capture_rate=self._source.capture_rate,
             only=self.settings.detection.reported(labels),
@@ -214,7 +234,7 @@ class Channel:
         if not piece.missing:
             if self._asleep:
                 self._finish()
-                self._stream = self._begin()
+                self._begin_again()
             self._n_gap = 0
             self._stream.push(piece, hurry=True)
         elif self._asleep:

@@ -50,9 +50,7 @@ class FanOut:
         """Pass a closed event, with the path of its clip, to the outputs that use clips."""
         with self._lock:
             for sink in self._sinks:
-                take = getattr(sink, "on_clip", None)
-                if take is not None:
-                    take(record, update)
+                _pass_clip(sink, record, update)
 
     def notice(self, text: str, *, source: str = "") -> None:
         """Pass a message for the user to all outputs."""
@@ -123,8 +121,8 @@ class FanOut:
             kept = [sink for sink in self._sinks if sink is not old]
             self._sinks = kept if new is None else [*kept, new]
             if new is not None and isinstance(old, _Held):
-                for record, update in old.records:
-                    new.on_record(record, update)
+                for pass_on in old.waiting:
+                    pass_on(new)
 
     def close(self) -> None:
         """Close all outputs in parallel, each within seconds."""
@@ -152,6 +150,10 @@ class SourceSink(BaseSink):
         self.name = name
         self._outputs = outputs
 
+    def on_clip(self, record: Mapping[str, Any], update: EventUpdate) -> None:
+        """Pass a closed event on with the source's name, and its clip if it has one."""
+        self._outputs.on_clip({**record, "source": self.name}, update)
+
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
         """Pass a record on with the source's name; its stream names the address."""
         named = {**record, "source": self.name}
@@ -171,13 +173,23 @@ class _Held(BaseSink):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.records: deque[tuple[Mapping[str, Any], EventUpdate | None]] = deque(
-            maxlen=RECORDS_LENGTH
-        )
+        self.waiting: deque[Callable[[Sink], None]] = deque(maxlen=RECORDS_LENGTH)
+        """Functions that pass a record or clip on to the output."""
 
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
         """Keep a record."""
-        self.records.append((record, update))
+        self.waiting.append(lambda sink: sink.on_record(record, update))
+
+    def on_clip(self, record: Mapping[str, Any], update: EventUpdate) -> None:
+        """Keep a closed event with its clip."""
+        self.waiting.append(lambda sink: _pass_clip(sink, record, update))
+
+
+def _pass_clip(sink: Sink, record: Mapping[str, Any], update: EventUpdate) -> None:
+    """Pass a closed event with its clip on to an output, if it uses clips."""
+    take = getattr(sink, "on_clip", None)
+    if take is not None:
+        take(record, update)
 
 
 def _finish(sink: Sink) -> None:

@@ -19,7 +19,7 @@ from streamsed.live.sinks.clips import ClipSink
 from streamsed.live.sinks.sink import Sink
 from streamsed.live.sinks.speech_guard import SpeechGuard
 from streamsed.live.snapshot import Snapshot
-from streamsed.serve.channel import Channel
+from streamsed.serve.channel import Channel, OnClip
 from streamsed.serve.fan_out import FanOut
 from streamsed.serve.outputs import (
     OpenOutputs,
@@ -203,7 +203,7 @@ class Service:
         self.scheduler.remove(channel)
         channel.end()
 
-    def _own_sinks(self, detector: Detector) -> list[Sink]:
+    def _own_sinks(self, detector: Detector, on_saved: OnClip) -> list[Sink]:
         """Return the sinks of a source's run: that of its clips, if they are kept."""
         clips = self.settings.clips
         if clips is None:
@@ -219,7 +219,7 @@ class Service:
                 max_bytes=clips.max_bytes,
                 max_days=clips.days,
                 guard=guard,
-                on_saved=self.fan_out.on_clip,
+                on_saved=on_saved,
             )
         ]
 

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from sounds import RATE
 
+from streamsed.audio.source import Piece
 from streamsed.serve.service import Service
 from streamsed.serve.settings import SourceSettings, read_serve_settings
 
@@ -70,6 +71,48 @@ class KeptRecords:
             for record in list(self.records)
             if record["state"] in states and source in (None, record["source"])
         ]
+
+
+class Played:
+    """A source that gives what a test puts into it."""
+
+    capture_rate = RATE
+    last_audio = float("-inf")
+    n_reconnects = 0
+    waiting = 0.0
+
+    def __init__(self):
+        self.state, self.reason = "running", ""
+        self.next, self.queued, self.closed = [], [], False
+
+    def give(self, samples, missing=""):
+        for start in range(0, len(samples), RATE // 4):
+            self.next.append(Piece(samples[start : start + RATE // 4], missing))
+
+    def read(self):
+        pieces, self.next = self.next[:1], self.next[1:]
+        return pieces if pieces or self.state != "ended" else None
+
+    def notices(self):
+        notices, self.queued = self.queued, []
+        return notices
+
+    def stop(self):
+        self.closed = True
+
+    def close(self):
+        self.closed = True
+        self.state = self.state if self.state == "ended" else "stopped"
+
+
+def visit_all(channel, source):
+    while source.next:
+        channel.visit()
+    channel.visit()
+
+
+BARKS = [("Dog", 1.0, 1.0), ("Speech", 5.0, 1.0), ("Dog", 9.0, 1.0)]
+"""In every segment there is something, or the tiny model would hear the noise."""
 
 
 class Camera:

@@ -5,47 +5,14 @@ from datetime import datetime
 import numpy as np
 import pytest
 from listening import bursts
-from serving import KeptRecords
-from sounds import RATE, silence
+from serving import BARKS, KeptRecords, Played, visit_all
+from sounds import silence
 
-from streamsed.audio.source import Piece
 from streamsed.config import StreamConfig
 from streamsed.detector import Detector
 from streamsed.serve.channel import Channel
 from streamsed.serve.fan_out import FanOut
 from streamsed.serve.settings import Hours, SourceSettings
-
-
-class Played:
-    """A source that gives what a test puts into it."""
-
-    capture_rate = RATE
-    last_audio = float("-inf")
-    n_reconnects = 0
-    waiting = 0.0
-
-    def __init__(self):
-        self.state, self.reason = "running", ""
-        self.next, self.queued, self.closed = [], [], False
-
-    def give(self, samples, missing=""):
-        for start in range(0, len(samples), RATE // 4):
-            self.next.append(Piece(samples[start : start + RATE // 4], missing))
-
-    def read(self):
-        pieces, self.next = self.next[:1], self.next[1:]
-        return pieces if pieces or self.state != "ended" else None
-
-    def notices(self):
-        notices, self.queued = self.queued, []
-        return notices
-
-    def stop(self):
-        self.closed = True
-
-    def close(self):
-        self.closed = True
-        self.state = self.state if self.state == "ended" else "stopped"
 
 
 @pytest.fixture
@@ -64,16 +31,6 @@ def channel_of(model, reported):
         return Channel(settings, detector, source, FanOut([reported]), **how), source
 
     return make
-
-
-def visit_all(channel, source):
-    while source.next:
-        channel.visit()
-    channel.visit()
-
-
-BARKS = [("Dog", 1.0, 1.0), ("Speech", 5.0, 1.0), ("Dog", 9.0, 1.0)]
-"""In every segment there is something, or the tiny model would hear the noise."""
 
 
 def closed(reported):

@@ -10,6 +10,7 @@ import pytest
 from broker import Broker, Subscriber
 from serve_records import Sounds
 
+from streamsed.live.sinks.log_file import LogFile
 from streamsed.serve.fan_out import FanOut
 from streamsed.serve.outputs import OutputContext, change_outputs
 from streamsed.serve.settings import (
@@ -204,3 +205,20 @@ def test_webhooks_are_many_and_each_fails_alone(home):
     assert names == ["webhook 127.0.0.1:1", "webhook 127.0.0.1:2"]
     lost = [sink.failures()["lost"] for _, sink in home.outputs.values()]
     assert lost == [2, 2]
+
+
+def test_a_clip_saved_while_the_store_is_exchanged_is_kept(tmp_path):
+    path = tmp_path / "home.db"
+    old = StoreSink(path)
+    fan_out = FanOut([old, QueuedLog(LogFile(tmp_path / "log.jsonl"))])
+    record, update = Sounds().event("closed", 1, 1.0, 2.0)
+
+    def open_new():
+        fan_out.report(record, update)
+        fan_out.on_clip(record | {"clip": "dog.flac"}, update)
+        return StoreSink(path)
+
+    fan_out.exchange(old, open_new, lambda: StoreSink(path))
+    fan_out.close()
+    with StoreReader(path) as store:
+        assert [event.clip for event in store.events()] == ["dog.flac"]
