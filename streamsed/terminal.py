@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -109,6 +110,23 @@ def check_stdout(remedy: str) -> None:
     """
     if stdout_is_closed():
         raise OSError(f"standard output is closed; use {remedy}")
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines with fields separated by tabs as soon as they are there.
+
+    On a terminal, control characters in them are spelt out; programs get them as they are.
+    """
+    on_terminal = sys.stdout.isatty()
+    for line in lines:
+        sys.stdout.write(_shown(line) if on_terminal else line)
+        sys.stdout.flush()
+
+
+def _shown(line: str) -> str:
+    """Return a line for a terminal, keeping tabs and the line break."""
+    cells = line.removesuffix("\n").split("\t")
+    return "\t".join(map(printable, cells)) + "\n"
 
 
 def print_message(message: str) -> None:

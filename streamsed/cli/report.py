@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -61,6 +60,7 @@ def report(
     from streamsed.plots.picture_file import check_picture
     from streamsed.report.log import read_logs
     from streamsed.report.tally import csv_lines
+    from streamsed.terminal import print_lines
 
     if format_name is None:
         is_csv = output is not None and output.suffix.lower() == ".csv"
@@ -85,7 +85,7 @@ def report(
     if format_name == "csv" and output is not None:
         write(output, csv_lines(log))
     elif format_name == "csv":
-        sys.stdout.writelines(csv_lines(log))
+        print_lines(csv_lines(log))
     else:
         from streamsed.report.page import page
 

@@ -21,7 +21,7 @@ from streamsed.recordings.detection import Detection, Recording
 from streamsed.recordings.formats import FORMATS, Format, lines, score_lines
 from streamsed.recordings.picture import Picture
 from streamsed.recordings.plot import plot_detection
-from streamsed.terminal import check_stdout, printable
+from streamsed.terminal import check_stdout, print_lines, printable
 
 SCORES_SUFFIX = ".scores.tsv"
 PLOT_SUFFIX = ".png"
@@ -150,11 +150,7 @@ class Outputs:
             _print_tables(detections)
         elif self.events is None:
             check_stdout("--output FILE")
-            on_terminal = sys.stdout.isatty()
-            for line in lines(form, map(_named, detections), about):
-                # Escape control characters in names, but only on a terminal.
-                sys.stdout.write(_shown(line) if on_terminal else line)
-                sys.stdout.flush()
+            print_lines(lines(form, map(_named, detections), about))
         elif self.events.is_dir():
             for found in detections:
                 path = _made(self.events, found.recording, form.suffix)
@@ -207,12 +203,6 @@ def _made(place: Path, recording: Recording, suffix: str) -> Path:
     if place.is_dir():
         path.parent.mkdir(parents=True, exist_ok=True)
     return path
-
-
-def _shown(line: str) -> str:
-    """Return a line for a terminal, keeping tabs and the line break."""
-    cells = line.removesuffix("\n").split("\t")
-    return "\t".join(map(printable, cells)) + "\n"
 
 
 def _print_tables(detections: Iterable[Detection]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -150,6 +149,7 @@ def _export(
 ) -> None:
     from streamsed.atomic_write import write
     from streamsed.serve.store.export import csv_lines, json_lines, write_parquet
+    from streamsed.terminal import print_lines
 
     found = reader.events(choice)
     if file_format == "parquet" and output is not None:
@@ -159,7 +159,7 @@ def _export(
     if output is not None:
         write(output, lines)
     else:
-        sys.stdout.writelines(lines)
+        print_lines(lines)
 
 
 def _show(reader: StoreReader, choice: Choice, output: Path | None) -> None:

@@ -10,8 +10,10 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import UnionType
 from typing import Any, Self
 
+from streamsed.config.settings import shortened
 from streamsed.serve.store.batch import HOUR
 from streamsed.serve.store.database import open_to_read
 from streamsed.serve.store.stored import (
@@ -21,6 +23,8 @@ from streamsed.serve.store.stored import (
     StoredGap,
 )
 
+LATEST = 1e12
+"""Seconds since 1970; no time in a store is later."""
 FINAL = ("closed", "unfinished")
 """States of events that are counted: final, or interrupted by a crash."""
 
@@ -28,6 +32,8 @@ _COLUMNS = (
     "event.id, event.seq, source.name, run.key, event.number, event.label, event.onset, "
     "event.offset, event.score, event.state, event.clip"
 )
+_KINDS = (int, int, str, str, int, str, float, float | None, float, str, str | None)
+"""Types of `_COLUMNS`."""
 _JOINED = "event JOIN source ON source.id = event.source JOIN run ON run.id = event.run"
 
 
@@ -46,7 +52,7 @@ class Choice:
     """
 
     since: float = 0.0
-    until: float = 1e12
+    until: float = LATEST
     labels: Sequence[str] = ()
     sources: Sequence[str] = ()
     states: Sequence[str] = FINAL
@@ -90,6 +96,7 @@ class StoreReader:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._connection = open_to_read(path)
 
     def __enter__(self) -> Self:
@@ -131,13 +138,12 @@ class StoreReader:
     def labels(self) -> list[str]:
         """Return the labels of all events, sorted."""
         found = self._query("SELECT DISTINCT label FROM event ORDER BY label")
-        return [label for (label,) in found]
+        return [self._checked(label, str) for (label,) in found]
 
     def sources(self) -> list[str]:
         """Return the names of all sources, sorted."""
-        return [
-            name for (name,) in self._query("SELECT name FROM source ORDER BY name")
-        ]
+        found = self._query("SELECT name FROM source ORDER BY name")
+        return [self._checked(name, str) for (name,) in found]
 
     def listened(self, choice: Choice | None = None) -> list[HourListened]:
         """Return the seconds listened per hour and source; labels are ignored.
@@ -154,8 +160,9 @@ class StoreReader:
         )
         return [
             HourListened(hour, source, heard * part, lost * part)
-            for hour, source, heard, lost in found
-            for part in [choice.part_of(hour)]
+            for hour, source, *seconds in found
+            for part in [choice.part_of(self._checked(hour, int))]
+            for heard, lost in [[self._checked(each, float) for each in seconds]]
         ]
 
     def counts(self, choice: Choice | None = None) -> list[HourCount]:
@@ -181,7 +188,25 @@ class StoreReader:
 
     def _events(self, where: str, values: Sequence[Any]) -> Iterator[StoredEvent]:
         for row in self._query(f"SELECT {_COLUMNS} FROM {_JOINED} {where}", values):
+            for value, kinds in zip(row, _KINDS, strict=True):
+                self._checked(value, kinds)
             yield StoredEvent(*row)
+
+    def _checked(self, value: Any, kinds: type | UnionType) -> Any:
+        """Return a value, which SQLite may store in a column of another type.
+
+        Raises
+        ------
+        ValueError
+            It has another type, or is not finite.
+        """
+        is_finite = not isinstance(value, float) or -LATEST < value < LATEST
+        if isinstance(value, kinds) and is_finite:
+            return value
+        raise ValueError(
+            f"{self._path}: damaged, or not written by streamsed: it holds "
+            f"{shortened(repr(value))} in the place of another value; use another file"
+        )
 
     def _query(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         return self._connection.execute(statement, values)

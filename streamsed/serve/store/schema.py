@@ -139,8 +139,12 @@ def check_version(
             f"{path}: written by a newer streamsed (version {version} of the store; this one "
             f"reads up to {newest}); update streamsed"
         )
-    tables = connection.execute("SELECT name FROM sqlite_master").fetchall()
-    names = {name for (name,) in tables}
-    if names and (version < 1 or not {"event", "listened", "counter"} <= names):
+    entries = connection.execute("SELECT name, type FROM sqlite_master").fetchall()
+    tables = {name for name, kind in entries if kind == "table"}
+    # A view or trigger of a stranger could compute without end.
+    is_ours = {kind for _, kind in entries} <= {"table", "index"}
+    if entries and not (
+        is_ours and version >= 1 and {"event", "listened", "counter"} <= tables
+    ):
         raise ValueError(f"{path}: not a store of streamsed; use another file")
     return version

@@ -357,3 +357,42 @@ def test_a_store_that_can_never_be_small_enough_keeps_the_newest_hour(path):
         Retention(max_bytes=1).apply(connection, T0 + 4100)
     with StoreReader(path) as reader:
         assert [event.number for event in reader.events()] == [2]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE event SET label = x'ff00'",
+        "UPDATE event SET score = 'high'",
+        "UPDATE event SET offset = 9e999",
+        "UPDATE listened SET heard = 'long'",
+        "UPDATE listened SET lost = 9e999",
+        "UPDATE source SET name = x'ff'",
+    ],
+)
+def test_a_store_with_values_of_another_kind_is_refused_in_one_line(path, change):
+    kitchen = Sounds("kitchen")
+    events = kitchen.lifecycle(1, 3.0, 4.0)
+    store(path, kitchen.started(), *events, kitchen.status(30, heard=30, lost=0))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        assert connection.execute(change).rowcount
+    with StoreReader(path) as reader:
+        with pytest.raises(ValueError, match=r"home\.db: damaged, or not") as caught:
+            _ = list(reader.events()), reader.listened(), reader.sources()
+        assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE VIEW more AS SELECT * FROM event, event AS b",
+        "CREATE TRIGGER t AFTER INSERT ON event BEGIN DELETE FROM event; END",
+    ],
+)
+def test_a_store_that_computes_something_is_none_of_ours(path, statement):
+    store(path, *Sounds("kitchen").lifecycle(1, 3.0, 4.0))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(statement)
+    for opened in (StoreReader, open_to_write):
+        with pytest.raises(ValueError, match="not a store of streamsed"):
+            opened(path)
