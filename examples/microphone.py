@@ -1,5 +1,6 @@
 """Sounddevice's callback into `Detector.push`, without the rest of `streamsed listen`."""
 
+import contextlib
 import queue
 import sys
 from typing import Any
@@ -33,4 +34,5 @@ def main(seconds: float = float("inf")) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(float, sys.argv[1:]))
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C ends it
+        main(*map(float, sys.argv[1:]))

@@ -112,7 +112,9 @@ class CalibrationJob:
                 n_parallel=model.n_parallel,
             )
             n_failed, complete = n_failed + failed, not interrupted
-            recorded = f"{len(recordings)} recordings, the first {recordings[0].name}"
+            recorded = recordings[0].name
+            if len(recordings) > 1:
+                recorded = f"{len(recordings)} recordings, the first {recorded}"
         else:
             stream = self._stream(file.info, self._sustained_step(model))
             recorded, complete = self._listen(levels.detector(model, stream), counts)

@@ -112,7 +112,7 @@ class CorpusRun:
         self._make_folder()
         identity.claim(self.out)
         with self._locked(inputs):
-            todo, stale, done = self._to_do()
+            todo, stale, done, n_failed = self._to_do()
             if stale:
                 forget(self.out, stale)
             status = Status(
@@ -120,7 +120,7 @@ class CorpusRun:
                 len(done) + len(todo),
                 _size(done) + _size(todo),
             )
-            status.skip_done(len(done), _size(done))
+            status.skip_done(len(done), _size(done), n_failed=n_failed)
             writer = PartWriter(self.out.absolute(), self.shard.name, identity.stamp())
             finished = True
             if todo:
@@ -199,8 +199,10 @@ class CorpusRun:
         )
         write_manifest(self.out, inputs, files)
 
-    def _to_do(self) -> tuple[list[Listed], set[str], list[Listed]]:
+    def _to_do(self) -> tuple[list[Listed], set[str], list[Listed], int]:
         """Return the files to process, the rows to remove first, and the finished files.
+
+        The last value is how many of the finished files failed.
 
         Rows are removed for files that have changed, that could not be reached, or that
         are to be retried.
@@ -220,7 +222,8 @@ class CorpusRun:
         for listed in read_manifest(self.out, self.shard):
             is_done = status.get(listed.key, "skipped") not in again
             (done if is_done else todo).append(listed)
-        return todo, known.intersection(listed.uri for listed in todo), done
+        n_failed = sum(status[listed.key] == "failed" for listed in done)
+        return todo, known.intersection(listed.uri for listed in todo), done, n_failed
 
     def _runner(self, settings: WorkSettings, model: ModelInfo) -> Runner:
         if self.ray is not None:
@@ -235,7 +238,7 @@ class CorpusRun:
         counts: Counter[str] = status.counts
         if not finished:
             return 130
-        bad = counts["failed"] + counts["skipped"]
+        bad = counts["failed"] + counts["skipped"] + counts["failed before"]
         good = counts["ok"] + counts["empty"] + counts["done before"]
         return min(1, bad) if good else 2
 

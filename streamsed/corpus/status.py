@@ -23,6 +23,8 @@ LINE_EVERY = 30.0
 
 N_ERRORS = 10
 """Number of latest errors in the file."""
+BEFORE = ("done before", "failed before")
+"""Counts of files of earlier runs."""
 
 
 class Status:
@@ -64,9 +66,10 @@ class Status:
         """Seconds of audio of this run."""
         return self._seconds
 
-    def skip_done(self, n_files: int, n_bytes: int) -> None:
-        """Add the files of earlier runs."""
-        self._counts["done before"] += n_files
+    def skip_done(self, n_files: int, n_bytes: int, *, n_failed: int = 0) -> None:
+        """Add the files of earlier runs, some of which failed."""
+        self._counts["done before"] += n_files - n_failed
+        self._counts["failed before"] += n_failed
         self._bytes_before += n_bytes
         if self._task is not None:
             self._task.resume(self._bytes_before / 1e6)
@@ -90,7 +93,8 @@ class Status:
             "elapsed_s": round(elapsed, 1),
             "files": self._n_files,
             "files_done": sum(self._counts.values()),
-            "files_done_before": self._counts["done before"],
+            "files_done_before": sum(self._counts[name] for name in BEFORE),
+            "failed_before": self._counts["failed before"],
             **{
                 name: self._counts[name]
                 for name in ("ok", "empty", "failed", "skipped")
@@ -137,6 +141,8 @@ class Status:
         for name in ("failed", "skipped"):
             if now[name]:
                 parts.append(f"{now[name]} {name}")
+        if now["failed_before"]:
+            parts.append(f"{now['failed_before']} failed before (see --retry-failed)")
         if left and now["left_s"] is not None:
             parts.append(f"{duration(now['left_s'])} left")
         return ", ".join(parts)

@@ -103,6 +103,12 @@ def test_failed_files_are_done_again_only_if_that_is_asked_for(tmp_path, run_cor
     recordings = write_corpus(tmp_path / "in", 4, n_broken=2)
     out = tmp_path / "out"
     assert run_corpus(recordings, "-o", out).returncode == 1
+    again = run_corpus(recordings, "-o", out)
+    assert again.returncode == 1
+    assert "4 of 4 files" in again.stderr
+    assert "2 failed before (see --retry-failed)" in again.stderr
+    status = json.loads((out / "status-1-of-1.json").read_text())
+    assert (status["files_done_before"], status["failed_before"]) == (4, 2)
     repaired = recordings / "day0" / "empty.wav"
     good = (recordings / "day1" / "0001.wav").read_bytes()
     assert run_corpus(recordings, "-o", out, "--retry-failed").returncode == 1
