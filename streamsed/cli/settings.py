@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any
@@ -87,9 +86,7 @@ def _check_detection(where: str, values: Mapping[str, Any]) -> None:
         model = find_model(values.get("model", "default"))
         info = ModelFile.open(model, sha256=values.get("model_sha256")).info
         stream = stream_for(info, step=None, latency=None, settle=settle)
-        post = detection.post_for(info, settle=stream.settled)
-        for each in fields(post):
-            post.per_label(each.name, info.labels)
+        detection.post_for(info, settle=stream.settled)
         detection.reported(info.labels)
     except (OSError, ValueError) as error:
         raise ValueError(f"{where} {error_message(error)}") from None

@@ -87,8 +87,8 @@ class PostConfig(Settings):
         Raises
         ------
         ValueError
-            A key is not a setting, a value is out of range, or a label is not one of
-            `labels`.
+            A key is not a setting, a value is out of range, a label is not one of
+            `labels`, or a rise or offset threshold is above its onset threshold.
 
         Examples
         --------
@@ -107,9 +107,12 @@ class PostConfig(Settings):
             own = _spread(name, {} if setting is None else setting, labels, onsets)
             own = [min(pair) for pair in zip(own, onsets, strict=True)]
             merged[name] = _spread(name, settings.get(name, {}), labels, own)
-        return PostConfig(
+        made = PostConfig(
             **{k: dict(zip(labels, v, strict=True)) for k, v in merged.items()}
         )
+        for name in _LOWER:
+            made.per_label(name, labels)  # checks them against the onset threshold
+        return made
 
     def _values(self, name: str) -> list[float]:
         setting = getattr(self, name)

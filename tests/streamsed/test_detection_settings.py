@@ -32,6 +32,13 @@ def test_what_is_set_lies_over_the_thresholds_of_the_sensitivity():
     assert values(settings, "min_duration") == [0.2, 0.5, 0.2]
 
 
+@pytest.mark.parametrize("name", ["rise_threshold", "offset_threshold"])
+def test_a_lower_threshold_above_the_onset_threshold_is_refused_at_once(name):
+    settings = DetectionSettings({name: {"Dog": 0.7}})
+    with pytest.raises(ValueError, match=f"{name} of Dog=0.7 must be at most"):
+        settings.post_for(INFO, settle=10.0)
+
+
 def test_to_confirm_is_to_last_longer_than_the_shortest_event():
     settings = DetectionSettings(sensitivity="low", confirm=1.0)
     assert values(settings, "min_duration") == [1.2, 1.5, 1.2]

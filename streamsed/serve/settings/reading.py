@@ -261,4 +261,6 @@ def _check_detection(
             source.detection.post_for(info, settle=stream.settled)
             source.detection.reported(info.labels)
         except ValueError as error:
-            table.add_mistake(str(error).removeprefix("--"))
+            text = str(error).removeprefix("--").replace("onset_threshold", "threshold")
+            key = text.partition(" ")[0].partition("=")[0]
+            table.add_mistake(text, key if key in table else "")

@@ -261,9 +261,13 @@ def topic(value: Any) -> str:
 
 def address(value: Any) -> tuple[str, int]:
     """Convert a host and a port, such as 127.0.0.1:8080 or [::1]:8080."""
-    parts = split_url(f"//{text(value)}")
+    rule = "must be a host and a port up to 65535, such as 127.0.0.1:8080"
+    try:
+        parts = split_url(f"//{text(value)}")
+    except ValueError:
+        raise ValueError(rule) from None
     if parts.username or parts.path or parts.query or parts.port is None:
-        raise ValueError("must be a host and a port, such as 127.0.0.1:8080")
+        raise ValueError(rule)
     return parts.hostname or "0.0.0.0", parts.port
 
 

@@ -163,6 +163,25 @@ address = "0.0.0.0:8080"
     assert "token_file" in texts[12]
 
 
+@pytest.mark.parametrize("setting", ["rise_threshold", "offset_threshold"])
+def test_a_lower_threshold_above_the_threshold_is_a_mistake_with_its_line(
+    write, setting
+):
+    text = '[[source]]\nname = "a"\nurl = "a.flac"\nthreshold = 0.4\n'
+    ((line, words),) = mistakes(write(f"{text}{setting} = {{Dog = 0.5}}\n"))
+    assert line == 5
+    assert words == f"{setting} of Dog=0.5 must be at most its threshold=0.4"
+
+
+def test_a_port_that_there_is_not_is_a_mistake_of_the_page(write):
+    text = (
+        '[[source]]\nname = "a"\nurl = "a.flac"\n[page]\naddress = "127.0.0.1:70000"\n'
+    )
+    ((line, words),) = mistakes(write(text))
+    assert line == 5
+    assert "must be a host and a port up to 65535, such as 127.0.0.1:8080" in words
+
+
 def test_the_message_names_the_first_mistake_and_how_many_more(write):
     path = write("step = 0\nlatency = -1\n")
     with pytest.raises(SettingsError, match=r"home\.toml: \[\[source\]\] is missing"):
@@ -202,7 +221,7 @@ def test_the_tables_of_other_commands_are_left_to_them(write):
     assert read_serve_settings(write(text)).sources[0].url == "stdin:"
 
 
-def test_a_thresholds_mistake_that_only_the_model_shows_is_that_of_its_source(write):
+def test_a_mistake_that_only_the_model_shows_is_that_of_the_key_in_its_source(write):
     text = """\
 [[source]]
 name = "a"
@@ -213,7 +232,7 @@ device = "x"
 labels = ["Dog"]
 ignore = ["Dog"]
 """
-    assert mistakes(write(text))[0][0] == 4
+    assert mistakes(write(text))[0][0] == 8
 
 
 def test_a_password_is_in_no_message(write):
