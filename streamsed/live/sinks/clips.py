@@ -102,9 +102,7 @@ class ClipSink:
         self._end = 0  # end of the buffer, in samples from the start
         self._n_buffered = 0  # samples in the buffer
         self._run = secrets.token_hex(4)
-        self._known: dict[
-            str, bool
-        ] = {}  # names in the folder: whether it is one of ours
+        self._known: dict[str, bool] = {}  # by file name: whether it is one of ours
         self.worker = Worker("clips")
         self.worker.submit(self._sweep)
 
@@ -126,6 +124,7 @@ class ClipSink:
         first = self._end - self._n_buffered
         start = max(first, round((update.event.onset - PRE_ROLL) * self._rate))
         stop = min(self._end, round((update.event.offset + POST_ROLL) * self._rate))
+        stop = max(start, stop)  # equal if the whole event is older than the buffer
         span = start / self._rate, stop / self._rate
         if self._guard is not None and self._guard.has_speech(*span):
             self._n_withheld += 1
@@ -187,6 +186,11 @@ class ClipSink:
             self._report(record, update)
 
     def _save(self, path: Path, clip: NDArray[np.float32]) -> None:
+        if not len(clip):
+            raise ValueError(
+                f"the event closed more than {CLIP_HISTORY:.0f} s after its end; "
+                "a shorter min_gap closes it sooner"
+            )
         packed = io.BytesIO()  # libsndfile does not report a full disk
         with soundfile.SoundFile(
             packed, "w", self._rate, 1, subtype="PCM_16", format="FLAC"
@@ -214,10 +218,11 @@ class ClipSink:
         if self._max_days is not None:
             limit = datetime.now(UTC) - timedelta(days=self._max_days)
             oldest = f"streamsed-{limit.strftime(_STAMP)}"
+        known, self._known = self._known, {}  # without the names that are gone
         for path in sorted(self._folder.glob("streamsed-*.flac")):
-            if path.name not in self._known:
-                self._known[path.name] = _is_clip(path)
-            if self._known[path.name]:
+            name = path.name
+            self._known[name] = known[name] if name in known else _is_clip(path)
+            if self._known[name]:
                 with suppress(FileNotFoundError):  # another listener deleted it first
                     sizes[path] = path.stat().st_size
         total = sum(sizes.values())

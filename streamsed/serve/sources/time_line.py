@@ -19,7 +19,7 @@ from collections import deque
 
 import numpy as np
 
-from streamsed.audio.clock_drift import ClockDrift
+from streamsed.audio.clock_drift import DRIFT, ClockDrift
 from streamsed.audio.source import Piece
 
 LATE = 5.0
@@ -79,8 +79,12 @@ class TimeLine:
 
     @property
     def ahead(self) -> float:
-        """Clock at which the newest sample is due, if the first ones were on time."""
-        return self._began + self._n_given / self._rate
+        """Clock at which the newest sample is due, if the first ones were on time.
+
+        A source's clock may be as fast as `DRIFT`: a microphone that gains 4 s a day must
+        not be slowed down some day, as it would then lose sound.
+        """
+        return self._began + self._n_given / (self._rate * (1 + DRIFT))
 
     def connect(self, now: float, n_samples: int, reason: str) -> None:
         """Note that sound arrives again; add the missing samples until then.

@@ -109,6 +109,20 @@ def test_a_recording_is_not_measured_by_the_clock():
     assert taken(line) == [("", 10.0)]
 
 
+def test_a_source_whose_clock_is_fast_is_not_ahead_after_weeks():
+    line, now = connected(0.0, checked=False), 0.0
+    for _ in range(4 * 7 * 24):
+        now = stream(line, now, 3600.0, pace=1.0002, step=3600.0)
+        line.take()
+    assert line.ahead <= now
+
+
+def test_a_source_that_floods_is_ahead_by_what_it_gives_too_early():
+    line = connected(0.0, checked=False)
+    now = stream(line, 0.0, 100.0, pace=10.0)
+    assert line.ahead - now == pytest.approx(90.0, abs=0.1)
+
+
 def test_what_nobody_takes_is_counted_not_kept():
     line = connected(0.0, checked=False)
     stream(line, 0.0, 2 * CAPACITY)

@@ -276,6 +276,24 @@ def test_memory_of_clips_is_bounded_and_of_a_long_event_the_end_is_kept(tmp_path
     assert np.abs(clip - ramp[299_500 - len(clip) : 299_500]).max() < 1e-4
 
 
+def test_an_event_that_closed_after_its_sound_was_dropped_has_no_clip(tmp_path):
+    reported = []
+    clips = ClipSink(
+        tmp_path, sample_rate=1000, max_bytes=10**9,
+        on_saved=lambda record, update: reported.append((update.id, record)),
+    )  # fmt: skip
+    for _ in range(222):
+        clips.on_samples(np.full(1000, 0.5, np.float32))
+    send(clips, closed(1, 10.0, 12.0))
+    clips.close()
+    assert list(tmp_path.iterdir()) == []
+    [(number, record)] = reported
+    assert number == 1
+    assert "clip" not in record
+    assert clips.failures()["failed"] == 1
+    assert "more than 120 s after its end" in clips.failures()["reason"]
+
+
 def test_the_oldest_clips_go_and_strangers_stay(tmp_path):
     stranger = tmp_path / "holiday.flac"
     stranger.write_bytes(b"x" * 500_000)
@@ -289,6 +307,7 @@ def test_the_oldest_clips_go_and_strangers_stay(tmp_path):
     assert [path.stem[-1] for path in left] == ["6", "7"]
     assert sum(path.stat().st_size for path in left) <= 700_000
     assert stranger.exists()
+    assert len(clips._known) <= 3  # the names of deleted clips take no memory
 
 
 def test_a_folder_that_vanishes_is_reported(tmp_path):
