@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import threading
 import time
+from collections import deque
 from typing import Any, NamedTuple
 
 TIMEOUT = 3.0
@@ -83,7 +84,7 @@ class SourceWatch:
 
     def __init__(self) -> None:
         self._source: ServerSource | None = None
-        self._moves: list[str] = []
+        self._moves: deque[str] = deque()  # added by `look`, removed by `notices`
         self._next = 0.0
         self._thread: threading.Thread | None = None
 
@@ -94,8 +95,7 @@ class SourceWatch:
             self._next = time.monotonic() + INTERVAL
             self._thread = threading.Thread(target=self.look, daemon=True)
             self._thread.start()
-        moves, self._moves = self._moves, []
-        return moves
+        return [self._moves.popleft() for _ in range(len(self._moves))]
 
     def look(self) -> None:
         """Query the server once."""

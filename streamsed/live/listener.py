@@ -137,8 +137,10 @@ class Listener:
                     break
                 self.source.wait(self.detector.n_due, PATIENCE)
         finally:
-            self.source.close()
-            stream.finish()
+            try:
+                self.source.close()
+            finally:
+                stream.finish()
         return stream.summary
 
     @property

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -71,7 +72,9 @@ class Ending:
 
 
 class SupervisedSource:
-    """Read one feed after another as one stream without gaps: a `Source`.
+    """Read one feed after another as one stream without gaps.
+
+    The scheduler decides when it is read, so unlike a `Source` it has no `wait`.
 
     Parameters
     ----------
@@ -87,8 +90,6 @@ class SupervisedSource:
     live, checked
         As for `TimeLine`.
     """
-
-    lossless = False
 
     def __init__(
         self,
@@ -113,7 +114,7 @@ class SupervisedSource:
         )
         self._backoff = Backoff()
         self._n_failures = 0  # in a row
-        self._notices: list[str] = []
+        self._notices: deque[str] = deque()  # added by the thread, removed by `notices`
         self._troubles = Troubles()
         self._sound_since = 0.0  # monotonic clock, of this attempt; 0 before any sound
         self._away = "no connection yet"  # reason of missing samples
@@ -133,14 +134,9 @@ class SupervisedSource:
         pieces = self._line.take()
         return None if ended and not pieces else pieces
 
-    def wait(self, n_samples: int, timeout: float) -> None:  # noqa: ARG002 - see read
-        """Let some time pass."""
-        self._stopped.wait(timeout)
-
     def notices(self) -> list[str]:
         """Return new messages for the user."""
-        notices, self._notices = self._notices, []
-        return notices
+        return [self._notices.popleft() for _ in range(len(self._notices))]
 
     def stop(self) -> None:
         """Start to close, without waiting."""
@@ -265,6 +261,6 @@ class SupervisedSource:
         self.state, self.reason = state, reason
         if state in ("waiting", "broken"):
             self._away = "no connection" if self.last_audio > 0 else "no connection yet"
-            self._notices += self._troubles.lost(reason, time.monotonic())
+            self._notices.extend(self._troubles.lost(reason, time.monotonic()))
         elif state == "running":
-            self._notices += self._troubles.back()
+            self._notices.extend(self._troubles.back())

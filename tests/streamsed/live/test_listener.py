@@ -75,6 +75,20 @@ def test_what_is_reported_is_what_the_detector_finds(detector, sizes):
     assert np.array_equal(np.concatenate(kept.samples), samples)
 
 
+def test_a_source_that_fails_to_close_does_not_leave_events_open(detector):
+    class Stuck(Given):
+        def close(self):
+            raise OSError("the device is stuck")
+
+    kept = Kept()
+    reads = [[piece] for piece in audio_pieces(scene(6.0, seed=2), [])]
+    with pytest.raises(OSError, match="stuck"):
+        Listener(detector, Stuck(reads, lossless=True), [kept]).run()
+    assert kept.closed
+    assert kept.records[-1]["state"] == "stopped"
+    assert len(closed_events(kept)) == sum(kept.records[-1]["events"].values()) > 0
+
+
 def test_a_gap_is_reported_exact_to_the_sample_and_times_stay_true(detector):
     samples = scene(8.0, seed=3)
     first, last = 2 * RATE + 17, 3 * RATE + 101
