@@ -30,6 +30,7 @@ from streamsed.serve.fan_out import FanOut, SourceSink
 from streamsed.serve.level import LevelMeter
 from streamsed.serve.records import STATUS_EVERY
 from streamsed.serve.settings import SourceSettings
+from streamsed.serve.sources.backoff import LASTED, Backoff
 from streamsed.serve.sources.opening import address_of
 from streamsed.serve.sources.supervised import SupervisedSource
 from streamsed.serve.status import SourceStatus
@@ -92,6 +93,8 @@ class Channel:
         self._n_unscored = 0  # samples of the gap since then
         self._reported: tuple[str, bool] = ("", settings.armed)  # status and armed
         self._reported_at = 0.0
+        self._backoff = Backoff()
+        self._paused_until = float("-inf")  # after a visit that failed
         self._ending = self._ended = False
         self._stream = self._begin(self._own_sinks_of_run())
 
@@ -103,7 +106,7 @@ class Channel:
     def visit(self) -> None:
         """Read and score what was received since the last visit."""
         with self._lock:
-            if self._ended:
+            if self._ended or time.monotonic() < self._paused_until:
                 return
             pieces = self._source.read()
             self._report_notices()
@@ -159,8 +162,12 @@ class Channel:
                 self._report_status()
 
     def recover(self, reason: str) -> None:
-        """Restart after an unexpected error."""
+        """Restart after an unexpected error; wait first if there was one just before."""
         with self._lock:
+            now = time.monotonic()
+            lasted = now - self._paused_until
+            wait = self._backoff.failed(lasted=lasted)
+            self._paused_until = now + (wait if lasted < LASTED else 0.0)
             self._stream.report({"state": "notice", "text": f"{self.name}: {reason}"})
             if not self._ended:
                 with suppress(Exception):  # may fail for the same reason

@@ -10,6 +10,7 @@ from sounds import silence
 
 from streamsed.config import StreamConfig
 from streamsed.detector import Detector
+from streamsed.serve import channel as channel_module
 from streamsed.serve.channel import Channel
 from streamsed.serve.fan_out import FanOut
 from streamsed.serve.settings import Hours, SourceSettings
@@ -179,3 +180,24 @@ def test_a_visit_that_failed_begins_a_new_run(channel_of, reported, monkeypatch)
     channel.end()
     assert len({r["run"] for r in reported.of("started")}) == 2
     assert len(closed(reported)) == 3
+
+
+def test_a_source_whose_visits_always_fail_is_restarted_less_and_less_often(
+    channel_of, reported, monkeypatch
+):
+    channel, source = channel_of()
+    clock = 0.0
+    monkeypatch.setattr(channel_module.time, "monotonic", lambda: clock)
+    monkeypatch.setattr(channel._detector, "push_updates", lambda *_, **__: 1 / 0)
+    for _ in range(4 * 3600):
+        source.give(silence(0.25))
+        try:
+            channel.visit()
+        except ZeroDivisionError:
+            channel.recover("it broke")
+        source.next.clear()
+        clock += 0.25
+    runs = len(reported.of("started"))
+    assert 3600 / 120 < runs < 3600 / 60
+    monkeypatch.undo()
+    channel.end()
