@@ -37,8 +37,10 @@ STATUS_EVERY = 1.0
 """Seconds between two messages with the states of the sources."""
 REPLAYED = 500
 """Maximum number of events that are replayed from the store."""
-LONGEST = 180.0
+LONGEST = 86400.0
 """Seconds before the last record sent in which an ongoing event may have begun."""
+SETTLED_WITHIN = 180.0
+"""Seconds after its end in which an event may still have changed."""
 RETRY = 2000
 """Milliseconds after which a browser reconnects."""
 
@@ -180,9 +182,14 @@ class Streams:
         return [_message(as_record(event), number=last) for event in events]
 
     def _stored_since(self, seconds: float) -> list[StoredEvent]:
-        choice = Choice(since=seconds - LONGEST, states=())
+        choice, old = (
+            Choice(since=seconds - LONGEST, states=()),
+            seconds - SETTLED_WITHIN,
+        )
         with self._open_store() as store:
-            return sorted(store.events(choice, newest=REPLAYED), key=lambda e: e.onset)
+            events = list(store.events(choice, newest=REPLAYED))
+        missed = [e for e in events if e.offset is None or e.offset > old]
+        return sorted(missed, key=lambda event: event.onset)
 
 
 class _WatchedStream(StreamingResponse):

@@ -75,6 +75,25 @@ def test_after_a_restart_the_store_returns_what_was_missed(tmp_path):
     assert found[0]["end"] > found[0]["time"]
 
 
+def test_after_a_restart_the_end_of_a_long_event_is_returned_and_old_ones_are_not(
+    tmp_path,
+):
+    with SmallHome(tmp_path) as home:
+        with Stream(home) as stream:
+            number, _ = stream.next("hello")
+        home.lifecycle("hall", "Cat", ago=1300.0, lasts=2.0)
+        home.lifecycle("hall", "Vacuum_cleaner", ago=1200.0, lasts=1199.5)
+        home.written()
+    with SmallHome(tmp_path) as home:
+        home.report("kitchen", "Dog", "opened", ago=0.3)
+        with Stream(home, last_event_id=str(number)) as stream:
+            found = stream.records(2)
+    assert [(r["label"], r["state"]) for r in found] == [
+        ("Vacuum_cleaner", "closed"),
+        ("Dog", "opened"),
+    ]
+
+
 def test_what_the_ring_has_no_more_comes_from_the_store(home, monkeypatch):
     monkeypatch.setattr(feed_module, "LENGTH", 4)
     home.feed._kept = feed_module.deque(maxlen=4)
