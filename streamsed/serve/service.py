@@ -15,7 +15,7 @@ from streamsed.detector import Detector
 from streamsed.inference.cpu import available_cores
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelFile, find_model
-from streamsed.live.sinks.clips import ClipSink
+from streamsed.live.sinks.clips import ClipSink, make_folder
 from streamsed.live.sinks.sink import Sink
 from streamsed.live.sinks.speech_guard import SpeechGuard
 from streamsed.live.snapshot import Snapshot
@@ -225,6 +225,8 @@ class Service:
 
     def _open_outputs(self, settings: ServeSettings) -> None:
         """Open, replace and close outputs according to the settings."""
+        if settings.clips is not None:
+            make_folder(settings.clips.path)  # before any source is stopped
         context = OutputContext(
             model=settings.info.name,
             disarmed=self._disarmed(settings),

@@ -86,9 +86,7 @@ class ClipSink:
         guard: SpeechGuard | None = None,
         on_saved: Callable[[Mapping[str, Any], EventUpdate], None] | None = None,
     ) -> None:
-        if folder.exists() and not folder.is_dir():
-            raise NotADirectoryError(f"--save-clips {folder}: is a file, not a folder")
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         self._folder = folder
         self._rate = sample_rate
         self._max_bytes = max_bytes
@@ -243,6 +241,19 @@ class ClipSink:
                     stream, fcntl.LOCK_EX | fcntl.LOCK_NB
                 )  # no other process is writing it
                 path.unlink()
+
+
+def make_folder(folder: Path) -> None:
+    """Create the folder of clips, if it does not exist.
+
+    Raises
+    ------
+    OSError
+        It cannot be created, or is a file.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"--save-clips {folder}: is a file, not a folder")
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def _file_name(label: str) -> str:

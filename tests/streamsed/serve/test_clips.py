@@ -119,6 +119,21 @@ def test_clips_that_cannot_be_saved_any_more_do_not_end_detection(model):
 
 
 @pytest.mark.slow
+def test_a_reload_with_a_folder_that_cannot_be_made_leaves_the_sources_alone(
+    tmp_path, model
+):
+    path = tmp_path / "barks.flac"
+    soundfile.write(path, bursts([("Dog", 0.5, 0.5)], 2), RATE)
+    sources = {"hall": {"url": f"file://{path}", "loop": True}}
+    with home_of(tmp_path, model, **sources) as home:
+        home.wait_until("hall", "running")
+        home.text = f'[clips]\npath = "{path}/clips"'
+        with pytest.raises(OSError, match=r"barks\.flac"):
+            home.service.reload(home.settings(sources))
+        home.wait_listened("hall", 0.5)
+
+
+@pytest.mark.slow
 def test_the_service_stores_the_clips_of_a_recording(tmp_path, model):
     path = tmp_path / "barks.flac"
     soundfile.write(path, bursts([("Dog", 0.5, 0.5), ("Dog", 2.5, 0.5)], 4), RATE)

@@ -129,11 +129,15 @@ class EventPictures(BaseSink):
 
 
 def cut(snapshot: Snapshot, onset: float, offset: float) -> tuple[Levels, float]:
-    """Return the columns of an event with its margins, and the second they start at."""
+    """Return the columns of an event with its margins, and the second they start at.
+
+    Of an event that began before what the snapshot has, they start there.
+    """
     column = snapshot.column_duration
     oldest = snapshot.picture_end - len(snapshot.picture)
     first = max(oldest, int((onset - MARGIN) / column))
-    last = max(first, round((min(offset, onset + LONGEST) + MARGIN) / column))
+    shown = max(onset, first * column + MARGIN)
+    last = max(first, round((min(offset, shown + LONGEST) + MARGIN) / column))
     return snapshot.picture[first - oldest : last - oldest], first * column
 
 

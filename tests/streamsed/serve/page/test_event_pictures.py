@@ -79,6 +79,15 @@ def test_a_cut_at_an_end_of_what_is_known_is_shorter(home, onset, offset):
     assert start == 0
 
 
+def test_a_cut_of_an_event_longer_than_what_is_known_starts_there(home):
+    home.began -= 1000
+    snapshot = home.snapshot("kitchen")
+    oldest = COLUMN * (snapshot.picture_end - len(snapshot.picture))
+    levels, start = cut(snapshot, oldest - 300.0, snapshot.now - 10.0)
+    assert start == pytest.approx(oldest)
+    assert len(levels) * COLUMN == pytest.approx(module.LONGEST + 2.0, abs=2 * COLUMN)
+
+
 def test_an_event_long_before_what_is_known_has_no_picture(home, tmp_path):
     home.began -= 1000
     home.lifecycle("kitchen", "Dog", ago=900, number=1)
