@@ -15,6 +15,9 @@ from train.mixing.soundbank import Soundbank
 
 ONSETS = {"low": 0.67, "normal": 0.5, "high": 0.33}
 """Onset thresholds of new labels by sensitivity: twice, once and half the odds of 0.5."""
+REHEARSED_ONSETS = {"low": 0.33, "normal": 0.2, "high": 0.11}
+"""The same of 0.2, where a bank was rehearsed: new labels are rarer in the mixtures, and
+their scores lower (`docs/adapt.md` has figures at both)."""
 LOWER_RATIO = 0.5
 """Rise and offset threshold of a new label, as a share of its onset threshold."""
 LONG = 3.0
@@ -25,19 +28,31 @@ LASTING = {"min_gap": 2.5, "min_duration": 0.2, "smoothing": 1.6}
 
 
 def adapted_points(
-    info: ModelInfo, new: Sequence[str], taught: Soundbank
+    info: ModelInfo, new: Sequence[str], taught: Soundbank, *, rehearsed: bool = False
 ) -> list[OperatingPoint]:
     """Return the model's operating points with the new labels in them.
 
     What the points cost in false alarms was measured with the old network, so it is left
     out.
+
+    Parameters
+    ----------
+    info : ModelInfo
+        The model that was adapted.
+    new : sequence of str
+        Labels that it did not have.
+    taught : Soundbank
+        Recordings of them.
+    rehearsed : bool
+        Whether half of the scenes were of a bank, which makes for lower thresholds.
     """
+    onsets = REHEARSED_ONSETS if rehearsed else ONSETS
     own = OperatingPoint("normal", info.stream.settled, info.post, {})
     return [
         replace(
             point,
             post=_with_labels(
-                point.post, info.labels, new, taught, ONSETS[point.sensitivity]
+                point.post, info.labels, new, taught, onsets[point.sensitivity]
             ),
             false_alarms={},
         )

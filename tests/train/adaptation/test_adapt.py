@@ -401,6 +401,17 @@ def test_old_labels_keep_their_settings_and_new_ones_get_plain_ones(path, sounds
     assert points[0].post.smoothing["Beeping"] == 0.0
 
 
+def test_new_labels_get_lower_thresholds_where_a_bank_was_rehearsed(path, sounds):
+    info = ModelFile.open(path).info
+    taught = OwnSounds.load(sounds, LABELS).taught
+    points = adapted_points(info, ("Beeping",), taught, rehearsed=True)
+    onsets = [each.post.onset_threshold["Beeping"] for each in points]
+    assert onsets == [0.33, 0.2, 0.11]
+    for new, old in zip(points, POINTS, strict=True):
+        onset = new.post.onset_threshold
+        assert {onset[k] for k in LABELS} == {old.post.onset_threshold}
+
+
 def run_adapt(*arguments):
     command = [sys.executable, "-m", "train", "adapt", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
@@ -424,6 +435,7 @@ def test_the_command_writes_a_model_that_detects_old_and_new_labels(
     info = ModelFile.open(output).info
     assert info.labels == (*LABELS, "Beeping")
     assert info.name == "my"
+    assert info.post.onset_threshold["Beeping"] == 0.2
     (curves,) = info.recall_curves
     assert curves.recall == {"Cat": (0.7, 0.4)}  # of what was not taught
     assert [each.sensitivity for each in info.operating_points] == [

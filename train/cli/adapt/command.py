@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +12,10 @@ import typer
 
 from streamsed.audio.decode import file_chunks
 from streamsed.inference.model_file import ModelFile, ModelInfo, find_model
-from streamsed.inference.thresholds.operating_points import choose_point
+from streamsed.inference.thresholds.operating_points import (
+    OperatingPoint,
+    choose_point,
+)
 from train.adaptation.comparison import N_SOUNDSCAPES, Candidate, Comparison, compare
 from train.adaptation.fit import AdaptOptions, adapt
 from train.adaptation.own_sounds import OwnSounds
@@ -135,10 +138,13 @@ def adapt_command(
         resume=resume,
     )
     trained = adapt(base, own, options, others=_examples(own), rehearsed=rehearsed)
-    comparison = _compare(file.info, base, trained, own, measured, n)
+    points = adapted_points(
+        file.info, own.new, own.taught, rehearsed=rehearsed is not None
+    )
+    comparison = _compare(file.info, base, trained, own, measured, n, points)
     for line in comparison.lines():
         print(line)
-    _export(file, trained, own, output, comparison, soundbank)
+    _export(file, trained, own, output, comparison, soundbank, points)
     print(f"next: {shlex.join(['streamsed', 'listen', '--model', str(output)])}")
 
 
@@ -173,8 +179,8 @@ def _compare(
     own: OwnSounds,
     measured: Soundbank | None,
     n: int,
+    points: Sequence[OperatingPoint],
 ) -> Comparison:
-    points = adapted_points(info, own.new, own.taught)
     settle = info.stream.settled
     before = info.operating_point(settle=settle).post
     after = choose_point(points, own.labels, sensitivity="normal", settle=settle).post
@@ -195,10 +201,10 @@ def _export(
     output: Path,
     comparison: Comparison,
     soundbank: Path,
+    points: Sequence[OperatingPoint],
 ) -> None:
     """Write the model file; compare all engines on the scene and own recordings."""
     info = file.info
-    points = adapted_points(info, own.new, own.taught)
     post = choose_point(
         points, own.labels, sensitivity="normal", settle=info.stream.settled
     ).post
