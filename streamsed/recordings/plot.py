@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from streamsed.config import FrontendConfig
+from streamsed.config.settings import shortened
 from streamsed.events import Event
 from streamsed.inference.model_file import ModelInfo
 from streamsed.pipeline.trace import Trace
@@ -176,7 +177,7 @@ def _draw_lanes(
     axes.hlines(np.arange(len(labels) - 1) + 0.5, part.start, part.stop,
                 color=theme.faint, lw=0.4)  # fmt: skip
     axes.set(xlabel="seconds", xlim=(part.start, part.stop), yticks=range(len(labels)))
-    axes.set_yticklabels(labels, parse_math=False)
+    axes.set_yticklabels(map(shortened, labels), parse_math=False)
     figure.colorbar(image, ax=axes, pad=0.01, fraction=0.02, label="score")
     bar = Line2D([], [], color=theme.event, lw=4, label="event, with its mean score")
     figure.legend(handles=[bar], loc="outside upper right", frameon=False,

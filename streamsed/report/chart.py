@@ -6,11 +6,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from streamsed.config.settings import shortened
 from streamsed.plots.picture_file import new_figure, save_figure
 from streamsed.report.log import ListeningLog
 from streamsed.report.page import duration
 from streamsed.report.tally import tallies
-from streamsed.terminal import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,7 +64,7 @@ def _draw_lanes(axes: Axes, log: ListeningLog) -> None:
     for (_, left), (back, _) in silent:
         axes.axvspan(left - start, back - start, color="0.85", lw=0)
     axes.set_yticks(range(len(found)))
-    axes.set_yticklabels([printable(each.label) for each in found], parse_math=False)
+    axes.set_yticklabels([shortened(each.label) for each in found], parse_math=False)
     axes.set(xlim=(0, stop - start), ylim=(max(1, len(found)) - 0.5, -0.5))
 
 

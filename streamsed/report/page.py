@@ -16,6 +16,8 @@ from streamsed.terminal import counted, printable
 BARS = " ▁▂▃▄▅▆▇█"
 WIDE = 115
 """Minimum width of a terminal for all columns."""
+LABEL_WIDTH = 32
+"""Columns of a label at most; a longer one would leave no room for the numbers."""
 MAX_HOURS = 24
 """Maximum number of bars; in a longer log, each covers several hours."""
 
@@ -31,7 +33,7 @@ def page(log: ListeningLog, width: int) -> RenderableType:
         Columns of the terminal; a narrow one shows fewer columns.
     """
     table = Table(box=None, pad_edge=False)
-    table.add_column("label", no_wrap=True)
+    table.add_column("label", no_wrap=True, max_width=LABEL_WIDTH)
     for head in ("events", "per hour", "duration"):
         table.add_column(head, justify="right", no_wrap=True)
     if is_wide := width >= WIDE:

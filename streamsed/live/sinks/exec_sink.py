@@ -128,7 +128,7 @@ class ExecSink(BaseSink):
                 self._spawn(line, stderr)
             except Exception as error:
                 said = _end_of(stderr)
-                reason = f"{error}" + (f"; stderr: {said}" if said else "")
+                reason = _reason(error) + (f"; stderr: {said}" if said else "")
                 count = self.worker.n_failed + 1
                 self._messages.append(
                     f"{self._name_of_runs}: {count} failed ({reason}) for {event}"
@@ -166,6 +166,16 @@ class ExecSink(BaseSink):
             raise subprocess.TimeoutExpired(self._command, self._timeout)
         if code:
             raise subprocess.CalledProcessError(code, self._command)
+
+
+def _reason(error: Exception) -> str:
+    """Return why a run failed, without the command, which the user knows."""
+    if isinstance(error, subprocess.CalledProcessError):
+        code = error.returncode
+        return f"exit code {code}" if code > 0 else f"ended by signal {-code}"
+    if isinstance(error, subprocess.TimeoutExpired):
+        return f"took longer than {error.timeout:g} s"
+    return str(error)
 
 
 def _end_of(stderr: IO[bytes]) -> str:

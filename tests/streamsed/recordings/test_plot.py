@@ -1,5 +1,6 @@
 import os
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import soundfile
 from sounds import RATE, scene, silence
 
+from streamsed.config import PostConfig
 from streamsed.detector import Detector
 from streamsed.pipeline.trace import Trace
 from streamsed.recordings.detection import Detection, Recording
@@ -74,6 +76,21 @@ def test_any_name_can_stand_above_the_picture(draw, tmp_path, name):
         warnings.simplefilter("error")
         draw(tmp_path / "a.png", scene(1), name=name)
     assert (tmp_path / "a.png").is_file()
+
+
+def test_labels_of_any_length_leave_room_for_the_picture(model, tmp_path):
+    samples, trace = scene(8), Trace(keep_frames=True)
+    list(Detector(model).events([samples], observer=trace))
+    labels = tuple(f"{each}-" + "x" * 190 for each in model.info.labels)
+    info = replace(
+        model.info,
+        labels=labels,
+        post=PostConfig(),
+        operating_points=(),
+        recall_curves=(),
+    )
+    found = Detection(Recording(Path("a.wav"), "a.wav"), [], len(samples), trace)
+    plot_detection(tmp_path / "a.png", found, info)  # warnings are errors here
 
 
 def test_a_recording_without_frames_is_refused(draw, tmp_path):

@@ -11,6 +11,7 @@ from listening import bursts
 from sounds import RATE
 from tables import shown
 
+from streamsed.report.chart import plot_report
 from streamsed.report.log import read_logs
 from streamsed.report.page import duration, page, sparkline
 from streamsed.report.tally import csv_lines, hours_of, tallies
@@ -198,6 +199,18 @@ def test_the_page_shows_all_where_there_is_room(night):
     assert rows["Vacuum_cleaner"][1:7] == ["1", "0.7", "5", "min", "0", "s"]
     assert "median" in wide
     assert "median" not in narrow
+
+
+def test_a_long_label_leaves_room_for_the_numbers(tmp_path):
+    records = [listening(), closed("x" * 200, 5.0, 1.0), record("stopped", 3600.0)]
+    log = read_logs([write_log(tmp_path / "log", records)])
+    (row,) = (
+        line.split() for line in shown(page(log, 80)).splitlines() if "xxx" in line
+    )
+    assert row[1:5] == ["1", "1.0", "1.0", "s"]
+    pytest.importorskip("matplotlib")
+    plot_report(tmp_path / "log.png", log)  # warnings are errors here
+    assert (tmp_path / "log.png").stat().st_size > 5000
 
 
 def test_a_log_without_events_says_so(tmp_path):

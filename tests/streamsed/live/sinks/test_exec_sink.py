@@ -119,7 +119,7 @@ def test_what_a_failing_command_wrote_is_reported_completely_each_time(tmp_path)
     assert len(notices) == 3
     for number, notice in enumerate(notices, start=1):
         assert f"runs of --exec: {number} failed" in notice
-        assert "exit status 3" in notice
+        assert "failed (exit code 3; stderr: no bell" in notice
         assert "no bell:\n" + "x" * 5000 in notice
         assert f"for Dog (event {number}, opened)" in notice
     failures = sink.failures()
