@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any, Self
@@ -11,6 +13,13 @@ LONGEST_SHOWN = 60
 
 MAX_SECONDS = 1e6
 """Longest duration in settings, in seconds: eleven days."""
+
+MAX_KEY_PARTS = 32
+"""Parts of a dotted key in TOML; the time of tomllib grows with their square."""
+_PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
+_LONG_KEY = re.compile(
+    rf"(?<![\w-]){_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{{MAX_KEY_PARTS}}}"
+)
 
 
 class Settings:
@@ -54,3 +63,26 @@ def shortened(text: str) -> str:
     """
     text = text if text.isprintable() else repr(text)
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Parse TOML of a stranger, in a time that is bounded by its length.
+
+    Raises
+    ------
+    ValueError
+        It is not TOML, or a key has too many parts.
+    RecursionError
+        It is nested too deeply.
+
+    Examples
+    --------
+    >>> parse_toml("a.b = 1")
+    {'a': {'b': 1}}
+    """
+    if found := _LONG_KEY.search(text):
+        line = text.count("\n", 0, found.start()) + 1
+        raise ValueError(
+            f"a key has more than {MAX_KEY_PARTS} parts (at line {line}, column 1)"
+        )
+    return tomllib.loads(text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +22,7 @@ from streamsed.cli.settings_file.serve_tables import (
     is_of_serve,
     without_serve,
 )
+from streamsed.config.settings import parse_toml
 
 MAX_BYTES = 1_000_000
 
@@ -66,7 +66,7 @@ def read_toml(path: Path) -> dict[str, Any]:
             f"{path}: larger than {MAX_BYTES} bytes, the limit for settings"
         )
     try:
-        return tomllib.loads(text.decode())
+        return parse_toml(text.decode())
     except ValueError as error:
         raise ValueError(f"{path}: not valid TOML ({error})") from None
     except RecursionError:

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from streamsed.config.settings import shortened
+from streamsed.config.settings import parse_toml, shortened
 from streamsed.serve.settings.toml_lines import KeyPath, key_lines
 
 MAX_BYTES = 1_000_000
@@ -203,7 +202,7 @@ def read_toml(path: Path) -> TomlTable:
         raise SettingsError([Mistake(path, 0, f"too large; at most {MAX_BYTES} bytes")])
     try:
         text = data.decode()
-        values = tomllib.loads(text)
+        values = parse_toml(text)
     except RecursionError:
         reason = "nested too deeply"
         raise SettingsError([Mistake(path, 0, reason)]) from None

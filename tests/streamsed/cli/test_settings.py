@@ -205,6 +205,8 @@ def test_a_check_refuses_what_the_commands_would_refuse(
         ("settings = 'b.toml'", "'settings' is not a setting"),
         ("latency = ", "not valid TOML"),
         ("a = " + "[" * 5000, "(not valid TOML|nested too deeply)"),
+        ("a" + ".a" * 100_000 + " = 1", "a key has more than 32 parts"),
+        ("b = {a" + " . 'a'" * 100_000 + " = 1}", "a key has more than 32 parts"),
         ("# " + "x" * 1_000_001, "larger than 1000000 bytes"),
     ],
 )

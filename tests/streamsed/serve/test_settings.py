@@ -173,6 +173,12 @@ def test_a_lower_threshold_above_the_threshold_is_a_mistake_with_its_line(
     assert words == f"{setting} of Dog=0.5 must be at most its threshold=0.4"
 
 
+def test_a_key_of_countless_parts_is_a_mistake_at_once(write):
+    ((line, words),) = mistakes(write("step = 1.0\na" + ".a" * 100_000 + " = 1\n"))
+    assert line == 2
+    assert "a key has more than 32 parts" in words
+
+
 def test_a_port_that_there_is_not_is_a_mistake_of_the_page(write):
     text = (
         '[[source]]\nname = "a"\nurl = "a.flac"\n[page]\naddress = "127.0.0.1:70000"\n'
