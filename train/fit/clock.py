@@ -45,6 +45,17 @@ class Clock:
         """The steps or, of a run that has a length in time, the minutes so far."""
         return self.step if self._config.minutes is None else self.elapsed / 60
 
+    def is_due(self, since: float) -> bool:
+        """Tell whether another of the run's equal parts, `validations` of them, is over.
+
+        Parameters
+        ----------
+        since : float
+            Progress at the last validation.
+        """
+        n = self._config.validations
+        return int(n * self.progress + 1e-9) > int(n * since + 1e-9)
+
     def to_row(self) -> dict[str, float]:
         """Return where a row of a log is from."""
         return {"step": self.step, "minutes": round(self.elapsed / 60, 2)}

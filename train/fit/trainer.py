@@ -154,7 +154,7 @@ class Trainer:
         batches = endless_batches(
             dataset, self.config, self.parallel, step=clock.step, n_workers=n_workers
         )
-        saved, apart = clock.elapsed, 1.0 / self.config.validations - 1e-9
+        saved = clock.elapsed
         if self.parallel.is_first:
             self.log.rewind(clock.step)
         if clock.step == 0:
@@ -172,7 +172,7 @@ class Trainer:
                 self._rows.append({**losses, "waited": waited})
                 if clock.step % LOG_EVERY == 0 or clock.progress >= 1.0:
                     self._log()
-                if validation and clock.progress - self._validated >= apart:
+                if validation and clock.is_due(self._validated):
                     self.validate(validation, held_out)
                 if clock.elapsed - saved >= save_every:
                     self.save()
@@ -191,18 +191,8 @@ class Trainer:
         self._validated = self.clock.progress
         if not self.parallel.is_first:
             return math.nan
-        total = 0.0
-        for batch in data.batches(self.config.frontend, self.config.batch_size):
-            # By clip, not by batch: the last batch may have fewer.
-            total += len(batch["x"]) * float(self._validation_losses(batch)["total"])
-        with self.learner.autocast():
-            found = Validation.of(
-                self.learner.evaluated,
-                data,
-                held_out,
-                self.config.frontend,
-                loss=total / len(data.segments),
-            )
+        with self.parallel.own_chance():
+            found = self._measure(data, held_out)
         row = {**self.clock.to_row(), **found.to_row()}
         self.log.add("validation", row)
         text = f"step {self.clock.step}: validation loss {found.loss:.4f}, event F1 "
@@ -210,6 +200,20 @@ class Trainer:
         report("validation", text, **row)
         keep_best({**self._state(), **found.to_checkpoint()}, self.folder)
         return found.loss
+
+    def _measure(self, data: EvaluationSet, held_out: HeldOut | None) -> Validation:
+        total = 0.0
+        for batch in data.batches(self.config.frontend, self.config.batch_size):
+            # By clip, not by batch: the last batch may have fewer.
+            total += len(batch["x"]) * float(self._validation_losses(batch)["total"])
+        with self.learner.autocast():
+            return Validation.of(
+                self.learner.evaluated,
+                data,
+                held_out,
+                self.config.frontend,
+                loss=total / len(data.segments),
+            )
 
     @torch.no_grad()
     def _validation_losses(self, batch: Example) -> dict[str, torch.Tensor]:

@@ -362,6 +362,28 @@ def test_a_run_may_be_made_longer_and_is_measured_at_its_new_end(tmp_path):
     assert [row.split(",")[0] for row in rows] == ["step", "1", "2"]
 
 
+def test_a_run_is_measured_as_often_as_asked_though_steps_do_not_divide(tmp_path):
+    segments = np.zeros((1, 1024, 128), np.float32)
+    recordings = EvaluationSet(segments, [[Event("low", 1.0, 2.0, 1.0)]], LABELS)
+    config = dataclasses.replace(CONFIG, steps=6, validations=4)
+    make_trainer(tmp_path, config).fit(Bars(), recordings, n_workers=0)
+    rows = (tmp_path / "validation.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["step", "2", "3", "5", "6"]
+
+
+def test_measuring_a_run_does_not_change_it(tmp_path):
+    """The mean teacher draws noise, for validation clips too."""
+    segments = np.random.default_rng(0).random((2, 1024, 64), np.float32)
+    recordings = EvaluationSet(segments, [[Event("low", 1.0, 2.0, 1.0)], []], LABELS)
+    weights = []
+    for n in (1, 3):
+        config = dataclasses.replace(SMALL_CRNN, steps=3, validations=n)
+        trainer = make_trainer(tmp_path / str(n), config, MeanTeacher())
+        trainer.fit(WideBars(), recordings, n_workers=0)
+        weights.append(trainer.learner.network.state_dict())
+    assert all(torch.equal(v, weights[1][k]) for k, v in weights[0].items())
+
+
 def test_saving_leaves_a_whole_file_and_no_draft(tmp_path):
     save_atomically({"step": 1}, tmp_path / "last.pt")
     assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]

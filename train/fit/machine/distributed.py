@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -90,6 +91,11 @@ class Parallel:
         torch.set_rng_state(states[0])
         if self.device.type == "cuda" and len(states) > 1:
             torch.cuda.set_rng_state(states[1], self.device)
+
+    def own_chance(self) -> AbstractContextManager[None]:
+        """Let what is drawn meanwhile not change what is drawn afterwards."""
+        devices = [self.device] if self.device.type == "cuda" else []
+        return torch.random.fork_rng(devices)
 
     def wrap(self, network: nn.Module) -> Any:
         """Return something whose `logits` also averages gradients over all processes."""
