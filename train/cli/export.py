@@ -16,7 +16,7 @@ from streamsed.inference.thresholds.operating_points import (
     choose_point,
 )
 from streamsed.terminal import percent
-from train.cli.options import Blueprints, SoundscapeCount, Split, read_layouts
+from train.cli.options import Blueprints, SoundscapeCount, read_layouts
 from train.export.engine_check import CheckSet
 from train.export.exporter import TORCHSCRIPT, export_model
 from train.export.formats import EXPORT_FORMATS
@@ -52,7 +52,13 @@ def export(
         Path | None,
         typer.Option(metavar="DIR", help="Bank of sounds to measure on."),
     ] = None,
-    split: Split = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Split of the manifest to measure on. [default: validation, or all files of "
+            "a bank without a manifest]"
+        ),
+    ] = None,
     blueprint: Blueprints = None,
     name: Annotated[
         str | None,
@@ -116,9 +122,11 @@ def export(
     scores: dict[str, Any] = {}
     tuned = Tuned([], [], {})
     if soundbank is not None:
+        if split is None and (soundbank / "manifest.csv").is_file():
+            split = "validation"  # what `fit` leaves to be measured on
         bank = Soundbank.load(soundbank, split=split)
         layouts = read_layouts(blueprint)
-        finished = finish(trained, bank, layouts=layouts, n=n, tune=tune)
+        finished = finish(trained, bank, layouts=layouts, n=n, tune=tune, split=split)
         check_set, post, scores = finished.check_set, finished.post, finished.scores
         for label, f1 in finished.f1.per_label.items():
             print(f"{label:<30}{100 * f1:>6.1f}")

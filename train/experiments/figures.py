@@ -94,7 +94,8 @@ def draw_clips(path: Path, table: Table1) -> None:
                 )
         right.set_yticks(range(len(labels)), labels, fontsize="xx-small")
         right.set(xlim=(0, 10), xlabel="s")
-        right.legend(fontsize="x-small", loc="upper right")
+        if right.get_legend_handles_labels()[0]:  # a clip may have no events
+            right.legend(fontsize="x-small", loc="upper right")
     save_figure(figure, path)
 
 

@@ -54,6 +54,7 @@ def finish(
     layouts: Sequence[Layout] = (),
     n: int = 300,
     tune: bool = False,
+    split: str | None = None,
 ) -> Finished:
     """Measure a network on soundscapes of a bank, if asked calibrate and tune it before.
 
@@ -70,6 +71,8 @@ def finish(
         that nothing surrounds.
     tune : bool
         Whether to calibrate scores and choose thresholds and durations per label.
+    split : str, optional
+        The split that the recordings are of, for the record.
     """
     frontend, post = trained.config.frontend, PostConfig()
 
@@ -100,8 +103,10 @@ def finish(
     scores = list(network_scores(trained.network, measured.segments))
     f1 = score_events(scores, measured, post, frontend)
     record = f1.to_dict()
-    record["data"] = f"{n} soundscapes of seed {Seed.MEASURED} of a sound bank" + (
-        "; thresholds tuned on others of the same recordings" if tune else ""
+    of_split = "" if split is None else f" (split {split})"
+    tuned = "; thresholds tuned on others of the same recordings" if tune else ""
+    record["data"] = (
+        f"{n} soundscapes of seed {Seed.MEASURED} of a sound bank{of_split}{tuned}"
     )
     ranges = draw(mixer, min(n, N_RANGES), Seed.RANGES)
     check_set = CheckSet(measured.segments, ranges.segments, measured.reference)

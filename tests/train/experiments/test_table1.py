@@ -21,6 +21,7 @@ from train.config.preset import load_preset
 from train.datasets.evaluation_set import EvaluationSet
 from train.experiments import ablations, table1
 from train.experiments.experiment import Experiment
+from train.experiments.figures import draw_clips
 from train.experiments.report import write_events
 from train.fit.checkpoint import LAST, read_checkpoint
 from train.metrics.criteria import event_f1
@@ -572,3 +573,13 @@ def test_a_finished_run_of_other_settings_or_data_is_not_taken_for_this_one(
     Experiment(Desed.load(data), tmp_path, **given).fit(table1.STRONGER)
     with pytest.raises(ValueError, match=message):
         Experiment(Desed.load(data), tmp_path, **given | changes).fit(table1.STRONGER)
+
+
+def test_a_clip_without_events_is_drawn_without_a_warning(tmp_path):
+    recordings = EvaluationSet(
+        np.zeros((1, 1024, 128), np.float32), [[]], ("Dog",), ("a.wav",)
+    )
+    row = SimpleNamespace(validation=SimpleNamespace(events=[[]]))
+    table = SimpleNamespace(recordings={"validation": recordings}, rows=[row] * 5)
+    draw_clips(tmp_path / "clips.png", table)  # a warning is an error here
+    assert (tmp_path / "clips.png").read_bytes().startswith(b"\x89PNG")

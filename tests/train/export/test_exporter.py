@@ -218,7 +218,7 @@ def test_the_command_line_goes_from_bank_to_model(bank, tmp_path, monkeypatch, c
     assert run_cli(monkeypatch, fit) == 2
     assert "--resume" in capsys.readouterr().err
     export = f"export {run} --output {model}"
-    measured = f" --soundbank {bank} --split validation --n 2"
+    measured = f" --soundbank {bank} --n 2"  # and not its split that was trained on
     more = f" --tune --json-log {log}"
     assert run_cli(monkeypatch, export + measured + more) == 0
     assert capsys.readouterr().out.endswith(f"streamsed listen --model {model}\n")
@@ -227,6 +227,7 @@ def test_the_command_line_goes_from_bank_to_model(bank, tmp_path, monkeypatch, c
     info = ModelFile.open(model).info
     assert info.labels == ("Beep", "Hiss")
     assert "event_f1_macro" in info.scores_at_export
+    assert "a sound bank (split validation);" in info.scores_at_export["data"]
     assert set(info.post.onset_threshold) == {"Beep", "Hiss"}
     assert run_cli(monkeypatch, export) == 0
     assert ModelFile.open(model).info.scores_at_export == {}
