@@ -26,7 +26,7 @@ from streamsed.live.sinks.sink import Sink
 from streamsed.live.snapshot import Snapshot
 from streamsed.live.stream import LiveStream
 from streamsed.pipeline.lifecycle import EventUpdate
-from streamsed.serve.fan_out import FanOut, SourceSink
+from streamsed.serve.fan_out import FanOut, SourceSink, WithoutClips
 from streamsed.serve.level import LevelMeter
 from streamsed.serve.records import STATUS_EVERY
 from streamsed.serve.settings import SourceSettings
@@ -214,10 +214,10 @@ class Channel:
 
     def _begin_again(self) -> None:
         """Begin another run, without clips if they cannot be saved any more."""
-        own: list[Sink] = []
         try:
             own = self._own_sinks_of_run()
         except OSError as error:
+            own = [WithoutClips(self._sink.on_clip)]
             text = f"{self.name}: no clips until the next gap or restart: {error}"
             self._outputs.notice(text, source=self.name)
         self._stream = self._begin(own)

@@ -162,6 +162,28 @@ class SourceSink(BaseSink):
         self._outputs.report(named, update)
 
 
+class WithoutClips(BaseSink):
+    """Pass closed events on at once, to outputs that wait for their clips.
+
+    Parameters
+    ----------
+    on_closed : callable
+        Called with the record and update of each closed event.
+    """
+
+    name = "clips"
+
+    def __init__(
+        self, on_closed: Callable[[Mapping[str, Any], EventUpdate], None]
+    ) -> None:
+        self._on_closed = on_closed
+
+    def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
+        """Pass a closed event on."""
+        if update is not None and update.state == "closed":
+            self._on_closed(record, update)
+
+
 class _Held(BaseSink):
     """Queue of records for an output that is not open yet.
 

@@ -100,7 +100,13 @@ def test_clips_that_cannot_be_saved_any_more_do_not_end_detection(model):
             raise NotADirectoryError("--save-clips clips: is a file, not a folder")
         return []
 
-    source, reported = Played(), KeptRecords()
+    class WaitingForClips(KeptRecords):
+        labels = ()
+
+        def on_clip(self, record, _):
+            self.labels += (record["label"],)
+
+    source, reported = Played(), WaitingForClips()
     channel = Channel(
         SourceSettings(name="kitchen", url="file:///x"),
         Detector(model, stream=StreamConfig(step=1.0, latency=1.0, settle=10.0)),
@@ -113,6 +119,7 @@ def test_clips_that_cannot_be_saved_any_more_do_not_end_detection(model):
     visit_all(channel, source)
     channel.end()
     assert len(reported.of("closed")) == 3
+    assert reported.labels == ("Dog", "Speech", "Dog")
     [text] = [r["text"] for r in reported.of("notice") if "no clips" in r["text"]]
     assert text.startswith("kitchen: no clips until the next gap or restart: ")
     assert text.endswith("clips: is a file, not a folder")
