@@ -121,9 +121,8 @@ Array<float> triple_norm(const Array<float>& frames, float top_db,
   }
   if (!finite) {
     throw std::invalid_argument(
-        "frames must be finite decibels, and hold a NaN, an infinity or a range that "
-        "no "
-        "float can hold");
+        "frames must be finite decibels, and hold a NaN, an infinity or a range beyond "
+        "that of a float");
   }
   return out;
 }

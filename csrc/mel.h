@@ -26,9 +26,9 @@ std::vector<MelBand> mel_bands(std::int64_t sample_rate, std::int64_t n_fft,
 // The bands laid out for registers of n_lanes floats.
 //
 // n_lanes neighbouring bands make a group and are summed side by side, each from its
-// own first bin on and all over as many vectors of bins as the widest needs. Of the 131
-// 200 weights of 128 bands over 1025 bins only 2014 are not zero; in 8 lanes, 2688 are
-// kept.
+// own first bin on and all over as many vectors of bins as the widest needs. 128 bands
+// over 1025 bins have 131200 weights, of which only 2014 are not zero; in 8 lanes, 2688
+// are kept.
 class MelPlan {
  public:
   MelPlan(const std::vector<MelBand>& bands, std::int64_t n_fft, float amin,

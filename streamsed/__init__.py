@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from streamsed.detector import Detector
     from streamsed.events import Event
     from streamsed.inference.model import Model
-    from streamsed.pipeline.frontend import Frontend, normalize
+    from streamsed.pipeline.frontend import Frontend, normalize, scale_segment
 
 __all__ = [
     "Detector",
@@ -23,6 +23,7 @@ __all__ = [
     "StreamConfig",
     "file_chunks",
     "normalize",
+    "scale_segment",
 ]
 
 __version__ = "0.1.0"
@@ -37,6 +38,7 @@ _MODULES = {
     "StreamConfig": "streamsed.config",
     "file_chunks": "streamsed.audio.decode",
     "normalize": "streamsed.pipeline.frontend",
+    "scale_segment": "streamsed.pipeline.frontend",
 }
 """Where each public name is defined; its module is imported when it is first used."""
 

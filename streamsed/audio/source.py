@@ -68,7 +68,7 @@ class Source(Protocol):
 
 
 def join_pieces(pieces: Sequence[Piece]) -> list[Piece]:
-    """Join neighbours that were heard, or are missing for the same reason."""
+    """Join neighbours that were recorded, or are missing for the same reason."""
     joined = []
     for reason, alike in groupby(pieces, key=lambda piece: piece.missing):
         same = list(alike)

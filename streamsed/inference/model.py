@@ -76,12 +76,13 @@ class Model:
 
     Examples
     --------
-    >>> from streamsed import Model, normalize
+    >>> from streamsed import Model, scale_segment
     >>> model = Model.load("default")
     >>> model.info.labels[:4]
     ('Alarm_bell_ringing', 'Blender', 'Cat', 'Dishes')
     >>> decibels = np.full((1024, 128), -100, dtype=np.float32)  # ten seconds of silence
-    >>> scores, region = model.score(normalize(decibels))
+    >>> features = scale_segment(decibels, model.info.frontend)
+    >>> scores, region = model.score(features)
     >>> scores.shape, region.shape
     ((128, 10), (128,))
     """
@@ -204,7 +205,7 @@ class Model:
         Parameters
         ----------
         features : float32 (segment_frames, n_mels)
-            From `streamsed.pipeline.frontend.normalize`.
+            In [0, 1], from `streamsed.pipeline.frontend.scale_segment`.
 
         Returns
         -------

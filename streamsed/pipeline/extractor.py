@@ -1,6 +1,6 @@
 """The first half of the detector: samples in, segments to be scored out.
 
-    samples > Frontend > Segmenter > normalize > frames, segments, progress
+    samples > Frontend > Segmenter > scale_segment > frames, segments, progress
 
 The output is a sequence of three kinds of items, which the second half takes in this order
 (its scores go to `streamsed.pipeline.post_processor`): new frames, for observers; segments,

@@ -175,13 +175,15 @@ def relative_levels(
     Raises
     ------
     ValueError
-        `frames` are not finite.
+        `frames` are not finite, or `top_db` is not positive.
 
     Examples
     --------
     >>> relative_levels(np.array([[-60, -20], [-120, -40]], np.float32)).tolist()
     [[0.5, 1.0], [0.0, 0.75]]
     """
+    if not top_db > 0:  # true for NaN as well
+        raise ValueError(f"top_db={top_db} must be positive")
     if frames.size == 0:
         return frames.copy()
     highest, lowest = frames.max(), frames.min()
@@ -197,6 +199,30 @@ def relative_levels(
 def scale_segment(
     frames: NDArray[np.float32], config: FrontendConfig
 ) -> NDArray[np.float32]:
-    """Scale a segment by the method `config.scaling`; see the two functions above."""
+    """Scale a segment as its model was trained, by the method `config.scaling`.
+
+    Parameters
+    ----------
+    frames : float32 (n_frames, n_mels)
+        Decibels.
+    config : FrontendConfig
+        That of the model, `model.info.frontend`.
+
+    Returns
+    -------
+    float32 (n_frames, n_mels)
+        In [0, 1]: `normalize` (eq. 1) for "triple", `relative_levels` for "relative".
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `normalize` or `relative_levels`.
+
+    Examples
+    --------
+    >>> frames = np.array([[-60, -20], [-120, -40]], np.float32)
+    >>> scale_segment(frames, FrontendConfig(scaling="relative")).tolist()
+    [[0.5, 1.0], [0.0, 0.75]]
+    """
     scale = normalize if config.scaling == "triple" else relative_levels
     return scale(frames, top_db=config.top_db)

@@ -6,7 +6,7 @@ from numpy.testing import assert_array_equal
 from sounds import cut, scene, silence, tone
 
 from streamsed.config import FrontendConfig
-from streamsed.pipeline.frontend import Frontend, normalize
+from streamsed.pipeline.frontend import Frontend, normalize, relative_levels
 
 SMALL = FrontendConfig(n_mels=4, segment_frames=64)  # 8 score frames a segment
 
@@ -108,3 +108,11 @@ def test_nothing_below_the_maximum_minus_top_db_counts():
     floored = np.maximum(frames, frames.max() - np.float32(40))
     assert_array_equal(normalize(frames, top_db=40.0), normalize(floored, top_db=40.0))
     assert not np.array_equal(normalize(frames, top_db=40.0), normalize(frames))
+
+
+@pytest.mark.parametrize("top_db", [0.0, -80.0, float("nan")])
+@pytest.mark.parametrize("scaling", ["triple", "relative"])
+def test_every_scaling_refuses_a_range_that_is_not_positive(scaling, top_db):
+    scale = {"triple": normalize, "relative": relative_levels}[scaling]
+    with pytest.raises(ValueError, match=r"top_db=.* must be positive"):
+        scale(np.zeros((2, 2), np.float32), top_db=top_db)
