@@ -26,6 +26,7 @@ from train.cli.options import (
 from train.config.preset import load_preset, preset_names
 from train.config.train import TrainConfig
 from train.datasets.data_module import ClipSet
+from train.experiments.run_data import hold_to_data
 from train.fit.outcome import RunOutcome
 from train.fit.run import (
     RunOptions,
@@ -161,15 +162,7 @@ def fit(
             leave_out=read_left_out(leave_out),
         )
     elif data is not None and not banks and not blueprint:
-        clips = ClipSet.load(
-            Desed.load(data),
-            config,
-            cache=run / "features",
-            n_processes=max(workers, 1),
-            without=without or (),
-        )
-        print(describe_data(clips.used))
-        fit_on_clips(config, clips, options)
+        _fit_on_data(config, data, options, without or ())
     elif len(banks) == 1 and data is None and not everything:
         fit_on_soundbank(
             config,
@@ -184,6 +177,23 @@ def fit(
         for line in RunOutcome.read(run).lines():
             print(line)
         print(f"next: {_next_command(run, banks)}")
+
+
+def _fit_on_data(
+    config: TrainConfig, data: Path, options: RunOptions, without: Sequence[str]
+) -> None:
+    """Train on recorded clips, those that the run was begun with."""
+    desed, run = Desed.load(data), options.folder
+    clips = ClipSet.load(
+        desed,
+        config,
+        cache=run / "features",
+        n_processes=max(options.n_workers, 1),
+        without=without,
+    )
+    print(describe_data(clips.used))
+    hold_to_data(run, desed, clips, begun=options.resume)
+    fit_on_clips(config, clips, options)
 
 
 def _refuse_unused(

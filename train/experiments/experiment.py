@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from streamsed.atomic_write import write
 from train.annotations.desed import Desed
 from train.config.preset import load_preset
 from train.config.train import TrainConfig
 from train.datasets.data_module import ClipSet
+from train.experiments.run_data import hold_to_data
 from train.fit.checkpoint import LAST, read_checkpoint, refuse_other_settings
 from train.fit.run import RunOptions, fit_on_clips
 
 BASELINE, STRONGER, WEAKER = "baseline_crnn", "nec_alpha_0.1", "nec_alpha_0.01"
 """Presets."""
-DATA = "data.json"
-"""What a run was trained on: the fingerprints of its subsets."""
 FIXED = {
     name: f"the rows are named by their {name}; use `python -m train fit` for another"
     for name in ("alpha", "system")
@@ -95,7 +92,7 @@ class Experiment:
         )
         run = self.folder / (name or preset)
         begun = (run / LAST).is_file()
-        self._hold_to_data(run, clips, begun=begun)
+        hold_to_data(run, self.desed, clips, begun=begun)
         done = 0
         if begun:
             state = read_checkpoint(run / LAST)
@@ -114,25 +111,3 @@ class Experiment:
             )
             fit_on_clips(config, clips, options)
         return run, clips, config
-
-    def _hold_to_data(self, run: Path, clips: ClipSet, *, begun: bool) -> None:
-        """Record the data of a run, or refuse to continue with other data."""
-        now = {
-            each.name: self.desed.subsets[each.name].fingerprint
-            for each in clips.used
-            if each.name != "public"  # which may come later: nothing is learnt from it
-        }
-        path = run / DATA
-        if not begun:
-            run.mkdir(parents=True, exist_ok=True)
-            write(path, [json.dumps(now, indent=1) + "\n"])
-            return
-        before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        if before != now:
-            other = sorted(
-                k for k in now.keys() | before if now.get(k) != before.get(k)
-            )
-            raise ValueError(
-                f"--run {run} was started with other data ({', '.join(other)} differ); "
-                "choose another --run, or remove this one"
-            )

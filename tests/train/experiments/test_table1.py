@@ -23,6 +23,7 @@ from train.experiments import ablations, table1
 from train.experiments.experiment import Experiment
 from train.experiments.figures import draw_clips
 from train.experiments.report import write_events
+from train.experiments.run_data import DATA
 from train.fit.checkpoint import LAST, read_checkpoint
 from train.metrics.criteria import event_f1
 from train.mixing.desed_like import Sizes, imitate
@@ -573,6 +574,30 @@ def test_a_finished_run_of_other_settings_or_data_is_not_taken_for_this_one(
     Experiment(Desed.load(data), tmp_path, **given).fit(table1.STRONGER)
     with pytest.raises(ValueError, match=message):
         Experiment(Desed.load(data), tmp_path, **given | changes).fit(table1.STRONGER)
+
+
+def test_a_run_of_fit_does_not_go_on_with_other_data(
+    data, tmp_path, monkeypatch, capsys
+):
+    words = ["--data", data, "--run", tmp_path / "run", "--preset", table1.WEAKER]
+    words += [word for line in SETTINGS for word in ("--set", line)]
+
+    def fit(*more):
+        given = ["train", "fit", *words, "--device", "cpu", *more]
+        monkeypatch.setattr(sys, "argv", [str(word) for word in given])
+        monkeypatch.setattr(torch, "set_flush_denormal", lambda _: True)
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        return caught.value.code
+
+    assert fit() == 0
+    record = (tmp_path / "run" / DATA).read_bytes()
+    longer = ("--resume", "--set", "steps=3")
+    assert fit(*longer, "--without", "weak") == 2
+    assert "started with other data (weak differ)" in capsys.readouterr().err
+    (tmp_path / "run" / DATA).unlink()  # as before runs had one
+    assert fit(*longer) == 0
+    assert (tmp_path / "run" / DATA).read_bytes() == record
 
 
 def test_a_clip_without_events_is_drawn_without_a_warning(tmp_path):
