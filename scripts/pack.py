@@ -1,16 +1,16 @@
 """Pack archives for a machine without a network: `python -m scripts.pack --help`.
 
 One archive, or several where one would be larger than a call may carry; all are unpacked in
-one place, the first has all but the later banks::
+one place, the first has what is needed to build::
 
     streamsed/              the source tree of HEAD, and train/COMMIT, which names it
     streamsed/wheels/       what a machine with torch, numpy and matplotlib may lack
     streamsed/headers/      Python's headers, where --headers names them, and in prebuilt/
                             an extension made with them, should their compiler fail
     streamsed/lists/        DESED's lists
-    streamsed/runs/         16-bit weights that the fits of a job begin with
     streamsed/bank/         splits `train` and `validation` as mono Vorbis, manifest.csv;
                             of further banks, in bank2/, bank3/ and so on
+    streamsed/runs/         16-bit weights that the fits of a job begin with
 """
 
 from __future__ import annotations
@@ -220,10 +220,12 @@ def pack(
             archives.add_tree(folder / "prebuilt", "streamsed/prebuilt")
         for each in LISTS:
             archives.add_tree(lists / each, f"streamsed/lists/{each}")
-        archives.add_tree(folder / "runs", "streamsed/runs")
         for name, bank in zip(settings["banks"], banks, strict=True):
             compress_bank(bank, folder / name, left_out=left_out, every=every)
             archives.add_tree(folder / name, f"streamsed/{name}")
+        archives.add_tree(
+            folder / "runs", "streamsed/runs"
+        )  # large files fill nothing up
     return archives.paths, commit
 
 
