@@ -25,7 +25,7 @@ from train.evaluation.scoring import Scores, network_scores, score_events
 from train.experiments.experiment import BASELINE, WEAKER, Experiment
 from train.experiments.table1 import PLAIN_POST
 from train.experiments.training_facts import describe_training
-from train.fit.checkpoint import load_best, load_ensemble
+from train.fit.checkpoint import load_best, load_ensemble, load_trained
 from train.fit.machine.distributed import Parallel
 
 
@@ -92,6 +92,10 @@ class Outcome:
         baseline has a median filter instead, in both.
     ensemble, both : float
         The four of lowest validation loss, without and with connect & cut.
+    last : float
+        The last checkpoint with connect & cut, or the median filter. The lowest loss is
+        often that of an early checkpoint, before the parts of a network have shown what
+        they bring; the last has all of the training.
     data : str
         What it was trained and measured on, and whether that compares with the report.
     training : str
@@ -102,6 +106,7 @@ class Outcome:
     connected: float
     ensemble: float
     both: float
+    last: float
     data: str = ""
     training: str = ""
 
@@ -184,7 +189,7 @@ def _score(
     *,
     is_baseline: bool,
 ) -> Outcome:
-    """Score a run in its four ways."""
+    """Score a run in its five ways."""
     target = Parallel(device).device
 
     def scored(network: nn.Module) -> list[Scores]:
@@ -194,15 +199,20 @@ def _score(
         return score_events(scores, recordings, post, frontend).macro
 
     one = scored(load_best(run)[0].network)
+    last = scored(load_trained(run, best=False).network)
     if is_baseline:
-        filtered = f1([median_filter(each) for each in one], PLAIN_POST)
-        return Outcome(filtered, filtered, filtered, filtered)
+        chosen, final = (
+            f1([median_filter(each) for each in scores], PLAIN_POST)
+            for scores in (one, last)
+        )
+        return Outcome(chosen, chosen, chosen, chosen, final)
     four = scored(load_ensemble(run).network)
     return Outcome(
         f1(one, PLAIN_POST),
         f1(one, PostConfig()),
         f1(four, PLAIN_POST),
         f1(four, PostConfig()),
+        f1(last, PostConfig()),
     )
 
 
@@ -211,15 +221,17 @@ def to_markdown(outcomes: dict[str, list[Outcome]]) -> str:
 
     Under the table stands how each variation was trained.
     """
-    header = ("", "one checkpoint", "+ connect & cut", "ensemble", "+ connect & cut")
-    lines = ["| " + " | ".join(header) + " |", "| --- |" + " ---: |" * 4]
+    cut = "+ connect & cut"
+    header = ("", "one checkpoint", cut, "ensemble", cut, f"last {cut}")
+    lines = ["| " + " | ".join(header) + " |", "| --- |" + " ---: |" * 5]
     for name, found in outcomes.items():
         columns = zip(
-            *((o.plain, o.connected, o.ensemble, o.both) for o in found), strict=True
+            *((o.plain, o.connected, o.ensemble, o.both, o.last) for o in found),
+            strict=True,
         )
         cells = [_cell(values) for values in columns]
         if VARIATIONS[name].preset == BASELINE:
-            cells[1:] = ["", "", ""]
+            cells[1:4] = ["", "", ""]
         lines.append(f"| {VARIATIONS[name].name} | " + " | ".join(cells) + " |")
     trained = [
         f"- {VARIATIONS[name].name}: {found[0].training}."

@@ -24,7 +24,7 @@ from train.experiments.experiment import Experiment
 from train.experiments.figures import draw_clips
 from train.experiments.report import write_events
 from train.experiments.run_data import DATA
-from train.fit.checkpoint import LAST, read_checkpoint
+from train.fit.checkpoint import BEST, LAST, load_trained, read_checkpoint
 from train.metrics.criteria import event_f1
 from train.mixing.desed_like import Sizes, imitate
 from train.mixing.soundbank import Soundbank
@@ -261,11 +261,34 @@ def test_ablations_are_left_out_one_by_one(data, tmp_path, monkeypatch):
         assert config["network"]["squeeze_excite"] == (name != "no_excitation")
         if name == "baseline":
             assert config["system"] == "crnn"
-            assert outcome.plain == outcome.both > 0.6
+            assert outcome.plain == outcome.both == outcome.last > 0.6
         else:
             assert config["alpha"] == (0.0 if name == "alpha_0" else 0.01)
             assert outcome.plain == outcome.ensemble < 0.6
-            assert outcome.connected == outcome.both > 0.95
+            assert outcome.connected == outcome.both == outcome.last > 0.95
+
+
+def test_the_last_weights_are_scored_too(data, tmp_path, monkeypatch):
+    scored = []
+    real = ablations.network_scores
+
+    def network_scores(network, segments):
+        scored.append(network.state_dict())
+        return real(network, segments)
+
+    def score():
+        given = {"names": ["report"], "seeds": [0], "settings": SETTINGS}
+        list(ablations.measure(Desed.load(data), tmp_path, device="cpu", **given))
+
+    score()
+    *_, newest = sorted((tmp_path / "report-0").glob(BEST))
+    newest.unlink()  # so that the best is not the last
+    monkeypatch.setattr(ablations, "network_scores", network_scores)
+    score()
+    best, last, _ = scored
+    kept = load_trained(tmp_path / "report-0", best=False).network.state_dict()
+    assert all(torch.equal(last[name], value) for name, value in kept.items())
+    assert not all(torch.equal(best[name], value) for name, value in kept.items())
 
 
 def test_variations_change_what_they_say_and_nothing_else():
@@ -293,9 +316,9 @@ def test_variations_change_what_they_say_and_nothing_else():
 
 def test_ablations_average_over_seeds_with_their_spread():
     outcomes = {
-        "report": [ablations.Outcome(0.1, 0.2, 0.3, 0.4)] * 2
-        + [ablations.Outcome(0.4, 0.2, 0.3, 0.4)],
-        "baseline": [ablations.Outcome(0.25, 0.25, 0.25, 0.25)],
+        "report": [ablations.Outcome(0.1, 0.2, 0.3, 0.4, 0.5)] * 2
+        + [ablations.Outcome(0.4, 0.2, 0.3, 0.4, 0.5)],
+        "baseline": [ablations.Outcome(0.25, 0.25, 0.25, 0.25, 0.35)],
     }
     rows = ablations.to_markdown(outcomes).splitlines()[2:4]
     assert [cell.strip() for cell in rows[0].split("|")[2:-1]] == [
@@ -303,8 +326,10 @@ def test_ablations_average_over_seeds_with_their_spread():
         "20.0 ± 0.0",
         "30.0 ± 0.0",
         "40.0 ± 0.0",
+        "50.0 ± 0.0",
     ]
-    assert [cell.strip() for cell in rows[1].split("|")[2:-1]] == ["25.0", "", "", ""]
+    cells = [cell.strip() for cell in rows[1].split("|")[2:-1]]
+    assert cells == ["25.0", "", "", "", "35.0"]
 
 
 def test_an_unknown_ablation_is_refused(data, tmp_path):
