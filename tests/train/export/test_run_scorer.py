@@ -211,7 +211,13 @@ def test_scores_that_do_not_say_where_they_come_from_are_refused(
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("about.json", "["), ("about.json", '{"engine": 1}'), ("truth.json", "{}")],
+    [
+        ("about.json", "["),
+        ("about.json", '{"engine": 1}'),
+        ("about.json", '{"engine": 1, "network": "1"}'),
+        ("about.json", '{"engine": "openvino", "network": "1"}'),
+        ("truth.json", "{}"),
+    ],
 )
 def test_a_folder_of_something_else_is_named(name, content, tmp_path):
     (tmp_path / name).write_text(content)

@@ -13,7 +13,7 @@ was. Scores of another engine, another network or other recordings are refused.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -62,10 +62,7 @@ class KeptScores:
         self.folder = folder
         self._truth: list[dict[str, Any]] = _read(folder / TRUTH, list) or []
         about = _read(folder / ABOUT, dict)
-        try:
-            self._scored_by = None if about is None else ScoredBy(**about)
-        except TypeError as error:
-            raise _not_kept(folder / ABOUT) from error
+        self._scored_by = None if about is None else _scored_by(folder / ABOUT, about)
 
     def __len__(self) -> int:
         return len(self._truth)
@@ -199,6 +196,17 @@ def _read(path: Path, kind: type) -> Any:
     if not isinstance(content, kind):
         raise _not_kept(path)
     return content
+
+
+def _scored_by(path: Path, about: Mapping[str, Any]) -> ScoredBy:
+    """Read what scores come from; the engine is a name and a precision."""
+    if about.keys() != {"engine", "network"}:
+        raise _not_kept(path)
+    engine, network = about["engine"], about["network"]
+    texts = isinstance(engine, str) and isinstance(network, str)
+    if not texts or len(engine.split()) != 2:
+        raise _not_kept(path)
+    return ScoredBy(engine, network)
 
 
 def _not_kept(path: Path) -> ValueError:
