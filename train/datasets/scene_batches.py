@@ -147,8 +147,8 @@ class SceneBatches:
     n_workers : int
         Processes that mix.
     first : int
-        The first scene. A run that begins anew further on gets other segments than it would
-        have had: which variants a mixing process keeps depends on what it has mixed.
+        The first scene. A resumed run gets other segments than an uninterrupted one: which
+        variants a mixing process keeps depends on what it has mixed.
     """
 
     def __init__(
