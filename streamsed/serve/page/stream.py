@@ -182,10 +182,8 @@ class Streams:
         return [_message(as_record(event), number=last) for event in events]
 
     def _stored_since(self, seconds: float) -> list[StoredEvent]:
-        choice, old = (
-            Choice(since=seconds - LONGEST, states=()),
-            seconds - SETTLED_WITHIN,
-        )
+        choice = Choice(since=seconds - LONGEST, states=())
+        old = seconds - SETTLED_WITHIN
         with self._open_store() as store:
             events = list(store.events(choice, newest=REPLAYED))
         missed = [e for e in events if e.offset is None or e.offset > old]
