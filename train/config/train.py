@@ -61,6 +61,9 @@ class TrainConfig:
         Of AdamW.
     warmup : float
         Part of the run, from 0 to 1, in which the learning rate increases.
+    ramp : float
+        Part of the run, from 0 to 1, in which the weight of the agreement with the teacher
+        increases; for the baseline only.
     clip_norm : float
         Maximum norm of the gradient.
     ema_decay, ema_tail : float
@@ -113,6 +116,7 @@ class TrainConfig:
     constant_rate: bool = False
     weight_decay: float = 0.01
     warmup: float = 0.03
+    ramp: float = 0.5
     clip_norm: float = 5.0
     ema_decay: float = 0.999
     ema_tail: float = 0.1
@@ -139,7 +143,7 @@ class TrainConfig:
         for name in ("alpha", "auxiliary", "weight_decay"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 0")
-        for name in ("warmup", "ema_decay", "held_out"):
+        for name in ("warmup", "ramp", "ema_decay", "held_out"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(
                     f"{name}={getattr(self, name)} must be from 0 to below 1"

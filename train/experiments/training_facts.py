@@ -83,5 +83,9 @@ def _weights(config: TrainConfig) -> str:
     average = f"average (decay {config.ema_decay:g}, tail {config.ema_tail:g})"
     if config.evaluate_average and config.ema_decay:
         return f"the weights' {average} is scored"
-    teacher = f", whose teacher is their {average}" if config.system == "crnn" else ""
-    return f"the last weights are scored{teacher}"
+    if config.system != "crnn":
+        return "the last weights are scored"
+    return (
+        f"the last weights are scored, whose teacher is their {average}; agreement with it "
+        f"counts in full after {100 * config.ramp:g} % of the run"
+    )

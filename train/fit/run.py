@@ -267,7 +267,7 @@ def make_objective(
 ) -> Objective:
     """Make the loss of a system: the report's, or the baseline's."""
     if config.system == "crnn":
-        return MeanTeacher()
+        return MeanTeacher(ramp=config.ramp)
     return Criterion(strong_counts, weak_counts, alpha=config.alpha)
 
 

@@ -28,8 +28,17 @@ def test_each_kind_of_clip_gets_the_weights_of_its_own_counts():
     assert torch.equal(criterion.strong_weights, class_weights([1, 4]))
     assert torch.equal(criterion.weak_weights, class_weights([3, 2]))
     assert criterion.alpha == 0.07
+
+
+def test_the_consistency_of_the_baseline_rises_over_the_part_of_the_run_that_is_asked_for():
     baseline = dataclasses.replace(CONFIG, system="crnn")
-    assert isinstance(make_objective(baseline, [1, 4], [3, 2]), MeanTeacher)
+    half, sooner = (
+        make_objective(each, [1, 4], [3, 2])
+        for each in (baseline, dataclasses.replace(baseline, ramp=0.2))
+    )
+    assert isinstance(half, MeanTeacher)
+    assert isinstance(sooner, MeanTeacher)
+    assert (half.ramp, sooner.ramp) == (0.5, 0.2)
 
 
 def test_a_run_learns_from_the_training_clips_and_is_measured_on_the_others(
