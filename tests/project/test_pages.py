@@ -2,6 +2,7 @@
 
 import functools
 import re
+import subprocess
 import textwrap
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from typer.testing import CliRunner
 from scripts import architecture, site_pages
 from streamsed.audio.decode import file_chunks
 from streamsed.detector import Detector
+from streamsed.inference.model_file import ModelFile, find_model
+from train.cli.card import BEGIN, END
 
 ROOT = Path(__file__).parents[2]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
@@ -59,6 +62,22 @@ def test_the_make_targets_of_a_page_exist(page):
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
 
 
+def test_make_card_writes_between_the_marks_of_the_card():
+    words = ["make", "-n", "card", "MODEL=m.pt", "SOUNDBANK=a b", "LIST=l.tsv"]
+    shown = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    command = shown.stdout.replace("\\\n", " ").partition("-m train card ")[2].split()
+    card = command[command.index("--output") + 1]
+    assert command == [
+        *("m.pt", "--soundbank", "a", "--soundbank", "b", "--blueprint", "l.tsv"),
+        *("--output", card),
+    ]
+    before, _, rest = (ROOT / card).read_text("utf-8").partition(BEGIN)
+    measured, _, after = rest.partition(END)
+    assert before
+    assert measured.lstrip().startswith("Written by `python -m train card ")
+    assert after
+
+
 @functools.cache
 def app_of(program):
     if program == "streamsed":
@@ -78,6 +97,9 @@ def help_of(program, *words):
 def commands_of(page):
     """Yield (program, its words and options) of each command in a page."""
     lines = "\n".join(blocks(page, "sh")).replace("\\\n", " ")
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+    within = re.findall(r"`((?:streamsed|python -m train) [^`]*)`", text)
+    lines = "\n".join([lines, *(" ".join(command.split()) for command in within)])
     pattern = r"(?:^|\| )(streamsed|python -m train) ([^#|\n]*)"
     for program, arguments in re.findall(pattern, lines, flags=re.MULTILINE):
         yield program, arguments.split()
@@ -88,7 +110,9 @@ def commands_of(page):
 )
 def test_the_commands_and_options_of_a_page_exist(page):
     for program, words in commands_of(page):
-        command = [w for w in words if not w.startswith("-")][:1]
+        command = words[:1]
+        if words[0].startswith("-"):  # without a command: table1
+            command = ["table1"] if program == "python -m train" else []
         shown = help_of(program, *command)
         for first in words[1:2]:
             listed = shown.partition("Commands:")[2]
@@ -96,6 +120,15 @@ def test_the_commands_and_options_of_a_page_exist(page):
                 shown = help_of(program, *command, first)
         for option in (w for w in words if re.fullmatch(r"--?[a-z][a-z0-9-]*", w)):
             assert re.search(rf"(?<![\w-]){option}\b", shown), (command, option)
+
+
+def test_the_readme_and_the_card_quote_the_scores_of_the_shipped_model():
+    scores = ModelFile.open(find_model("default")).info.scores_at_export["continuous"]
+    live, settled = (100 * scores[delay]["event_f1_macro"] for delay in ("1", "10"))
+    sentence = f"macro {settled:.0f} % once events are final, {live:.0f} % one second"
+    assert sentence in " ".join(README.read_text("utf-8").split())
+    card = (ROOT / "docs/model-card.md").read_text("utf-8")
+    assert f"| event F1, macro | **{live:.1f} %** | **{settled:.1f} %** |" in card
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)

@@ -1,0 +1,41 @@
+"""The help of every command says each thing once."""
+
+import re
+
+import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from streamsed.cli.app import app as runtime
+from train.cli.app import app as training
+
+
+def commands(command, name):
+    """Yield every command below one, with its words."""
+    if isinstance(command, TyperGroup):
+        for word, each in command.commands.items():
+            yield from commands(each, f"{name} {word}")
+    else:
+        yield pytest.param(command, id=name)
+
+
+COMMANDS = [
+    *commands(get_command(runtime), "streamsed"),
+    *commands(get_command(training), "train"),
+]
+
+
+def test_there_are_commands():
+    assert len(COMMANDS) >= 24
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_option_has_one_default_and_one_space_between_words(command):
+    for option in command.params:
+        text = option.help or ""
+        assert "  " not in text, option.name
+        shown = option.default not in (None, False) and getattr(
+            option, "show_default", False
+        )
+        stated = re.findall(r"\[default: ", text)
+        assert len(stated) + bool(shown) <= 1, option.name
