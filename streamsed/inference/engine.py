@@ -14,6 +14,10 @@ NAMES = ("openvino", "onnx", "torchscript")
 PRECISIONS = ("fp32", "bf16", "int8")
 
 
+class DeviceError(ValueError):
+    """The device that an engine is asked to run on is not there."""
+
+
 class Engine(Protocol):
     """A network, ready to run."""
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsed.inference.cpu import available_cores
-from streamsed.inference.engine import Engine
+from streamsed.inference.engine import DeviceError, Engine
 from streamsed.inference.engine_factory import make_engine
 from streamsed.inference.model_file import ModelFile, ModelInfo, find_model
 from streamsed.inference.onnx_weights import Probe, has_graph, has_probe, read_probe
@@ -171,6 +171,8 @@ class Model:
                 )
                 loaded._check(probe)
             except ValueError as error:
+                if isinstance(error, DeviceError) and request.device == "cuda":
+                    raise  # the file is not at fault
                 reason = " ".join(str(error).split())[:MAX_REASON]
                 failed.append(replace(candidate, rejected_because=reason))
                 if candidate.precision == "fp32" and candidate.device == "cpu":

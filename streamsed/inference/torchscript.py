@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from streamsed.inference.engine import DeviceError
 from streamsed.inference.model_file import ModelFile
 from streamsed.inference.onnx_weights import has_graph, read_graph
 from streamsed.samples import Float32
@@ -43,7 +44,7 @@ class TorchScript:
     Raises
     ------
     ValueError
-        The graph fails the checks, or there is no such device.
+        The graph fails the checks, or there is no such device (`DeviceError`).
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class TorchScript:
         import torch
 
         if device == "cuda" and not torch.cuda.is_available():
-            raise ValueError(
+            raise DeviceError(
                 "device=cuda: torch finds no CUDA device; use --device cpu, or install a "
                 "CUDA build of torch"
             )

@@ -55,7 +55,7 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="Run this model file (or shipped model) on --audio, as `streamsed file`  "
+            help="Run this model file (or shipped model) on --audio, as `streamsed file` "
             "does, instead of reading --estimated.",
         ),
     ] = None,

@@ -9,7 +9,7 @@ import typer
 
 from streamsed.cli.options import EngineOption, PrecisionOption
 from streamsed.inference.selection import EngineRequest
-from train.cli.options import LeaveOut, Split, read_left_out
+from train.cli.options import LeaveOut, read_left_out
 from train.evaluation.continuous.page import (
     latencies_to_markdown,
     sensitivities_to_markdown,
@@ -36,7 +36,9 @@ def tune(
         list[Path],
         typer.Option(metavar="DIR", help="Bank of recordings to tune on; repeatable."),
     ],
-    split: Split = "validation",
+    split: Annotated[
+        str | None, typer.Option(help="Split that the run was not trained on.")
+    ] = "validation",
     leave_out: LeaveOut = None,
     recordings: Annotated[
         int, typer.Option(min=1, help="Number of recordings with events in each half.")

@@ -117,7 +117,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(
             f"{path.parent}: no trained run ({path.name} is missing); train it with "
-            "`python -m train fit --run`"
+            f"`python -m train fit --run {path.parent}`"
         )
     try:
         loaded: object = torch.load(path, weights_only=True, map_location="cpu")

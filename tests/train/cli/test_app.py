@@ -159,7 +159,10 @@ def test_fit_names_the_option_before_any_work(train, bank, tmp_path, options, me
         ),
         (
             ["tune", "nowhere", "--output", "p.json", "--soundbank", "a"],
-            "nowhere: no trained run (last.pt is missing)",
+            (
+                "nowhere: no trained run (last.pt is missing); train it with "
+                "`python -m train fit --run nowhere`"
+            ),
         ),
     ],
 )
