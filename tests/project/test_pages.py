@@ -139,6 +139,13 @@ def test_the_links_of_a_page_lead_somewhere(page):
             assert (page.parent / target).exists() or target in elsewhere, target
 
 
+def test_the_tests_that_the_threat_model_names_exist():
+    text = (ROOT / "docs/security.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(?:tests/)?([\w/]*test_\w+\.py)`", text))
+    assert len(named) >= 20
+    assert {n for n in named if not [*(ROOT / "tests").rglob(n)]} == set()
+
+
 def sentences(page):
     """The page's prose as sentences of eight words or more, without code and tables."""
     text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
