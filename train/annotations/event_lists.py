@@ -11,7 +11,8 @@ alone, a list of durations `filename duration`. Times are seconds.
     silence.wav
 
 Columns are found by name (see `train.annotations.tsv`), so their order does not matter and
-other columns are ignored. Overlapping or repeated events of a label are kept, and count
+other columns are ignored. The column of labels may be called `label`, as it is in the CSV
+of `streamsed file`. Overlapping or repeated events of a label are kept, and count
 individually when events are matched. Where only the activity of a label matters,
 `merge_overlaps` joins them.
 """
@@ -53,7 +54,8 @@ def read_strong(path: Path) -> dict[str, list[Event]]:
     """
     clips: dict[str, list[Event]] = {}
     silent: set[str] = set()
-    for row in read_rows(path, ("filename", "onset", "offset", "event_label")):
+    columns = "filename", "onset", "offset", "event_label"
+    for row in read_rows(path, columns, other_names={"label": "event_label"}):
         name = row.word("filename")
         events = clips.setdefault(name, [])
         if row["event_label"] or row["onset"] or row["offset"]:

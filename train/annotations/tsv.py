@@ -75,7 +75,9 @@ class TableRow:
         )
 
 
-def read_rows(path: Path, columns: Sequence[str]) -> Iterator[TableRow]:
+def read_rows(
+    path: Path, columns: Sequence[str], *, other_names: Mapping[str, str] | None = None
+) -> Iterator[TableRow]:
     """Read the rows of a table.
 
     Parameters
@@ -84,6 +86,8 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[TableRow]:
         UTF-8; file names that are not come back as Python writes such names.
     columns : sequence of str
         Required columns, in any order; there may be others.
+    other_names : mapping of str to str or None
+        Names by which a required column may be called instead.
 
     Yields
     ------
@@ -103,6 +107,9 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[TableRow]:
     reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
     try:
         names = [name.strip() for name in next(reader, [])]
+        for other, column in (other_names or {}).items():
+            if other in names and column not in names:
+                names[names.index(other)] = column
         missing = [column for column in columns if column not in names]
         if missing:
             raise ValueError(

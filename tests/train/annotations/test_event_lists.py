@@ -5,6 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streamsed.events import Event
+from streamsed.recordings.formats import FORMATS, lines
 from train.annotations.event_lists import (
     digest,
     read_durations,
@@ -50,6 +51,14 @@ def test_line_ends_and_empty_values_do_not_matter(saved, end, silent):
 def test_columns_are_found_by_name_in_csv_too(saved):
     text = ',event_label,onset,offset,filename,score\n0,Dog,0.5,1.0,"a,1.wav",0.75\n'
     assert read_strong(saved(text)) == {"a,1.wav": [Event("Dog", 0.5, 1.0, 0.75)]}
+
+
+def test_the_csv_of_streamsed_file_is_a_strong_list(saved):
+    events = [Event("Dog", 0.5, 1.0, 0.75), Event("Cat", 2.0, 3.0, 0.5)]
+    text = "".join(lines(FORMATS["csv"], [("a.wav", events), ("b.wav", [])]))
+    assert read_strong(saved(text)) == {"a.wav": events}
+    both = "filename,onset,offset,label,event_label\na.wav,0,1,x,Dog\n"
+    assert read_strong(saved(both)) == {"a.wav": [Event("Dog", 0, 1, 1.0)]}
 
 
 @pytest.mark.parametrize(
