@@ -185,6 +185,6 @@ def _load_subset(name: str, path: Path, place: Place) -> Subset:
     there: dict[str, Path] = {}
     for audio in place.audio:
         if audio.is_dir():  # list the folder once, not once for each of 14 412 clips
-            there |= {each.name: each for each in audio.iterdir()}
+            there = {each.name: each for each in audio.iterdir()} | there
     paths = {clip: there[clip] for clip in truth if clip in there}
     return Subset(name, truth, paths, name_list(truth), place.audio)

@@ -10,6 +10,8 @@
 Until January 2020 the lists were called `.csv` (with tabs inside all the same), the
 challenge's repository holds all of this in `dataset/`, the `desed` package puts the
 validation clips into `audio/validation/validation`, and synthetic sets carry their year.
+In every year their clips are called `10.wav` and the like, so the clips of one year's list
+are never looked for in the folder of another year.
 """
 
 from __future__ import annotations
@@ -34,15 +36,12 @@ LAYOUT = {
 }
 """The list of each subset, and the possible folders of its clips."""
 
-OTHER_NAMES = {
-    "synthetic": (
-        "synthetic_2018",
-        "synthetic20",
-        "synthetic20/soundscapes",
-        "synthetic21_train/soundscapes",
-    )
-}
-"""Names of a subset that are looked for after its own, for its list and its clips."""
+SYNTHETIC = (
+    ("synthetic", "synthetic_2018"),
+    ("synthetic20", "synthetic20/soundscapes"),
+    ("synthetic21_train/soundscapes",),
+)
+"""Names of the synthetic list and of the folder of its clips; several of the same set."""
 
 SUFFIXES = (".tsv", ".csv")
 """Of lists; the second was in use before January 2020."""
@@ -88,16 +87,30 @@ def find_root(folder: Path) -> Path:
 
 
 def place_of(root: Path, name: str) -> Place:
-    """Return the possible paths of a subset of `LAYOUT` below a root."""
-    tsv, audio = LAYOUT[name]
+    """Return the possible paths of a subset of `LAYOUT` below a root.
+
+    Where one of the lists exists, the folders are those of the set that it lists, that of
+    its own name first.
+    """
+    tsv, folders = LAYOUT[name]
+    if name != "synthetic":
+        return Place(_lists(root, tsv), tuple(root / each for each in folders))
+    sets = {each: names for names in SYNTHETIC for each in names}
+    lists = {each: _lists(root, f"metadata/train/{each}.tsv") for each in sets}
+    found = next(
+        (each for each, paths in lists.items() if any(map(Path.is_file, paths))), None
+    )
+    names = sets if found is None else dict.fromkeys((found, *sets[found]))
+    return Place(
+        tuple(path for paths in lists.values() for path in paths),
+        tuple(root / "audio/train" / each for each in names),
+    )
+
+
+def _lists(root: Path, tsv: str) -> tuple[Path, ...]:
+    """Return the possible paths of one list."""
     stem = tsv.removesuffix(".tsv")
-    stems = [stem]
-    folders = list(audio)
-    for other in OTHER_NAMES.get(name, ()):
-        stems.append(stem.removesuffix(name) + other)
-        folders.append(audio[0].removesuffix(name) + other)
-    lists = (root / f"{each}{suffix}" for each in stems for suffix in SUFFIXES)
-    return Place(tuple(lists), tuple(root / each for each in folders))
+    return tuple(root / f"{stem}{suffix}" for suffix in SUFFIXES)
 
 
 def nearest(path: Path) -> Path:
