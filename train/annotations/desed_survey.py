@@ -15,6 +15,9 @@ from streamsed.audio.decode import audio_info
 from streamsed.events import Event
 from train.annotations.desed import Subset
 
+MAX_RATES = 3
+"""Sampling frequencies of a subset that are shown one by one."""
+
 
 @dataclass(slots=True)
 class Survey:
@@ -75,12 +78,14 @@ def clips_table(surveys: list[Survey]) -> RenderableType:
             str(len(each.lost)),
             f"{sum(durations) / 3600:.2f}",
             spread,
-            ", ".join(f"{rate} ({n})" for rate, n in each.rates.most_common(3)),
+            _rates(each.rates),
         )
     versions = [
-        Text(f"{each.subset.name} is {each.subset.version}")
+        Text(
+            f"{each.subset.name} is "
+            f"{each.subset.version or 'a list of its own, not that of DESED 2019'}"
+        )
         for each in surveys
-        if each.subset.version
     ]
     return Group(table, *versions, Text())
 
@@ -105,6 +110,16 @@ def labels_table(surveys: list[Survey], labels: tuple[str, ...]) -> RenderableTy
     totals = (_share(listed.total(), lost.total()) for listed, lost in counts)
     table.add_row("all", *totals, "", style="bold")
     return table
+
+
+def _rates(rates: Counter[int]) -> str:
+    """Return the most common frequencies, and in how many clips there are others."""
+    shown = rates.most_common(MAX_RATES)
+    n_others = rates.total() - sum(n for _, n in shown)
+    text = [f"{rate} ({n})" for rate, n in shown] + [f"others ({n_others})"] * bool(
+        n_others
+    )
+    return ", ".join(text)
 
 
 def _share(listed: int, lost: int) -> str:

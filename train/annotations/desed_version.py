@@ -66,29 +66,56 @@ class UsedSubset:
         return self.version is not None and self.n_listed == N_CLIPS_2019[self.name]
 
 
-def describe_data(used: Sequence[UsedSubset]) -> str:
+def describe_data(used: Sequence[UsedSubset], *, lacking: Sequence[str] = ()) -> str:
     """Say what figures were measured on, and warn where they do not compare.
 
     Parameters
     ----------
     used : sequence of UsedSubset
         Every subset that was trained or measured on.
+    lacking : sequence of str
+        Subsets that should have been trained on and were left out.
 
     Examples
     --------
     >>> print(describe_data([UsedSubset("weak", None, 100, 12)]))
-    Laid out like DESED: 12 of 100 clips (weak 12 of 100). The lists of weak are not those of DESED 2019. **Warning: these figures do not compare with the report's.**
+    Laid out like DESED: 12 of 100 clips (weak 12 of 100). The list of weak is not that of DESED 2019. **Warning: these figures do not compare with the report's.**
     """
     n_used, n_listed = sum(s.n_used for s in used), sum(s.n_listed for s in used)
     others = [s.name for s in used if not s.is_listed_as_2019]
-    if not others and n_used == n_listed:
+    if not others and not lacking and n_used == n_listed:
         return f"Trained and measured on DESED 2019, all {n_listed} clips of its lists."
     parts = ", ".join(f"{s.name} {s.n_used} of {s.n_listed}" for s in used)
     start = "Laid out like DESED" if others else "Part of DESED 2019"
     sentences = [f"{start}: {n_used} of {n_listed} clips ({parts})."]
+    if lacking:
+        sentences.append(f"Trained without the {enumerated(lacking)} clips.")
     if others:
-        sentences.append(
-            f"The lists of {' and '.join(others)} are not those of DESED 2019."
-        )
+        lists = "lists" if others[1:] else "list"
+        verb = "are not those" if others[1:] else "is not that"
+        sentences.append(f"The {lists} of {enumerated(others)} {verb} of DESED 2019.")
     sentences.append("**Warning: these figures do not compare with the report's.**")
     return " ".join(sentences)
+
+
+def lack_note(lacking: Sequence[str]) -> str:
+    """Return what is added to the name of a row whose training lacked some subsets.
+
+    Examples
+    --------
+    >>> f"baseline{lack_note(['weak'])}", f"baseline{lack_note([])}"
+    ('baseline [trained without weak clips]', 'baseline')
+    """
+    return f" [trained without {enumerated(lacking)} clips]" if lacking else ""
+
+
+def enumerated(names: Sequence[str]) -> str:
+    """Join names as in a sentence.
+
+    Examples
+    --------
+    >>> enumerated(["weak"]), enumerated(["weak", "synthetic", "public"])
+    ('weak', 'weak, synthetic and public')
+    """
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last

@@ -25,7 +25,7 @@ from train.cli.options import (
 )
 from train.config.preset import load_preset, preset_names
 from train.config.train import TrainConfig
-from train.datasets.data_module import ClipSet
+from train.datasets.data_module import ClipSet, lacking_sets
 from train.experiments.run_data import hold_to_data
 from train.fit.outcome import RunOutcome
 from train.fit.run import (
@@ -191,7 +191,7 @@ def _fit_on_data(
         n_processes=max(options.n_workers, 1),
         without=without,
     )
-    print(describe_data(clips.used))
+    print(describe_data(clips.used, lacking=lacking_sets(config, without)))
     hold_to_data(run, desed, clips, begun=options.resume)
     fit_on_clips(config, clips, options)
 

@@ -121,14 +121,22 @@ def table1(
         "command": current_command(),
         "commit": current_commit(),
         "seed": seed,
-        "settings": ", ".join(settings or ()) or "those of the presets",
-        "baseline's settings": ", ".join(baseline_settings or ()) or "the same",
+        "settings": _described(settings, demo=demo),
+        "baseline's settings": _described(baseline_settings, demo=demo)
+        if baseline_settings
+        else "the same",
     }
     table = measure(experiment)
-    note = f"{mixed} {describe_data(table.used)}".lstrip()
+    note = f"{mixed} {describe_data(table.used, lacking=table.lacking)}".lstrip()
     page = write_report(table, desed, folder, about=about, note=note)
     print(page.read_text(encoding="utf-8"))
     print(f"{page}")
+
+
+def _described(settings: list[str] | None, *, demo: bool) -> str:
+    """Say which settings went over the presets."""
+    over = ["those of the preset `demo`"] * demo + (settings or [])
+    return ", ".join(over) or "those of the presets"
 
 
 def _mixed(

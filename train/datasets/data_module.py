@@ -160,6 +160,17 @@ def needed_sets(config: TrainConfig, without: Sequence[str]) -> list[str]:
     return [name for name in sets if name not in without] + ["validation"]
 
 
+def lacking_sets(config: TrainConfig, without: Sequence[str]) -> list[str]:
+    """List the sets that the settings need and a run leaves out.
+
+    Examples
+    --------
+    >>> lacking_sets(TrainConfig(), ["weak", "unlabel_in_domain"])  # which has none
+    ['weak']
+    """
+    return [name for name in needed_sets(config, []) if name in without]
+
+
 def batch_sizes(config: TrainConfig, sets: Container[str]) -> dict[str, int]:
     """Return how many clips of each of `TRAINED` a batch holds, in its order.
 

@@ -17,8 +17,9 @@ from torch import nn
 from streamsed.config import FrontendConfig, PostConfig
 from streamsed.progress import task
 from train.annotations.desed import Desed
-from train.annotations.desed_version import describe_data
+from train.annotations.desed_version import describe_data, lack_note
 from train.config.preset import load_preset
+from train.datasets.data_module import lacking_sets
 from train.datasets.evaluation_set import EvaluationSet
 from train.evaluation.median_filter import median_filter
 from train.evaluation.scoring import Scores, network_scores, score_events
@@ -100,6 +101,8 @@ class Outcome:
         What it was trained and measured on, and whether that compares with the report.
     training : str
         How it was trained.
+    lacking : tuple of str
+        Sets that it should have been trained on and was not.
     """
 
     plain: float
@@ -109,6 +112,7 @@ class Outcome:
     last: float
     data: str = ""
     training: str = ""
+    lacking: tuple[str, ...] = ()
 
 
 def measure(
@@ -170,15 +174,14 @@ def measure(
                 run, clips.validation, config.frontend, device, is_baseline=is_baseline
             )
             runs.advance(1, f"{name}, seed {seed}")
-            yield (
-                name,
-                seed,
-                replace(
-                    outcome,
-                    data=describe_data(clips.used),
-                    training=describe_training(config, {u.name for u in clips.used}),
-                ),
+            lacking = lacking_sets(config, without)
+            described = replace(
+                outcome,
+                data=describe_data(clips.used, lacking=lacking),
+                training=describe_training(config, {u.name for u in clips.used}),
+                lacking=tuple(lacking),
             )
+            yield name, seed, described
 
 
 def _score(
@@ -232,7 +235,8 @@ def to_markdown(outcomes: dict[str, list[Outcome]]) -> str:
         cells = [_cell(values) for values in columns]
         if VARIATIONS[name].preset == BASELINE:
             cells[1:4] = ["", "", ""]
-        lines.append(f"| {VARIATIONS[name].name} | " + " | ".join(cells) + " |")
+        title = f"{VARIATIONS[name].name}{lack_note(found[0].lacking)}"
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
     trained = [
         f"- {VARIATIONS[name].name}: {found[0].training}."
         for name, found in outcomes.items()

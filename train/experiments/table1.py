@@ -26,6 +26,7 @@ from train.evaluation.median_filter import median_events
 from train.evaluation.scoring import Scores, network_scores, scores_to_events
 from train.evaluation.tuning import tune_post
 from train.experiments.experiment import BASELINE, STRONGER, WEAKER, Experiment
+from train.experiments.systems import SYSTEMS, System, lacking_in, marked
 from train.fit.checkpoint import load_best, load_ensemble
 from train.fit.machine.distributed import Parallel
 from train.metrics.criteria import event_counts
@@ -39,52 +40,6 @@ VALIDATION, PUBLIC = "validation", "public"
 """Lists that are scored."""
 
 EventsByClip = list[list[Event]]
-
-
-@dataclass(frozen=True, slots=True)
-class System:
-    """What a row is about.
-
-    Parameters
-    ----------
-    key : str
-        What the file with its events is called.
-    run : str
-        The run, by preset, whose network was scored.
-    name : str
-        What the table calls it.
-    reported : float or None
-        The report's event F1 on the validation list, %.
-    """
-
-    key: str
-    run: str
-    name: str
-    reported: float | None = None
-
-
-RESNET = "ResNet18 + self-mask (α = {})"
-SYSTEMS = (
-    System("1_baseline", BASELINE, "DCASE baseline (CRNN, mean teacher)", 23.70),
-    System("2_alpha_0.1", STRONGER, RESNET.format(0.1), 31.65),
-    System(
-        "3_connected", WEAKER, RESNET.format(0.01) + " + connecting & cutting", 32.87
-    ),
-    System("4_ensemble", WEAKER, RESNET.format(0.01) + " + ensemble", 34.51),
-    System(
-        "5_ensemble_connected",
-        WEAKER,
-        RESNET.format(0.01) + " + ensemble + connecting & cutting",
-        36.09,
-    ),
-    System(
-        "tuned",
-        WEAKER,
-        "the last, thresholds and durations tuned on these very validation clips",
-    ),
-    System("chance", WEAKER, "chance: row 5's events, dealt to other clips"),
-)
-"""The report's five rows, one with tuned thresholds, and chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +88,8 @@ class Table1:
         Their settings.
     used : tuple of UsedSubset
         What was trained and measured on.
+    lacking : tuple of str
+        Sets that a network should have been trained on and was not.
     """
 
     rows: list[SystemScore]
@@ -141,6 +98,7 @@ class Table1:
     runs: dict[str, Path]
     configs: dict[str, TrainConfig]
     used: tuple[UsedSubset, ...]
+    lacking: tuple[str, ...] = ()
 
 
 def measure(experiment: Experiment) -> Table1:
@@ -169,7 +127,7 @@ def measure(experiment: Experiment) -> Table1:
     }
     rows = [
         SystemScore(
-            marked(system, experiment.without),
+            marked(system, configs[system.run], experiment.without),
             {
                 name: _scored(events[system.key], recordings[name])
                 for name, events in found.items()
@@ -178,16 +136,9 @@ def measure(experiment: Experiment) -> Table1:
         for system in SYSTEMS
     ]
     rocs = _rocs(together, clips.validation, grids[1])
-    return Table1(rows, recordings, rocs, runs, configs, base_clips.used)
-
-
-def marked(system: System, without: Sequence[str]) -> System:
-    """Name what the training of a system lacked; without unlabelled clips, the baseline's."""
-    lacking = [name for name in without if name == "weak" or system.run == BASELINE]
-    if not lacking:
-        return system
-    return replace(
-        system, name=f"{system.name} [trained without {' and '.join(lacking)} clips]"
+    lacking = lacking_in(BASELINE, configs[BASELINE], experiment.without)
+    return Table1(
+        rows, recordings, rocs, runs, configs, base_clips.used, tuple(lacking)
     )
 
 

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Container
+from dataclasses import asdict
 
+from train.config.network import NetworkConfig
 from train.config.train import TrainConfig
 from train.datasets.data_module import TRAINED, batch_sizes
 
 NAMES = {"synthetic": "synthetic", "weak": "weak", "unlabel_in_domain": "unlabelled"}
 """What the clips of a set are called."""
+
+ROUNDED = {"nearest": "to the nearest score frame", "down": "down to score frames"}
+"""How times become targets."""
 
 
 def describe_training(config: TrainConfig, sets: Container[str] = TRAINED) -> str:
@@ -33,13 +38,28 @@ def describe_training(config: TrainConfig, sets: Container[str] = TRAINED) -> st
     """
     return "; ".join(
         [
+            _network(config),
             _optimiser(config),
             _batches(config, sets),
             _length(config),
             _weights(config),
-            f"arithmetic in {config.precision}, clips as they are",
+            f"arithmetic in {config.precision}, clips as they are, times of events rounded "
+            + ROUNDED[config.target_rounding],
         ]
     )
+
+
+def _network(config: TrainConfig) -> str:
+    if config.system == "crnn":
+        return f"CRNN of {config.network.width} filters, {config.scaling} scaling"
+    report = asdict(NetworkConfig())
+    changes = [
+        f"{name}={value}"
+        for name, value in asdict(config.network).items()
+        if value != report[name]
+    ]
+    but = f" but for {', '.join(changes)}" if changes else ""
+    return f"the report's network{but}, {config.scaling} scaling, α = {config.alpha:g}"
 
 
 def _optimiser(config: TrainConfig) -> str:

@@ -121,9 +121,23 @@ def test_a_check_counts_what_is_there_and_what_the_loss_costs(check, folder, tmp
     assert missing[0] == "filename\tsubset\treason"
     assert "w2.wav\tweak\tmissing" in missing
     assert "3.wav\tvalidation\tmissing" in missing
+    for name in ("weak", "unlabel_in_domain", "synthetic", "validation"):
+        assert f"{name} is a list of its own, not that of DESED 2019\n" in out
     damaged = next(row for row in missing if row.startswith("3.wav\tsynthetic\t"))
     assert "not a supported audio file" in damaged
     assert len(missing) == 1 + 5
+
+
+def test_a_check_counts_every_sampling_frequency(check, folder):
+    names = [f"r{i}.wav" for i in range(7)]
+    write_names(folder / LAYOUT["unlabel_in_domain"][0], names)
+    for name, rate in zip(
+        names, [44100] * 3 + [48000] * 2 + [8000, 16000], strict=True
+    ):
+        write_clip(folder / "audio/train/unlabel_in_domain" / name, rate=rate)
+    _, out, _ = check(folder)
+    row = next(x for x in out.splitlines() if x.startswith("unlabel_in_domain "))
+    assert row.endswith("44100 (3), 48000 (2), 8000 (1), others (1)")
 
 
 def test_a_check_cuts_no_label_however_long_and_says_what_it_looked_for(

@@ -1,6 +1,7 @@
 """Where DESED is found: as it is published, as it was, and what is said where it is not."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,36 @@ def test_the_set_of_2019_is_preferred_to_a_later_one(tmp_path):
     assert "later.wav" not in Desed.load(tmp_path).subsets["synthetic"].truth
 
 
+def test_clips_of_another_year_are_never_taken_for_those_of_a_list(tmp_path):
+    """They have the same names: `10.wav` is a clip of every year's synthetic set."""
+    write_desed(tmp_path)
+    train = tmp_path / "audio" / "train"
+    shutil.copytree(train / "synthetic", train / "synthetic20" / "soundscapes")
+    shutil.copytree(train / "synthetic", train / "synthetic20", dirs_exist_ok=True)
+    (train / "synthetic" / "s1.wav").unlink()
+
+    def found():
+        return Desed.load(tmp_path).subsets["synthetic"]
+
+    assert set(found().paths) == {"s0.wav", "s2.wav", "s3.wav"}
+    assert {path.parent for path in found().paths.values()} == {train / "synthetic"}
+    shutil.rmtree(train / "synthetic")
+    assert not found().paths
+    absence = Desed.load(tmp_path).explain_absence("synthetic")
+    assert "for audio/train/synthetic, audio/train/synthetic_2018;" in absence
+    lists = tmp_path / "metadata" / "train"
+    (lists / "synthetic.tsv").rename(lists / "synthetic20.tsv")
+    assert {path.parent for path in found().paths.values()} == {train / "synthetic20"}
+
+
+def test_a_clip_that_is_in_both_folders_of_validation_is_taken_from_the_first(tmp_path):
+    write_desed(tmp_path)
+    audio = tmp_path / "audio" / "validation"
+    (audio / "validation").mkdir()
+    shutil.copy(audio / "v0.wav", audio / "validation")
+    assert Desed.load(tmp_path).subsets["validation"].paths["v0.wav"].parent == audio
+
+
 def test_what_is_not_found_is_reported_with_the_nearest_that_exists(tmp_path):
     write_desed(tmp_path)
     (tmp_path / "audio" / "train" / "weak").rename(tmp_path / "audio" / "train" / "wek")
@@ -119,7 +150,11 @@ def test_only_the_whole_of_the_known_lists_is_called_desed_2019():
     [
         ("validation", UsedSubset("validation", "x", 1168, 12), "Part of DESED 2019: "),
         ("weak", UsedSubset("weak", None, 1578, 1578), "Laid out like DESED: 19203 of"),
-        ("weak", UsedSubset("weak", "x", 12, 12), "The lists of weak are not those of"),
+        (
+            "weak",
+            UsedSubset("weak", "x", 12, 12),
+            "The list of weak is not that of DESED 2019.",
+        ),
     ],
     ids=["12 of 1168", "another list", "another number"],
 )
@@ -129,6 +164,25 @@ def test_anything_less_is_counted_and_warned_of(name, subset, words):
     assert "Trained and measured on DESED 2019" not in said
     assert f"{name} {subset.n_used} of {subset.n_listed}" in said
     assert said.endswith("**Warning: these figures do not compare with the report's.**")
+
+
+def test_whole_lists_without_a_set_that_should_have_been_trained_on_are_not_desed_2019():
+    used = [each for each in of_2019() if each.name != "unlabel_in_domain"]
+    assert describe_data(used).startswith("Trained and measured on DESED 2019, all ")
+    said = describe_data(used, lacking=["unlabel_in_domain"])
+    assert said.startswith("Part of DESED 2019: 4791 of 4791 clips")
+    assert "Trained without the unlabel_in_domain clips." in said
+    assert said.endswith("**Warning: these figures do not compare with the report's.**")
+
+
+def test_lists_that_are_not_those_of_2019_are_enumerated():
+    others = {
+        name: UsedSubset(name, None, 1, 1) for name in ("weak", "synthetic", "public")
+    }
+    assert (
+        "The lists of weak, synthetic and public are not those of DESED 2019."
+        in describe_data(of_2019(**others))
+    )
 
 
 def test_the_real_lists_are_known_by_content_under_any_order():

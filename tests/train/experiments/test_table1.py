@@ -12,7 +12,7 @@ import pytest
 import soundfile
 import torch
 
-from streamsed.config import FrontendConfig
+from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
 from train.annotations.desed import Desed
 from train.annotations.event_lists import read_strong, write_strong
@@ -406,11 +406,12 @@ def place_of(tag):
 
 
 def tagged_scores(network, segments):
+    """Score just below the threshold of 0.5 and at it, so that no other will do."""
     for segment in segments:
-        scores = np.zeros((len(segment) // 8, 2), np.float32)
+        scores = np.full((len(segment) // 8, 2), 0.499, np.float32)
         first = place_of(network.tag)
         for a, b in SHAPES["plain"]:
-            scores[first + a : first + b, 0] = 0.9
+            scores[first + a : first + b, 0] = 0.5
         yield scores
 
 
@@ -432,6 +433,13 @@ def test_every_row_scores_the_network_and_does_to_it_what_its_name_says(
         table1, "load_ensemble", lambda run: Loaded(Tagged((run.name, "ensemble")))
     )
     monkeypatch.setattr(table1, "network_scores", tagged_scores)
+    chosen_by = []
+
+    def tune_post(scores, recordings, grid):
+        chosen_by.append((len(scores), recordings))
+        return PostConfig()
+
+    monkeypatch.setattr(table1, "tune_post", tune_post)
     grids = {"baseline_crnn": load_preset("baseline_crnn").frontend}
 
     class FakeExperiment:
@@ -448,10 +456,13 @@ def test_every_row_scores_the_network_and_does_to_it_what_its_name_says(
                 ("a.wav", "b.wav"),
                 (441000, 220500),
             )
-            clips = SimpleNamespace(validation=recordings, public=recordings, used=())
+            public = dataclasses.replace(recordings)
+            clips = SimpleNamespace(validation=recordings, public=public, used=())
             return tmp_path / preset, clips, config
 
     table = table1.measure(FakeExperiment())
+    assert chosen_by == [(2, table.recordings["validation"])]
+    assert chosen_by[0][1] is not table.recordings["public"]
     write_events(table, tmp_path)
     for name in ("validation", "public"):
         for key, (tag, shape) in ROWS.items():

@@ -1,0 +1,121 @@
+"""What the rows of table 1 are called, and what is written and said of them."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from streamsed.events import Event
+from train.annotations.event_lists import read_strong
+from train.cli.table1 import table1 as command
+from train.config.preset import load_preset
+from train.datasets.evaluation_set import EvaluationSet
+from train.experiments import report
+from train.experiments.experiment import BASELINE, STRONGER, WEAKER
+from train.experiments.systems import SYSTEMS, marked
+from train.experiments.training_facts import describe_training
+
+FIRST, SECOND = SYSTEMS[:2]
+
+
+def name_of(system, *settings, without=(), overlay=None):
+    config = load_preset(system.run, settings, overlay=overlay)
+    return marked(system, config, without).name
+
+
+def test_a_row_is_called_as_in_the_report_if_only_its_training_differs():
+    for system in SYSTEMS:
+        assert name_of(system) == system.name
+        assert name_of(system, "steps=7", "learning_rate=0.1") == system.name
+
+
+@pytest.mark.parametrize(
+    ("setting", "note"),
+    [
+        ("network.width=16", " [network changed]"),
+        ("network.self_mask=false", " [network changed]"),
+        ("frontend.n_mels=64", " [frontend changed]"),
+        ('scaling="single"', " [scaling changed]"),
+    ],
+)
+def test_a_row_of_another_network_or_other_features_says_so(setting, note):
+    assert name_of(SECOND, setting) == SECOND.name + note
+
+
+def test_the_rows_of_the_demonstration_say_that_their_networks_are_others():
+    for system in SYSTEMS:
+        assert name_of(system, overlay="demo").endswith(" [network changed]")
+
+
+def test_the_baseline_without_unlabelled_clips_says_so_however_they_were_left_out():
+    note = " [trained without unlabel_in_domain clips]"
+    assert name_of(FIRST, "unlabelled=0") == FIRST.name + note
+    assert name_of(FIRST, without=["unlabel_in_domain"]) == FIRST.name + note
+    assert name_of(SECOND, without=["unlabel_in_domain"]) == SECOND.name
+
+
+def test_what_was_trained_is_described_from_its_settings():
+    plain = describe_training(load_preset(STRONGER))
+    assert plain.startswith("the report's network, triple scaling, α = 0.1; AdamW")
+    assert plain.endswith("times of events rounded to the nearest score frame")
+    config = load_preset(WEAKER, ["network.width=16", "network.self_mask=false"])
+    assert describe_training(config).startswith(
+        "the report's network but for width=16, self_mask=False, triple scaling, α = 0.01;"
+    )
+    baseline = describe_training(load_preset(BASELINE))
+    assert baseline.startswith("CRNN of 64 filters, standardize scaling; Adam, ")
+    assert baseline.endswith("times of events rounded down to score frames")
+
+
+def test_settings_of_a_demonstration_are_not_called_those_of_the_presets(monkeypatch):
+    seen = {}
+
+    def write_report(*_, about, **__):
+        seen.update(about)
+        raise StopIteration
+
+    module = command.__globals__
+    monkeypatch.setitem(
+        module, "measure", lambda _: SimpleNamespace(used=(), lacking=())
+    )
+    monkeypatch.setitem(module, "describe_data", lambda *_, **__: "")
+    monkeypatch.setitem(module, "Experiment", lambda *_, **__: None)
+    monkeypatch.setitem(module, "Desed", SimpleNamespace(load=lambda _: None))
+    monkeypatch.setitem(module, "write_report", write_report)
+    for demo, said in (
+        (True, "those of the preset `demo`"),
+        (False, "those of the presets"),
+    ):
+        with pytest.raises(StopIteration):
+            command(data="somewhere", demo=demo)
+        assert seen["settings"] == said
+    with pytest.raises(StopIteration):
+        command(data="somewhere", demo=True, settings=["steps=9"])
+    assert seen["settings"] == "those of the preset `demo`, steps=9"
+
+
+def test_written_events_end_with_their_clip_to_the_millisecond_and_have_a_length(
+    tmp_path,
+):
+    n_samples = 14 * 3448 + 10  # ends 0.2 ms after a score frame begins
+    end = n_samples / 44100
+    assert round(end, 3) == round(14 * 3448 / 44100, 3) > end
+    events = [Event("Dog", 0.2, end, 0.9), Event("Cat", 14 * 3448 / 44100, end, 0.9)]
+    recordings = EvaluationSet(
+        np.zeros((1, 8, 1), np.float32), [[]], ("Cat", "Dog"), ("a.wav",), (n_samples,)
+    )
+    row = SimpleNamespace(
+        lists={"validation": SimpleNamespace(events=[events])},
+        system=SimpleNamespace(key="row"),
+    )
+    table = SimpleNamespace(
+        rows=[row],
+        recordings={"validation": recordings},
+        configs={WEAKER: load_preset(WEAKER)},
+    )
+    report.write_events(table, tmp_path)
+    found = read_strong(tmp_path / "validation" / "row.tsv")["a.wav"]
+    assert [event.label for event in found] == ["Dog", "Cat"]
+    for event in found:
+        assert event.onset < event.offset <= end
+        assert event.offset > end - 0.001
