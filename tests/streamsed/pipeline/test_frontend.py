@@ -6,7 +6,12 @@ from numpy.testing import assert_array_equal
 from sounds import cut, scene, silence, tone
 
 from streamsed.config import FrontendConfig
-from streamsed.pipeline.frontend import Frontend, normalize, relative_levels
+from streamsed.pipeline.frontend import (
+    Frontend,
+    normalize,
+    relative_levels,
+    scale_segment,
+)
 
 SMALL = FrontendConfig(n_mels=4, segment_frames=64)  # 8 score frames a segment
 
@@ -25,6 +30,47 @@ def test_frames_do_not_depend_on_the_chunks():
     frames = [*(frontend.push(chunk) for chunk in chunks), frontend.flush()]
     assert_array_equal(np.concatenate(frames), expected)
     assert len(expected) == 1 + len(samples) // 431
+
+
+def scaled(values):
+    """Scale to [0, 1]; what has no range to 0."""
+    span = values.max() - values.min()
+    return (values - values.min()) / span if span else 0 * values
+
+
+@pytest.mark.parametrize("gain", [1.0, 1e-4], ids=["loud", "faint"])
+def test_by_default_features_are_librosas_log_mel_scaled_by_row_column_and_overall(
+    gain,
+):
+    """Section 2.1 from samples to features, by librosa's own defaults.
+
+    Of the loud sound 80 dB below the maximum is the floor, of the faint one `amin` is.
+    """
+    import librosa
+
+    samples = scene(2.0)
+    samples[30000:60000] = 0
+    samples *= np.float32(gain)
+    frontend = Frontend()
+    frames = np.concatenate([frontend.push(samples), frontend.flush()])
+    power = librosa.feature.melspectrogram(
+        y=samples.astype(np.float64),
+        sr=44100,
+        n_fft=2048,
+        hop_length=431,
+        pad_mode="constant",
+    )
+    expected = librosa.power_to_db(power).T
+    assert expected.min() == pytest.approx(
+        -100 if gain < 1 else expected.max() - 80, abs=1e-9
+    )
+    by_row = np.array([scaled(row) for row in expected])
+    by_column = np.array([scaled(column) for column in expected.T]).T
+    np.testing.assert_allclose(
+        scale_segment(frames, FrontendConfig()),
+        by_row * by_column * scaled(expected),
+        atol=2e-4,
+    )
 
 
 def test_a_frame_leaves_when_the_stated_latency_has_passed_its_centre():

@@ -73,6 +73,16 @@ def test_gaps_and_events_under_0_2_seconds_are_those_under_three_frames():
     assert track(PostConfig(), scores_of("..99....9..")) == []
 
 
+def test_gaps_and_short_events_are_those_of_one_label_whatever_the_others_do():
+    """The report replaces columns of the scores: here each label is connected and cut alone."""
+    speech = "..999.999......"
+    dog = ".9..........999"
+    assert sorted(frames_of(track(PostConfig(), scores_of(speech, dog)))) == [
+        ("Dog", 12, 15),
+        ("Speech", 2, 9),
+    ]
+
+
 def test_an_active_label_stays_active_down_to_the_offset_threshold():
     post = PostConfig(0.8, 0.4, 0.0, 0.0)
     scores = scores_of(".5.58545344.")

@@ -1,11 +1,14 @@
 """The settings of a run: presets, what goes over them, and what is refused."""
 
 import json
+import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamsed.config import FrontendConfig
 from train.config.mixing import MixingConfig
 from train.config.network import NetworkConfig
 from train.config.preset import PRESETS, load_preset, preset_names
@@ -17,6 +20,75 @@ def test_the_learning_rate_rises_and_falls():
     config = TrainConfig(learning_rate=1.0, warmup=0.1)
     rates = [config.rate_at(progress) for progress in (0, 0.05, 0.1, 0.55, 1.0)]
     assert rates == pytest.approx([0.001, 0.5, 1.0, 0.505, 0.01])
+
+
+REPORT = {
+    "system": "resnet",
+    "scaling": "triple",
+    "learning_rate": 1e-3,
+    "constant_rate": False,
+    "weight_decay": 0.01,
+    "warmup": 0.03,
+    "clip_norm": 5.0,
+    "batch_size": 16,
+    "unlabelled": 0,
+    "ema_decay": 0.999,
+    "ema_tail": 0.1,
+    "evaluate_average": True,
+    "target_rounding": "nearest",
+    "held_out": 0.0,
+    "precision": "fp32",
+    "steps": 20_000,
+    "minutes": None,
+    "validations": 20,
+}
+BASELINE = REPORT | {
+    "system": "crnn",
+    "scaling": "standardize",
+    "constant_rate": True,
+    "weight_decay": 0,
+    "clip_norm": math.inf,
+    "batch_size": 24,
+    "unlabelled": 12,
+    "ema_tail": 1.0,
+    "evaluate_average": False,
+    "target_rounding": "down",
+    "held_out": 0.2,
+    "steps": 21_000,
+    "validations": 100,
+}
+REPORTS_NETWORK = {
+    "width": 64,
+    "stem_pools": 1,
+    "multiples": (1, 2, 4, 8),
+    "strides": ((1, 1), (1, 1), (2, 2), (2, 2)),
+    "self_mask": True,
+    "squeeze_excite": True,
+    "views": False,
+    "band_bias": False,
+    "context": (),
+    "dropout": 0.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("nec_alpha_0.1", REPORT | {"alpha": 0.1}),
+        ("nec_alpha_0.01", REPORT | {"alpha": 0.01}),
+        ("baseline_crnn", BASELINE),
+    ],
+)
+def test_the_rows_of_table_1_are_trained_as_the_decisions_say(name, expected):
+    settings = load_preset(name).to_dict()
+    assert {key: settings[key] for key in expected} == expected
+    assert settings["network"] == REPORTS_NETWORK  # of the baseline, the width is used
+    frontend = FrontendConfig()
+    if name == "baseline_crnn":
+        frontend = replace(frontend, hop_length=511, n_mels=64, segment_frames=864)
+        # An epoch ends with the shortest set: four fifths of 1578 weak clips, 6 at a time.
+        assert settings["steps"] == 100 * (round(0.8 * 1578) // 6)
+    assert settings["frontend"] == frontend.to_dict()
 
 
 def test_every_preset_loads_and_says_why():

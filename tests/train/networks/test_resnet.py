@@ -82,6 +82,27 @@ def test_the_reports_width_has_the_size_of_a_resnet18():
     assert 11.0e6 < parameters < 11.7e6
 
 
+def test_weights_and_batch_norms_begin_as_torchs_own():
+    """The report says nothing of them, and no convolution of a residual unit has a bias."""
+    torch.manual_seed(0)
+    network = Network(10, NetworkConfig(width=16))
+    for name, module in network.named_modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            assert (module.momentum, module.eps) == (0.1, 1e-5)
+            assert (module.weight == 1).all()
+            assert (module.bias == 0).all()
+        elif isinstance(module, torch.nn.Conv2d | torch.nn.Linear):
+            weights = module.weight.flatten(1)
+            bound = weights.shape[1] ** -0.5  # uniform up to it, with either sign
+            assert weights.abs().max() <= bound
+            deviation = bound / 3**0.5
+            if weights.numel() > 500:
+                assert weights.std().item() == pytest.approx(deviation, rel=0.1), name
+            has_bias = isinstance(module, torch.nn.Linear) or name == "mask.project"
+            assert (module.bias is not None) == has_bias
+    assert network.dropout.p == 0
+
+
 def test_segments_do_not_influence_each_other():
     network = make()
     x = torch.rand(2, 1, 128, 128)
