@@ -144,8 +144,8 @@ def edge_weights(target: Tensor, *, edge: float, n_edge: int) -> Tensor:
 def region_loss(event_logits: Tensor, proposal_logits: Tensor, raw: Tensor) -> Tensor:
     """Draw the proposal to the events and the events to the raw region (eq. 8).
 
-    Decision: a target is a constant. So the first term trains only the self-mask and
-    the second only the scores.
+    Decision: a target is a constant. So the first term moves the proposal alone (by the
+    self-mask and the stem below it), the second the scores alone.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
-from streamsed.pipeline.frontend import normalize
+from streamsed.pipeline.frontend import Frontend, normalize
 from train.annotations.desed import Subset
 from train.datasets import feature_cache
 from train.datasets.clip_features import log_mel, score_targets
@@ -78,6 +78,27 @@ def test_any_sampling_frequency_and_length_will_do(tmp_path):
     at_rate = soxr.resample(samples_of(paths["0.wav"]), 44100, 16000)
     expected = log_mel(at_rate.astype(np.float32), SMALL)
     np.testing.assert_allclose(built.read("0.wav"), expected, atol=0.05)
+
+
+@pytest.mark.parametrize("seconds", [0.01, 0.4, 0.64, 2.0])
+def test_a_clip_is_the_beginning_of_a_recording_and_digital_silence(seconds):
+    rng = np.random.default_rng(0)
+    samples = rng.uniform(-1, 1, round(16000 * seconds)).astype(np.float32)
+    frontend = Frontend(SMALL)
+    frames = np.concatenate([frontend.push(samples), frontend.flush()])
+    expected = np.full((64, 32), -100.0, np.float32)
+    expected[: len(frames)] = frames[:64]
+    np.testing.assert_array_equal(log_mel(samples, SMALL), expected)
+
+
+def test_of_a_longer_clip_the_last_windows_reach_past_ten_seconds():
+    """By up to 21 ms, as in a stream; a clip of ten seconds ends in zeros there."""
+    samples = np.random.default_rng(0).uniform(-1, 1, 12 * 44100).astype(np.float32)
+    longer, cut = (
+        log_mel(each, FrontendConfig()) for each in (samples, samples[:441000])
+    )
+    differ = np.flatnonzero((longer != cut).any(axis=1))
+    assert differ.tolist() == [1021, 1022, 1023]
 
 
 def test_several_processes_build_what_one_builds(clips, tmp_path):

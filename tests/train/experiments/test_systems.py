@@ -10,7 +10,7 @@ from train.annotations.event_lists import read_strong
 from train.cli.table1 import table1 as command
 from train.config.preset import load_preset
 from train.datasets.evaluation_set import EvaluationSet
-from train.experiments import report
+from train.experiments import ablations, report
 from train.experiments.experiment import BASELINE, STRONGER, WEAKER
 from train.experiments.systems import SYSTEMS, marked
 from train.experiments.training_facts import describe_training
@@ -52,6 +52,12 @@ def test_the_baseline_without_unlabelled_clips_says_so_however_they_were_left_ou
     assert name_of(FIRST, "unlabelled=0") == FIRST.name + note
     assert name_of(FIRST, without=["unlabel_in_domain"]) == FIRST.name + note
     assert name_of(SECOND, without=["unlabel_in_domain"]) == SECOND.name
+
+
+def test_an_ablation_that_lacked_clips_says_so_in_its_row():
+    outcome = ablations.Outcome(0.1, 0.2, 0.3, 0.4, 0.5, lacking=("weak",))
+    table = ablations.to_markdown({"no_mask": [outcome]})
+    assert "| no self-mask [trained without weak clips] | 10.0 |" in table
 
 
 def test_what_was_trained_is_described_from_its_settings():
