@@ -122,7 +122,8 @@ class Listener:
         try:
             while not self._stopping and stream.n_samples < limit:
                 pieces = self.source.read()
-                stream.report_notices(self.source)
+                for notice in [*self.source.notices(), *stream.notices()]:
+                    stream.report({"state": "notice", "text": notice})
                 if pieces is None:
                     break
                 for piece in join_pieces(pieces):

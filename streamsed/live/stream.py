@@ -20,6 +20,7 @@ from typing import Any
 from streamsed.audio.source import Piece
 from streamsed.detector import Detector
 from streamsed.live.mel_picture import FRAMES
+from streamsed.live.sinks.group import SinkGroup
 from streamsed.live.sinks.sink import Sink
 from streamsed.live.snapshot import History, Snapshot
 from streamsed.live.summary import Summary
@@ -65,18 +66,21 @@ class LiveStream:
         self.n_samples = 0  # of the time line
         self.peak = 0.0  # of the latest piece
         self.run_id = secrets.token_hex(4)
-        self.reader_left = False
-        """Whether the reader of a pipe with records has closed it."""
         self._source = name
         self._capture_rate = capture_rate
         self._clock = WallClock(detector.sample_rate, follow=not lossless)
         self._reminded = -1  # reminders given
-        self._sinks = list(sinks)
+        self._sinks = SinkGroup(sinks, self.summary.failures)
         self._only = only
         self._gap: tuple[int, str] | None = None  # where the current gap began, and why
         self._recent: deque[tuple[float, float]] = deque(maxlen=256)
         self._history: History | None = None
         self._observer = detector.observer
+
+    @property
+    def reader_left(self) -> bool:
+        """Whether the reader of a pipe with records has closed it."""
+        return self._sinks.reader_left
 
     @property
     def load(self) -> float:
@@ -115,8 +119,7 @@ class LiveStream:
         behind = seconds > 1.5 * self.detector.stream.step
         self._mark_gap(piece.missing)
         self.peak = piece.peak
-        for sink in self._sinks:
-            sink.on_samples(samples)
+        self._sinks.push(samples)
         start = time.perf_counter()
         updates = self.detector.push_updates(samples, hurry=behind and hurry)
         busy = time.perf_counter() - start
@@ -129,19 +132,15 @@ class LiveStream:
             self.summary.n_listened += len(samples)
         self._report_updates(updates, delay=busy)
 
-    def report_notices(self, *reporters: Any) -> None:
-        """Report the messages of a source and of the sinks."""
-        for reporter in (*reporters, *self._sinks):
-            for notice in reporter.notices():
-                self.report({"state": "notice", "text": notice})
+    def notices(self) -> list[str]:
+        """Return the new messages of the sinks."""
+        return self._sinks.notices()
 
     def settle(self) -> None:
         """Close open events; nothing can be pushed after that."""
         self._report_updates(self.detector.flush_updates(), delay=0.0)
         self.summary.n_skipped = self.detector.n_skipped
-        for sink in self._sinks:
-            sink.settle()
-            self._note_failures(sink)
+        self._sinks.settle()
 
     def finish(self, *, settled: bool = False, n_missing: int = 0) -> None:
         """End the stream and close the sinks.
@@ -155,14 +154,14 @@ class LiveStream:
         """
         self.n_samples += n_missing
         self.summary.n_lost += n_missing
-        self._mark_gap("")
-        if not settled:
-            self.settle()
-        self.report({"state": "stopped", **self.summary.to_dict()})
-        for sink in self._sinks:
-            sink.close()
-            self._note_failures(sink)
-        self.detector.observer = self._observer
+        try:
+            self._mark_gap("")
+            if not settled:
+                self.settle()
+            self.report({"state": "stopped", **self.summary.to_dict()})
+        finally:
+            self._sinks.close()
+            self.detector.observer = self._observer
 
     def snapshot(self) -> Snapshot:
         """Return the current state, after `begin(watched=True)`.
@@ -198,7 +197,7 @@ class LiveStream:
             notice=history.notice,
             origin=self._clock.origin,
             reported=tuple(self._only),
-            failures={**self.summary.failures, **self._failures()},
+            failures=self._sinks.failures(),
             thresholds=tuple(thresholds),
             picture=picture,
             picture_end=picture_end,
@@ -211,21 +210,8 @@ class LiveStream:
         """Pass a record to the sinks, with its position and clock time."""
         now = round(self.n_samples / self.detector.sample_rate, 3)
         about = {"at": now, "run": self.run_id, "time": self._clock.time_now()}
-        for sink in list(self._sinks):
-            if (
-                sink not in self._sinks
-            ):  # it failed while another's failure was reported
-                continue
-            try:
-                sink.on_record({**about, **record}, update)
-            except BrokenPipeError:  # the reader has exited: nothing reads the records
-                self._sinks.remove(sink)
-                self.reader_left = True
-            except OSError as error:
-                self._sinks.remove(sink)
-                self.summary.failures[sink.name] = {"failed": 1, "reason": str(error)}
-                text = f"{sink.name} receives no more records: {error}"
-                self.report({"state": "notice", "text": text})
+        for text in self._sinks.report({**about, **record}, update):
+            self.report({"state": "notice", "text": text})
 
     def _remind(self) -> None:
         """Report the clock time of the origin: at first, hourly, and if it changed."""
@@ -259,10 +245,6 @@ class LiveStream:
         if reason and self._gap is None:
             self._gap = (self.n_samples, reason)
 
-    def _note_failures(self, sink: Sink) -> None:
-        if failures := sink.failures():
-            self.summary.failures[sink.name] = failures
-
     def _report_updates(self, updates: Sequence[EventUpdate], *, delay: float) -> None:
         now = self.n_samples / self.detector.sample_rate
         wanted = [c for c in updates if not self._only or c.event.label in self._only]
@@ -279,13 +261,8 @@ class LiveStream:
         before = self.detector.observer
         others = [] if before is None else [before]
         self.detector.observer = Observers([history, *others])
-        self._sinks.append(history)
+        self._sinks.add(history)
         return history
-
-    def _failures(self) -> dict[str, dict[str, Any]]:
-        """Return the failures of the sinks so far."""
-        failures_by_sink = ((sink.name, sink.failures()) for sink in self._sinks)
-        return {name: failures for name, failures in failures_by_sink if failures}
 
     def _settings(self) -> dict[str, Any]:
         return {

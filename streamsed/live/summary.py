@@ -56,11 +56,11 @@ class Summary:
     @property
     def complete(self) -> bool:
         """Whether every record and every clip was written."""
-        counts = {"clips": ("failed", "left_out"), "exec": ()}
+        counts = {"clips": ("failed", "left_out"), "exec": ("unclosed",)}
         return not any(
             failure.get(count)
             for name, failure in self.failures.items()
-            for count in counts.get(name, ("lost", "waiting", "left_out"))
+            for count in counts.get(name, ("lost", "waiting", "left_out", "unclosed"))
         )
 
     @property

@@ -258,13 +258,26 @@ class Channel:
         self._report_status(last=True)
         self._listened += self._stream.summary.listened
         self._lost += self._run_lost
-        self._stream.finish(settled=self._asleep, n_missing=self._n_unscored)
+        try:
+            self._stream.finish(settled=self._asleep, n_missing=self._n_unscored)
+        finally:
+            self._report_end()
         self._n_skipped += self._detector.n_skipped
         self._asleep, self._n_gap, self._n_unscored = False, 0, 0
 
+    def _report_end(self) -> None:
+        """Report the last notices of the sinks of the run, which are closed now."""
+        unclosed = [
+            f"{name}: not closed properly: {failure['reason']}"
+            for name, failure in self._stream.summary.failures.items()
+            if "unclosed" in failure
+        ]
+        for notice in [*self._stream.notices(), *unclosed]:
+            self._outputs.notice(f"{self.name}: {notice}", source=self.name)
+
     def _report_notices(self) -> None:
-        """Report the notices of the source."""
-        for notice in self._source.notices():
+        """Report the notices of the source, and of the sinks of the run."""
+        for notice in [*self._source.notices(), *self._stream.notices()]:
             text = f"{self.name}: {notice}"
             self._stream.report({"state": "notice", "text": text})
 

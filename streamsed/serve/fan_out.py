@@ -10,12 +10,14 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from streamsed.live.sinks.base_sink import BaseSink
-from streamsed.live.sinks.sink import RECORDS_LENGTH, Sink
+from streamsed.live.sinks.sink import RECORDS_LENGTH, Sink, fault_of
 from streamsed.live.wall_clock import rfc_3339_now
 from streamsed.pipeline.lifecycle import EventUpdate
+from streamsed.terminal import counted
 
 
 class FanOut:
@@ -32,6 +34,8 @@ class FanOut:
         self._lock = threading.RLock()
         self.lost: dict[str, str] = {}
         """Outputs that failed for good, with the reason."""
+        self._refused: dict[str, tuple[int, str]] = {}  # records, and the last reason
+        self._at_end: dict[str, dict[str, Any]] = {}  # failures of closed outputs
 
     def report(
         self, record: Mapping[str, Any], update: EventUpdate | None = None
@@ -39,18 +43,14 @@ class FanOut:
         """Pass a record to all outputs."""
         with self._lock:
             for sink in list(self._sinks):
-                try:
-                    sink.on_record(record, update)
-                except OSError as error:
-                    self._sinks.remove(sink)
-                    self.lost[sink.name] = str(error)
-                    self.notice(f"{sink.name}: failed and was removed: {error}")
+                if sink in self._sinks:  # the notice of another may have removed it
+                    self._pass_on(sink, partial(sink.on_record, record, update))
 
     def on_clip(self, record: Mapping[str, Any], update: EventUpdate) -> None:
         """Pass a closed event, with the path of its clip, to the outputs that use clips."""
         with self._lock:
-            for sink in self._sinks:
-                _pass_clip(sink, record, update)
+            for sink in list(self._sinks):
+                self._pass_on(sink, partial(_pass_clip, sink, record, update))
 
     def notice(self, text: str, *, source: str = "") -> None:
         """Pass a message for the user to all outputs."""
@@ -68,16 +68,22 @@ class FanOut:
         """Return the failures so far, by the names of the outputs."""
         with self._lock:
             failing = {sink.name: sink.failures() for sink in self._sinks}
+            closed = dict(self._at_end)
+            refused = {
+                name: {"failed": count, "reason": why}
+                for name, (count, why) in self._refused.items()
+                if not failing.get(name)
+            }
         lost = {name: {"failed": 1, "reason": why} for name, why in self.lost.items()}
-        return {name: each for name, each in (failing | lost).items() if each}
+        every = closed | failing | refused | lost
+        return {name: each for name, each in every.items() if each}
 
     def replace(self, old: Sequence[Sink], new: Sequence[Sink]) -> None:
         """Replace outputs, and close the old ones."""
         with self._lock:
             self._sinks = [sink for sink in self._sinks if sink not in old] + list(new)
         for sink in old:
-            sink.settle()
-            sink.close()
+            self._finish(sink)
 
     def exchange(
         self, old: Sink, open_new: Callable[[], Sink], reopen_old: Callable[[], Sink]
@@ -101,8 +107,7 @@ class FanOut:
         """
         held, error = _Held(old.name), None
         self._swap(old, held)
-        old.settle()
-        old.close()
+        self._finish(old)
         try:
             try:
                 new = open_new()
@@ -124,15 +129,44 @@ class FanOut:
                 for pass_on in old.waiting:
                     pass_on(new)
 
-    def close(self) -> None:
-        """Close all outputs in parallel, each within seconds."""
+    def close(self) -> list[str]:
+        """Close all outputs in parallel, each within seconds; return their last messages."""
         with self._lock:
             sinks, self._sinks = self._sinks, []
-        threads = [threading.Thread(target=_finish, args=(sink,)) for sink in sinks]
+        faults: list[str] = []
+
+        def finish(sink: Sink) -> None:
+            faults.extend(_faults_at_end(sink))
+
+        threads = [threading.Thread(target=finish, args=(sink,)) for sink in sinks]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
+        self._at_end |= {sink.name: sink.failures() for sink in sinks}
+        return [notice for sink in sinks for notice in sink.notices()] + faults
+
+    def _pass_on(self, sink: Sink, pass_on: Callable[[], None]) -> None:
+        """Pass something on to one output, whose faults concern no source or output."""
+        try:
+            pass_on()
+        except OSError as error:
+            self._sinks.remove(sink)
+            self.lost[sink.name] = str(error)
+            self.notice(f"{sink.name}: failed and was removed: {error}")
+        except Exception as error:  # noqa: BLE001 - of its library, or a mistake of ours
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            count = self._refused.get(sink.name, (0, ""))[0] + 1
+            self._refused[sink.name] = count, reason
+            if count & (count - 1) == 0:  # the first, and whenever their number doubles
+                self.notice(
+                    f"{sink.name}: {counted(count, 'record')} failed ({reason})"
+                )
+
+    def _finish(self, sink: Sink) -> None:
+        """Close one output, while the others continue."""
+        for fault in _faults_at_end(sink):
+            self.notice(fault)
 
 
 class SourceSink(BaseSink):
@@ -214,6 +248,7 @@ def _pass_clip(sink: Sink, record: Mapping[str, Any], update: EventUpdate) -> No
         take(record, update)
 
 
-def _finish(sink: Sink) -> None:
-    sink.settle()
-    sink.close()
+def _faults_at_end(sink: Sink) -> list[str]:
+    """Settle and close an output; return a message for each that failed."""
+    faults = [fault_of(step) for step in (sink.settle, sink.close)]
+    return [f"{sink.name}: not closed properly: {fault}" for fault in faults if fault]

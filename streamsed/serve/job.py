@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from streamsed.live.summary import describe_failure
 from streamsed.serve.outputs import missing_extra
 from streamsed.serve.service import Service
 from streamsed.serve.settings import ServeSettings, SettingsError, read_serve_settings
@@ -96,8 +97,18 @@ class ServeJob:
             finally:
                 supervisor.notify(STOPPING)
                 service.stop()
-        failures = service.fan_out.failures()
-        return 1 if any(each.get("lost") for each in failures.values()) else 0
+        return 1 if self._lost_records(service) else 0
+
+    def _lost_records(self, service: Service) -> bool:
+        """Print which outputs lost records; return whether any did."""
+        lost = {
+            name: failure
+            for name, failure in service.fan_out.failures().items()
+            if any(failure.get(count) for count in ("lost", "waiting"))
+        }
+        for name, failure in lost.items():
+            print_message(f"{name}: {describe_failure(failure)}")
+        return bool(lost)
 
     def _reload(self, service: Service, page: Page | None) -> None:
         """Reload the file; keep the old settings if it has mistakes."""

@@ -63,6 +63,7 @@ class Service:
         self._channels: dict[str, Channel] = {}
         self._changing = threading.RLock()  # of channels and outputs
         self._outputs: OpenOutputs = {}
+        self._print_message = print_message
         self.fan_out = FanOut([NoticeSink(print_message)])
         n_workers = min(available_cores(), max(1, len(settings.sources)))
         self.scheduler = Scheduler(n_workers, on_error=self._on_error)
@@ -115,7 +116,8 @@ class Service:
             for channel in self._channels.values():
                 channel.end()
         self.fan_out.report_notices()
-        self.fan_out.close()
+        for message in self.fan_out.close():
+            self._print_message(message)
 
     def reload(self, settings: ServeSettings) -> None:
         """Apply other settings, without interrupting what did not change.

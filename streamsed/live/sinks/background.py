@@ -23,9 +23,18 @@ class Worker:
         What the jobs are, for messages.
     length : int
         Maximum number of waiting jobs.
+    at_end : callable or None
+        Called once in the thread after the last job, even if `close` did not wait for
+        that. It closes what the jobs use.
     """
 
-    def __init__(self, name: str, *, length: int = QUEUE_LENGTH) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        length: int = QUEUE_LENGTH,
+        at_end: Callable[[], None] | None = None,
+    ) -> None:
         self.n_dropped = 0
         self.n_failed = 0
         self._name = name
@@ -33,6 +42,8 @@ class Worker:
         self._reported = [0, 0]  # numbers of dropped and of failed jobs
         self._last = ""  # time of the last failure
         self.closed = False
+        self._at_end = at_end
+        self._ending = False
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue(length)
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
@@ -75,6 +86,7 @@ class Worker:
     def close(self, timeout: float = 5.0) -> None:
         """Finish the waiting jobs for up to `timeout` seconds; drop the rest."""
         end = time.monotonic() + timeout
+        self._ending = True
         with suppress(queue.Full):
             self._jobs.put(None, timeout=timeout)
         self._thread.join(max(0.0, end - time.monotonic()))
@@ -83,10 +95,17 @@ class Worker:
         self.closed = True
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            try:
-                job()
-            except Exception as error:  # noqa: BLE001 - reported, and the next job runs
-                self._reason = str(error) or type(error).__name__
-                self._last = datetime.now(UTC).isoformat(timespec="milliseconds")
-                self.n_failed += 1
+        while not (self._ending and self._jobs.empty()):  # it may be too full for None
+            if (job := self._jobs.get()) is None:
+                break
+            self._run(job)
+        if self._at_end is not None:
+            self._run(self._at_end)
+
+    def _run(self, job: Callable[[], None]) -> None:
+        try:
+            job()
+        except Exception as error:  # noqa: BLE001 - reported, and the next job runs
+            self._reason = str(error) or type(error).__name__
+            self._last = datetime.now(UTC).isoformat(timespec="milliseconds")
+            self.n_failed += 1

@@ -71,7 +71,9 @@ class ExecSink(BaseSink):
         self._last: dict[tuple[Any, str], tuple[tuple[Any, int], float]] = {}
         self._messages: deque[str] = deque(maxlen=100)
         self._stopping, self._stop = os.pipe()  # readable after the end of listening
-        self.worker = Worker(self._name_of_runs)
+        self.worker = Worker(
+            self._name_of_runs, at_end=lambda: os.close(self._stopping)
+        )
 
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
         """Queue a run for an update in one of the states, unless in the cooldown."""

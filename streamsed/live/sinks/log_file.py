@@ -97,7 +97,7 @@ class LogFile(JsonLines):
         self._path = path
         self._rotation = rotation or Rotation()
         self._origin_record: Mapping[str, Any] | None = None
-        self._reopen = False
+        self._reopen = self._closed = False
         self._last_failure = ""
         self._messages: list[str] = []
         self._first = 0.0  # clock time of the first record; 0 if there is none yet
@@ -120,9 +120,17 @@ class LogFile(JsonLines):
 
     def notices(self) -> list[str]:
         """Tell of failures: when they begin."""
-        self._follow(None)
+        if not self._closed:
+            self._follow(None)
         complaints, self._messages = self._messages, []
-        return [*complaints, *super().notices()]
+        return complaints + (self.new_failures() if self._closed else super().notices())
+
+    def close(self) -> None:
+        """Try to write the waiting lines for some seconds, and close the file."""
+        if not self._closed:
+            super().close()
+            self._closed = True
+            os.close(self._descriptor)
 
     def _begin(self) -> None:
         """Read the time of the first record, and end an incomplete last line."""

@@ -7,7 +7,7 @@ how often, why and until when.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -45,6 +45,22 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Finish the waiting work within seconds."""
+
+
+def fault_of(step: Callable[[], None]) -> str:
+    """Settle or close a sink; return in one line what went wrong, or "".
+
+    Parameters
+    ----------
+    step : callable
+        Its `settle` or `close`. Sinks use libraries with exceptions of their own, and none
+        of them may keep the other sinks from being closed.
+    """
+    try:
+        step()
+    except Exception as error:  # noqa: BLE001 - see above
+        return " ".join(str(error).split()) or type(error).__name__
+    return ""
 
 
 class QueuedSink(BaseSink):

@@ -31,7 +31,9 @@ class QueuedLog(BaseSink):
     def __init__(self, log: LogFile) -> None:
         self._log = log
         self._messages: deque[str] = deque(maxlen=100)
-        self._worker = Worker("records of the log", length=RECORDS_LENGTH)
+        self._worker = Worker(
+            "records of the log", length=RECORDS_LENGTH, at_end=log.close
+        )
 
     def reopen(self) -> None:
         """Reopen the log before its next record; may be called by a signal handler."""
@@ -43,7 +45,8 @@ class QueuedLog(BaseSink):
 
     def notices(self) -> list[str]:
         """Return the messages of the log since the last call."""
-        self._worker.submit(lambda: self._messages.extend(self._log.notices()))
+        if not self._worker.closed:
+            self._worker.submit(lambda: self._messages.extend(self._log.notices()))
         messages = [self._messages.popleft() for _ in range(len(self._messages))]
         return [*self._worker.notices(), *messages]
 
@@ -52,6 +55,5 @@ class QueuedLog(BaseSink):
         return {**self._worker.failures(), **self._log.failures()}
 
     def close(self) -> None:
-        """Wait for the queued records to be written, within seconds."""
+        """Write the queued records and close the log, within seconds."""
         self._worker.close()
-        self._log.close()

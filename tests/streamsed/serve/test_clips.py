@@ -94,6 +94,49 @@ def test_a_command_is_run_for_an_event_whose_clip_has_speech(kept, tmp_path):
     assert not any("clip" in record for record in records)
 
 
+def test_clips_that_cannot_be_written_are_reported_with_their_source(model, tmp_path):
+    def clips(_, on_saved):
+        sink = ClipSink(tmp_path / "clips", sample_rate=RATE, max_bytes=10**9)
+        (tmp_path / "clips").rmdir()
+        return [sink]
+
+    source, reported = Played(), KeptRecords()
+    channel = Channel(
+        SourceSettings(name="kitchen", url="file:///x"),
+        Detector(model, stream=StreamConfig(step=1.0, latency=1.0, settle=10.0)),
+        source,
+        FanOut([reported]),
+        own_sinks=clips,
+    )
+    source.give(bursts(BARKS, 12))
+    visit_all(channel, source)
+    channel.end()
+    texts = [record["text"] for record in reported.of("notice")]
+    assert texts
+    assert all(text.startswith("kitchen: clips: ") for text in texts)
+    assert "3 failed ([Errno 2] No such file or directory" in texts[-1]
+
+
+def test_a_clip_sink_that_fails_at_its_end_is_reported_with_its_source(model):
+    class Unclosable(KeptRecords):
+        name = "clips"
+
+        def close(self):
+            raise ValueError("no thread")
+
+    source, reported = Played(), KeptRecords()
+    channel = Channel(
+        SourceSettings(name="kitchen", url="file:///x"),
+        Detector(model, stream=StreamConfig(step=1.0, latency=1.0, settle=10.0)),
+        source,
+        FanOut([reported]),
+        own_sinks=lambda *_: [Unclosable()],
+    )
+    channel.end()
+    texts = [record["text"] for record in reported.of("notice")]
+    assert texts == ["kitchen: clips: not closed properly: no thread"]
+
+
 def test_clips_that_cannot_be_saved_any_more_do_not_end_detection(model):
     def clips(*_):
         if reported.of("started"):

@@ -1,17 +1,23 @@
 """Outputs that are opened, exchanged and closed while records go on."""
 
+import gc
 import json
+import sqlite3
 import sys
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from broker import Broker, Subscriber
 from serve_records import Sounds
+from serving import KeptRecords
 
 from streamsed.live.sinks.log_file import LogFile
 from streamsed.serve.fan_out import FanOut
+from streamsed.serve.job import ServeJob
 from streamsed.serve.outputs import OutputContext, change_outputs
 from streamsed.serve.settings import (
     ExecSettings,
@@ -26,6 +32,7 @@ from streamsed.serve.store.reader import StoreReader
 from streamsed.serve.store.sink import StoreSink
 
 CONTEXT = OutputContext(model="tiny", disarmed=(), on_arm=lambda *_: None)
+FULL = Path("/dev/full")
 DOGS = (RuleSettings("dogs", label="Dog"),)
 
 
@@ -222,3 +229,103 @@ def test_a_clip_saved_while_the_store_is_exchanged_is_kept(tmp_path):
     fan_out.close()
     with StoreReader(path) as store:
         assert [event.clip for event in store.events()] == ["dog.flac"]
+
+
+def open_files():
+    gc.collect()  # of other tests
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.parametrize(
+    ("kind", "variants"),
+    [
+        ("log", [LogSettings(Path("a.jsonl")), LogSettings(Path("b.jsonl"))]),
+        ("exec", [(ExecSettings(("true",), timeout=s), False, ()) for s in (1.0, 2.0)]),
+        ("store", [StoreSettings(Path("a.db"), days=days) for days in (1.0, 2.0)]),
+    ],
+)
+def test_outputs_that_are_exchanged_leave_no_file_open(
+    home, tmp_path, monkeypatch, kind, variants
+):
+    monkeypatch.chdir(tmp_path)
+    home.want(**{kind: variants[0]})
+    before = open_files()
+    for turn in range(1, 7):
+        home.want(**{kind: variants[turn % 2]})
+    assert open_files() <= before
+    home.want()
+    assert open_files() < before
+
+
+class Failing(KeptRecords):
+    """An output that raises when it gets records, or only events, or at its end."""
+
+    def __init__(self, name, error, *, at):
+        super().__init__()
+        self.name, self.error, self.at, self.is_closed = name, error, at, False
+
+    def on_record(self, record, update):
+        if self.at == "records" or (self.at == "events" and update is not None):
+            raise self.error
+        super().on_record(record, update)
+
+    def close(self):
+        self.is_closed = True
+        if self.at == "end":
+            raise self.error
+
+
+def test_an_output_that_fails_at_its_end_is_one_line_and_the_others_are_closed():
+    broken = Failing("mqtt", sqlite3.OperationalError("disk I/O\nerror"), at="end")
+    good = Failing("store", None, at="never")
+    messages = FanOut([broken, good]).close()
+    assert messages == ["mqtt: not closed properly: disk I/O error"]
+    assert good.is_closed
+
+
+def test_an_output_that_fails_at_its_end_is_exchanged_all_the_same():
+    kept, new = KeptRecords(), KeptRecords()
+    broken = Failing("mqtt", ValueError("no socket"), at="end")
+    fan_out = FanOut([broken, kept])
+    assert fan_out.exchange(broken, lambda: new, lambda: broken) == (new, None)
+    fan_out.report(*Sounds().notice(1.0, "hello"))
+    assert [each["text"] for each in new.of("notice")][-1] == "hello"
+    assert "mqtt: not closed properly: no socket" in [
+        each["text"] for each in kept.of("notice")
+    ]
+
+
+def test_two_outputs_that_fail_at_once_are_both_removed():
+    kept = KeptRecords()
+    broken = [Failing(name, OSError("gone"), at="records") for name in ("a", "b")]
+    fan_out = FanOut([*broken, kept])
+    fan_out.report(*Sounds().status(1.0))
+    assert fan_out.lost == {"a": "gone", "b": "gone"}
+    assert len(kept.of("status")) == 1
+
+
+def test_a_record_that_an_output_cannot_take_disturbs_no_other_and_is_counted():
+    kept = KeptRecords()
+    strict = Failing("webhook", ValueError("Out of range\nfloat"), at="events")
+    fan_out = FanOut([strict, kept])
+    for number in range(1, 6):
+        for record, update in Sounds().lifecycle(number, 1.0, 2.0):
+            fan_out.report(record, update)
+    assert len(kept.of("closed")) == 5
+    notices = [each["text"] for each in kept.of("notice")]
+    assert notices[0] == "webhook: 1 record failed (ValueError: Out of range float)"
+    assert len(notices) == 4  # the first, and whenever their number doubles
+    assert fan_out.failures()["webhook"]["failed"] == 15
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
+def test_what_an_output_lost_until_the_end_is_printed_and_sets_the_exit_code(capsys):
+    home = SimpleNamespace(fan_out=FanOut([QueuedLog(LogFile(FULL))]))
+    home.fan_out.report(*Sounds().status(1.0))
+    home.fan_out.close()
+    job = ServeJob(Path("home.toml"))
+    assert job._lost_records(home)
+    printed = capsys.readouterr().err
+    assert "log: " in printed
+    assert "1 waiting (No space left on device)" in printed
+    assert not job._lost_records(SimpleNamespace(fan_out=FanOut([])))

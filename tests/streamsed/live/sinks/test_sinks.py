@@ -182,6 +182,17 @@ def test_a_worker_reports_the_first_then_doubles_and_in_the_end():
     assert [int(text.split()[1]) for text in worker.notices()] == [20]
 
 
+def test_a_worker_that_was_stuck_and_full_ends_after_its_last_job():
+    go_on, closed = threading.Event(), []
+    worker = Worker("jobs", length=2, at_end=lambda: closed.append(True))
+    for _ in range(5):
+        worker.submit(go_on.wait)
+    worker.close(timeout=0.1)
+    assert not closed  # the job that hangs still uses what it closes
+    go_on.set()
+    wait_until(lambda: closed)
+
+
 def test_a_worker_that_is_stuck_is_left_behind_and_its_jobs_counted():
     worker, go_on = Worker("jobs"), threading.Event()
     for _ in range(4):
