@@ -73,6 +73,19 @@ def reason_of(error: OSError) -> str:
     return reason[:1].lower() + reason[1:]
 
 
+def message_of(error: Exception) -> str:
+    """Return the message of an error in one line; that of a file begins with its name.
+
+    Examples
+    --------
+    >>> message_of(PermissionError(13, "Permission denied", "/home.toml"))
+    '/home.toml: permission denied'
+    """
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {reason_of(error)}"
+    return " ".join(str(error).split())
+
+
 _closed: set[int] = set()
 
 

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -88,17 +88,42 @@ def quiet() -> Iterator[None]:
 
 
 def rescan() -> None:
-    """Make PortAudio enumerate devices again; this closes all open streams."""
+    """Make PortAudio enumerate devices again; this closes all open streams.
+
+    Raises
+    ------
+    OSError
+        PortAudio is missing, or the sound system does not answer now.
+    """
     sounddevice = portaudio()
-    with quiet():
-        sounddevice._terminate()
+    with quiet(), _port_audio_errors():
+        with suppress(sounddevice.PortAudioError):  # the last attempt may have failed
+            sounddevice._terminate()
         sounddevice._initialize()
 
 
+@contextmanager
+def _port_audio_errors() -> Iterator[None]:
+    """Raise errors of PortAudio as OSError."""
+    try:
+        yield
+    except portaudio().PortAudioError as error:
+        raise OSError(
+            f"the sound system does not answer ({error}); 'streamsed doctor' says more"
+        ) from error
+
+
 def input_devices() -> list[Device]:
-    """Return all input devices, in PortAudio's order."""
+    """Return all input devices, in PortAudio's order.
+
+    Raises
+    ------
+    OSError
+        PortAudio is missing, or the sound system does not answer now.
+    """
     sounddevice = portaudio()
-    hosts = sounddevice.query_hostapis()
+    with _port_audio_errors():
+        hosts, found_devices = sounddevice.query_hostapis(), sounddevice.query_devices()
     default = sounddevice.default.device[0]
     return [
         Device(
@@ -109,7 +134,7 @@ def input_devices() -> list[Device]:
             sample_rate=round(found["default_samplerate"]),
             is_default=index == default,
         )
-        for index, found in enumerate(sounddevice.query_devices())
+        for index, found in enumerate(found_devices)
         if found["max_input_channels"] > 0
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from inspect import signature
 from pathlib import Path
@@ -14,6 +15,7 @@ from streamsed.cli.settings_file import (
     command_of,
     is_of_serve,
     read_settings,
+    read_shared,
     read_toml,
     write_settings,
 )
@@ -50,8 +52,9 @@ def settings(
             )
         if context.args:
             raise ValueError(f"{context.args[0]} can only be given with --print")
+        shared = read_shared(path, commands)
         for section, values in read.items():
-            _check_detection(f"{path}: [{section}]", values)
+            _check_detection(path, section, values, shared[section])
         print(f"{path}: all names are known, and the detection settings fit the model")
         if is_of_serve(read_toml(path)):
             print(f"its sources and outputs: streamsed serve {path} --check")
@@ -70,8 +73,21 @@ def settings(
     print(write_settings(values, commands), end="")
 
 
-def _check_detection(where: str, values: Mapping[str, Any]) -> None:
-    """Raise ValueError if a command would refuse its detection settings or its model."""
+def _check_detection(
+    path: Path, section: str, values: Mapping[str, Any], shared: Mapping[str, Any]
+) -> None:
+    """Raise ValueError if a command would refuse its detection settings or its model.
+
+    The message names the command's section, unless the settings that it shares with others
+    have the same fault without those of its own.
+    """
+    if fault := _fault_of(values):
+        place = f"{path}:" if _fault_of(shared) == fault else f"{path}: [{section}]"
+        raise ValueError(f"{place} {re.sub(r'--(?=[a-z])', '', fault)}")
+
+
+def _fault_of(values: Mapping[str, Any]) -> str:
+    """Return why a command would refuse its detection settings or its model, or ""."""
     from streamsed.cli.errors import error_message
     from streamsed.cli.options import detection_settings
     from streamsed.detection_settings import stream_for
@@ -89,4 +105,5 @@ def _check_detection(where: str, values: Mapping[str, Any]) -> None:
         detection.post_for(info, settle=stream.settled)
         detection.reported(info.labels)
     except (OSError, ValueError) as error:
-        raise ValueError(f"{where} {error_message(error)}") from None
+        return error_message(error)
+    return ""

@@ -31,13 +31,15 @@ def wait_for(find: Callable[[], Opened], *, retry: float = RETRY) -> Opened:
         PortAudio is missing: waiting would not help.
     """
     portaudio()
-    reason = ""
+    reason, again = "", False
     while True:
         try:
+            if again:
+                rescan()
             return find()
         except (OSError, ValueError) as error:
             if str(error) != reason:
                 reason = str(error)
                 print_message(f"waiting for a microphone: {reason}")
         time.sleep(retry)
-        rescan()
+        again = True

@@ -23,7 +23,7 @@ from streamsed.serve.service import Service
 from streamsed.serve.settings import ServeSettings, SettingsError, read_serve_settings
 from streamsed.serve.sources.ffmpeg import PROTOCOLS, REMEDY
 from streamsed.serve.systemd import READY, STOPPING, Supervisor, reloading
-from streamsed.terminal import counted, print_message
+from streamsed.terminal import counted, message_of, print_message
 
 if TYPE_CHECKING:
     from streamsed.serve.page.opening import Page
@@ -119,8 +119,8 @@ class ServeJob:
         except SettingsError as error:
             for mistake in error.mistakes:
                 print_message(f"{mistake}; the previous settings are kept")
-        except (OSError, ValueError) as error:
-            print_message(f"{error}; the previous settings are kept")
+        except (OSError, ValueError, ModuleNotFoundError) as error:
+            print_message(f"{message_of(error)}; the previous settings are kept")
         else:
             if page is not None:
                 page.show_settings(settings)

@@ -18,7 +18,7 @@ from streamsed.serve.settings import LogSettings, ServeSettings, StoreSettings
 from streamsed.serve.sinks.queued_log import QueuedLog
 from streamsed.serve.store.sink import StoreSink
 from streamsed.serve.webhook.sink import WebhookSink
-from streamsed.terminal import reason_of
+from streamsed.terminal import message_of
 
 PATIENCE = 1.0
 """Seconds that a command may continue after the program ends."""
@@ -167,9 +167,7 @@ def open_output(kind: str, wanted: Any, context: OutputContext) -> Sink:
 
 def _in_table(kind: str, error: Exception) -> str:
     """Return the message of an error with the table of the settings, and its key."""
-    text = str(error)
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        text = f"{error.filename}: {reason_of(error)}"
+    text = message_of(error)
     if text.startswith("["):
         return text
     key = " path" if kind in ("log", "store") else ""

@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 TICK = 0.25
@@ -40,7 +41,8 @@ class Scheduler:
     n_workers : int
         Number of threads, and so of segments that are scored in parallel.
     on_error : callable
-        Called with a source and the exception that its visit raised.
+        Called with a source and the exception that its visit raised. The source is visited
+        again whatever happens there.
     tick : float
         Seconds from one visit of a source to the next.
     """
@@ -119,7 +121,8 @@ class Scheduler:
             try:
                 source.visit()
             except Exception as error:  # noqa: BLE001 - one source must not end the others
-                self._on_error(source, error)
+                with suppress(Exception):
+                    self._on_error(source, error)
             now = time.monotonic()
             self._busy.append((now, now - began))
             with self._changed:

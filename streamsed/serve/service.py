@@ -37,6 +37,9 @@ from streamsed.serve.status import SourceStatus
 HOUSEKEEPING = 1.0
 """Seconds between two checks for notices of the outputs."""
 
+CLIPS = "[clips] path:"
+"""The setting of the folder of clips, for messages."""
+
 
 class Service:
     """Detect events in all sources of a settings file, and report them to its outputs.
@@ -103,7 +106,7 @@ class Service:
             )
         self.scheduler.start()
         for source in self.settings.sources:
-            self._add(source)
+            self._add(source, armed=source.armed)
         self._housekeeper.start()
 
     def stop(self) -> None:
@@ -140,6 +143,7 @@ class Service:
                     f"{settings.path}: changed settings of the {name} need a restart"
                 )
         with self._changing:
+            armed = self._armed(settings)
             self._open_outputs(settings)
             self.settings = settings
             clips_changed = before.clips != settings.clips
@@ -150,7 +154,7 @@ class Service:
                     self._remove(name)
             for name, source in new.items():
                 if name not in self._channels:
-                    self._add(source)
+                    self._add(source, armed=armed[name])
             for channel in self._channels.values():
                 channel.resend_status()
             self._channels = {name: self._channels[name] for name in new}
@@ -185,7 +189,7 @@ class Service:
         """
         return self._channels[name].snapshot()
 
-    def _add(self, source: SourceSettings) -> None:
+    def _add(self, source: SourceSettings, *, armed: bool) -> None:
         stream = self.settings.stream
         post = source.detection.post_for(self.model.info, settle=stream.settled)
         detector = Detector(self.model, stream=stream, post=post)
@@ -196,6 +200,7 @@ class Service:
             self.fan_out,
             own_sinks=self._own_sinks,
         )
+        channel.armed = armed
         self._channels[source.name] = channel
         self.scheduler.add(channel)
 
@@ -221,6 +226,7 @@ class Service:
                 max_bytes=clips.max_bytes,
                 max_days=clips.days,
                 guard=guard,
+                called=CLIPS,
                 on_saved=on_saved,
             )
         ]
@@ -228,20 +234,24 @@ class Service:
     def _open_outputs(self, settings: ServeSettings) -> None:
         """Open, replace and close outputs according to the settings."""
         if settings.clips is not None:
-            make_folder(settings.clips.path)  # before any source is stopped
+            # before any source is stopped
+            make_folder(settings.clips.path, called=CLIPS)
         context = OutputContext(
             model=settings.info.name,
-            disarmed=self._disarmed(settings),
+            disarmed={name for name, on in self._armed(settings).items() if not on},
             on_arm=self._on_arm,
         )
         wanted = wanted_outputs(settings)
         self._outputs = change_outputs(self._outputs, wanted, context, self.fan_out)
 
-    def _disarmed(self, settings: ServeSettings) -> set[str]:
-        """Return the names of sources that are not armed, or will not be when added."""
+    def _armed(self, settings: ServeSettings) -> dict[str, bool]:
+        """Return whether each source is armed: as now, unless its setting has changed."""
+        before = {source.name: source.armed for source in self.settings.sources}
         armed = {source.name: source.armed for source in settings.sources}
-        armed |= {name: c.armed for name, c in self._channels.items() if name in armed}
-        return {name for name, is_armed in armed.items() if not is_armed}
+        for name, channel in self._channels.items():
+            if name in armed and armed[name] == before.get(name):
+                armed[name] = channel.armed
+        return armed
 
     def _on_arm(self, name: str, armed: bool) -> None:  # noqa: FBT001 - a callback
         """Arm or disarm a source at a message; the source need not exist any more."""
@@ -257,8 +267,12 @@ class Service:
         """Restart a source after an unexpected error, such as one of the engine."""
         reason = f"{type(error).__name__}: {str(error)[:200]}; the source is restarted"
         channel = self._channels.get(source.name)
-        if channel is not None:
-            channel.recover(reason)
+        try:
+            if channel is not None:
+                channel.recover(reason)
+        except Exception as again:  # noqa: BLE001 - it is tried again at the next visit
+            text = f"{source.name}: cannot be restarted: {' '.join(str(again).split())}"
+            self.fan_out.notice(text, source=source.name)
 
 
 def _given(engine: Mapping[str, Any]) -> dict[str, Any]:

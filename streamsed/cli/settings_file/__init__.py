@@ -21,6 +21,7 @@ only `serve` reads, and the other commands take its settings of detection.
 from streamsed.cli.settings_file.reading import (
     SettingsOption,
     read_settings,
+    read_shared,
     read_toml,
 )
 from streamsed.cli.settings_file.schema import SECTIONS, command_of, options_of
@@ -34,6 +35,7 @@ __all__ = [
     "is_of_serve",
     "options_of",
     "read_settings",
+    "read_shared",
     "read_toml",
     "write_settings",
 ]

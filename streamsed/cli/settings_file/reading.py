@@ -95,7 +95,18 @@ def read_settings(path: Path, commands: Mapping[str, Any]) -> dict[str, dict[str
     ValueError
         It is not TOML, or a name or value in it is invalid.
     """
-    settings = read_toml(path)
+    return _values(path, read_toml(path), commands)
+
+
+def read_shared(path: Path, commands: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Read a settings file as `read_settings`, but only what stands at its top."""
+    top = {k: v for k, v in read_toml(path).items() if not _is_section(k, v)}
+    return _values(path, top, commands)
+
+
+def _values(
+    path: Path, settings: dict[str, Any], commands: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
     if is_of_serve(settings):
         settings = without_serve(settings)
     schema = {each: options_of(command_of(each, commands)) for each in SECTIONS}
@@ -103,20 +114,23 @@ def read_settings(path: Path, commands: Mapping[str, Any]) -> dict[str, dict[str
     values: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
     shared = {k: v for k, v in settings.items() if not _is_section(k, v)}
     for key, value in shared.items():
-        name = _known(path, key, set().union(*schema.values()))
+        name = _known(f"{path}:", key, set().union(*schema.values()))
         if name in APART:
-            raise ValueError(f"{path}: {key} belongs under [listen] or [file]")
+            places = [f"[{each}]" for each in SECTIONS if name in schema[each]]
+            raise ValueError(f"{path}: {key} belongs under {' or '.join(places)}")
         owners = [each for each in SECTIONS if name in sharing[each]]
         owners = owners or [each for each in SECTIONS if name in schema[each]][:1]
         for section, options in schema.items():
             if section in owners:
                 option = options[name]
-                values[section][option.parameter] = _value(path, key, value, option)
+                values[section][option.parameter] = _value(
+                    f"{path}:", key, value, option
+                )
     for section in SECTIONS:
-        own = settings.get(section)
+        own, where = settings.get(section), f"{path}: [{section}]"
         for key, value in own.items() if isinstance(own, dict) else ():
-            option = schema[section][_known(path, key, set(schema[section]))]
-            values[section][option.parameter] = _value(path, key, value, option)
+            option = schema[section][_known(where, key, set(schema[section]))]
+            values[section][option.parameter] = _value(where, key, value, option)
     return values
 
 
@@ -124,7 +138,7 @@ def _is_section(key: str, value: Any) -> bool:
     return key in SECTIONS and isinstance(value, dict)
 
 
-def _known(path: Path, key: str, names: set[str]) -> str:
+def _known(where: str, key: str, names: set[str]) -> str:
     """Return the option's name for a key, spelt with hyphens or underscores."""
     name = key.replace("_", "-")
     if name not in names:
@@ -132,16 +146,16 @@ def _known(path: Path, key: str, names: set[str]) -> str:
         hint = f"; did you mean {near[0]!r}?" if near else ""
         if key in TABLES:
             hint = "; it is for 'streamsed serve', beside a [[source]]"
-        raise ValueError(f"{path}: {key!r} is not a setting{hint}")
+        raise ValueError(f"{where} {key!r} is not a setting{hint}")
     return name
 
 
-def _value(path: Path, key: str, value: Any, option: Option) -> Any:
+def _value(where: str, key: str, value: Any, option: Option) -> Any:
     """Return a value as the option's type, or raise ValueError naming that type."""
 
     def require(holds: object, kind: str) -> None:
         if not holds:
-            raise ValueError(f"{path}: {key} must be {kind}, not {value!r}")
+            raise ValueError(f"{where} {key} must be {kind}, not {value!r}")
 
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if option.kind is bool:

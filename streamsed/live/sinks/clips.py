@@ -33,6 +33,7 @@ from streamsed.atomic_write import publish
 from streamsed.live.sinks.background import Worker
 from streamsed.live.sinks.speech_guard import SpeechGuard
 from streamsed.pipeline.lifecycle import EventUpdate
+from streamsed.terminal import reason_of
 
 PRE_ROLL = 1.0
 """Seconds of sound saved before an event."""
@@ -69,6 +70,8 @@ class ClipSink:
         Older clips are deleted.
     guard : SpeechGuard or None
         Detects speech in clips; None saves them all.
+    called : str
+        The setting with the folder, as users write it, for messages.
     on_saved : callable or None
         Called with the record and update of each closed event afterwards; the record has
         the path of its clip if there is one.
@@ -84,9 +87,10 @@ class ClipSink:
         max_bytes: int,
         max_days: float | None = None,
         guard: SpeechGuard | None = None,
+        called: str = "--save-clips",
         on_saved: Callable[[Mapping[str, Any], EventUpdate], None] | None = None,
     ) -> None:
-        make_folder(folder)
+        make_folder(folder, called=called)
         self._folder = folder
         self._rate = sample_rate
         self._max_bytes = max_bytes
@@ -243,17 +247,29 @@ class ClipSink:
                 path.unlink()
 
 
-def make_folder(folder: Path) -> None:
+def make_folder(folder: Path, *, called: str = "--save-clips") -> None:
     """Create the folder of clips, if it does not exist.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    called : str
+        Its setting, as users write it.
 
     Raises
     ------
     OSError
         It cannot be created, or is a file.
     """
-    if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"--save-clips {folder}: is a file, not a folder")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if folder.is_file():
+            text = f"{called} {folder}: is a file, not a folder"
+            raise NotADirectoryError(text) from error
+        reason = reason_of(error)
+        raise OSError(f"{called} {folder}: cannot be created ({reason})") from error
 
 
 def _file_name(label: str) -> str:

@@ -10,6 +10,7 @@ import subprocess
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
 
@@ -125,7 +126,7 @@ class ExecSink(BaseSink):
             self.settle()
 
     def _run(self, line: bytes, event: str) -> None:
-        with TemporaryFile() as stderr:
+        with _file_for_stderr() as stderr:
             try:
                 self._spawn(line, stderr)
             except Exception as error:
@@ -178,6 +179,14 @@ def _reason(error: Exception) -> str:
     if isinstance(error, subprocess.TimeoutExpired):
         return f"took longer than {error.timeout:g} s"
     return str(error)
+
+
+def _file_for_stderr() -> IO[bytes]:
+    """Return a temporary file, or the null device: a full disk must stop no command."""
+    try:
+        return TemporaryFile()
+    except OSError:
+        return Path(os.devnull).open("r+b")
 
 
 def _end_of(stderr: IO[bytes]) -> str:

@@ -31,6 +31,9 @@ MAX_WAITING = 100_000
 FIRST_WAIT, LONGEST_WAIT = 0.1, 30.0
 """Seconds until writing is retried; doubled each time."""
 
+NOTICE_EVERY = 600.0
+"""Seconds from one notice of a failure to the next."""
+
 LAST_TRIES = 3.0
 """Seconds of retries at the end."""
 
@@ -60,7 +63,9 @@ class JsonLines(BaseSink):
         self._clock = clock
         self._waiting: deque[bytes] = deque()
         self._try_at, self._wait = 0.0, FIRST_WAIT
-        self._n_failed = self._n_lost = self._n_reported = 0
+        self._n_failed = self._n_lost = 0
+        self._n_begun = self._n_reported = 0  # how often it began to fail
+        self._report_at = 0.0
         self._failing_since: str = ""
         self._last = {"reason": "", "since": "", "until": ""}
 
@@ -118,6 +123,7 @@ class JsonLines(BaseSink):
             raise
         except OSError as error:
             self._n_failed += 1
+            self._n_begun += not self._failing_since
             self._failing_since = self._failing_since or _now()
             reason = error.strerror or str(error)
             self._last = {"reason": reason, "since": self._failing_since, "until": ""}
@@ -127,15 +133,18 @@ class JsonLines(BaseSink):
             self._wait = FIRST_WAIT
 
     def notices(self) -> list[str]:
-        """Report failures, once when they begin."""
+        """Report each failure once when it begins, but not every few seconds."""
         self.retry()
         return self.new_failures()
 
     def new_failures(self) -> list[str]:
         """Return the same as `notices`, without another attempt."""
-        if not self._n_failed or self._n_reported:
+        if self._n_begun == self._n_reported or self._clock() < self._report_at:
             return []
-        self._n_reported = self._n_failed
+        if self._n_reported and not self.failing:
+            return []
+        self._n_reported = self._n_begun
+        self._report_at = self._clock() + NOTICE_EVERY
         return [
             f"{self.name}: cannot be written ({self._last['reason']}); trying again"
         ]

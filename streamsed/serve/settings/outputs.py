@@ -6,6 +6,7 @@ from typing import Any
 
 from streamsed.live.sinks.exec_sink import STATES
 from streamsed.live.sinks.log_file import Rotation
+from streamsed.live.sinks.speech_guard import SPEECH
 from streamsed.serve.page.access import read_token
 from streamsed.serve.settings import values as v
 from streamsed.serve.settings.message_tables import (
@@ -138,7 +139,7 @@ def read_page(table: TomlTable) -> PageSettings:
     return page
 
 
-def read_clips(table: TomlTable) -> ClipsSettings | None:
+def read_clips(table: TomlTable, labels: tuple[str, ...]) -> ClipsSettings | None:
     """Read [clips]; None if its path is missing or wrong."""
     table.require("path", 'set it, such as path = "clips"')
     path = table.take("path", v.path, None)
@@ -147,6 +148,12 @@ def read_clips(table: TomlTable) -> ClipsSettings | None:
         "days": table.take("days", _days, None),
         "save_speech": table.take("save_speech", v.flag, False),  # noqa: FBT003
     }
+    if labels and SPEECH not in labels and not settings["save_speech"]:
+        table.add_mistake(
+            f"clips with speech are left out, but the model has no label {SPEECH} to "
+            "recognize it; set save_speech = true to save all clips",
+            "save_speech",
+        )
     table.finish()
     return None if path is None else ClipsSettings(path, **settings)
 

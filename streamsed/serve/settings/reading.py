@@ -80,7 +80,7 @@ def read_serve_settings(path: Path) -> ServeSettings:
         "mqtt": _one(top, "mqtt", read_mqtt),
         "exec": _one(top, "exec", read_exec),
         "page": _one(top, "page", read_page),
-        "clips": _one(top, "clips", read_clips),
+        "clips": _one(top, "clips", lambda table: read_clips(table, labels)),
         "webhooks": tuple(
             read_webhook(table, names, labels) for table in top.tables("webhook")
         ),

@@ -71,6 +71,14 @@ class Ending:
     over: bool = False
 
 
+def _reason(error: Exception) -> str:
+    """Return why a source cannot be read, in one line."""
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return " ".join(f"{where}{error.strerror}".split())
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 class SupervisedSource:
     """Read one feed after another as one stream without gaps.
 
@@ -82,7 +90,7 @@ class SupervisedSource:
         Name of the source.
     open_feed : callable
         Called with the number of failures in a row; returns a feed and its decoder, or
-        raises `Unavailable`, OSError or ValueError.
+        raises `Unavailable` or, for a reason that may pass, another exception.
     explain : callable
         Returns, for the error output of a feed, the reason and whether it is permanent.
     sample_rate : int
@@ -169,19 +177,14 @@ class SupervisedSource:
             feed, decoder = self._open_feed(self._n_failures)
         except Unavailable as error:
             return Ending(str(error), permanent=error.permanent)
-        except OSError as error:
-            message = (
-                f"{error.filename}: {error.strerror}" if error.filename else str(error)
-            )
-            return Ending(" ".join(message.split()))
-        except ValueError as error:
-            return Ending(" ".join(str(error).split()))
+        except Exception as error:  # noqa: BLE001 - the source is tried again
+            return Ending(_reason(error))
         reason: str | None = None
         self._sound_since = 0.0
         try:
             reason = self._pump(feed, decoder)
-        except ValueError as error:  # bytes that are not sound
-            reason = str(error)
+        except Exception as error:  # noqa: BLE001 - no sound, a disk that fails, ...
+            reason = _reason(error)
         finally:
             output = feed.stop(grace=0.0 if self._stopped.is_set() else GRACE)
             self._line.lose(self.last_audio)

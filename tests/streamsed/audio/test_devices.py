@@ -12,6 +12,7 @@ from streamsed.audio.devices import (
     find_device,
     input_devices,
     quiet,
+    rescan,
     same_device,
     working_rates,
 )
@@ -97,6 +98,42 @@ def test_an_odd_default_rate_gives_way_to_one_that_opens(heard_here):
     pulse = find_device("pulse")
     assert capture_rate(pulse) == 44100
     assert capture_rate(replace(pulse, sample_rate=100_000_000)) == 192_000
+
+
+class SoundSystem:
+    """PortAudio on a sound system that does not answer for a while."""
+
+    class PortAudioError(Exception):
+        pass
+
+    def __init__(self):
+        self.is_answering, self.is_open = False, True
+
+    def _terminate(self):
+        if not self.is_open:
+            raise self.PortAudioError("PortAudio not initialized")
+        self.is_open = False
+
+    def _initialize(self):
+        if not self.is_answering:
+            raise self.PortAudioError("Unanticipated host error")
+        self.is_open = True
+
+    def query_hostapis(self):
+        raise self.PortAudioError("PortAudio not initialized")
+
+
+def test_devices_are_found_again_once_the_sound_system_answers(monkeypatch):
+    system = SoundSystem()
+    monkeypatch.setattr("streamsed.audio.devices.portaudio", lambda: system)
+    for _ in range(2):
+        with pytest.raises(OSError, match="sound system does not answer"):
+            rescan()
+        with pytest.raises(OSError, match="sound system does not answer"):
+            input_devices()
+    system.is_answering = True
+    rescan()
+    assert system.is_open
 
 
 def test_quiet_keeps_libraries_off_stderr_and_gives_it_back(capfd):

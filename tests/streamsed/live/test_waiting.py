@@ -24,6 +24,27 @@ def test_what_does_not_exist_is_waited_for_and_said_once(monkeypatch):
     ]
 
 
+def test_a_sound_system_that_does_not_answer_is_waited_for(monkeypatch):
+    answers = [OSError("the sound system does not answer"), None]
+    finds = [ValueError("no microphone"), "mic"]
+
+    def rescan():
+        if error := answers.pop(0):
+            raise error
+
+    def find():
+        if isinstance(answer := finds.pop(0), Exception):
+            raise answer
+        return answer
+
+    said = []
+    monkeypatch.setattr("streamsed.live.waiting.portaudio", lambda: None)
+    monkeypatch.setattr("streamsed.live.waiting.rescan", rescan)
+    monkeypatch.setattr("streamsed.live.waiting.print_message", said.append)
+    assert wait_for(find, retry=0.01) == "mic"
+    assert said[-1] == "waiting for a microphone: the sound system does not answer"
+
+
 def test_without_portaudio_nothing_is_waited_for(monkeypatch):
     def missing():
         raise OSError("install PortAudio")

@@ -69,6 +69,20 @@ def test_what_one_visit_raises_is_reported_and_the_rest_continue(scheduler):
     assert {source for source, _ in scheduler.errors} == {broken}
 
 
+def test_an_error_of_the_one_who_is_told_of_errors_ends_no_visits():
+    def fail(*_):
+        raise RuntimeError("cannot be restarted either")
+
+    scheduler = Scheduler(1, tick=0.01, on_error=fail)
+    scheduler.start()
+    broken, good = Visits("broken", lambda: 1 / 0), Visits("good")
+    scheduler.add(broken)
+    scheduler.add(good)
+    wait_for(lambda: good.n >= 3)
+    scheduler.remove(broken)  # and does not wait for ever
+    scheduler.stop()
+
+
 def test_a_source_that_is_removed_is_left_alone_at_once(scheduler):
     source = Visits("a", lambda: time.sleep(0.02))
     scheduler.add(source)

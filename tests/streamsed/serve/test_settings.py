@@ -386,3 +386,15 @@ def said_of(path):
     except SettingsError as error:
         return "".join(map(str, error.mistakes))
     return ""
+
+
+def test_clips_need_a_label_that_recognizes_speech_or_all_are_saved(
+    write, make_model, tmp_path
+):
+    model = make_model(tmp_path / "animals.pt", labels=("Cat", "Dog"))
+    text = f'model = "{model}"\n[[source]]\nname = "a"\nurl = "-"\n[clips]\npath = "clips"\n'
+    [(line, why)] = mistakes(write(text))
+    assert line == 5
+    assert why.endswith("set save_speech = true to save all clips")
+    settings = read_serve_settings(write(text + "save_speech = true\n"))
+    assert settings.clips.save_speech

@@ -1,6 +1,8 @@
 """The parts that sources are read with: programs, their words, blocks and waits."""
 
 import random
+import struct
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -11,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from serving import wait_for
 
+from streamsed.audio.pcm import PcmDecoder
 from streamsed.audio.source import Piece
 from streamsed.serve.settings import SourceSettings
 from streamsed.serve.sources import ffmpeg
@@ -25,6 +28,7 @@ from streamsed.serve.sources.captured import (
     encoded,
 )
 from streamsed.serve.sources.child import MAX_STDERR, Child
+from streamsed.serve.sources.pcm_feed import PcmPieces
 from streamsed.serve.sources.supervised import SupervisedSource, Unavailable
 
 
@@ -85,6 +89,70 @@ def test_a_program_that_does_not_exist_leaves_nothing_open():
     with pytest.raises(FileNotFoundError):
         Child(["/nope"], deadline=1.0, burst=0.0)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+class BrokenFeed:
+    """A feed of silence that raises an exception after a while."""
+
+    idle_after = deadline = start_limit = float("inf")
+    burst = rest = 0.0
+    again = False
+
+    def __init__(self, error):
+        self.error, self.n_reads, self.is_stopped = error, 0, False
+
+    def read(self, _):
+        self.n_reads += 1
+        if self.n_reads > 3:
+            raise self.error
+        return bytes(4 * 441)
+
+    def stop(self, **_):
+        self.is_stopped = True
+        return ""
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(5, "Input/output error"), "Input/output error"),
+        (RuntimeError("lost\nsync"), "lost sync"),
+        (struct.error(), "error"),
+    ],
+)
+def test_a_feed_that_breaks_in_any_way_is_opened_again(monkeypatch, error, reason):
+    monkeypatch.setattr(Backoff, "failed", lambda *_, **__: 0.01)
+    feeds = []
+
+    def open_feed(_):
+        feeds.append(BrokenFeed(error))
+        pcm = PcmDecoder(44100, 1, "f32", sample_rate=44100)
+        return feeds[-1], PcmPieces(pcm)
+
+    source = SupervisedSource(
+        "a", open_feed, explain=lambda _: ("", False), sample_rate=44100
+    )
+    wait_for(lambda: len(feeds) >= 3)
+    source.close()
+    assert all(feed.is_stopped for feed in feeds[:2])
+    assert source.notices()[0] == f"{reason}; trying again"
+
+
+def test_an_ffmpeg_that_does_not_answer_in_time_is_tried_again(monkeypatch):
+    monkeypatch.setattr(Backoff, "failed", lambda *_, **__: 0.01)
+    n_attempts = 0
+
+    def open_feed(_):
+        nonlocal n_attempts
+        n_attempts += 1
+        raise subprocess.TimeoutExpired(["ffmpeg", "-version"], 30)
+
+    source = SupervisedSource(
+        "a", open_feed, explain=lambda _: ("", False), sample_rate=44100
+    )
+    wait_for(lambda: n_attempts >= 3)
+    source.close()
+    assert "timed out after 30 seconds" in source.notices()[0]
 
 
 def command_for(url, **settings):

@@ -1,3 +1,4 @@
+import errno
 import json
 import sys
 import time
@@ -5,6 +6,7 @@ import time
 import pytest
 
 from streamsed.events import Event
+from streamsed.live.sinks import exec_sink
 from streamsed.live.sinks.exec_sink import MAX_STDERR, STATES, ExecSink
 from streamsed.pipeline.lifecycle import EventUpdate
 
@@ -63,6 +65,20 @@ def test_a_label_cools_down_and_an_event_is_followed_to_its_end(tmp_path):
     sink.close()
     ran = [("opened", 1), ("opened", 3), ("closed", 1), ("opened", 4)]
     assert runs(tmp_path) == ran
+
+
+def test_a_command_is_run_even_if_the_disk_is_too_full_for_what_it_complains(
+    tmp_path, monkeypatch
+):
+    def full():
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(exec_sink, "TemporaryFile", full)
+    sink = ExecSink(program(tmp_path, KEEP), timeout=LONG, patience=LONG)
+    send(sink, "closed", 1)
+    sink.close()
+    assert runs(tmp_path) == [("closed", 1)]
+    assert sink.failures() == {}
 
 
 def test_sources_cool_down_apart_and_a_new_run_starts_again(tmp_path):

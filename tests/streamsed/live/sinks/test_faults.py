@@ -113,6 +113,19 @@ def test_random_faults_lose_nothing(log, clock, tmp_path, seed):
     assert numbers_of(tmp_path / "log.jsonl") == list(range(50))
 
 
+def test_a_disk_that_is_full_again_is_reported_again_but_not_every_minute(log, clock):
+    notices = []
+    with Faults(lambda _, n: "full" if n % 2 == 0 else None, calls=("write",)):
+        for n in range(120):
+            log.on_record({"n": n}, None)
+            notices += log.notices()
+            clock.now += 60.0
+    assert 10 <= len(notices) <= 13  # in two hours, at most every ten minutes
+    assert set(notices) == {
+        "log: cannot be written (No space left on device); trying again"
+    }
+
+
 def test_it_is_tried_ever_more_seldom(log, clock):
     with Faults(lambda *_: "full", calls=("write",)) as faults:
         for n in range(600):
