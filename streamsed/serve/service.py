@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from streamsed.detector import Detector
@@ -128,7 +129,7 @@ class Service:
         Parameters
         ----------
         settings : ServeSettings
-            With the same model, step and page.
+            With the same model, step and page, and a page with the same store.
 
         Raises
         ------
@@ -142,6 +143,13 @@ class Service:
                 raise ValueError(
                     f"{settings.path}: changed settings of the {name} need a restart"
                 )
+        if settings.page is not None and _path_of_store(before) != _path_of_store(
+            settings
+        ):
+            raise ValueError(
+                f"{settings.path}: another path of [store] needs a restart, as the page "
+                "shows it"
+            )
         with self._changing:
             armed = self._armed(settings)
             self._open_outputs(settings)
@@ -278,6 +286,10 @@ class Service:
 def _given(engine: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of an engine that were given."""
     return {name: value for name, value in engine.items() if value is not None}
+
+
+def _path_of_store(settings: ServeSettings) -> Path | None:
+    return None if settings.store is None else settings.store.path
 
 
 def _sinks(outputs: OpenOutputs) -> list[Sink]:

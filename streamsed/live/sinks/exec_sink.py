@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import select
 import signal
@@ -10,6 +11,7 @@ import subprocess
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -40,8 +42,8 @@ class ExecSink(BaseSink):
     on : collection of str
         The states, among `STATES`, for which it is run.
     cooldown : float
-        Seconds of the time line after a run during which it is not run for other events
-        of the same label and source.
+        Seconds after a run during which it is not run for other events of the same label
+        and source: of the time line, and by the clock between two time lines.
     with_clips : bool
         Whether closed events arrive by `on_clip`, after their clip was saved.
     called : str
@@ -68,8 +70,8 @@ class ExecSink(BaseSink):
         self._on = frozenset(on)
         self._cooldown = cooldown
         self._with_clips = with_clips
-        # By source and label: the run and number of an event, and its time.
-        self._last: dict[tuple[Any, str], tuple[tuple[Any, int], float]] = {}
+        # By source and label: the run and number of an event, and its times.
+        self._last: dict[tuple[Any, str], tuple[tuple[Any, int], float, float]] = {}
         self._messages: deque[str] = deque(maxlen=100)
         self._stopping, self._stop = os.pipe()  # readable after the end of listening
         self.worker = Worker(
@@ -91,12 +93,16 @@ class ExecSink(BaseSink):
             return
         label, at = update.event.label, float(record.get("at", 0.0))
         kind, event = (record.get("source"), label), (record.get("run"), update.id)
-        last, since = self._last.get(kind, (event, at))
-        same_run = last[0] == event[0]  # the time line of another starts at 0
-        if last != event and same_run and at - since < self._cooldown:
+        clock = _clock_of(record)
+        last, since, clock_then = self._last.get(kind, (event, at, clock))
+        if last[0] == event[0]:
+            elapsed = at - since
+        else:  # the time line of another run starts at 0, and the clock may have been set
+            elapsed = clock - clock_then if clock >= clock_then else math.inf
+        if last != event and elapsed < self._cooldown:
             return
         if last != event or kind not in self._last:
-            self._last[kind] = (event, at)
+            self._last[kind] = (event, at, clock)
         text = json.dumps(record, ensure_ascii=False, allow_nan=False)
         line = text.encode(errors="replace") + b"\n"
         about = f"{label} (event {update.id}, {update.state})"
@@ -179,6 +185,15 @@ def _reason(error: Exception) -> str:
     if isinstance(error, subprocess.TimeoutExpired):
         return f"took longer than {error.timeout:g} s"
     return str(error)
+
+
+def _clock_of(record: Mapping[str, Any]) -> float:
+    """Return when a record was made, in seconds since 1970; nan if it does not say so."""
+    try:
+        onset = datetime.fromisoformat(str(record["time"])).timestamp()
+        return onset + float(record["at"]) - float(record["onset"])
+    except (KeyError, ValueError):
+        return math.nan
 
 
 def _file_for_stderr() -> IO[bytes]:

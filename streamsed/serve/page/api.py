@@ -58,7 +58,7 @@ class Api:
         self._service = service
         self._open_store = open_store
         self._pictures = pictures
-        self._clips = clips
+        self.clips = clips
         self.in_force = in_force
 
     def routes(self) -> list[Route]:
@@ -179,7 +179,7 @@ class Api:
 
     def _clip_of(self, event: StoredEvent) -> Path | None:
         """Return the path of a clip: its file name in the folder of the settings."""
-        if event.clip is None or self._clips is None:
+        if event.clip is None or self.clips is None:
             return None
-        path = self._clips / Path(event.clip).name
+        path = self.clips / Path(event.clip).name
         return path if path.suffix == ".flac" and path.is_file() else None

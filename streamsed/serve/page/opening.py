@@ -80,7 +80,7 @@ class Page:
                 open_store=lambda: StoreReader(store),
                 metrics=metrics.exposition,
                 pictures=pictures,
-                clips=None if settings.clips is None else settings.clips.path,
+                clips=_folder_of_clips(settings),
                 in_force=in_force(settings),
             )
         except (OSError, ValueError):
@@ -94,8 +94,9 @@ class Page:
         self._server.start()
 
     def show_settings(self, settings: ServeSettings) -> None:
-        """Update the settings that are shown."""
+        """Update the settings that are shown, and the folder that clips are read from."""
         self._server.api.in_force = in_force(settings)
+        self._server.api.clips = _folder_of_clips(settings)
 
     def stop(self) -> None:
         """Stop the server within seconds; the owner of the sinks closes them."""
@@ -113,3 +114,7 @@ class Page:
 def pictures_of(store: Path) -> Path:
     """Return the folder of the pictures of a store's events."""
     return store.with_name(f"{store.name}.pictures")
+
+
+def _folder_of_clips(settings: ServeSettings) -> Path | None:
+    return None if settings.clips is None else settings.clips.path

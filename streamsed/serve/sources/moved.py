@@ -15,6 +15,9 @@ import threading
 
 from streamsed.audio.sound_server import recorded_source
 
+RETRY = 2.0
+"""Seconds until the server is watched again after it ended."""
+
 
 class PlacementWatch:
     """Notice when this process records another source than the requested one.
@@ -30,16 +33,12 @@ class PlacementWatch:
         """Description of the source that is recorded instead, or ""."""
         self._wanted = wanted
         self._process: subprocess.Popen[bytes] | None = None
+        self._closing = threading.Event()
+        self._lock = threading.Lock()  # of the process
         program = shutil.which("pactl")
         if program is not None:
-            self._process = subprocess.Popen(
-                [program, "subscribe"],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={**os.environ, "LC_ALL": "C.UTF-8"},
-            )
-            threading.Thread(target=self._follow, daemon=True).start()
+            follow = threading.Thread(target=self._follow, args=(program,), daemon=True)
+            follow.start()
 
     def look(self) -> None:
         """Query the server once."""
@@ -49,14 +48,31 @@ class PlacementWatch:
 
     def close(self) -> None:
         """Stop watching."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+        with self._lock:
+            self._closing.set()
+            if self._process is not None:
+                self._process.kill()
+                self._process.wait()
 
-    def _follow(self) -> None:
-        if self._process is None or self._process.stdout is None:
-            return
-        self.look()
-        for line in self._process.stdout:
-            if b"source" in line:
+    def _follow(self, program: str) -> None:
+        """Watch, and watch again whenever the server ended, as after an update."""
+        while (process := self._subscribe(program)) is not None:
+            with process:
                 self.look()
+                for line in process.stdout or ():
+                    if b"source" in line:
+                        self.look()
+            self._closing.wait(RETRY)
+
+    def _subscribe(self, program: str) -> subprocess.Popen[bytes] | None:
+        with self._lock:
+            if self._closing.is_set():
+                return None
+            self._process = subprocess.Popen(
+                [program, "subscribe"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, "LC_ALL": "C.UTF-8"},
+            )
+            return self._process

@@ -1,5 +1,7 @@
 """Settings that are read again while the sources go on."""
 
+from types import SimpleNamespace
+
 import pytest
 import soundfile
 from listening import bursts
@@ -8,6 +10,8 @@ from sounds import RATE
 
 from streamsed.serve import outputs
 from streamsed.serve.job import ServeJob
+from streamsed.serve.page.opening import Page
+from streamsed.serve.settings import read_serve_settings
 
 
 @pytest.fixture
@@ -60,3 +64,42 @@ def test_a_source_that_was_disarmed_stays_so_unless_its_setting_changes(
         assert armed(home) == {"hall": False, "door": False}
         home.service.reload(home.settings({"hall": changed, "door": changed}))
         assert armed(home) == {"hall": True, "door": True}
+
+
+def test_the_page_shows_the_store_that_is_written(tmp_path, model, barks):
+    def text(name, page='[page]\naddress = "127.0.0.1:0"\n'):
+        return f'{page}[store]\npath = "{tmp_path}/{name}"\n'
+
+    with home_of(tmp_path, model, text=text("a.sqlite"), hall=barks) as home:
+        home.text = text("b.sqlite")
+        with pytest.raises(ValueError, match=r"path of \[store\] needs a restart"):
+            home.service.reload(home.settings({"hall": barks}))
+        home.text = text("a.sqlite") + "days = 3\n"
+        home.service.reload(home.settings({"hall": barks}))
+    with home_of(tmp_path, model, text=text("a.sqlite", page=""), hall=barks) as home:
+        home.text = text("b.sqlite", page="")
+        home.service.reload(home.settings({"hall": barks}))
+
+
+def test_the_page_plays_clips_from_the_folder_in_force(tmp_path, model):
+    path = tmp_path / "home.toml"
+    text = '[[source]]\nname = "a"\nurl = "-"\n[page]\naddress = "127.0.0.1:0"\n'
+    path.write_text(text)
+    settings = read_serve_settings(path)
+    page = Page(
+        settings,
+        SimpleNamespace(sources=list),
+        page=settings.page,
+        failures=dict,
+        load=float,
+        engine="auto",
+    )
+    try:
+        assert page._server.api.clips is None
+        path.write_text(f'{text}[clips]\npath = "{tmp_path}/clips"\n')
+        page.show_settings(read_serve_settings(path))
+        assert page._server.api.clips == tmp_path / "clips"
+    finally:
+        page.stop()
+        for sink in page.sinks:
+            sink.close()

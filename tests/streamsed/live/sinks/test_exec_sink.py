@@ -2,6 +2,7 @@ import errno
 import json
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -106,6 +107,30 @@ def test_sources_cool_down_apart_and_a_new_run_starts_again(tmp_path):
         ("kitchen", "c", 1),
         ("garden", "b", 2),
     ]
+
+
+def test_a_source_that_was_lost_for_a_moment_is_still_in_its_cooldown(tmp_path):
+    sink = ExecSink(
+        program(tmp_path, KEEP),
+        on=["opened"],
+        cooldown=60.0,
+        timeout=LONG,
+        patience=LONG,
+    )
+    noon = datetime(2026, 11, 26, 12, tzinfo=UTC)
+
+    def bark(number, run, seconds):
+        time = (noon + timedelta(seconds=seconds)).isoformat()
+        send(sink, "opened", number, at=2.0, source="door", run=run, time=time)
+
+    bark(1, "a", 0.0)
+    bark(1, "b", 20.0)
+    bark(2, "c", 59.0)
+    bark(1, "d", 61.0)
+    bark(1, "e", -3600.0)  # the clock was set back
+    sink.close()
+    lines = (tmp_path / "out.jsonl").read_text().splitlines()
+    assert [json.loads(line)["run"] for line in lines] == ["a", "d", "e"]
 
 
 def test_with_clips_a_closed_event_comes_once_its_clip_is_there(tmp_path):
