@@ -24,7 +24,7 @@ from streamsed.live.sinks.group import SinkGroup
 from streamsed.live.sinks.sink import Sink
 from streamsed.live.snapshot import History, Snapshot
 from streamsed.live.summary import Summary
-from streamsed.live.wall_clock import WallClock
+from streamsed.live.wall_clock import WallClock, rfc_3339
 from streamsed.pipeline.lifecycle import EventUpdate
 from streamsed.pipeline.trace import Observers
 
@@ -223,7 +223,7 @@ class LiveStream:
         if due > self._reminded or jumped:
             self._reminded = due
             began = {
-                "time": self._clock.time_of(0),
+                "time": rfc_3339(self._clock.origin),
                 "drift": round(self._clock.drift, 3),
             }
             self.report({"state": "listening", **began})

@@ -9,11 +9,16 @@ clock may be set. So the two are compared as sound arrives::
 A sample cannot arrive early, but it may arrive late. The anchor is therefore the smallest
 difference of the last minute, and is updated every minute; a jump of seconds is followed
 at once. The time line itself is never changed.
+
+A clock that was set was wrong before, so the whole time line moves with it. If the machine
+was suspended, what was recorded before keeps its times: an event that began in the evening
+does not move to the morning when it is settled then.
 """
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -22,6 +27,9 @@ WINDOW = 60.0
 
 JUMP = 5.0
 """Difference in seconds that is followed at once."""
+
+MAX_PARTS = 1000
+"""Number of suspensions that are remembered."""
 
 PROMPT = 0.5
 """Maximum length in seconds of a piece that arrived without delay."""
@@ -39,14 +47,25 @@ class WallClock:
         never corrected.
     now : callable
         Seconds since 1970.
+    suspended : callable or None
+        Seconds for which the machine was suspended, up to now; None asks the system.
     """
 
     def __init__(
-        self, rate: int, *, follow: bool = True, now: Callable[[], float] = time.time
+        self,
+        rate: int,
+        *,
+        follow: bool = True,
+        now: Callable[[], float] = time.time,
+        suspended: Callable[[], float] | None = None,
     ) -> None:
         self._rate = rate
         self._follow = follow
         self._now = now
+        self._suspended = suspended or seconds_suspended
+        self._suspended_before = self._suspended()  # when the clocks last agreed
+        # Ends of the parts of the time line before a suspension, and their anchors.
+        self._parts: deque[tuple[float, float]] = deque(maxlen=MAX_PARTS)
         self._first: float | None = None  # the first anchor
         self._anchor = now()
         self._smallest = float("inf")  # smallest difference in this window
@@ -60,7 +79,10 @@ class WallClock:
 
     @property
     def origin(self) -> float:
-        """Clock time of the start of the time line, in seconds since 1970."""
+        """Clock time of the start of the time line, in seconds since 1970.
+
+        It is counted back from now, as if the machine had never been suspended.
+        """
         return self._anchor
 
     def note(self, n_samples: int, n_new: int) -> None:
@@ -85,15 +107,22 @@ class WallClock:
         off = difference - self._anchor
         if off < -JUMP or (prompt and off > JUMP):
             self.jumped = off
+            if off > 0 and self._suspended() - self._suspended_before > off - JUMP:
+                self._parts.append((at - n_new / self._rate, self._anchor))
             self._set(difference, at)
         elif off < 0 and at < WINDOW:  # the first piece arrived late
             self._first = self._anchor = difference
+        if abs(difference - self._anchor) <= JUMP:
+            self._suspended_before = self._suspended()
         self._smallest = min(self._smallest, difference)
         if at >= self._window_end:
             self._set(self._smallest, at)
 
     def time_of(self, seconds: float) -> str:
         """Return the clock time of a position in seconds, in RFC 3339 with the zone."""
+        for end, anchor in self._parts:
+            if seconds < end:
+                return rfc_3339(anchor + seconds)
         return rfc_3339(self._anchor + seconds)
 
     def time_now(self) -> str:
@@ -104,6 +133,12 @@ class WallClock:
         self._anchor = anchor
         self._smallest = float("inf")
         self._window_end = at + WINDOW
+
+
+def seconds_suspended() -> float:
+    """Return for how long this machine was suspended since it started; 0 if unknown."""
+    boot = getattr(time, "CLOCK_BOOTTIME", None)
+    return 0.0 if boot is None else time.clock_gettime(boot) - time.monotonic()
 
 
 def rfc_3339_now() -> str:

@@ -18,6 +18,8 @@ from streamsed.strict_json import MAX_BYTES, read_json
 
 LONGEST = 1e9
 """Seconds; no run lasts longer, so later times are errors in the log."""
+JUMP = 5.0
+"""Seconds by which an origin must differ from the last to be another: less is drift."""
 LATEST = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
 """No clock is set later, nor to a time before 1970."""
 
@@ -54,15 +56,26 @@ class Run:
         Clock time of the start of its time line, in seconds since 1970; None if not yet
         known.
     first, last : float
-        Times of the first and last record, in seconds of its time line.
+        Times of the first and last record with this origin, in seconds of its time line.
     gaps : list of (float, float)
         Times without sound, in seconds of its time line.
+    before : list of (float, float)
+        Clock times listened until the clock jumped, as in the night of a suspended machine.
     """
 
     origin: float | None = None
     first: float = 0.0
     last: float = 0.0
     gaps: list[tuple[float, float]] = field(default_factory=list)
+    before: list[tuple[float, float]] = field(default_factory=list)
+
+    def begin_at(self, origin: float, at: float) -> None:
+        """Count the clock from another origin, from a time of the time line on."""
+        if self.origin is not None and abs(origin - self.origin) > JUMP:
+            self.last = max(self.last, at)
+            self.before += _listened(self)
+            self.first, self.gaps = at, []
+        self.origin = origin
 
 
 @dataclass(slots=True)
@@ -124,7 +137,7 @@ def read_logs(paths: Iterable[Path]) -> ListeningLog:
     if not known:
         names = ", ".join(map(str, paths))
         raise ValueError(f"{names}: not a log of `streamsed listen --log`")
-    spans = [span for run in known for span in _listened(run)]
+    spans = [span for run in known for span in (*run.before, *_listened(run))]
     return ListeningLog(sorted(events), _union(spans), len(known), n_left_out)
 
 
@@ -132,9 +145,9 @@ def _read_record(record: Mapping[str, Any], run: Run) -> list[LoggedEvent]:
     """Add a record to its run; return the event if it closes one."""
     state, at = record["state"], _second(record, "at")
     found: list[LoggedEvent] = []
-    first = at if run.origin is None else run.first
+    run.first = at if run.origin is None else run.first
     if state == "listening":
-        run.origin = _seconds(record["time"])
+        run.begin_at(_seconds(record["time"]), at)
     elif state in ("gap", "closed"):
         onset, offset = _second(record, "onset"), _second(record, "offset")
         if onset > offset:
@@ -143,7 +156,7 @@ def _read_record(record: Mapping[str, Any], run: Run) -> list[LoggedEvent]:
             run.gaps.append((onset, offset))
         else:
             found = [_event(record, onset, offset, _clock_of_onset(record, run, onset))]
-    run.first, run.last = first, max(run.last, at)
+    run.last = max(run.last, at)
     return found
 
 

@@ -1,8 +1,9 @@
+import time
 from datetime import datetime
 
 import pytest
 
-from streamsed.live.wall_clock import JUMP, WINDOW, WallClock
+from streamsed.live.wall_clock import JUMP, WINDOW, WallClock, seconds_suspended
 
 RATE = 1000
 NOON = 1_800_000_000.0
@@ -89,3 +90,36 @@ def test_the_clock_of_a_file_stays():
     assert stream(clock, now, 1000, start=1, card=0.001) == []
     assert seconds_of(clock, 0) == pytest.approx(-1, abs=0.01)
     assert clock.drift == 0
+
+
+def test_what_was_recorded_before_a_suspension_keeps_its_time():
+    now, slept = Now(), 0.0
+    clock = WallClock(RATE, now=now, suspended=lambda: slept)
+    stream(clock, now, 100)
+    for night in (1, 2):
+        now.seconds += 8 * 3600.0
+        slept += 8 * 3600.0
+        (found,) = stream(clock, now, 100, start=100 * night)
+        assert found == pytest.approx(8 * 3600, abs=0.2)
+    assert seconds_of(clock, 95) == pytest.approx(95, abs=0.2)
+    assert seconds_of(clock, 105) == pytest.approx(105 + 8 * 3600, abs=0.2)
+    assert seconds_of(clock, 205) == pytest.approx(205 + 16 * 3600, abs=0.2)
+    assert clock.origin == pytest.approx(NOON + 16 * 3600, abs=0.2)
+
+
+def test_a_suspension_is_recognized_even_if_sound_comes_in_one_piece_after_it():
+    now, slept = Now(), 0.0
+    clock = WallClock(RATE, now=now, suspended=lambda: slept)
+    stream(clock, now, 100)
+    now.seconds += 3600.0
+    slept += 3600.0
+    now.seconds += 2
+    clock.note(102 * RATE, 2 * RATE)  # long, so it may have come late
+    assert clock.jumped == 0
+    stream(clock, now, 10, start=102)
+    assert seconds_of(clock, 95) == pytest.approx(95, abs=0.2)
+    assert seconds_of(clock, 110) == pytest.approx(110 + 3600, abs=0.2)
+
+
+def test_the_system_knows_how_long_it_was_suspended():
+    assert 0.0 <= seconds_suspended() + 0.01 < time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -140,6 +140,30 @@ def test_logs_without_run_ids_and_clock_times_of_events_are_read_too(tmp_path):
     }
 
 
+def test_a_machine_that_was_suspended_listened_before_and_after_the_night(tmp_path):
+    night = 8 * 3600.0
+    log = read_logs(
+        [
+            write_log(
+                tmp_path / "laptop.jsonl",
+                [
+                    listening(),
+                    closed("Dog", 10.0, 1.0),
+                    record("listening", 600.0) | {"time": at(night)},
+                    closed("Dog", 700.0, 1.0) | {"time": at(night + 700)},
+                    record("listening", 3600.0) | {"time": at(night + 0.3)},  # drift
+                    record("stopped", 4200.0),
+                ],
+            )
+        ]
+    )
+    began = START.timestamp()
+    spans = [(start - began, stop - began) for start, stop in log.listened]
+    expected = [(0.0, 600.0), (night + 600.3, night + 4200.3)]
+    assert spans == [pytest.approx(span, abs=0.001) for span in expected]
+    assert log.n_runs == 1
+
+
 @pytest.mark.parametrize(
     "line",
     [
