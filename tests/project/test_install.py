@@ -99,6 +99,7 @@ def test_torch_comes_with_two_extras_only():
     assert with_torch == {"torch", "train"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("hidden", "engine"),
     [(["torch"], "openvino"), (["torch", "openvino"], "onnx")],
@@ -129,6 +130,7 @@ def test_every_command_runs_on_the_engine_that_is_there(
     assert f"({engine} " in model
 
 
+@pytest.mark.slow
 def test_the_same_events_come_without_torch(streamsed, exported, recording):
     command = ["file", recording, "--model", exported, "--engine", "openvino"]
     command += ["--precision", "fp32", "--format", "jsonl"]
@@ -137,6 +139,7 @@ def test_the_same_events_come_without_torch(streamsed, exported, recording):
     assert bare.stdout == streamsed(*command).stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", [["--engine", "torchscript"], ["--device", "cuda"]])
 def test_an_engine_that_needs_torch_names_the_extra(
     streamsed, exported, recording, option
@@ -164,6 +167,7 @@ def test_training_without_torch_names_the_extra(streamsed):
     ]
 
 
+@pytest.mark.slow
 def test_a_driver_for_cuda_does_not_ask_for_torch(exported, monkeypatch):
     from streamsed.inference import selection
     from streamsed.inference.model import Model

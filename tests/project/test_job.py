@@ -140,6 +140,7 @@ def test_an_extension_shares_the_cpp_library_even_where_the_compiler_links_its_o
     assert b"libstdc++.so.6" in target.read_bytes()
 
 
+@pytest.mark.slow
 def test_an_extension_that_crashes_is_noticed_with_its_exit_code(tmp_path):
     extension = tmp_path / "_core.py"
     extension.write_text("")
@@ -149,6 +150,7 @@ def test_an_extension_that_crashes_is_noticed_with_its_exit_code(tmp_path):
         build.check_extension(extension)
 
 
+@pytest.mark.slow
 def test_an_extension_that_was_carried_is_taken_where_none_can_be_made(
     tmp_path, monkeypatch, capsys
 ):
