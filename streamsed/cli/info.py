@@ -130,15 +130,16 @@ def sensitivities_table(info: ModelInfo) -> RenderableType:
     from streamsed.inference.thresholds.operating_points import SENSITIVITIES
 
     table = Table(box=None, pad_edge=False)
-    for head in ("sensitivity", "settles after", "false alarms per hour"):
+    alarms = "false alarms per hour without events"  # there are more amid events
+    for head in ("sensitivity", "settles after", alarms):
         table.add_column(head, justify="right" if head != "sensitivity" else "left")
     points = list(info.operating_points)
     for name in SENSITIVITIES:
         if not any(point.sensitivity == name for point in points):
             points.append(info.operating_point(sensitivity=name))
     for point in sorted(points, key=lambda p: SENSITIVITIES.index(p.sensitivity)):
-        alarms = point.total_false_alarms
-        cost = "not measured" if alarms is None else f"{alarms:.1f}"
+        n_alarms = point.total_false_alarms
+        cost = "not measured" if n_alarms is None else f"{n_alarms:.1f}"
         table.add_row(point.sensitivity, f"{point.settle:g} s", cost)
     return table
 

@@ -105,6 +105,7 @@ def test_the_page_says_what_each_sensitivity_costs(opened):
     )
     text = shown(info_page(replace(file, info=info), model))
     rows = {line.split("  ")[0]: line.split() for line in text.splitlines()}
+    assert "false alarms per hour without events" in text
     assert rows["low"] == ["low", "10", "s", "1.5"]
     assert rows["normal"][-2:] == rows["high"][-2:] == ["not", "measured"]
     assert "median over" in text
