@@ -40,7 +40,8 @@ def imitate_desed(
         typer.Option(
             metavar="DIR",
             help="Rebuild the clips of DESED's lists, DIR/train/synthetic.tsv and "
-            "DIR/validation/validation.tsv; without it, soundscapes are drawn freely.",
+            "DIR/validation/validation.tsv, or the same as .csv; without it, soundscapes "
+            "are drawn freely.",
         ),
     ] = None,
     synthetic: Annotated[

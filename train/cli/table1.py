@@ -12,10 +12,10 @@ from train.annotations.desed_version import describe_data
 from train.cli.options import Device, SaveEvery, Without, Workers
 from train.config.preset import refuse_assignments
 from train.experiments.experiment import FIXED, Experiment
+from train.experiments.mixed_data import mix_data
 from train.experiments.report import write_report
 from train.experiments.table1 import measure
-from train.mixing.desed_like import Sizes, imitate
-from train.mixing.soundbank import Soundbank
+from train.mixing.desed_like import Sizes
 from train.mixing.toy_bank import write_bank
 from train.provenance import current_command, current_commit
 
@@ -49,7 +49,7 @@ def table1(
         typer.Option(
             metavar="DIR",
             help="With --soundbank: rebuild the clips of DESED's lists, "
-            "DIR/train/synthetic.tsv and DIR/validation/validation.tsv.",
+            "DIR/train/synthetic.tsv and DIR/validation/validation.tsv, or the same as .csv.",
         ),
     ] = None,
     run: Annotated[
@@ -143,18 +143,10 @@ def _mixed(
     folder: Path, soundbank: Path | None, lists: Path | None, *, demo: bool, seed: int
 ) -> tuple[Path, str]:
     """Mix a data set, unless it exists; return a description of it."""
-    data = folder / "data"
     if soundbank is None:
         soundbank = write_bank(folder / "soundbank", seed=seed)
-    if not (data / "metadata" / "validation" / "validation.tsv").is_file():
-        imitate(
-            data,
-            Soundbank.load(soundbank, split="train"),
-            Soundbank.load(soundbank, split="validation"),
-            sizes=DEMO_SIZES if demo else Sizes(),
-            lists=lists,
-            seed=seed,
-        )
+    sizes = DEMO_SIZES if demo else Sizes()
+    data = mix_data(folder, soundbank, lists=lists, sizes=sizes, seed=seed)
     what = "A demonstration: few clips, a small network. " * demo
     return data, (
         f"{what}Trained and measured on soundscapes mixed from a sound bank, not on DESED: "

@@ -26,6 +26,7 @@ import soundfile
 
 from streamsed.events import Event
 from streamsed.progress import track
+from train.annotations.desed_layout import SUFFIXES
 from train.annotations.event_lists import (
     read_strong,
     write_names,
@@ -78,10 +79,10 @@ def imitate(
     sizes : Sizes
         How many clips at most; a rebuilt list may be shorter.
     lists : Path, optional
-        Folder with DESED's `train/synthetic.tsv` and `validation/validation.tsv`, whose
-        clips are rebuilt. Weak and unlabelled clips, which real recordings are in
-        DESED, are like those of the validation list, of which only the statistics reach
-        them. Without lists, soundscapes are drawn freely.
+        Folder with DESED's `train/synthetic.tsv` and `validation/validation.tsv` (or the
+        same as .csv), whose clips are rebuilt. Weak and unlabelled clips, which real
+        recordings are in DESED, are like those of the validation list, of which only the
+        statistics reach them. Without lists, soundscapes are drawn freely.
     seed : int
         Equal seeds write equal sets.
     n_processes : int
@@ -91,9 +92,14 @@ def imitate(
     -------
     Path
         The folder.
+
+    Raises
+    ------
+    ValueError
+        A list is not there, or damaged.
     """
-    strong = _layouts(lists, "train/synthetic.tsv")
-    real = _layouts(lists, "validation/validation.tsv")
+    strong = _layouts(lists, "train/synthetic")
+    real = _layouts(lists, "validation/validation")
     subsets = [
         (SYNTHETIC, training, strong, sizes.synthetic),
         (WEAK, training, real, sizes.weak),
@@ -117,7 +123,17 @@ def imitate(
 
 
 def _layouts(lists: Path | None, name: str) -> list[Layout]:
-    return [] if lists is None else list(read_strong(lists / name).values())
+    """Read the clips of a list, under either of its suffixes."""
+    if lists is None:
+        return []
+    paths = [lists / f"{name}{suffix}" for suffix in SUFFIXES]
+    path = next((each for each in paths if each.is_file()), None)
+    if path is None:
+        raise ValueError(
+            f"--lists {lists}: no {name}{' or '.join(SUFFIXES)} in it; name DESED's folder "
+            "`metadata`, or one with these lists"
+        )
+    return list(read_strong(path).values())
 
 
 class _Clips:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -181,6 +182,23 @@ def test_a_list_with_a_label_that_the_bank_lacks_is_refused(banks, tmp_path):
     write_strong(tmp_path / "validation/validation.tsv", REAL)
     with pytest.raises(ValueError, match="no sounds of the label 'Cat'"):
         imitate(tmp_path / "set", *banks, sizes=SIZES, lists=tmp_path)
+
+
+def test_lists_of_before_2020_are_rebuilt_alike_and_missing_ones_named(
+    banks, lists, rebuilt, tmp_path
+):
+    older = tmp_path / "lists"
+    shutil.copytree(lists, older)
+    for path in older.rglob("*.tsv"):
+        path.rename(path.with_suffix(".csv"))
+    folder = imitate(tmp_path / "set", *banks, sizes=SIZES, lists=older)
+    assert fingerprint(folder) == fingerprint(rebuilt)
+    (older / "validation" / "validation.csv").unlink()
+    with pytest.raises(
+        ValueError,
+        match=r"--lists .*lists: no validation/validation\.tsv or \.csv in it; name",
+    ):
+        imitate(tmp_path / "other", *banks, sizes=SIZES, lists=older)
 
 
 EVENTS = st.lists(
