@@ -44,6 +44,9 @@ ROWS = (
     "train/experiments/table1.py",
     f"tests/train/experiments/test_table1.py::{ROW_TEST}",
 )
+ENSEMBLE = "train/fit/checkpoint.py", "tests/train/fit/test_ensemble_of_run.py"
+VALIDATION = "train/fit/validation.py", "tests/train/fit/test_validation.py"
+OPTIMISER = "train/fit/train_step.py", "tests/train/fit/test_train_step.py"
 STEP = "train/fit/train_step.py", "tests/train/evaluation/test_held_out_score.py"
 
 MISREADINGS = {
@@ -148,6 +151,43 @@ MISREADINGS = {
         *ROWS,
         "events(scores.together, PLAIN_POST)",
         "events(scores.together, PostConfig())",
+    ),
+    "a row has another threshold": Misreading(
+        *ROWS,
+        "PostConfig(min_gap=0.0, min_duration=0.0)",
+        "PostConfig(0.3, min_gap=0.0, min_duration=0.0)",
+    ),
+    "thresholds are tuned on the public list": Misreading(
+        *ROWS,
+        "tune_post(together, clips.validation",
+        "tune_post(together, clips.public or clips.validation",
+    ),
+    "the ensemble is of two checkpoints": Misreading(
+        *ENSEMBLE, "best = load_best(run)\n", "best = load_best(run)[:2]\n"
+    ),
+    "the ensemble's networks weigh alike": Misreading(
+        *ENSEMBLE,
+        "[each.f1_per_label for each in best]",
+        "[dict.fromkeys(each.f1_per_label, 1.0) for each in best]",
+    ),
+    "the ensemble's F1 is measured before connect & cut": Misreading(
+        *VALIDATION,
+        "PostConfig(), grid)",
+        "PostConfig(min_gap=0.0, min_duration=0.0), grid)",
+    ),
+    "an event needs a region": Misreading(
+        "train/evaluation/scoring.py",
+        VALIDATION[1],
+        "network(batch).scores.float()",
+        "(network(batch).scores * network(batch).region[..., None]).float()",
+    ),
+    "gradients are not clipped": Misreading(
+        *OPTIMISER,
+        "        nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)\n",
+        "",
+    ),
+    "weights do not decay": Misreading(
+        *OPTIMISER, "weight_decay=config.weight_decay", "weight_decay=0.0"
     ),
     "the baseline has no median filter": Misreading(
         *ROWS,

@@ -54,6 +54,7 @@ BASELINE = REPORT | {
     "evaluate_average": False,
     "target_rounding": "down",
     "held_out": 0.2,
+    "ramp": 0.5,
     "steps": 21_000,
     "validations": 100,
 }

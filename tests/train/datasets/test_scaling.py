@@ -22,6 +22,7 @@ from train.datasets.scaling import (
     Triple,
     fit_scaling,
     scaling_from_dict,
+    spread_frames,
 )
 
 BASELINE = FrontendConfig(hop_length=511, n_mels=64, segment_frames=864)
@@ -163,6 +164,31 @@ def test_scalings_that_fit_nothing_ask_for_no_clips():
 def test_what_is_wrong_is_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+class Names:
+    """Features whose decibels are the names of their clips."""
+
+    def read(self, name):
+        return name
+
+
+@pytest.mark.parametrize(
+    ("sizes", "counts"),
+    [
+        ((40, 9, 0), (40, 9, 0)),
+        ((2045, 1578, 3000), (341, 263, 500)),
+        ((999, 1000, 0), (999, 1000, 0)),
+    ],
+)
+def test_a_scaling_is_fitted_to_a_thousand_clips_of_all_sets_or_to_all(sizes, counts):
+    sets = [
+        (Names(), [f"{which}{i}" for i in range(n)])
+        for which, n in zip("swu", sizes, strict=True)
+    ]
+    names = list(spread_frames(sets))
+    assert len(set(names)) == len(names)
+    assert tuple(sum(n[0] == which for n in names) for which in "swu") == counts
 
 
 def test_the_front_end_gives_the_baselines_864_frames_of_64_bands():

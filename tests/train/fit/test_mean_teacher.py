@@ -137,14 +137,15 @@ def test_no_gradient_flows_into_the_teacher_and_the_student_is_drawn_to_it():
     assert student.scores.grad[1, 1, 0].item() == pytest.approx(expected, rel=1e-4)
 
 
-def test_noise_of_the_stated_deviation_reaches_the_teacher_only():
+@pytest.mark.parametrize(("settings", "deviation"), [({}, 0.25), ({"noise": 0.3}, 0.3)])
+def test_noise_of_the_stated_deviation_reaches_the_teacher_only(settings, deviation):
     student, teacher = students()
     batch = one_of_each() | {"x": torch.full((3, 1, 200, 64), 5.0)}
     torch.manual_seed(0)
-    MeanTeacher(noise=0.3)(student, teacher, batch, 1.0)
+    MeanTeacher(**settings)(student, teacher, batch, 1.0)
     assert torch.equal(student.seen, batch["x"])
     noise = teacher.seen - batch["x"]
-    assert noise.std().item() == pytest.approx(0.3, rel=0.03)
+    assert noise.std().item() == pytest.approx(deviation, rel=0.03)
     assert noise.mean().item() == pytest.approx(0.0, abs=0.01)
 
 
