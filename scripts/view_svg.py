@@ -5,8 +5,8 @@ from a microphone, and what the view shows after its 29 seconds is exported by r
 clock is a fixed one; the load is that of the machine that draws.
 """
 
+import argparse
 import io
-import sys
 import time
 from datetime import datetime
 from pathlib import Path
@@ -69,14 +69,15 @@ def snapshot_of(path: Path) -> Snapshot:
 
 def main() -> None:
     """Write the picture."""
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m scripts.view_svg OUT.svg")
+    parser = argparse.ArgumentParser("python -m scripts.view_svg", description=__doc__)
+    parser.add_argument("output", metavar="OUT.svg", type=Path)
+    output = parser.parse_args().output
     console = Console(
         record=True, file=io.StringIO(), width=SIZE[0], force_terminal=True
     )
     console.print(picture(snapshot_of(SCENE), SIZE))
     svg = console.export_svg(title="streamsed listen", unique_id="streamsed")
-    write(Path(sys.argv[1]), [svg])
+    write(output, [svg])
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """The help of every command says each thing once."""
 
 import re
+import sys
 
 import pytest
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from scripts import view_svg
 from streamsed.cli.app import app as runtime
 from train.cli.app import app as training
 
@@ -39,3 +41,13 @@ def test_an_option_has_one_default_and_one_space_between_words(command):
         )
         stated = re.findall(r"\[default: ", text)
         assert len(stated) + bool(shown) <= 1, option.name
+
+
+def test_a_script_that_is_asked_for_help_writes_no_file(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["view_svg", "--help"])
+    with pytest.raises(SystemExit) as caught:
+        view_svg.main()
+    assert caught.value.code == 0
+    assert "OUT.svg" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
