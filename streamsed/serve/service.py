@@ -8,6 +8,7 @@ sample or a record.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from streamsed.detector import Detector
 from streamsed.inference.cpu import available_cores
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelFile, find_model
-from streamsed.live.sinks.clips import ClipSink, make_folder
+from streamsed.live.sinks.clip_files import delete_older, make_folder
+from streamsed.live.sinks.clips import HOUR, ClipSink
 from streamsed.live.sinks.sink import Sink
 from streamsed.live.sinks.speech_guard import SpeechGuard
 from streamsed.live.snapshot import Snapshot
@@ -169,7 +171,7 @@ class Service:
 
     def reopen_logs(self) -> None:
         """Reopen the logs, for programs that rotate them."""
-        for sink in _sinks(self._outputs):
+        for _, sink in self._outputs.values():
             if isinstance(sink, QueuedLog):
                 sink.reopen()
 
@@ -268,8 +270,14 @@ class Service:
             channel.arm(armed=armed)
 
     def _keep_house(self) -> None:
+        delete_at = 0.0
         while not self._stopped.wait(HOUSEKEEPING):
             self.fan_out.report_notices()
+            clips = self.settings.clips
+            if clips is None or clips.days is None or time.monotonic() < delete_at:
+                continue
+            delete_at = time.monotonic() + HOUR
+            delete_older(clips.path, clips.days)  # even while all sources are away
 
     def _on_error(self, source: Visited, error: Exception) -> None:
         """Restart a source after an unexpected error, such as one of the engine."""
@@ -290,7 +298,3 @@ def _given(engine: Mapping[str, Any]) -> dict[str, Any]:
 
 def _path_of_store(settings: ServeSettings) -> Path | None:
     return None if settings.store is None else settings.store.path
-
-
-def _sinks(outputs: OpenOutputs) -> list[Sink]:
-    return [sink for _, sink in outputs.values()]

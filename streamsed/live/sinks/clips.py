@@ -5,9 +5,7 @@ including the sound before the event, before any of it is written. A clip is nam
 the clock time and label of its event, and only its owner may read it.
 
 It is written to a temporary name (`.NAME.part`) and renamed when complete, so a file with
-its final name can be played. Every clip contains the name under which it was written, by
-which the program distinguishes its own clips from other files, and from clips that a user
-renamed to keep them. It only ever deletes its own.
+its final name can be played. Only clips of the program are ever deleted; see `clip_files`.
 """
 
 from __future__ import annotations
@@ -15,13 +13,12 @@ from __future__ import annotations
 import fcntl
 import io
 import os
-import re
 import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +28,18 @@ from numpy.typing import NDArray
 
 from streamsed.atomic_write import publish
 from streamsed.live.sinks.background import Worker
+from streamsed.live.sinks.clip_files import (
+    clip_name,
+    days_ago,
+    delete_incomplete,
+    first_name,
+    is_clip,
+    make_folder,
+    mark,
+    part_of,
+)
 from streamsed.live.sinks.speech_guard import SpeechGuard
 from streamsed.pipeline.lifecycle import EventUpdate
-from streamsed.terminal import reason_of
 
 PRE_ROLL = 1.0
 """Seconds of sound saved before an event."""
@@ -44,14 +50,8 @@ POST_ROLL = 0.5
 CLIP_HISTORY = 120.0
 """Seconds of sound buffered for clips; of longer events the end is saved."""
 
-MAX_LABEL = 100
-"""Maximum length of a label in a file name, in bytes; file names have at most 255."""
-
 HOUR = 3600.0
 """Seconds between checks for clips that are too old."""
-
-_PART = re.compile(r"\.streamsed-\d{8}T\d{6}Z-.*\.[0-9a-f]{8}-\d{6,}\.flac\.part")
-_STAMP = "%Y%m%dT%H%M%SZ"
 
 
 class ClipSink:
@@ -106,7 +106,7 @@ class ClipSink:
         self._run = secrets.token_hex(4)
         self._known: dict[str, bool] = {}  # by file name: whether it is one of ours
         self.worker = Worker("clips")
-        self.worker.submit(self._sweep)
+        self.worker.submit(lambda: delete_incomplete(folder))
 
     def on_samples(self, samples: NDArray[np.float32]) -> None:
         """Buffer the latest samples."""
@@ -167,8 +167,7 @@ class ClipSink:
         when = datetime.now(UTC)
         with suppress(KeyError, ValueError):
             when = datetime.fromisoformat(record["time"]).astimezone(UTC)
-        event = f"{when.strftime(_STAMP)}-{_file_name(update.event.label)}"
-        return f"streamsed-{event}.{self._run}-{update.id:06d}.flac"
+        return clip_name(when, update.event.label, run=self._run, number=update.id)
 
     def _report(self, record: Mapping[str, Any], update: EventUpdate) -> None:
         if self._on_saved is not None:
@@ -197,13 +196,14 @@ class ClipSink:
         with soundfile.SoundFile(
             packed, "w", self._rate, 1, subtype="PCM_16", format="FLAC"
         ) as out:
-            out.comment = _mark(path.name)
+            out.comment = mark(path.name)
             out.write(np.clip(clip, -1, 1))
-        part = path.with_name(f".{path.name}.part")
+        part = part_of(path)
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             with os.fdopen(os.open(part, flags, 0o600), "wb") as stream:
-                with suppress(OSError):  # some file systems have no locks; see _sweep
+                # Some file systems have no locks; see `delete_incomplete`.
+                with suppress(OSError):
                     fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 stream.write(packed.getbuffer())
                 stream.flush()
@@ -218,12 +218,11 @@ class ClipSink:
         sizes: dict[Path, int] = {}
         oldest = ""
         if self._max_days is not None:
-            limit = datetime.now(UTC) - timedelta(days=self._max_days)
-            oldest = f"streamsed-{limit.strftime(_STAMP)}"
+            oldest = first_name(days_ago(self._max_days))
         known, self._known = self._known, {}  # without the names that are gone
         for path in sorted(self._folder.glob("streamsed-*.flac")):
             name = path.name
-            self._known[name] = known[name] if name in known else _is_clip(path)
+            self._known[name] = known[name] if name in known else is_clip(path)
             if self._known[name]:
                 with suppress(FileNotFoundError):  # another listener deleted it first
                     sizes[path] = path.stat().st_size
@@ -234,58 +233,3 @@ class ClipSink:
             if path != newest:
                 path.unlink(missing_ok=True)
                 total -= size
-
-    def _sweep(self) -> None:
-        """Delete incomplete clips of listeners that were killed."""
-        for path in self._folder.glob(".streamsed-*.flac.part"):
-            if not _PART.fullmatch(path.name):
-                continue
-            with suppress(OSError), path.open("rb") as stream:
-                fcntl.flock(
-                    stream, fcntl.LOCK_EX | fcntl.LOCK_NB
-                )  # no other process is writing it
-                path.unlink()
-
-
-def make_folder(folder: Path, *, called: str = "--save-clips") -> None:
-    """Create the folder of clips, if it does not exist.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder.
-    called : str
-        Its setting, as users write it.
-
-    Raises
-    ------
-    OSError
-        It cannot be created, or is a file.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        if folder.is_file():
-            text = f"{called} {folder}: is a file, not a folder"
-            raise NotADirectoryError(text) from error
-        reason = reason_of(error)
-        raise OSError(f"{called} {folder}: cannot be created ({reason})") from error
-
-
-def _file_name(label: str) -> str:
-    """Return a label as part of a file name."""
-    plain = "".join(c if c.isalnum() or c in "-_" else "_" for c in label)
-    return plain.encode()[:MAX_LABEL].decode(errors="ignore")
-
-
-def _mark(name: str) -> str:
-    return f"{name} by streamsed"
-
-
-def _is_clip(path: Path) -> bool:
-    """Return whether a file contains its present name, so that it is one of ours."""
-    try:
-        with soundfile.SoundFile(os.fsencode(path)) as sound:
-            return bool(sound.comment == _mark(path.name))
-    except (OSError, RuntimeError, TypeError):
-        return False

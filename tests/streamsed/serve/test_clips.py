@@ -1,11 +1,14 @@
 """Clips of a source of many: stored with their events, and passed on to commands."""
 
 import json
+import shutil
 import sys
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import soundfile
 from listening import bursts
+from serve_records import Sounds
 from serving import BARKS, KeptRecords, Played, home_of, visit_all, wait_for
 from sounds import RATE
 
@@ -13,6 +16,7 @@ from streamsed.config import StreamConfig
 from streamsed.detector import Detector
 from streamsed.live.sinks.clips import ClipSink
 from streamsed.live.sinks.speech_guard import SpeechGuard
+from streamsed.serve import service
 from streamsed.serve.channel import Channel
 from streamsed.serve.fan_out import FanOut
 from streamsed.serve.outputs import OutputContext, change_outputs
@@ -198,3 +202,25 @@ def test_the_service_stores_the_clips_of_a_recording(tmp_path, model):
     with StoreReader(tmp_path / "home.db") as store:
         clips = [event.clip for event in store.events()]
     assert sorted(clips) == sorted(map(str, (tmp_path / "clips").glob("*.flac")))
+
+
+def test_clips_that_are_too_old_are_deleted_even_if_no_source_is_there(
+    tmp_path, model, monkeypatch
+):
+    monkeypatch.setattr(service, "HOUSEKEEPING", 0.05)
+    folder = tmp_path / "clips"
+    sink = ClipSink(folder, sample_rate=RATE, max_bytes=10**9)
+    sink.on_samples(bursts(BARKS, 12))
+    for days in (40, 20):
+        record, update = Sounds().event("closed", days, 1.0, 2.0)
+        when = datetime.now(UTC) - timedelta(days=days)
+        sink.on_record(record | {"time": when.isoformat()}, update)
+    sink.close()
+    old, kept = sorted(folder.iterdir())
+    renamed = folder / "streamsed-20200101T000000Z-mine.flac"
+    shutil.copy(old, renamed)  # a name of the user's
+    text = f'[clips]\npath = "{folder}"\ndays = 30'
+    away = {"url": f"file://{tmp_path}/later.wav"}
+    with home_of(tmp_path, model, text=text, hall=away):
+        wait_for(lambda: not old.exists())
+        assert sorted(folder.iterdir()) == [renamed, kept]
