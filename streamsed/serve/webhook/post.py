@@ -5,7 +5,13 @@ from __future__ import annotations
 import base64
 import ssl
 from collections.abc import Mapping
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import (
+    HTTP_PORT,
+    HTTPS_PORT,
+    HTTPConnection,
+    HTTPException,
+    HTTPSConnection,
+)
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
@@ -54,7 +60,10 @@ def post(
         Seconds to wait for a response.
     """
     parts = urlsplit(url)
-    connection = _connection(url, timeout)
+    try:
+        connection = _connection(url, timeout)
+    except (ValueError, HTTPException) as error:  # such as a space in its host
+        return _unusable(error)
     path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
     query = f"?{quote(parts.query, safe='/%:@!$&()*+,;=~?')}" if parts.query else ""
     headers = {**headers, "Content-Type": "application/json", **_authorization(url)}
@@ -71,19 +80,27 @@ def post(
         reason = f"not an HTTP response ({type(error).__name__})"
         return Answer(is_accepted=False, try_again=True, reason=reason)
     except ValueError as error:  # an invalid host name
-        reason = f"the address cannot be used ({type(error).__name__})"
-        return Answer(is_accepted=False, reason=reason)
+        return _unusable(error)
     finally:
         connection.close()
 
 
 def _connection(url: str, timeout: float) -> HTTPConnection:
     parts = urlsplit(url)
-    host = parts.hostname or ""
+    host = unquote(
+        parts.hostname or ""
+    )  # %25 stands before the zone of an IPv6 address
+    # Without a port, http.client would look for one in an IPv6 address.
     if parts.scheme == "https":
         trust = ssl.create_default_context()
-        return HTTPSConnection(host, parts.port, timeout=timeout, context=trust)
-    return HTTPConnection(host, parts.port, timeout=timeout)
+        port = parts.port or HTTPS_PORT
+        return HTTPSConnection(host, port, timeout=timeout, context=trust)
+    return HTTPConnection(host, parts.port or HTTP_PORT, timeout=timeout)
+
+
+def _unusable(error: Exception) -> Answer:
+    reason = f"the address cannot be used ({type(error).__name__})"
+    return Answer(is_accepted=False, reason=reason)
 
 
 def _authorization(url: str) -> dict[str, str]:

@@ -17,6 +17,7 @@ from serve_records import Sounds, send
 
 from streamsed.serve.rules import RuledSink, Rules
 from streamsed.serve.settings import RuleSettings, WebhookSettings
+from streamsed.serve.webhook import post as post_module
 from streamsed.serve.webhook import sink as webhook_sink
 from streamsed.serve.webhook.post import MAX_WAIT, post
 from streamsed.serve.webhook.signature import read_secret, signature
@@ -350,3 +351,30 @@ def test_rules_keep_messages_back_and_give_them_their_name():
         sink.close()
         got = [(r["id"], r["state"], r["rule"]) for r in receiver.taken]
         assert got == [(n, s, "twice") for n in (2, 5) for s in ("opened", "closed")]
+
+
+@pytest.mark.parametrize("host", ["a b", "a..b", "exa%20mple"])
+def test_an_address_that_cannot_be_used_is_reported_and_ends_nothing(host):
+    sink = WebhookSink(WebhookSettings(f"http://{host}/hook"))
+    send(sink, *Sounds().lifecycle(1, 1.0, 2.0))
+    end = time.monotonic() + 60
+    while sink.failures().get("lost", 0) < 2 and time.monotonic() < end:
+        time.sleep(0.01)
+    failures = sink.failures()
+    assert (failures["lost"], failures["waiting"]) == (2, 0)
+    assert failures["reason"].startswith("the address cannot be used")
+    sink.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("http://[::1]/hook", ("::1", 80)),
+        ("https://[fe80::1%25eth0]/hook", ("fe80::1%eth0", 443)),
+        ("http://[::1]:8000/hook", ("::1", 8000)),
+        ("https://example.org/hook", ("example.org", 443)),
+    ],
+)
+def test_a_receiver_may_have_an_address_of_ipv6(url, place):
+    connection = post_module._connection(url, 1.0)
+    assert (connection.host, connection.port) == place
