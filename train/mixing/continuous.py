@@ -32,6 +32,7 @@ from train.mixing.signals import (
     at_level,
     coloured_noise,
     faded,
+    keep_inside,
     merge_regions,
     rms,
     to_sixteen_bits,
@@ -114,13 +115,15 @@ class ContinuousMixer:
         mixture, beds = self._backdrop.draw(rng, self._samples(duration))
         events: list[Event] = []
         others: list[Event] = []
-        start = self._draw(rng)
+        start, shortest = self._draw(rng), self._samples(MIN_EVENT)
         while True:
             label, sound, regions = self._event(rng)
             if start + sound.size > mixture.size:
                 break
             self._add(rng, mixture, sound, start)
-            events += [self._span(label, start + a, start + b) for a, b in regions]
+            for a, b in regions:
+                placed = keep_inside((start + a, start + b), mixture.size, shortest)
+                events.append(self._span(label, *placed))
             start += sound.size
             pause = self._draw(rng)
             if rng.random() < OTHER:
@@ -208,7 +211,7 @@ class ContinuousMixer:
         if not self.sounds:
             label = self.bank.labels[rng.integers(len(self.bank.labels))]
             clip = self._palette.clip(rng, label)
-            gap, shortest = round(MIN_GAP * rate), round(MIN_EVENT * rate)
+            gap, shortest = self._samples(MIN_GAP), self._samples(MIN_EVENT)
             regions = merge_regions(clip.regions, gap, shortest)
             return label, clip.samples, regions
         like = self._draw_sound(rng)
@@ -272,9 +275,8 @@ class ContinuousMixer:
         """Set the level of a recording's loudest sample and round to 16 bits."""
         mixture = recording.samples
         peak = max(float(mixture.max()), -float(mixture.min()), 1e-9)
-        mixture *= np.float32(
-            10.0 ** (rng.uniform(*EVALUATION_MIXING.gain) / 20.0) / peak
-        )
+        decibels = rng.uniform(*EVALUATION_MIXING.gain)
+        mixture *= np.float32(10.0 ** (decibels / 20.0) / peak)
         to_sixteen_bits(mixture)
         return recording
 

@@ -29,6 +29,7 @@ from train.mixing.palette import Palette, amplitude
 from train.mixing.signals import (
     add_at,
     clip_peaks,
+    keep_inside,
     merge_regions,
     to_sixteen_bits,
 )
@@ -181,11 +182,8 @@ class Mixer:
                 first, last = max(start, 0), min(end, n_samples)
                 if last - first >= min(MIN_AUDIBLE * rate, end - start):
                     regions.append((first, last))
-            for onset, offset in merge_regions(
-                regions, round(MIN_GAP * rate), shortest
-            ):
-                last = min(offset, n_samples)
-                first = max(0, min(onset, last - shortest))
+            for region in merge_regions(regions, round(MIN_GAP * rate), shortest):
+                first, last = keep_inside(region, n_samples, shortest)
                 events.append(
                     Event.from_samples(label, first, last, score=1.0, sample_rate=rate)
                 )

@@ -157,3 +157,18 @@ def merge_regions(
         else:
             merged.append((start, long_enough))
     return merged
+
+
+def keep_inside(region: Region, n_samples: int, shortest: int) -> Region:
+    """Let a region end with the mixture, and begin earlier if it is then too short.
+
+    Examples
+    --------
+    >>> keep_inside((95, 105), n_samples=100, shortest=10)
+    (90, 100)
+    >>> keep_inside((50, 55), n_samples=100, shortest=10)  # as short as it was
+    (50, 55)
+    """
+    start, end = region
+    last = min(end, n_samples)
+    return max(min(start, last - min(shortest, end - start)), 0), last

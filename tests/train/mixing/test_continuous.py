@@ -73,6 +73,27 @@ def test_without_a_list_events_are_clips_of_every_label(bank):
     assert {event.label for event in events} == set(bank.labels)
 
 
+def test_a_short_sound_at_the_very_end_is_an_event_that_ends_with_the_recording(bank):
+    tick = np.ones(RATE // 10, np.float32)  # shorter than the shortest event, 0.25 s
+    ticks = Clip(tick, ((0, tick.size),))
+    mixer = ContinuousMixer(Soundbank({"Tick": (ticks,)}, bank.background, RATE))
+    at_the_end = 0
+    for seed in range(100):
+        recording = mixer.mix(np.random.default_rng(seed), duration=2.0)
+        for event in recording.events:
+            assert event.onset >= 0.0
+            assert event.offset <= 2.0
+            assert event.duration == pytest.approx(0.25)
+            at_the_end += event.offset == 2.0
+    assert at_the_end > 1
+
+
+def test_short_events_of_a_list_keep_their_length_up_to_the_end(bank):
+    short = [Event("Beeping", 0.0, 0.1, 1.0)]
+    events = [e for seed in range(20) for e in draw(bank, short, seed, 20.0).events]
+    assert {round(event.duration, 4) for event in events} == {0.1}
+
+
 def test_other_sounds_lie_between_events(bank):
     recording = draw(bank, duration=300.0)
     assert len(recording.others) > 5
