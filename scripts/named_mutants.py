@@ -80,22 +80,20 @@ MISREADINGS = {
         *NETWORK, "functional.max_pool1d(mask", "functional.avg_pool1d(mask"
     ),
     "the clip's score is a mean over time": Misreading(
-        *LOSSES, "logits.scores.amax(dim=1), y", "logits.scores.mean(dim=1), y"
+        *LOSSES, "score_logits.amax(dim=1)", "score_logits.mean(dim=1)"
     ),
     "weak clips have the weights of strong ones": Misreading(
         *LOSSES,
-        "tags[weak], self.weak_weights",
-        "tags[weak], self.strong_weights",
+        "y[weak], self.weak_weights",
+        "y[weak], self.strong_weights",
     ),
     "weak clips have no loss": Misreading(
-        *LOSSES,
-        ") + class_loss(clip_logits[weak]",
-        ") + 0 * class_loss(clip_logits[weak]",
+        *LOSSES, "of_strong + of_weak", "of_strong + 0 * of_weak"
     ),
     "weak clips have a strong loss": Misreading(
         *LOSSES,
-        "strong_loss(logits.scores[strong], y[strong])",
-        "strong_loss(logits.scores, y)",
+        "strong_loss(scores[strong], y[strong])",
+        "strong_loss(scores, y)",
     ),
     "a target of the region loss is trained": Misreading(
         "train/fit/losses.py",

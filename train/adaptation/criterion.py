@@ -75,9 +75,7 @@ class AdaptationCriterion:
         weights = edge_weights(y, edge=self.edge, n_edge=self.n_edge)
         even = torch.full((len(self.taught),), 1.0 / len(self.taught))
         strong = strong_loss(scores, target, weights)
-        classification = class_loss(
-            scores.amax(dim=1), target.amax(dim=1), even.to(y.device)
-        )
+        classification = class_loss(scores, target, even.to(y.device))
         return {
             "total": strong + classification,
             "strong": strong,

@@ -34,6 +34,14 @@ class Losses(NamedTuple):
     strong: Tensor
     region: Tensor
 
+    @classmethod
+    def of(
+        cls, classification: Tensor, strong: Tensor, region: Tensor, *, alpha: float
+    ) -> Losses:
+        """Add up the parts (eq. 2)."""
+        total = classification + strong + alpha * region
+        return cls(total, classification, strong, region)
+
 
 def class_weights(n_events: Sequence[int]) -> Tensor:
     """Weigh labels by rarity: a softmax of `1 / n_k` (eq. 3).
@@ -80,20 +88,21 @@ def raw_region(x: Tensor, n_score_frames: int) -> Tensor:
     return torch.where(intensity > RAW_THRESHOLD, torch.tanh(intensity), 0.0)
 
 
-def class_loss(clip_logits: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+def class_loss(score_logits: Tensor, target: Tensor, weights: Tensor) -> Tensor:
     """Compute the weighted cross-entropy of clip scores (eq. 4); 0 for no clips.
 
     Parameters
     ----------
-    clip_logits, target : float32 (B, K)
-        Logits of `f_c` and the tags, 0 or 1.
+    score_logits, target : float32 (B, H, K)
+        Logits of `f_s`, whose maxima over time are those of `f_c`, and targets, whose
+        maxima are the tags.
     weights : float32 (K,)
         See `class_weights`.
     """
-    if clip_logits.shape[0] == 0:
-        return clip_logits.sum()
+    if score_logits.shape[0] == 0:
+        return score_logits.sum()
     losses = functional.binary_cross_entropy_with_logits(
-        clip_logits, target, reduction="none"
+        score_logits.amax(dim=1), target.amax(dim=1), reduction="none"
     )
     return (losses * weights).mean()
 
@@ -141,7 +150,7 @@ def edge_weights(target: Tensor, *, edge: float, n_edge: int) -> Tensor:
     return weights
 
 
-def region_loss(event_logits: Tensor, proposal_logits: Tensor, raw: Tensor) -> Tensor:
+def region_loss(logits: Outputs, raw: Tensor) -> Tensor:
     """Draw the proposal to the events and the events to the raw region (eq. 8).
 
     Decision: a target is a constant. So the first term moves the proposal alone (by the
@@ -149,13 +158,14 @@ def region_loss(event_logits: Tensor, proposal_logits: Tensor, raw: Tensor) -> T
 
     Parameters
     ----------
-    event_logits, proposal_logits : float32 (B, H)
-        Logits of `f_e` and `f_p`.
+    logits : Outputs
+        Of `f_s`, whose maxima over labels are those of `f_e`, and of `f_p`.
     raw : float32 (B, H)
         `f_r`, see `raw_region`.
     """
+    event_logits = logits.scores.amax(dim=2)
     events = torch.sigmoid(event_logits).detach()
-    proposal = functional.binary_cross_entropy_with_logits(proposal_logits, events)
+    proposal = functional.binary_cross_entropy_with_logits(logits.region, events)
     event = functional.binary_cross_entropy_with_logits(event_logits, raw.detach())
     return proposal + event
 
@@ -219,16 +229,15 @@ class Criterion:
         """
         self.strong_weights = self.strong_weights.to(y.device)
         self.weak_weights = self.weak_weights.to(y.device)
-        clip_logits, tags = logits.scores.amax(dim=1), y.amax(dim=1)
-        weak = ~strong
-        classification = class_loss(
-            clip_logits[strong], tags[strong], self.strong_weights
-        ) + class_loss(clip_logits[weak], tags[weak], self.weak_weights)
-        detection = strong_loss(logits.scores[strong], y[strong])
-        raw = raw_region(x, y.shape[1])
-        region = region_loss(logits.scores.amax(dim=2), logits.region, raw)
-        total = classification + detection + self.alpha * region
-        return Losses(total, classification, detection, region)
+        scores, weak = logits.scores, ~strong
+        of_strong = class_loss(scores[strong], y[strong], self.strong_weights)
+        of_weak = class_loss(scores[weak], y[weak], self.weak_weights)
+        return Losses.of(
+            of_strong + of_weak,
+            strong_loss(scores[strong], y[strong]),
+            region_loss(logits, raw_region(x, y.shape[1])),
+            alpha=self.alpha,
+        )
 
 
 class SceneCriterion:
@@ -273,16 +282,15 @@ class SceneCriterion:
         """Compute the losses of a batch, `x`, `y` and `others`; see `Criterion`."""
         x, y, others = batch["x"], batch["y"], batch["others"]
         scores, region, kinds = (each.float() for each in network.all_logits(x))
-        classification = class_loss(
-            scores.amax(dim=1), y.amax(dim=1), self.weights.to(y.device)
-        )
-        weights = edge_weights(y, edge=self.edge, n_edge=self.n_edge)
-        detection = strong_loss(scores, y, weights)
         raw = raw_region(self._views(x)[:, :1], y.shape[1])
-        area = region_loss(scores.amax(dim=2), region, raw)
-        total = classification + detection + self.alpha * area
-        parts = {"classification": classification, "strong": detection, "region": area}
-        if kinds.shape[2]:
-            parts["auxiliary"] = strong_loss(kinds, others)
-            total = total + self.auxiliary * parts["auxiliary"]
-        return {"total": total, **parts}
+        losses = Losses.of(
+            class_loss(scores, y, self.weights.to(y.device)),
+            strong_loss(scores, y, edge_weights(y, edge=self.edge, n_edge=self.n_edge)),
+            region_loss(Outputs(scores, region), raw),
+            alpha=self.alpha,
+        )
+        if not kinds.shape[2]:
+            return losses._asdict()
+        auxiliary = strong_loss(kinds, others)
+        total = losses.total + self.auxiliary * auxiliary
+        return {**losses._replace(total=total)._asdict(), "auxiliary": auxiliary}

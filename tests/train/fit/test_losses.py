@@ -33,11 +33,11 @@ def test_a_label_without_events_gets_a_finite_weight():
     assert weights.tolist() == pytest.approx([0.5, 0.5])
 
 
-def test_class_loss_is_the_weighted_mean_over_labels():
+def test_class_loss_is_the_weighted_mean_over_labels_of_maxima_over_time():
     # eq. 4: 1/2 * (-0.25 log 0.8 - 0.75 log(1 - 0.4))
     loss = class_loss(
-        torch.tensor([[logit(0.8), logit(0.4)]]),
-        torch.tensor([[1.0, 0.0]]),
+        torch.tensor([[[logit(0.8), logit(0.3)], [logit(0.2), logit(0.4)]]]),
+        torch.tensor([[[0.0, 0.0], [1.0, 0.0]]]),
         torch.tensor([0.25, 0.75]),
     )
     expected = 0.5 * (-0.25 * math.log(0.8) - 0.75 * math.log(0.6))
@@ -53,21 +53,19 @@ def test_strong_loss_is_the_mean_over_frames_and_labels():
 
 
 def test_region_loss_draws_proposal_to_events_and_events_to_raw():
-    loss = region_loss(
-        torch.tensor([[logit(0.6)]]),
-        torch.tensor([[logit(0.2)]]),
-        torch.tensor([[0.5]]),
-    )
+    scores = torch.tensor([[[logit(0.6), logit(0.1)]]])
+    logits = Outputs(scores, torch.tensor([[logit(0.2)]]))
+    loss = region_loss(logits, torch.tensor([[0.5]]))
     proposal = -(0.6 * math.log(0.2) + 0.4 * math.log(0.8))
     events = -(0.5 * math.log(0.6) + 0.5 * math.log(0.4))
     assert loss.item() == pytest.approx(proposal + events, rel=1e-5)
 
 
 def test_no_gradient_flows_through_the_targets_of_the_region_loss():
-    events = torch.tensor([[0.3]], requires_grad=True)
+    events = torch.tensor([[[0.3]]], requires_grad=True)
     proposal = torch.tensor([[-0.7]], requires_grad=True)
     raw = torch.tensor([[0.6]], requires_grad=True)
-    region_loss(events, proposal, raw).backward()
+    region_loss(Outputs(events, proposal), raw).backward()
     # Only the second term reaches the events: d/dz BCE(sigmoid(z), t) = sigmoid(z) - t.
     assert events.grad.item() == pytest.approx(
         torch.sigmoid(events).item() - 0.6, rel=1e-5
