@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from bars import make_trainer
 
 from scripts import average
 from train.config.network import NetworkConfig
@@ -40,6 +41,15 @@ def test_the_mean_of_two_runs_lies_halfway_and_loads(tmp_path, capsys):
     for name, value in mean.network.state_dict().items():
         halfway = (ours[name].double().numpy() + theirs[name].double().numpy()) / 2
         np.testing.assert_allclose(value.numpy(), halfway, rtol=1e-6, atol=1e-9)
+
+
+def test_a_mean_is_a_beginning_but_no_run_to_resume(tmp_path):
+    run, mean = tmp_path / "run", tmp_path / "mean"
+    make_trainer(run).save()
+    average.main([str(run), str(run), "--output", str(mean)])
+    make_trainer(tmp_path / "next").begin_with(mean)
+    with pytest.raises(ValueError, match=r"last\.pt: holds weights alone.* by --init"):
+        make_trainer(mean).resume()
 
 
 def test_runs_of_other_networks_or_a_folder_that_holds_a_run_are_refused(

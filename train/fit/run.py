@@ -75,12 +75,18 @@ class RunOptions:
             raise ValueError("--init and --resume cannot be combined; choose one")
         if self.init is not None and not (self.init / LAST).is_file():
             raise ValueError(f"--init {self.init}: no trained run ({LAST} is missing)")
-        if not self.resume and (self.folder / LAST).exists():
+        if self.folder.exists() and not self.folder.is_dir():
+            raise ValueError(f"--run {self.folder}: not a folder; name another")
+        is_begun = (self.folder / LAST).exists()
+        if is_begun and not self.resume:
             raise ValueError(
                 f"--run {self.folder}: the folder exists; use --resume to continue the run"
             )
-        if self.folder.exists() and not self.folder.is_dir():
-            raise ValueError(f"--run {self.folder}: not a folder; name another")
+        if self.resume and not is_begun:
+            raise ValueError(
+                f"--run {self.folder}: no run to continue ({LAST} is missing); leave out "
+                "--resume to begin one"
+            )
         check_device(self.device)
 
 

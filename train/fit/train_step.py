@@ -189,8 +189,25 @@ class Learner:
             network.load_state_dict({**own, **taken})
 
     def load(self, state: dict[str, Any]) -> None:
-        """Take up a state, which may hold more."""
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
+        """Take up a state, which may hold more.
+
+        Raises
+        ------
+        ValueError
+            It holds less, or its network is another one.
+        """
+        if not state.keys() >= self.state().keys():
+            raise ValueError(
+                "holds weights alone, without what training needs to go on; begin another "
+                "run with them by --init"
+            )
+        try:
+            self.network.load_state_dict(state["network"])
+            self.average.load_state_dict(state["average"])
+        except RuntimeError as error:
+            raise ValueError(
+                "was trained with other kinds of sounds; resume with the soundbanks that "
+                "the run was started with, or name another --run"
+            ) from error
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])

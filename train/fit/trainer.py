@@ -276,17 +276,18 @@ class Trainer:
         Raises
         ------
         ValueError
-            There is none, or it belongs to a run with other labels or settings; length
-            and threads may change.
+            There is none, it holds weights alone, or it belongs to a run with other labels,
+            kinds of sounds or settings; length and threads may change.
         """
         path = self.folder / LAST
         state = read_checkpoint(path)
-        if tuple(state["labels"]) != self.labels:
-            raise ValueError(
-                f"{path}: was trained with other labels; name another --run"
-            )
         refuse_other_settings(state["config"], self.config, path)
-        self.learner.load(state)
+        try:
+            if tuple(state["labels"]) != self.labels:
+                raise ValueError("was trained with other labels; name another --run")
+            self.learner.load(state)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
         self.parallel.set_rng_state(state["rng_state"])
         self.clock.step, self.clock.elapsed = state["step"], state["elapsed"]
         # The run may be longer now, so that this was less of it.

@@ -80,6 +80,9 @@ def test_a_run_begins_as_its_options_say(tmp_path, monkeypatch, way):
     other = tmp_path / "other"
     other.mkdir()
     (other / LAST).touch()
+    if way == "resume":
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run" / LAST).touch()
     calls = []
 
     class Trainer:
@@ -108,3 +111,5 @@ def test_a_beginning_that_is_missing_or_contradicted_is_refused_at_once(tmp_path
         RunOptions(tmp_path / "run", init=tmp_path / "none")
     with pytest.raises(ValueError, match="--init and --resume cannot be combined"):
         RunOptions(tmp_path / "run", init=tmp_path / "none", resume=True)
+    with pytest.raises(ValueError, match=r"--run .*run: no run to continue \(last\.pt"):
+        RunOptions(tmp_path / "run", resume=True)

@@ -335,6 +335,12 @@ def test_resuming_with_other_labels_is_refused(tmp_path):
         other.resume()
 
 
+def test_resuming_with_other_kinds_of_sounds_is_refused(tmp_path):
+    make_trainer(tmp_path, n_auxiliary=3).save()
+    with pytest.raises(ValueError, match=r"last\.pt: was trained with other kinds of"):
+        make_trainer(tmp_path, n_auxiliary=4).resume()
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
