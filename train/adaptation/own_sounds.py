@@ -15,7 +15,7 @@ import numpy as np
 
 from train.config.scenes import SceneConfig
 from train.mixing.scenes import Scene, SceneMixer
-from train.mixing.soundbank import Clip, Soundbank, SplitError
+from train.mixing.soundbank import Clip, Soundbank, SplitError, known_split
 
 HELD_OUT = 4
 """Every so manieth recording of a label is kept apart, where no manifest says which."""
@@ -48,7 +48,12 @@ class OwnSounds:
 
     @classmethod
     def load(
-        cls, folder: Path, shipped: Sequence[str], *, everything: bool = False
+        cls,
+        folder: Path,
+        shipped: Sequence[str],
+        *,
+        everything: bool = False,
+        sample_rate: int = 44100,
     ) -> OwnSounds:
         """Read a folder laid out as a sound bank.
 
@@ -63,17 +68,19 @@ class OwnSounds:
             Labels of the model.
         everything : bool
             Teach all recordings and keep none apart.
+        sample_rate : int
+            Hz, of the model.
 
         Raises
         ------
         ValueError
             See `Soundbank.load`.
         """
-        by_manifest = (folder / "manifest.csv").is_file() and not everything
-        bank = Soundbank.load(folder, split="train" if by_manifest else None)
+        split = None if everything else known_split(folder, "train")
+        bank = Soundbank.load(folder, split=split, sample_rate=sample_rate)
         taught = _spelt(bank, shipped)
         held_out = Soundbank({}, {}, bank.sample_rate)
-        if by_manifest:
+        if split is not None:
             held_out = _validation(folder, shipped, held_out)
         elif not everything:
             taught, held_out = part(taught)
@@ -110,7 +117,10 @@ def part(bank: Soundbank) -> tuple[Soundbank, Soundbank]:
 def _validation(folder: Path, shipped: Sequence[str], nothing: Soundbank) -> Soundbank:
     """Read the split `validation`, which may be missing or have no sound of a label."""
     try:
-        return _spelt(Soundbank.load(folder, split="validation"), shipped)
+        bank = Soundbank.load(
+            folder, split="validation", sample_rate=nothing.sample_rate
+        )
+        return _spelt(bank, shipped)
     except SplitError:
         return nothing
 

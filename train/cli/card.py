@@ -11,7 +11,7 @@ import typer
 from streamsed.atomic_write import write
 from streamsed.cli.options import EngineOption, PrecisionOption
 from streamsed.inference.model import Model
-from train.cli.options import LeaveOut, read_layouts, read_left_out
+from train.cli.options import LeaveOut, UnheardSplit, read_layouts, read_left_out
 from train.evaluation.continuous import page as continuous_page
 from train.evaluation.model_card import Card
 from train.evaluation.model_card_page import to_markdown
@@ -37,9 +37,7 @@ def card(
             help="Strong list whose clips are rebuilt from the bank's sounds.",
         ),
     ],
-    split: Annotated[
-        str | None, typer.Option(help="Split that the model was not trained on.")
-    ] = "validation",
+    split: UnheardSplit = "validation",
     leave_out: LeaveOut = None,
     engine: EngineOption = "torchscript",
     precision: PrecisionOption = "fp32",
@@ -64,8 +62,13 @@ def card(
     if output is not None and not 0 <= page.find(BEGIN) < page.find(END):
         raise ValueError(f"{output}: no lines {BEGIN} and {END}")
     before = "" if continuous is None else _continuous(continuous)
-    bank = load_banks(soundbank, split=split, leave_out=read_left_out(leave_out))
     loaded = Model.load(model, device="cpu", engine=engine, precision=precision)
+    bank = load_banks(
+        soundbank,
+        split=split,
+        sample_rate=loaded.info.frontend.sample_rate,
+        leave_out=read_left_out(leave_out),
+    )
     measured = Card(loaded, bank, read_layouts(blueprint)).measure()
     text = before + to_markdown(measured, current_command())
     print(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -24,7 +25,7 @@ from train.evaluation.continuous.recordings import (
     score_continuous,
 )
 from train.mixing.continuous import ContinuousMixer
-from train.mixing.soundbank import Soundbank
+from train.mixing.soundbank import Soundbank, name_part
 from train.provenance import current_command
 
 WIDTH = 165
@@ -37,8 +38,8 @@ class Drawn:
 
     Parameters
     ----------
-    soundbanks : tuple of Path
-    split : str or None
+    splits : mapping of Path to str or None
+        The split of each bank; None for all files.
     blueprints : tuple of Path
     even_labels : bool
     recordings : int
@@ -46,13 +47,22 @@ class Drawn:
     seed : int
     """
 
-    soundbanks: tuple[Path, ...]
-    split: str | None = None
+    splits: Mapping[Path, str | None]
     blueprints: tuple[Path, ...] = ()
     even_labels: bool = False
     recordings: int = 4
     minutes: float = 10.0
     seed: int = 0
+
+
+def _read_banks(
+    splits: Mapping[Path, str | None], sample_rate: int
+) -> dict[str, Soundbank]:
+    """Read splits of banks, by the names of these."""
+    return {
+        str(folder): Soundbank.load(folder, split=split, sample_rate=sample_rate)
+        for folder, split in splits.items()
+    }
 
 
 def measure_model(name: str, device: str, drawn: Drawn, json_file: Path | None) -> None:
@@ -65,17 +75,13 @@ def measure_model(name: str, device: str, drawn: Drawn, json_file: Path | None) 
     """
     model = Model.load(name, device=device)
     info = model.info
-    banks = {
-        str(folder): Soundbank.load(
-            folder, split=drawn.split, sample_rate=info.frontend.sample_rate
-        )
-        for folder in drawn.soundbanks
-    }
+    banks = _read_banks(drawn.splits, info.frontend.sample_rate)
     bank = reduce(Soundbank.joined, banks.values())
     if bank.labels != tuple(sorted(info.labels)):
+        parts = ", ".join(sorted({name_part(each) for each in drawn.splits.values()}))
         raise ValueError(
             f"the labels of {name} ({', '.join(info.labels)}) are not those of the "
-            f"soundbank ({', '.join(bank.labels)})"
+            f"soundbank ({', '.join(bank.labels)}; {parts})"
         )
     layouts = read_layouts(drawn.blueprints)
     sounds = [event for layout in layouts for event in layout]
@@ -91,6 +97,7 @@ def measure_model(name: str, device: str, drawn: Drawn, json_file: Path | None) 
         "command": current_command(),
         "model": name,
         "place": model.place,
+        "splits": {str(folder): split for folder, split in drawn.splits.items()},
         **measure_continuous(
             kept, lambda stream: info.operating_point(settle=stream.settled).post
         ),

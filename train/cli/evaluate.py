@@ -21,7 +21,7 @@ from train.annotations.desed_version import name_list
 from train.annotations.event_lists import digest, read_durations, read_strong
 from train.annotations.score_files import find_scores, read_scores
 from train.cli.continuous import Drawn, measure_model
-from train.cli.options import Device, Split
+from train.cli.options import Device, MeasuredSplit, measured_splits
 from train.metrics.psds import PsdRoc, psd_rocs
 from train.metrics.psds_points import operating_point_rocs
 from train.metrics.scorecard import Scorecard, score_lists
@@ -107,7 +107,14 @@ def evaluate(
             help="Bank of sounds for --continuous; repeatable.",
         ),
     ] = None,
-    split: Split = None,
+    split: MeasuredSplit = None,
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--everything",
+            help="Measure on all splits: for a model that was trained on none of the banks.",
+        ),
+    ] = False,
     blueprint: Annotated[
         list[Path] | None,
         typer.Option(
@@ -143,7 +150,8 @@ def evaluate(
         if model is None or not soundbank:
             raise ValueError("--continuous needs MODEL and --soundbank DIR")
         banks, lists = tuple(soundbank), tuple(blueprint or ())
-        drawn = Drawn(banks, split, lists, even_labels, recordings, minutes, seed)
+        splits = dict.fromkeys(banks) if everything else measured_splits(banks, split)
+        drawn = Drawn(splits, lists, even_labels, recordings, minutes, seed)
         measure_model(model, device, drawn, json_file)
         return
     if reference is None:

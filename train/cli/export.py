@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,13 +17,19 @@ from streamsed.inference.thresholds.operating_points import (
     choose_point,
 )
 from streamsed.terminal import percent
-from train.cli.options import Blueprints, SoundscapeCount, read_layouts
+from train.cli.options import (
+    Blueprints,
+    MeasuredSplit,
+    SoundscapeCount,
+    measured_splits,
+    read_layouts,
+)
 from train.export.engine_check import CheckSet
-from train.export.exporter import TORCHSCRIPT, export_model
+from train.export.exporter import TORCHSCRIPT, export_model, refuse_unexportable
 from train.export.formats import EXPORT_FORMATS
 from train.export.model_file import with_operating_points
 from train.export.operating_points import Tuned, read_operating_points
-from train.export.release import finish
+from train.export.release import Finished, finish
 from train.fit.checkpoint import (
     BEST,
     LAST,
@@ -30,7 +37,9 @@ from train.fit.checkpoint import (
     load_ensemble,
     load_trained,
 )
-from train.mixing.soundbank import Soundbank
+from train.metrics.f1 import F1
+from train.mixing.mixer import Layout
+from train.mixing.soundbank import Soundbank, describe_split, name_part
 from train.provenance import current_command
 
 DATA = "soundscapes mixed from a bank of isolated sounds"
@@ -49,16 +58,10 @@ def export(
     *,
     output: Annotated[Path, typer.Option(metavar="FILE", help="The model file.")],
     soundbank: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Bank of sounds to measure on."),
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Bank of sounds to measure on; repeatable."),
     ] = None,
-    split: Annotated[
-        str | None,
-        typer.Option(
-            help="Split of the manifest to measure on. [default: validation, or all files of "
-            "a bank without a manifest]"
-        ),
-    ] = None,
+    split: MeasuredSplit = None,
     blueprint: Blueprints = None,
     name: Annotated[
         str | None,
@@ -118,22 +121,21 @@ def export(
             f"--to must be {TORCHSCRIPT}, {', '.join(EXPORT_FORMATS)}, not {to!r}"
         )
     trained = _load(run, ensemble=ensemble, last=last)
+    refuse_unexportable(trained, output, to)
     check_set, post = None, PostConfig()
     scores: dict[str, Any] = {}
     tuned = Tuned([], [], {})
-    if soundbank is not None:
-        if split is None and (soundbank / "manifest.csv").is_file():
-            split = "validation"  # what `fit` leaves to be measured on
-        bank = Soundbank.load(soundbank, split=split)
-        layouts = read_layouts(blueprint)
-        finished = finish(trained, bank, layouts=layouts, n=n, tune=tune, split=split)
-        check_set, post, scores = finished.check_set, finished.post, finished.scores
-        for label, f1 in finished.f1.per_label.items():
-            print(f"{label:<30}{100 * f1:>6.1f}")
-        print(f"{'macro':<30}{100 * finished.f1.macro:>6.1f}")
-        print(f"{'micro':<30}{100 * finished.f1.micro:>6.1f}")
     if operating_points is not None:
         tuned = read_operating_points(operating_points)
+    if soundbank:
+        splits = measured_splits(soundbank, split)
+        layouts = read_layouts(blueprint)
+        finished = _finish(trained, splits, layouts, n=n, tune=tune)
+        check_set, post, scores = finished.check_set, finished.post, finished.scores
+        _print_f1(finished.f1)
+        for folder, each in splits.items():
+            print(describe_split(folder, each))
+    if operating_points is not None:
         post = choose_point(
             tuned.points, trained.labels, sensitivity="normal", settle=10.0
         ).post
@@ -159,8 +161,36 @@ def export(
 def _refuse_unused(model: Path, options: Mapping[str, object]) -> None:
     """Raise a ValueError for options that have no effect on a model file."""
     for name, value in options.items():
-        if value not in (None, False, DATA, TORCHSCRIPT):
+        if value not in (None, False, [], DATA, TORCHSCRIPT):
             raise ValueError(f"--{name} needs the folder of a run, not {model}")
+
+
+def _finish(
+    trained: TrainedNetwork,
+    splits: Mapping[Path, str | None],
+    layouts: Sequence[Layout],
+    *,
+    n: int,
+    tune: bool,
+) -> Finished:
+    """Measure and perhaps tune a network on splits of banks."""
+    rate = trained.config.frontend.sample_rate
+    banks = [
+        Soundbank.load(folder, split=split, sample_rate=rate)
+        for folder, split in splits.items()
+    ]
+    bank = reduce(Soundbank.joined, banks)
+    part = ", ".join(sorted({name_part(each) for each in splits.values()}))
+    return finish(trained, bank, layouts=layouts, n=n, tune=tune, part=part)
+
+
+def _print_f1(f1: F1) -> None:
+    """Print event F1, by label but for those without an event."""
+    for label, value in f1.per_label.items():
+        shown = "-" if label in f1.absent else f"{100 * value:.1f}"
+        print(f"{label:<30}{shown:>6}")
+    print(f"{'macro':<30}{100 * f1.macro:>6.1f}")
+    print(f"{'micro':<30}{100 * f1.micro:>6.1f}")
 
 
 def _load(run: Path, *, ensemble: bool, last: bool) -> TrainedNetwork:

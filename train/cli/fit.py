@@ -27,6 +27,7 @@ from train.config.preset import load_preset, preset_names
 from train.config.train import TrainConfig
 from train.datasets.data_module import ClipSet, lacking_sets
 from train.experiments.run_data import hold_to_data
+from train.export.exporter import why_unexportable
 from train.fit.outcome import RunOutcome
 from train.fit.run import (
     RunOptions,
@@ -34,6 +35,7 @@ from train.fit.run import (
     fit_on_scenes,
     fit_on_soundbank,
 )
+from train.mixing.soundbank import known_split
 
 USAGE = (
     "give --soundbank DIR (optionally with --blueprint) or --data DIR; several banks and "
@@ -176,7 +178,7 @@ def fit(
     if is_first_process():
         for line in RunOutcome.read(run).lines():
             print(line)
-        print(f"next: {_next_command(run, banks)}")
+        print(_next_step(config, run, banks, everything=everything))
 
 
 def _fit_on_data(
@@ -216,11 +218,19 @@ def _refuse_unused(
                 raise ValueError(f"--{name} needs {NEEDS[kind]}")
 
 
-def _next_command(run: Path, banks: Sequence[Path]) -> str:
-    """Return the command that exports the run, with evaluation and tuning if possible."""
+def _next_step(
+    config: TrainConfig, run: Path, banks: Sequence[Path], *, everything: bool
+) -> str:
+    """Return the command that exports the run, or why none does.
+
+    It measures and tunes on the banks if they have recordings that were not trained on.
+    """
+    reason = why_unexportable(config, config.scaling)
+    if reason is not None:
+        return f"not for export: {reason}"
     words = ["python", "-m", "train", "export", str(run), "--output", f"{run.name}.pt"]
-    for bank in banks:
-        words += ["--soundbank", str(bank)]
-    if banks and all((bank / "manifest.csv").is_file() for bank in banks):
+    if banks and not everything and all(known_split(b, "validation") for b in banks):
+        for bank in banks:
+            words += ["--soundbank", str(bank)]
         words += ["--split", "validation", "--tune"]
-    return shlex.join(words)
+    return f"next: {shlex.join(words)}"

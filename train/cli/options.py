@@ -16,7 +16,7 @@ from streamsed.cli.options import JsonLogOption
 from streamsed.progress import json_log as logged_to
 from train.annotations.event_lists import read_strong
 from train.mixing.mixer import Layout
-from train.mixing.soundbank import read_leave_out
+from train.mixing.soundbank import known_split, read_leave_out
 
 EXIT_CODES = "Exit codes: 0 all done; 2 an option, a file or the data is invalid; 130 interrupted."
 
@@ -31,6 +31,18 @@ Bank = Annotated[
 ]
 Split = Annotated[
     str | None, typer.Option(help="Split of the manifest. [default: all files]")
+]
+MeasuredSplit = Annotated[
+    str | None,
+    typer.Option(
+        "--split",
+        help="Split of the manifest to measure on. [default: validation, or all files of a "
+        "bank without a manifest]",
+    ),
+]
+UnheardSplit = Annotated[
+    str | None,
+    typer.Option("--split", help="Split that the model was not trained on."),
 ]
 LeaveOut = Annotated[
     Path | None,
@@ -77,8 +89,8 @@ NEEDED: OptionRules = {
     "table1": {"--soundbank": ("--lists",)},
     "evaluate": {
         "--continuous": (
-            *("--soundbank", "--split", "--blueprint", "--even-labels"),
-            *("--recordings", "--minutes", "--seed"),
+            *("--soundbank", "--split", "--everything", "--blueprint"),
+            *("--even-labels", "--recordings", "--minutes", "--seed"),
         ),
         "--model or MODEL": ("--device", "--audio"),
         "--durations": ("--operating-points",),
@@ -97,6 +109,7 @@ EXCLUDED: OptionRules = {
             *("--reference", "--estimated", "--audio", "--durations", "--scores"),
             "--operating-points",
         ),
+        "--split": ("--everything",),
     },
     "export": {"--last": ("--ensemble",), "--tune": ("--operating-points",)},
     "adapt": {"--steps": ("--minutes",)},
@@ -116,6 +129,16 @@ def read_layouts(blueprints: Sequence[Path] | None) -> list[Layout]:
     return [
         events for path in blueprints or () for events in read_strong(path).values()
     ]
+
+
+def measured_splits(
+    folders: Sequence[Path], split: str | None
+) -> dict[Path, str | None]:
+    """Return which split of each bank is measured on: `validation` if none is asked for.
+
+    None stands for all files, of a bank without a manifest.
+    """
+    return {each: split or known_split(each, "validation") for each in folders}
 
 
 def read_left_out(path: Path | None) -> set[str]:

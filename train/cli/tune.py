@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from streamsed.cli.options import EngineOption, PrecisionOption
 from streamsed.inference.selection import EngineRequest
-from train.cli.options import LeaveOut, read_left_out
+from train.cli.options import LeaveOut, UnheardSplit, read_left_out
 from train.evaluation.continuous.page import (
     latencies_to_markdown,
     sensitivities_to_markdown,
@@ -36,9 +37,7 @@ def tune(
         list[Path],
         typer.Option(metavar="DIR", help="Bank of recordings to tune on; repeatable."),
     ],
-    split: Annotated[
-        str | None, typer.Option(help="Split that the run was not trained on.")
-    ] = "validation",
+    split: UnheardSplit = "validation",
     leave_out: LeaveOut = None,
     recordings: Annotated[
         int, typer.Option(min=1, help="Number of recordings with events in each half.")
@@ -65,8 +64,15 @@ def tune(
     10 s, and at each sensitivity.
     """
     request = EngineRequest("cpu", engine, precision)
-    scorer = RunScorer(load_trained(run), request)
-    bank = load_banks(soundbank, split=split, leave_out=read_left_out(leave_out))
+    trained = load_trained(run)
+    bank = load_banks(
+        soundbank,
+        split=split,
+        sample_rate=trained.config.frontend.sample_rate,
+        leave_out=read_left_out(leave_out),
+    )
+    bank.refuse_other_labels(trained.labels)
+    scorer = RunScorer(trained, request)
     halves = [
         scorer.score(
             half,
@@ -89,4 +95,5 @@ def tune(
             f"{point.total_false_alarms:.1f} false alarms per hour on backgrounds and "
             "other sounds"
         )
-    print(f"next: python -m train export RUN --operating-points {output} ...")
+    export = ["python", "-m", "train", "export", str(run), "--output", f"{run.name}.pt"]
+    print(f"next: {shlex.join([*export, '--operating-points', str(output)])}")

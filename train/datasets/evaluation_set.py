@@ -128,8 +128,38 @@ def draw_evaluation_set(
     n_soundscapes: int,
     seed: int,
     scaling: Scaling | None = None,
+    labels: tuple[str, ...] | None = None,
 ) -> EvaluationSet:
-    """Draw soundscapes: the same ones for equal seeds."""
+    """Draw soundscapes: the same ones for equal seeds.
+
+    Parameters
+    ----------
+    mixer : Mixer
+        Where they come from.
+    config : FrontendConfig
+        The front-end.
+    n_soundscapes : int
+        At least 1.
+    seed : int
+        Of the draw.
+    scaling : Scaling, optional
+        See `gather`.
+    labels : tuple of str, optional
+        What a network scores, if not the labels of the bank: these must be among them.
+
+    Raises
+    ------
+    ValueError
+        The bank has another sample rate than the front-end or a label that is not among
+        `labels`, or there is no soundscape.
+    """
+    if mixer.bank.sample_rate != config.sample_rate:
+        raise ValueError(
+            f"sample_rate={config.sample_rate} must be that of the bank, "
+            f"{mixer.bank.sample_rate}"
+        )
+    labels = labels or mixer.bank.labels
+    mixer.bank.refuse_other_labels(labels)
     generators = (np.random.default_rng([seed, i]) for i in range(n_soundscapes))
     drawn = track(
         (mixer.mix(rng) for rng in generators),
@@ -137,7 +167,7 @@ def draw_evaluation_set(
         total=n_soundscapes,
         unit="soundscapes",
     )
-    return gather(drawn, mixer.bank.labels, config, scaling)
+    return gather(drawn, labels, config, scaling)
 
 
 def rebuild_evaluation_set(

@@ -8,6 +8,7 @@ accepted only after it was read back and agreed with the network it came from.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from streamsed.inference.model_file import ModelFile, ModelInfo
 from streamsed.inference.thresholds.operating_points import OperatingPoint
 from streamsed.inference.thresholds.recall_curves import RecallCurves
 from streamsed.inference.trust import note_exported
+from train.config.train import TrainConfig
 from train.export.engine_check import (
     CheckSet,
     EngineCheck,
@@ -41,6 +43,52 @@ ROUNDING = 0.01
 """Largest difference of a score that folding and 16-bit weights may make."""
 
 TORCHSCRIPT = "torchscript"
+
+
+def why_unexportable(config: TrainConfig, scaling: str) -> str | None:
+    """Say why the runtime cannot run a network; None if it can.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        How it was trained.
+    scaling : str
+        What its input goes through.
+
+    Examples
+    --------
+    >>> why_unexportable(TrainConfig(), "triple")
+    >>> why_unexportable(TrainConfig(), "single")
+    'scaling=single must be one that the runtime has: triple, relative'
+    """
+    if config.system != "resnet":
+        return f"system={config.system} must be resnet, which the runtime runs"
+    if scaling not in SEGMENT_SCALINGS:
+        choices = ", ".join(SEGMENT_SCALINGS)
+        return f"scaling={scaling} must be one that the runtime has: {choices}"
+    return None
+
+
+def refuse_unexportable(trained: TrainedNetwork, output: Path, to: str) -> None:
+    """Raise a ValueError if a network cannot be exported so, whatever its scores.
+
+    Parameters
+    ----------
+    trained, output, to
+        See `export_model`.
+
+    Raises
+    ------
+    ValueError
+        The runtime does not support the network or its input scaling, or the file's name
+        does not match the format.
+    """
+    reason = why_unexportable(trained.config, trained.scaling.name)
+    if reason is not None:
+        raise ValueError(reason)
+    suffix = EXPORT_FORMATS[to].suffix if to != TORCHSCRIPT else output.suffix
+    if output.suffix != suffix:
+        raise ValueError(f"--output {output} must end in {suffix} for --to {to}")
 
 
 def export_model(
@@ -87,14 +135,10 @@ def export_model(
     Raises
     ------
     ValueError
-        The file's scores differ from the network's by more than arithmetic explains, its
-        name does not match the format, or the runtime does not support its input scaling.
+        The file's scores differ from the network's by more than arithmetic explains, or
+        see `refuse_unexportable`.
     """
-    if trained.scaling.name not in SEGMENT_SCALINGS:
-        raise ValueError(
-            f"scaling={trained.scaling.name} must be one that the runtime has: "
-            f"{', '.join(SEGMENT_SCALINGS)}"
-        )
+    refuse_unexportable(trained, output, to)
     info = describe(
         trained,
         name,
@@ -104,9 +148,6 @@ def export_model(
         operating_points,
         recall_curves,
     )
-    suffix = EXPORT_FORMATS[to].suffix if to != TORCHSCRIPT else output.suffix
-    if output.suffix != suffix:
-        raise ValueError(f"--output {output} must end in {suffix} for --to {to}")
     network = fold(trained.network)
     x = torch.from_numpy(check_set.segments)[:, None]
     difference = largest_difference(trained.network, network, x)
@@ -208,6 +249,8 @@ def describe(
         **provenance,
     }
     training["steps"] = trained.step
+    # JSON knows no infinity, which clips no gradient either.
+    training["clip_norm"] = min(config.clip_norm, sys.float_info.max)
     info = ModelInfo(
         name=name,
         labels=trained.labels,

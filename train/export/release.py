@@ -54,7 +54,7 @@ def finish(
     layouts: Sequence[Layout] = (),
     n: int = 300,
     tune: bool = False,
-    split: str | None = None,
+    part: str | None = None,
 ) -> Finished:
     """Measure a network on soundscapes of a bank, if asked calibrate and tune it before.
 
@@ -63,7 +63,7 @@ def finish(
     trained : TrainedNetwork
         Its last layer changes when it is calibrated.
     bank : Soundbank
-        Recordings that it was not trained on.
+        Recordings that it was not trained on, of labels that it scores.
     layouts : sequence of Layout
         Clips of lists that the soundscapes are like, if there are any.
     n : int
@@ -71,8 +71,13 @@ def finish(
         that nothing surrounds.
     tune : bool
         Whether to calibrate scores and choose thresholds and durations per label.
-    split : str, optional
-        The split that the recordings are of, for the record.
+    part : str, optional
+        Which recordings of a bank these are, for the record.
+
+    Raises
+    ------
+    ValueError
+        The bank has a label that the network does not score.
     """
     frontend, post = trained.config.frontend, PostConfig()
 
@@ -83,6 +88,7 @@ def finish(
             n_soundscapes=n_soundscapes,
             seed=seed,
             scaling=trained.scaling,
+            labels=trained.labels,
         )
 
     mixer = Mixer(bank, replace(EVALUATION_MIXING, layout=1.0), layouts)
@@ -103,10 +109,10 @@ def finish(
     scores = list(network_scores(trained.network, measured.segments))
     f1 = score_events(scores, measured, post, frontend)
     record = f1.to_dict()
-    of_split = "" if split is None else f" (split {split})"
+    of_part = "" if part is None else f" ({part})"
     tuned = "; thresholds tuned on others of the same recordings" if tune else ""
     record["data"] = (
-        f"{n} soundscapes of seed {Seed.MEASURED} of a sound bank{of_split}{tuned}"
+        f"{n} soundscapes of seed {Seed.MEASURED} of a sound bank{of_part}{tuned}"
     )
     ranges = draw(mixer, min(n, N_RANGES), Seed.RANGES)
     check_set = CheckSet(measured.segments, ranges.segments, measured.reference)

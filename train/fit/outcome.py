@@ -67,7 +67,7 @@ class RunOutcome:
             f"{self.first_loss:.4f} at first, {self.last_loss:.4f} at last"
         )
         if not self.best:
-            yield "nothing was kept apart to measure on, so how good it is is not known"
+            yield "nothing was measured on the way, so how good it is is not known"
             return
         yield (
             f"best at step {self.best['step']:.0f}: validation loss "

@@ -15,7 +15,7 @@ from train.config.train import TrainConfig
 from train.datasets.clip_features import log_mel
 from train.datasets.data_module import ClipSet
 from train.datasets.evaluation_set import draw_evaluation_set
-from train.datasets.scaling import Relative, fit_scaling
+from train.datasets.scaling import Relative, Scaling, fit_scaling
 from train.datasets.scene_batches import SceneDataset, scene_frames
 from train.datasets.soundscapes import SoundscapeDataset
 from train.evaluation.draws import Seed
@@ -28,7 +28,7 @@ from train.fit.train_step import Objective
 from train.fit.trainer import Trainer
 from train.mixing.mixer import Layout, Mixer
 from train.mixing.scenes import SceneMixer
-from train.mixing.soundbank import Soundbank, load_banks
+from train.mixing.soundbank import Soundbank, known_split, load_banks
 
 N_COUNTED = 200
 """Soundscapes drawn to count events by label (`n_k` of eq. 3)."""
@@ -84,8 +84,7 @@ class RunOptions:
             )
         if self.resume and not is_begun:
             raise ValueError(
-                f"--run {self.folder}: no run to continue ({LAST} is missing); leave out "
-                "--resume to begin one"
+                f"--run {self.folder}: no run to continue; leave out --resume to begin one"
             )
         check_device(self.device)
 
@@ -106,7 +105,7 @@ def fit_on_soundbank(
     Parameters
     ----------
     config : TrainConfig
-        Settings.
+        Settings, of system "resnet".
     soundbank : Path
         See `train.mixing.soundbank`.
     options : RunOptions
@@ -116,9 +115,10 @@ def fit_on_soundbank(
     n_validation : int
         Validation soundscapes; 0 validates nothing.
     """
+    _refuse_baseline(config)
     _prepare()
-    has_splits = (soundbank / "manifest.csv").is_file()
-    bank = Soundbank.load(soundbank, split="train" if has_splits else None)
+    rate, split = config.frontend.sample_rate, known_split(soundbank, "train")
+    bank = Soundbank.load(soundbank, split=split, sample_rate=rate)
     mixer = Mixer(bank, config.mixing, layouts)
     drawn = (
         mixer.mix(np.random.default_rng([config.seed, i])) for i in range(N_FITTED)
@@ -135,30 +135,19 @@ def fit_on_soundbank(
     no_weak_clips = [0] * len(bank.labels)
     objective = make_objective(config, dataset.count_events(N_COUNTED), no_weak_clips)
     validation = None
-    if has_splits and n_validation:
-        unheard = Soundbank.load(soundbank, split="validation")
+    if split is not None and n_validation:
+        unheard = Soundbank.load(soundbank, split="validation", sample_rate=rate)
         validation = draw_evaluation_set(
             Mixer(unheard, replace(EVALUATION_MIXING, layout=1.0), layouts),
             config.frontend,
             n_soundscapes=n_validation,
             seed=Seed.VALIDATION,
             scaling=scaling,
+            labels=bank.labels,
         )
-    trainer = Trainer(
-        config,
-        bank.labels,
-        objective,
-        options.folder,
-        scaling=scaling,
-        device=options.device,
-        tensorboard=options.tensorboard,
-    )
-    _begin(trainer, options)
+    trainer = _begin(config, bank.labels, objective, options, scaling=scaling)
     trainer.fit(
-        dataset,
-        validation,
-        save_every=options.save_every,
-        n_workers=options.n_workers,
+        dataset, validation, save_every=options.save_every, n_workers=options.n_workers
     )
 
 
@@ -199,6 +188,7 @@ def fit_on_scenes(
             f"scenes.duration={config.scenes.duration} must be 0 in a run of {n_processes} "
             "processes, which cannot share scenes; start it without torchrun"
         )
+    _refuse_baseline(config)
     _prepare()
     if config.scaling != "relative":
         raise ValueError(
@@ -208,9 +198,12 @@ def fit_on_scenes(
         raise ValueError(
             f"scenes.duration={config.scenes.duration} must be that of a segment at least"
         )
-    has_splits = all((each / "manifest.csv").is_file() for each in soundbanks)
-    split = "train" if has_splits and not everything else None
-    bank = load_banks(soundbanks, split=split, leave_out=leave_out)
+    bank = load_banks(
+        soundbanks,
+        where_known=None if everything else "train",
+        sample_rate=config.frontend.sample_rate,
+        leave_out=leave_out,
+    )
     mixer = SceneMixer(bank, config.scenes, layouts)
     dataset = SceneDataset(mixer, config)
     criterion = SceneCriterion(
@@ -220,18 +213,14 @@ def fit_on_scenes(
         edge=config.edge,
         n_edge=round(1.0 / config.frontend.score_frame_duration),
     )
-    trainer = Trainer(
+    trainer = _begin(
         config,
         bank.labels,
         criterion,
-        options.folder,
+        options,
         scaling=Relative(top_db=config.frontend.top_db),
-        device=options.device,
-        tensorboard=options.tensorboard,
         n_auxiliary=len(mixer.kinds) if config.auxiliary else 0,
-        compiled=options.compiled,
     )
-    _begin(trainer, options)
     trainer.fit(dataset, save_every=options.save_every, n_workers=options.n_workers)
 
 
@@ -249,16 +238,7 @@ def fit_on_clips(config: TrainConfig, clips: ClipSet, options: RunOptions) -> No
     """
     _prepare()
     objective = make_objective(config, clips.strong_counts, clips.weak_counts)
-    trainer = Trainer(
-        config,
-        clips.labels,
-        objective,
-        options.folder,
-        scaling=clips.scaling,
-        device=options.device,
-        tensorboard=options.tensorboard,
-    )
-    _begin(trainer, options)
+    trainer = _begin(config, clips.labels, objective, options, scaling=clips.scaling)
     trainer.fit(
         clips.training,
         clips.validation,
@@ -277,12 +257,41 @@ def make_objective(
     return Criterion(strong_counts, weak_counts, alpha=config.alpha)
 
 
-def _begin(trainer: Trainer, options: RunOptions) -> None:
+def _refuse_baseline(config: TrainConfig) -> None:
+    """Raise a ValueError for a system that learns from what no soundbank has."""
+    if config.system != "resnet":
+        raise ValueError(
+            f"system={config.system} must be resnet to train on a soundbank, which has no "
+            "weak, unlabelled or held-out clips; use --data, or another --preset"
+        )
+
+
+def _begin(
+    config: TrainConfig,
+    labels: tuple[str, ...],
+    objective: Objective,
+    options: RunOptions,
+    *,
+    scaling: Scaling,
+    n_auxiliary: int = 0,
+) -> Trainer:
     """Go on where the run was, or begin where another one ended, if so asked."""
+    trainer = Trainer(
+        config,
+        labels,
+        objective,
+        options.folder,
+        scaling=scaling,
+        device=options.device,
+        tensorboard=options.tensorboard,
+        n_auxiliary=n_auxiliary,
+        compiled=options.compiled,
+    )
     if options.resume:
         trainer.resume()
     elif options.init is not None:
         trainer.begin_with(options.init)
+    return trainer
 
 
 def _prepare() -> None:

@@ -67,6 +67,14 @@ def test_the_rules_for_options_name_options_that_exist():
         (["--set", "batch_size=0"], "--set batch_size must be at least 1, not 0"),
         (["--set", "alfa=1"], "--set: unknown setting 'alfa'; did you mean 'alpha'?"),
         (["--width", "1"], "--width must be at least 4, not 1"),
+        (
+            ["--preset", "baseline_crnn"],
+            "system=crnn must be resnet to train on a soundbank, which has no weak,",
+        ),
+        (
+            ["--preset", "default", "--set", "system='crnn'"],
+            "system=crnn must be resnet to train on a soundbank, which has no weak,",
+        ),
         (["--run", "file"], "--run file: not a folder; name another"),
         (["--seed", "-1"], "Invalid value for '--seed'"),
     ],

@@ -92,6 +92,26 @@ def test_a_list_is_rebuilt_clip_by_clip(bank):
     assert recordings.labels == bank.labels
 
 
+def test_recordings_are_scored_by_the_labels_of_the_network(bank):
+    mixer = Mixer(bank, EVALUATION_MIXING)
+    labels = ("Aeroplane", *bank.labels)
+    drawn = draw_evaluation_set(mixer, CONFIG, n_soundscapes=1, seed=0, labels=labels)
+    assert drawn.labels == labels
+    assert drawn.targets(CONFIG).shape == (1, 128, len(labels))
+    with pytest.raises(
+        ValueError, match="its label 'Beeping' is not one that the netw"
+    ):
+        draw_evaluation_set(mixer, CONFIG, n_soundscapes=1, seed=0, labels=("Cat",))
+
+
+def test_a_bank_of_another_rate_than_the_network_is_refused(bank):
+    other = FrontendConfig(sample_rate=22050, fmax=11025.0)
+    with pytest.raises(
+        ValueError, match="sample_rate=22050 must be that of the bank, 44"
+    ):
+        draw_evaluation_set(Mixer(bank), other, n_soundscapes=1, seed=0)
+
+
 def test_nothing_to_measure_on_is_refused(bank):
     with pytest.raises(ValueError, match="n_soundscapes=0 must be at least 1"):
         rebuild_evaluation_set(Mixer(bank, EVALUATION_MIXING), [], CONFIG, seed=0)

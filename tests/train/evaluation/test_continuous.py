@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 
 import numpy as np
@@ -339,8 +340,6 @@ def test_the_command_prints_tables_and_writes_every_number(
         "--continuous",
         "--soundbank",
         folder,
-        "--split",
-        "validation",
         "--recordings",
         1,
         "--minutes",
@@ -353,6 +352,8 @@ def test_the_command_prints_tables_and_writes_every_number(
     assert (code, err) == (0, "")
     result = json.loads((tmp_path / "all.json").read_text())
     flowing = " ".join(out.split())
+    assert f"Recordings of {folder}: split validation. " in flowing
+    assert result["splits"] == {str(folder): "validation"}
     assert "Live, at a latency of 1 s (%):" in flowing
     assert "Settled, at a latency of 10 s (%):" in flowing
     assert "Backgrounds alone: " in flowing
@@ -377,6 +378,39 @@ def test_markdown_has_the_same_tables_whole():
     reported = result["live"]["announced"]
     row = f"| 1 | 100.0 | 100.0 | 1.000 | 0.0 | 100.0 | {reported['median']:.2f} |"
     assert row in tables[0]
+
+
+def test_a_page_says_of_each_bank_which_recordings_were_measured_on():
+    result = measured(lambda truth: truth) | {"splits": {"a": "validation", "b": None}}
+    text = to_markdown(result)
+    assert "\n\nRecordings of a: split validation.\n\n" in text
+    assert "Recordings of b: all files; if the model was trained on some" in text
+    assert "the figures are too good." in text
+
+
+def test_only_held_out_recordings_are_measured_on_unless_all_are_asked_for(
+    evaluate, folder, model_path, tmp_path
+):
+    bank = tmp_path / "bank"
+    shutil.copytree(folder, bank)
+    manifest = bank / "manifest.csv"
+    rows = manifest.read_text().splitlines()
+    rows = [row for row in rows if not re.search("Hum.*validation", row)]
+    manifest.write_text("\n".join(rows))
+
+    def measured_labels(*options):
+        code, _, error = evaluate(
+            model_path, "--continuous", "--soundbank", bank, *options
+        )
+        assert code == 2  # the model has other labels: nothing is scored
+        return error.partition("those of the soundbank (")[2].strip()
+
+    some = "Beeping, Chirping, Hissing"
+    assert measured_labels() == f"{some}; split validation)"
+    assert measured_labels("--split", "train") == f"{some}, Humming; split train)"
+    assert measured_labels("--everything") == f"{some}, Humming; all files)"
+    manifest.unlink()
+    assert measured_labels() == f"{some}, Humming; all files)"
 
 
 def test_what_the_command_lacks_is_named(evaluate, folder, path, model_path):

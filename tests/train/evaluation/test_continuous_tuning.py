@@ -14,6 +14,7 @@ from streamsed.config import PostConfig
 from streamsed.events import Event
 from streamsed.inference.thresholds.operating_points import OperatingPoint
 from train.cli import app as cli
+from train.config.train import TrainConfig
 from train.evaluation.continuous import latencies, tuning
 from train.evaluation.continuous.measures import measure_latency
 from train.evaluation.continuous.recall import recall_curves
@@ -30,6 +31,7 @@ from train.export.operating_points import (
     read_operating_points,
     write_operating_points,
 )
+from train.mixing.soundbank import Soundbank
 from train.mixing.toy_bank import write_bank
 
 
@@ -213,11 +215,13 @@ def test_tune_prints_the_tables_by_latency_and_by_sensitivity_and_writes_them(
 ):
     scored = iter(halves)
     scorer = SimpleNamespace(score=lambda *_: next(scored))
-    monkeypatch.setattr("train.cli.tune.load_trained", lambda _: None)  # not needed
-    monkeypatch.setattr("train.cli.tune.RunScorer", lambda *_: scorer)
     bank, points = write_bank(tmp_path / "bank", n_recordings=2), tmp_path / "p.json"
+    labels = Soundbank.load(bank).labels
+    trained = SimpleNamespace(config=TrainConfig(), labels=labels)
+    monkeypatch.setattr("train.cli.tune.load_trained", lambda _: trained)
+    monkeypatch.setattr("train.cli.tune.RunScorer", lambda *_: scorer)
     arguments = ["--soundbank", bank, "--split", "train", "--output", points]
-    arguments = ["tune", "run", *arguments]
+    arguments = ["tune", "my runs/one", *arguments]
     monkeypatch.setattr(sys, "argv", ["train", *map(str, arguments)])
     with pytest.raises(SystemExit) as caught:
         cli.main()
@@ -238,6 +242,8 @@ def test_tune_prints_the_tables_by_latency_and_by_sensitivity_and_writes_them(
         assert shown[2] == f"{row['false_announcements_per_hour']:.0f}"
         assert shown[3] == f"{100 * row['announced']['never']:.1f}"
         assert shown[8:] == [f"{row['backgrounds_per_hour']:.0f}", "-"]  # no others
+    export = "python -m train export 'my runs/one' --output one.pt --operating-points"
+    assert out.endswith(f"next: {export} {points}\n")
 
 
 def test_what_an_older_version_wrote_has_no_curves(tmp_path):

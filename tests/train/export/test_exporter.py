@@ -1,9 +1,12 @@
 """Export: what the file says and computes is what the network does."""
 
+import dataclasses
 import json
+import math
 import shlex
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,12 +19,21 @@ from streamsed.events import Event
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelFile
 from train.cli import app as cli
+from train.config.train import TrainConfig
+from train.datasets.scaling import scaling_from_dict
 from train.export import engine_check
 from train.export.engine_check import CheckSet, EngineCheck, network_score
-from train.export.exporter import count_gmac, export_model, largest_difference
+from train.export.exporter import (
+    count_gmac,
+    describe,
+    export_model,
+    largest_difference,
+)
 from train.export.fold_batch_norm import fold
 from train.export.formats import EXPORT_FORMATS
 from train.fit import run as fit_run
+from train.fit.checkpoint import LAST, save_atomically
+from train.networks.factory import make_network
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +127,43 @@ def test_a_form_whose_name_is_another_forms_is_refused(trained, tmp_path):
         export_model(
             trained, tmp_path / "model.pt", name="x", check_set=scene(), to="onnx"
         )
+
+
+@pytest.mark.parametrize(
+    ("settings", "options", "message"),
+    [
+        ({"system": "crnn"}, "", "system=crnn must be resnet, which the runtime runs"),
+        ({"scaling": "single"}, "", "scaling=single must be one that the runtime has"),
+        ({}, " --to onnx", "--output m.pt must end in .onnx for --to onnx"),
+    ],
+)
+def test_what_no_file_can_hold_is_refused_before_anything_is_measured(
+    tmp_path, monkeypatch, capsys, settings, options, message
+):
+    monkeypatch.chdir(tmp_path)
+    config = TrainConfig(network=ONCE, **settings)
+    scaling = scaling_from_dict({"name": config.scaling})
+    state = {
+        "config": config.to_dict(),
+        "labels": LABELS,
+        "scaling": scaling.to_dict(),
+        "step": 1,
+        "evaluated": make_network(config, len(LABELS)).state_dict(),
+    }
+    Path("run").mkdir()
+    save_atomically(state, Path("run") / LAST)
+    command = "export run --output m.pt --soundbank nowhere" + options
+    assert run_cli(monkeypatch, command) == 2
+    assert capsys.readouterr().err.startswith(f"train: error: {message}")
+
+
+def test_gradients_that_were_not_clipped_are_described_in_json():
+    trained = random_trained(clip_norm=math.inf)
+    info = describe(trained, "unclipped", PostConfig(), {}, {})
+    text = json.dumps(info.to_dict(), allow_nan=False)
+    known = {each.name for each in dataclasses.fields(TrainConfig)}
+    stated = {k: v for k, v in json.loads(text)["training"].items() if k in known}
+    assert TrainConfig.from_dict(stated).clip_norm == sys.float_info.max
 
 
 def test_a_file_that_differs_is_refused_and_the_old_one_stays(

@@ -69,10 +69,21 @@ def test_without_tuning_the_network_is_measured_as_it_is(bank):
     assert finished.scores["data"] == "3 soundscapes of seed 2 of a sound bank"
 
 
+def test_a_label_without_recordings_is_left_out_and_a_foreign_one_refused(bank):
+    trained = untrained(bank)
+    some = {k: v for k, v in bank.foreground.items() if k != "Humming"}
+    finished = finish(trained, dataclasses.replace(bank, foreground=some), n=2)
+    assert set(finished.f1.per_label) == set(bank.labels)
+    assert "Humming" in finished.f1.absent
+    foreign = some | {"Owl": bank.foreground["Humming"]}
+    with pytest.raises(ValueError, match="its label 'Owl' is not one that the network"):
+        finish(trained, dataclasses.replace(bank, foreground=foreign), n=2)
+
+
 def test_tuning_gives_every_label_its_settings_and_calibrated_scores(bank):
     trained = untrained(bank)
     before = copy.deepcopy(trained.network)
-    finished = finish(trained, bank, n=3, tune=True)
+    finished = finish(trained, bank, n=3, tune=True, part="split validation")
     for name in ("onset_threshold", "offset_threshold", "min_duration"):
         assert set(getattr(finished.post, name)) == set(bank.labels)
     changed = [
@@ -85,7 +96,10 @@ def test_tuning_gives_every_label_its_settings_and_calibrated_scores(bank):
     scores = list(network_scores(trained.network, recordings.segments))
     frontend = trained.config.frontend
     assert finished.f1 == score_events(scores, recordings, finished.post, frontend)
-    assert finished.scores["data"].endswith("others of the same recordings")
+    assert finished.scores["data"] == (
+        "3 soundscapes of seed 2 of a sound bank (split validation); thresholds tuned on "
+        "others of the same recordings"
+    )
 
 
 def test_what_is_tuned_on_is_not_what_is_measured(bank):

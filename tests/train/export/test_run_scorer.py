@@ -1,6 +1,7 @@
 """Scores of a run for `tune`: the same by every engine, and kept for these alone."""
 
 import json
+import shutil
 import sys
 
 import numpy as np
@@ -283,6 +284,20 @@ def test_tune_scores_by_the_engine_that_is_asked_for_and_says_so(
     code, again = tune("--engine", "auto", "--precision", "auto", *kept)
     assert (code, again.out) == (0, first.out)
     assert engines == ["openvino fp32"]
+
+
+def test_tune_refuses_a_bank_of_other_labels_before_it_scores(
+    tune, engines, folder, tmp_path
+):
+    other = tmp_path / "other"
+    shutil.copytree(folder, other)
+    (other / "foreground" / "Beeping").rename(other / "foreground" / "Owl")
+    manifest = other / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace("Beeping", "Owl"))
+    code, printed = tune("--soundbank", other)
+    assert code == 2
+    assert "--soundbank: its label 'Owl' is not one" in printed.err
+    assert engines == []
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,33 @@
 """What a run on recorded clips is put together from."""
 
 import dataclasses
+import re
+import shutil
 
 import numpy as np
 import pytest
 import torch
 from small_desed import SMALL, write_desed
 
+from streamsed.config import FrontendConfig
 from train.annotations.desed import Desed
 from train.config.network import NetworkConfig
+from train.config.preset import load_preset
 from train.config.train import TrainConfig
 from train.datasets.data_module import ClipSet
 from train.fit import run as run_module
 from train.fit.checkpoint import LAST
 from train.fit.losses import Criterion, class_weights
 from train.fit.mean_teacher import MeanTeacher
-from train.fit.run import RunOptions, fit_on_clips, make_objective
+from train.fit.run import (
+    RunOptions,
+    fit_on_clips,
+    fit_on_scenes,
+    fit_on_soundbank,
+    make_objective,
+)
+from train.mixing.soundbank import Soundbank
+from train.mixing.toy_bank import write_bank
 
 CONFIG = TrainConfig(
     frontend=SMALL, batch_size=4, alpha=0.07, network=NetworkConfig(width=8), threads=1
@@ -106,10 +118,66 @@ def test_a_run_begins_as_its_options_say(tmp_path, monkeypatch, way):
     assert calls == [*first, ("fit",)]
 
 
+@pytest.fixture
+def fitted(monkeypatch):
+    """What a run is given, without training it."""
+    seen = {}
+
+    class Trainer:
+        def __init__(self, _config, labels, *_, **__):
+            seen["labels"] = labels
+
+        def fit(self, dataset, validation=None, **_):
+            seen.update(dataset=dataset, validation=validation)
+
+    monkeypatch.setattr(run_module, "Trainer", Trainer)
+    monkeypatch.setattr(run_module, "_prepare", lambda: None)
+    monkeypatch.setattr(run_module, "N_COUNTED", 1)
+    return seen
+
+
+def test_a_label_that_is_not_in_the_validation_split_keeps_its_column(tmp_path, fitted):
+    bank = write_bank(tmp_path / "bank", n_recordings=5)
+    manifest = bank / "manifest.csv"
+    rows = manifest.read_text().splitlines()
+    rows = [row for row in rows if not re.search("Hum.*validation", row)]
+    manifest.write_text("\n".join(rows))
+    config = TrainConfig()
+    fit_on_soundbank(config, bank, RunOptions(tmp_path / "run"), n_validation=1)
+    assert "Humming" in fitted["labels"]
+    assert fitted["validation"].labels == fitted["labels"]
+
+
+def test_banks_are_read_at_the_rate_of_the_front_end(tmp_path, fitted):
+    bank, run = write_bank(tmp_path / "bank", n_recordings=5), tmp_path / "run"
+    slow = FrontendConfig(sample_rate=22050, fmax=11025.0, segment_frames=512)
+    config = TrainConfig(frontend=slow)
+    fit_on_soundbank(config, bank, RunOptions(run), n_validation=1)
+    assert fitted["dataset"].mixer.bank.sample_rate == 22050
+    assert fitted["dataset"].mixer.mix(np.random.default_rng(0)).samples.size == 220500
+    scenes = load_preset("default", frontend=slow.to_dict())
+    fit_on_scenes(scenes, [bank], RunOptions(run))
+    assert fitted["dataset"].mixer.bank.sample_rate == 22050
+
+
+def test_scenes_are_mixed_from_split_train_of_each_bank_that_has_one(tmp_path, fitted):
+    first = write_bank(tmp_path / "first", n_recordings=5)
+    second = tmp_path / "second"
+    shutil.copytree(first, second)
+    (second / "manifest.csv").unlink()
+    n_train = Soundbank.load(first, split="train").n_clips
+    n_all = Soundbank.load(first).n_clips
+    config = load_preset("default")
+    for everything, n_clips in ((False, n_train + n_all), (True, 2 * n_all)):
+        options = RunOptions(tmp_path / "run")
+        fit_on_scenes(config, [first, second], options, everything=everything)
+        assert fitted["dataset"].mixer.bank.n_clips == n_clips
+
+
 def test_a_beginning_that_is_missing_or_contradicted_is_refused_at_once(tmp_path):
     with pytest.raises(ValueError, match=r"--init .*none: no trained run"):
         RunOptions(tmp_path / "run", init=tmp_path / "none")
     with pytest.raises(ValueError, match="--init and --resume cannot be combined"):
         RunOptions(tmp_path / "run", init=tmp_path / "none", resume=True)
-    with pytest.raises(ValueError, match=r"--run .*run: no run to continue \(last\.pt"):
+    with pytest.raises(ValueError, match=r"--run .*run: no run to continue"):
         RunOptions(tmp_path / "run", resume=True)

@@ -1,5 +1,7 @@
 """Banks: what is left out, what belongs together, and two banks as one."""
 
+import shutil
+
 import numpy as np
 import pytest
 import soundfile
@@ -82,6 +84,20 @@ def test_a_list_without_its_columns_is_named(tmp_path):
 def test_a_list_that_is_missing_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"none\.csv: no such file"):
         read_leave_out(tmp_path / "none.csv")
+
+
+def test_a_split_is_kept_apart_in_each_bank_that_has_a_manifest(folder, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(folder, other)
+    (other / "manifest.csv").unlink()
+    train = lengths(Soundbank.load(folder, split="train"))
+    whole = lengths(Soundbank.load(folder))
+    assert lengths(load_banks([folder, other], where_known="train")) == sorted(
+        train + whole
+    )
+    assert lengths(load_banks([folder, other])) == sorted(whole + whole)
+    with pytest.raises(ValueError, match="--split train needs"):
+        load_banks([folder, other], split="train")
 
 
 def test_banks_are_joined_label_by_label(folder):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
@@ -116,10 +116,13 @@ def adapt_command(
         raise ValueError(f"--minutes must be positive, not {minutes}")
     file = ModelFile.open(find_model(model))
     base = restore(file)
-    own = OwnSounds.load(soundbank, base.labels, everything=everything)
+    rate = base.config.frontend.sample_rate
+    own = OwnSounds.load(
+        soundbank, base.labels, everything=everything, sample_rate=rate
+    )
     left_out = read_left_out(leave_out)
-    rehearsed = _banks(rehearse, "train", left_out, base.labels)
-    measured = _banks(measure or rehearse, "validation", left_out, base.labels)
+    rehearsed = _banks(rehearse, "train", left_out, base)
+    measured = _banks(measure or rehearse, "validation", left_out, base)
     folder = run or Path("runs") / output.stem
     if not resume and (folder / "last.pt").exists():
         raise ValueError(
@@ -149,17 +152,24 @@ def adapt_command(
 
 
 def _banks(
-    folders: list[Path] | None, split: str, left_out: Any, labels: Collection[str]
+    folders: list[Path] | None,
+    split: str,
+    left_out: Collection[str],
+    base: TrainedNetwork,
 ) -> Soundbank | None:
     """Read banks of the model's labels; all files of those without a manifest."""
     if not folders:
         return None
-    has_splits = all((each / "manifest.csv").is_file() for each in folders)
-    bank = load_banks(folders, split=split if has_splits else None, leave_out=left_out)
-    if set(bank.labels).isdisjoint(labels):
+    bank = load_banks(
+        folders,
+        where_known=split,
+        sample_rate=base.config.frontend.sample_rate,
+        leave_out=left_out,
+    )
+    if set(bank.labels).isdisjoint(base.labels):
         raise ValueError(
             f"{folders[0]}: none of its labels ({', '.join(bank.labels)}) is one of the "
-            f"model ({', '.join(labels)})"
+            f"model ({', '.join(base.labels)})"
         )
     return bank
 

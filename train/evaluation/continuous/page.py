@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from train.metrics.event_errors import CAUSES, FATES
+from train.mixing.soundbank import describe_split
 
 NOTES = (
     (
@@ -93,7 +94,8 @@ def sections(measured: Mapping[str, Any]) -> Iterator[Section]:
         f"{minutes['backgrounds']} minutes of backgrounds, {minutes['others']} of other "
         f"sounds, {minutes['steady']} of steady ones."
     )
-    yield Section((about,))
+    splits = measured.get("splits", {})  # files of older versions have none
+    yield Section((about, *(describe_split(*each) for each in splits.items())))
     yield _by_latency(measured["by_latency"])
     for name in ("live", "settled"):
         stream = measured[name]

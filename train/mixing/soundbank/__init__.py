@@ -14,7 +14,13 @@ A file of the bank may hold one sound several times, a dog that barks thrice, so
 
 from train.mixing.soundbank.bank import Soundbank, load_banks
 from train.mixing.soundbank.clip import Clip, Region, Samples, active_regions
-from train.mixing.soundbank.files import SplitError, read_leave_out
+from train.mixing.soundbank.files import (
+    SplitError,
+    describe_split,
+    known_split,
+    name_part,
+    read_leave_out,
+)
 
 __all__ = [
     "Clip",
@@ -23,6 +29,9 @@ __all__ = [
     "Soundbank",
     "SplitError",
     "active_regions",
+    "describe_split",
+    "known_split",
     "load_banks",
+    "name_part",
     "read_leave_out",
 ]

@@ -13,6 +13,7 @@ from train.mixing.soundbank.files import (
     SUFFIXES,
     SplitError,
     chosen_paths,
+    known_split,
     read_sources,
     read_tree,
 )
@@ -64,6 +65,21 @@ class Soundbank:
             _joined(self.background, other.background),
             self.sample_rate,
         )
+
+    def refuse_other_labels(self, labels: Sequence[str]) -> None:
+        """Raise a ValueError if this bank has a label that a network does not score.
+
+        Parameters
+        ----------
+        labels : sequence of str
+            What it scores.
+        """
+        others = sorted(set(self.labels) - set(labels))
+        if others:
+            raise ValueError(
+                f"--soundbank: its label {others[0]!r} is not one that the network scores: "
+                f"{', '.join(labels)}"
+            )
 
     def halves(self) -> tuple[Soundbank, Soundbank]:
         """Part the recordings in two such that parts of one recording stay together."""
@@ -144,12 +160,27 @@ def load_banks(
     folders: Sequence[Path],
     *,
     split: str | None = None,
+    where_known: str | None = None,
     sample_rate: int = 44100,
     leave_out: Collection[str] = (),
 ) -> Soundbank:
-    """Read banks and join them; see `Soundbank.load` for the arguments and errors."""
+    """Read banks and join them; see `Soundbank.load` for the other arguments and errors.
+
+    Parameters
+    ----------
+    folders : sequence of Path
+        At least one.
+    where_known : str or None
+        Instead of `split`: the split of those with a manifest. Of the others, all files are
+        read.
+    """
     banks = [
-        Soundbank.load(each, split=split, sample_rate=sample_rate, leave_out=leave_out)
+        Soundbank.load(
+            each,
+            split=known_split(each, where_known) if where_known else split,
+            sample_rate=sample_rate,
+            leave_out=leave_out,
+        )
         for each in folders
     ]
     return functools.reduce(Soundbank.joined, banks)

@@ -19,6 +19,34 @@ class SplitError(ValueError):
     """A bank has no manifest, no such split in it, or no sound in that split."""
 
 
+def known_split(folder: Path, split: str) -> str | None:
+    """Return a split of a bank that has a manifest, or None for one without.
+
+    So `train` and `validation` are kept apart wherever it is known what is in them; of a
+    bank without a manifest, all files are read.
+    """
+    return split if (folder / "manifest.csv").is_file() else None
+
+
+def name_part(split: str | None) -> str:
+    """Name the recordings of a split, or of None."""
+    return "all files" if split is None else f"split {split}"
+
+
+def describe_split(folder: object, split: str | None) -> str:
+    """Say which recordings of a bank something is measured on, in a sentence.
+
+    Examples
+    --------
+    >>> describe_split("sounds", "validation")
+    'Recordings of sounds: split validation.'
+    """
+    doubt = "; if the model was trained on some of them, the figures are too good"
+    return (
+        f"Recordings of {folder}: {name_part(split)}{doubt if split is None else ''}."
+    )
+
+
 def chosen_paths(
     folder: Path, split: str | None, leave_out: Collection[str]
 ) -> set[str] | None:
