@@ -98,12 +98,7 @@ class ContinuousMixer:
         *,
         even_labels: bool = False,
     ) -> None:
-        unknown = sorted({event.label for event in sounds} - set(bank.labels))
-        if unknown:
-            raise ValueError(
-                f"--blueprint: the bank has no sounds of the label {unknown[0]!r}; its labels "
-                f"are {', '.join(bank.labels)}"
-            )
+        bank.require_labels({event.label for event in sounds})
         self.bank = bank
         self.sounds = [each for each in sounds if each.duration >= 0.05]
         self.even_labels = even_labels

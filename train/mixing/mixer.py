@@ -141,14 +141,11 @@ class Mixer:
             The bank has no sounds of a label.
         """
         rate, end = self.bank.sample_rate, self.n_samples
+        labels = sorted({event.label for event in layout})
+        self.bank.require_labels(labels)
         mixture = self.palette.bed(rng, end, generation)
         placed: list[Placed] = []
-        for label in sorted({event.label for event in layout}):
-            if label not in self.bank.foreground:
-                raise ValueError(
-                    f"--blueprint: the bank has no sounds of the label {label!r}; its labels "
-                    f"are {', '.join(self.bank.labels)}"
-                )
+        for label in labels:
             regions = [
                 (round(event.onset * rate), min(round(event.offset * rate), end))
                 for event in layout

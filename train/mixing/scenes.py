@@ -73,11 +73,17 @@ class SceneMixer:
         How.
     layouts : sequence of Layout
         Clips of lists; some scenes are rows of them.
+
+    Raises
+    ------
+    ValueError
+        The bank has no sounds of a label of the lists.
     """
 
     def __init__(
         self, bank: Soundbank, config: SceneConfig, layouts: Sequence[Layout] = ()
     ) -> None:
+        bank.require_labels({event.label for each in layouts for event in each})
         self.bank, self.config, self.layouts = bank, config, layouts
         self.kinds = tuple(sorted(bank.background))
         self._plain = Mixer(bank)

@@ -106,6 +106,14 @@ def test_scenes_of_lists_have_the_events_of_the_lists():
     )
 
 
+def test_a_list_with_a_label_that_the_bank_lacks_is_refused_at_once():
+    layout = [Event("Beep", 0.0, 1.0, 1.0), Event("Cow", 2.0, 3.0, 1.0)]
+    with pytest.raises(
+        ValueError, match=r"--blueprint: the bank has no sounds of .*'Cow"
+    ):
+        SceneMixer(bank(), SceneConfig(duration=20.0), [layout])
+
+
 def test_every_other_sound_of_the_bank_appears_by_its_name():
     names = {e.label for seed in range(12) for e in mix(seed, distractor=0.8).others}
     assert names == {"fan", "knock"}

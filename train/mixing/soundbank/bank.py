@@ -81,6 +81,15 @@ class Soundbank:
                 f"{', '.join(labels)}"
             )
 
+    def require_labels(self, labels: Collection[str]) -> None:
+        """Raise a ValueError if this bank has no sounds of a label of lists."""
+        unknown = sorted(set(labels) - set(self.foreground))
+        if unknown:
+            raise ValueError(
+                f"--blueprint: the bank has no sounds of the label {unknown[0]!r}; its labels "
+                f"are {', '.join(self.labels)}"
+            )
+
     def halves(self) -> tuple[Soundbank, Soundbank]:
         """Part the recordings in two such that parts of one recording stay together."""
 
