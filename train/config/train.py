@@ -175,6 +175,11 @@ class TrainConfig:
                 f"held_out={self.held_out} must be 0 for system={self.system}, whose "
                 "checkpoints are those of lowest validation loss"
             )
+        if self.network.views and self.scaling != "relative":
+            raise ValueError(
+                f"scaling={self.scaling} must be relative for network.views=true, which are "
+                "made of relative levels"
+            )
         if self.minutes is not None and not self.minutes > 0:
             raise ValueError(f"minutes={self.minutes} must be positive")
 

@@ -80,9 +80,11 @@ def refuse_unexportable(trained: TrainedNetwork, output: Path, to: str) -> None:
     Raises
     ------
     ValueError
-        The runtime does not support the network or its input scaling, or the file's name
-        does not match the format.
+        The runtime does not support the network or its input scaling, or the output is a
+        folder or its name does not match the format.
     """
+    if output.is_dir():
+        raise ValueError(f"--output {output}: a folder; name a file")
     reason = why_unexportable(trained.config, trained.scaling.name)
     if reason is not None:
         raise ValueError(reason)

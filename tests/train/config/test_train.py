@@ -115,6 +115,7 @@ def test_presets_take_changes():
         ({"alpha": -1.0}, "alpha=-1.0 must"),
         ({"ema_decay": 1.0}, "ema_decay=1.0 must"),
         ({"minutes": 0.0}, "minutes=0.0 must"),
+        ({"network": NetworkConfig(views=True)}, "scaling=triple must be relative for"),
     ],
 )
 def test_bad_settings_are_named(arguments, message):

@@ -135,6 +135,7 @@ def test_a_form_whose_name_is_another_forms_is_refused(trained, tmp_path):
         ({"system": "crnn"}, "", "system=crnn must be resnet, which the runtime runs"),
         ({"scaling": "single"}, "", "scaling=single must be one that the runtime has"),
         ({}, " --to onnx", "--output m.pt must end in .onnx for --to onnx"),
+        ({}, " --output run", "--output run: a folder; name a file"),
     ],
 )
 def test_what_no_file_can_hold_is_refused_before_anything_is_measured(
