@@ -84,3 +84,14 @@ class NetworkConfig:
                 f"strides={strides} must divide time by {SUBSAMPLING} together with "
                 f"stem_pools={self.stem_pools}, and divide it by {shortened}"
             )
+
+    @property
+    def least_mels(self) -> int:
+        """Mel bands that the stem and the base blocks shorten to one.
+
+        Examples
+        --------
+        >>> NetworkConfig().least_mels
+        8
+        """
+        return math.prod(frequency for _, frequency in self.strides) << self.stem_pools

@@ -11,7 +11,7 @@ from typing import Any
 from streamsed.config import FrontendConfig
 from streamsed.config.settings import shortened
 from train.config.mixing import MixingConfig
-from train.config.network import NetworkConfig
+from train.config.network import SUBSAMPLING, NetworkConfig
 from train.config.scenes import SceneConfig
 
 PRECISIONS = ("fp32", "bf16", "fp16")
@@ -175,13 +175,27 @@ class TrainConfig:
                 f"held_out={self.held_out} must be 0 for system={self.system}, whose "
                 "checkpoints are those of lowest validation loss"
             )
+        if self.minutes is not None and not self.minutes > 0:
+            raise ValueError(f"minutes={self.minutes} must be positive")
+        self._check_network()
+
+    def _check_network(self) -> None:
+        """Check that the network can take what the front-end gives."""
+        if self.frontend.subsampling != SUBSAMPLING:
+            raise ValueError(
+                f"subsampling={self.frontend.subsampling} must be {SUBSAMPLING}, by which "
+                "the networks divide time"
+            )
+        if self.frontend.n_mels < self.network.least_mels and self.system == "resnet":
+            raise ValueError(
+                f"n_mels={self.frontend.n_mels} must be at least "
+                f"{self.network.least_mels}, by which the network divides frequency"
+            )
         if self.network.views and self.scaling != "relative":
             raise ValueError(
                 f"scaling={self.scaling} must be relative for network.views=true, which are "
                 "made of relative levels"
             )
-        if self.minutes is not None and not self.minutes > 0:
-            raise ValueError(f"minutes={self.minutes} must be positive")
 
     def rate_at(self, progress: float) -> float:
         """Compute the learning rate at a point of the run, from 0 to 1.

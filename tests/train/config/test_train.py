@@ -116,6 +116,14 @@ def test_presets_take_changes():
         ({"ema_decay": 1.0}, "ema_decay=1.0 must"),
         ({"minutes": 0.0}, "minutes=0.0 must"),
         ({"network": NetworkConfig(views=True)}, "scaling=triple must be relative for"),
+        (
+            {"frontend": FrontendConfig(subsampling=4)},
+            "subsampling=4 must be 8, by which",
+        ),
+        (
+            {"frontend": FrontendConfig(n_mels=7)},
+            "n_mels=7 must be at least 8, by which",
+        ),
     ],
 )
 def test_bad_settings_are_named(arguments, message):
