@@ -145,7 +145,8 @@ def test_the_norms_that_are_undone_are_those_that_export_folds(shipped):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"scaling": "triple"}, "with scaling=triple must be resnet with relative"),
+        ({"scaling": "triple"}, "scaling=triple must be relative"),
+        ({"system": "crnn"}, "system=crnn with scaling=relative must be resnet with"),
         ({"network": 3}, "network=3 must be a table"),
         ({"seed": "x"}, "seed='x' must be"),
     ],
