@@ -223,9 +223,8 @@ def pack(
         for name, bank in zip(settings["banks"], banks, strict=True):
             compress_bank(bank, folder / name, left_out=left_out, every=every)
             archives.add_tree(folder / name, f"streamsed/{name}")
-        archives.add_tree(
-            folder / "runs", "streamsed/runs"
-        )  # large files fill nothing up
+        # Last: these files are large, and would leave an archive that is half empty.
+        archives.add_tree(folder / "runs", "streamsed/runs")
     return archives.paths, commit
 
 
