@@ -35,6 +35,16 @@ def records_in(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+def kitchen(model, source, fan_out, own_sinks):
+    return Channel(
+        SourceSettings(name="kitchen", url="file:///x"),
+        Detector(model, stream=StreamConfig(step=1.0, latency=1.0, settle=10.0)),
+        source,
+        fan_out,
+        own_sinks=own_sinks,
+    )
+
+
 @pytest.fixture
 def kept(tmp_path, model):
     """A function that detects in sound, and returns stored events and a command's records."""
@@ -46,13 +56,7 @@ def kept(tmp_path, model):
         wanted = {"exec": command, "store": StoreSettings(path)}
         change_outputs({}, wanted, CONTEXT, fan_out)
         source = Played()
-        channel = Channel(
-            SourceSettings(name="kitchen", url="file:///x"),
-            Detector(model, stream=StreamConfig(step=1.0, latency=1.0, settle=10.0)),
-            source,
-            fan_out,
-            own_sinks=own_sinks,
-        )
+        channel = kitchen(model, source, fan_out, own_sinks)
         source.give(samples)
         visit_all(channel, source)
         channel.end()
@@ -105,13 +109,7 @@ def test_clips_that_cannot_be_written_are_reported_with_their_source(model, tmp_
         return [sink]
 
     source, reported = Played(), KeptRecords()
-    channel = Channel(
-        SourceSettings(name="kitchen", url="file:///x"),
-        Detector(model, stream=StreamConfig(step=1.0, latency=1.0, settle=10.0)),
-        source,
-        FanOut([reported]),
-        own_sinks=clips,
-    )
+    channel = kitchen(model, source, FanOut([reported]), clips)
     source.give(bursts(BARKS, 12))
     visit_all(channel, source)
     channel.end()
@@ -129,13 +127,7 @@ def test_a_clip_sink_that_fails_at_its_end_is_reported_with_its_source(model):
             raise ValueError("no thread")
 
     source, reported = Played(), KeptRecords()
-    channel = Channel(
-        SourceSettings(name="kitchen", url="file:///x"),
-        Detector(model, stream=StreamConfig(step=1.0, latency=1.0, settle=10.0)),
-        source,
-        FanOut([reported]),
-        own_sinks=lambda *_: [Unclosable()],
-    )
+    channel = kitchen(model, source, FanOut([reported]), lambda *_: [Unclosable()])
     channel.end()
     texts = [record["text"] for record in reported.of("notice")]
     assert texts == ["kitchen: clips: not closed properly: no thread"]
@@ -154,13 +146,7 @@ def test_clips_that_cannot_be_saved_any_more_do_not_end_detection(model):
             self.labels += (record["label"],)
 
     source, reported = Played(), WaitingForClips()
-    channel = Channel(
-        SourceSettings(name="kitchen", url="file:///x"),
-        Detector(model, stream=StreamConfig(step=1.0, latency=1.0, settle=10.0)),
-        source,
-        FanOut([reported]),
-        own_sinks=clips,
-    )
+    channel = kitchen(model, source, FanOut([reported]), clips)
     channel.recover("it broke")
     source.give(bursts(BARKS, 12))
     visit_all(channel, source)

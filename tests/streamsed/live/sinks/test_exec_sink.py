@@ -39,6 +39,13 @@ def runs(tmp_path):
     return [(record["state"], record["id"]) for record in records]
 
 
+def cooling(tmp_path, *, on):
+    """A sink whose command keeps its record, at most once a minute for each label."""
+    return ExecSink(
+        program(tmp_path, KEEP), on=on, cooldown=60.0, timeout=LONG, patience=LONG
+    )
+
+
 @pytest.mark.parametrize("on", [["opened"], ["ended", "withdrawn"], STATES])
 def test_a_command_is_run_for_the_states_that_were_asked_for(tmp_path, on):
     sink = ExecSink(program(tmp_path, KEEP), on=on, timeout=LONG, patience=LONG)
@@ -50,13 +57,7 @@ def test_a_command_is_run_for_the_states_that_were_asked_for(tmp_path, on):
 
 
 def test_a_label_cools_down_and_an_event_is_followed_to_its_end(tmp_path):
-    sink = ExecSink(
-        program(tmp_path, KEEP),
-        on=["opened", "closed"],
-        cooldown=60.0,
-        timeout=LONG,
-        patience=LONG,
-    )
+    sink = cooling(tmp_path, on=["opened", "closed"])
     send(sink, "opened", 1, at=10.0)
     send(sink, "opened", 2, at=30.0)
     send(sink, "opened", 3, at=40.0, label="Cat")
@@ -83,17 +84,9 @@ def test_a_command_is_run_even_if_the_disk_is_too_full_for_what_it_complains(
 
 
 def test_sources_cool_down_apart_and_a_new_run_starts_again(tmp_path):
-    sink = ExecSink(
-        program(tmp_path, KEEP),
-        on=["opened"],
-        cooldown=60.0,
-        timeout=LONG,
-        patience=LONG,
-    )
+    sink = cooling(tmp_path, on=["opened"])
     send(sink, "opened", 1, at=10.0, source="kitchen", run="a")
-    send(
-        sink, "opened", 1, at=12.0, source="garden", run="b"
-    )  # no longer the same event
+    send(sink, "opened", 1, at=12.0, source="garden", run="b")  # another event
     send(sink, "opened", 2, at=20.0, source="kitchen", run="a")
     send(sink, "opened", 1, at=3.0, source="kitchen", run="c")
     send(sink, "opened", 2, at=40.0, source="kitchen", run="c")
@@ -110,13 +103,7 @@ def test_sources_cool_down_apart_and_a_new_run_starts_again(tmp_path):
 
 
 def test_a_source_that_was_lost_for_a_moment_is_still_in_its_cooldown(tmp_path):
-    sink = ExecSink(
-        program(tmp_path, KEEP),
-        on=["opened"],
-        cooldown=60.0,
-        timeout=LONG,
-        patience=LONG,
-    )
+    sink = cooling(tmp_path, on=["opened"])
     noon = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
     def bark(number, run, seconds):
