@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from streamsed.atomic_write import write
 from train.mixing.desed_like import Sizes, imitate
@@ -50,7 +52,7 @@ def mix_data(
     path = data / ORIGIN
     mixed = (data / "metadata" / "validation" / "validation.tsv").is_file()
     if mixed and path.is_file():
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = _read_origin(path)
         other = [name for name, value in origin.items() if before.get(name) != value]
         if other:
             raise ValueError(
@@ -64,6 +66,17 @@ def mix_data(
         imitate(data, training, validation, sizes=sizes, lists=lists, seed=seed)
     write(path, [json.dumps(origin, indent=1) + "\n"])
     return data
+
+
+def _read_origin(path: Path) -> dict[str, Any]:
+    with suppress(ValueError):
+        origin = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(origin, dict):
+            return origin
+    raise ValueError(
+        f"{path}: damaged, so that it does not say what these data were mixed of; "
+        "choose another --run, or remove this one"
+    )
 
 
 def _fingerprint(paths: Iterable[Path], folder: Path) -> str:

@@ -54,3 +54,10 @@ def test_what_was_begun_is_mixed_anew_and_what_has_no_record_gets_one(bank, tmp_
     shutil.rmtree(data / "metadata" / "validation")  # whose list is written last
     mix(tmp_path, bank, seed=1)
     assert json.loads((data / ORIGIN).read_text())["--seed"] == 1
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "null"])
+def test_a_damaged_record_of_the_origin_is_refused_in_one_line(bank, tmp_path, text):
+    (mix(tmp_path, bank) / ORIGIN).write_text(text)
+    with pytest.raises(ValueError, match=rf"{ORIGIN}: damaged, .*choose another --run"):
+        mix(tmp_path, bank)
