@@ -63,7 +63,8 @@ def test_the_make_targets_of_a_page_exist(page):
 
 
 def test_make_card_writes_between_the_marks_of_the_card():
-    words = ["make", "-n", "card", "MODEL=m.pt", "SOUNDBANK=a b", "LIST=l.tsv"]
+    words = ["make", "-n", "--no-print-directory", "card"]
+    words += ["MODEL=m.pt", "SOUNDBANK=a b", "LIST=l.tsv"]
     shown = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
     command = shown.stdout.replace("\\\n", " ").partition("-m train card ")[2].split()
     card = command[command.index("--output") + 1]
