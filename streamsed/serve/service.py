@@ -8,8 +8,8 @@ sample or a record.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,11 @@ from streamsed.detector import Detector
 from streamsed.inference.cpu import available_cores
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelFile, find_model
-from streamsed.live.sinks.clip_files import delete_older, make_folder
-from streamsed.live.sinks.clips import HOUR, ClipSink
 from streamsed.live.sinks.sink import Sink
-from streamsed.live.sinks.speech_guard import SpeechGuard
 from streamsed.live.snapshot import Snapshot
-from streamsed.serve.channel import Channel, OnClip
+from streamsed.serve.channels.channel import Channel, OnClip
+from streamsed.serve.channels.group import ChannelGroup
+from streamsed.serve.clips import SavedClips
 from streamsed.serve.fan_out import FanOut
 from streamsed.serve.outputs import (
     OpenOutputs,
@@ -30,7 +29,6 @@ from streamsed.serve.outputs import (
     change_outputs,
     wanted_outputs,
 )
-from streamsed.serve.scheduler import Scheduler, Visited
 from streamsed.serve.settings import ServeSettings, SourceSettings
 from streamsed.serve.sinks.notice_sink import NoticeSink
 from streamsed.serve.sinks.queued_log import QueuedLog
@@ -39,9 +37,6 @@ from streamsed.serve.status import SourceStatus
 
 HOUSEKEEPING = 1.0
 """Seconds between two checks for notices of the outputs."""
-
-CLIPS = "[clips] path:"
-"""The setting of the folder of clips, for messages."""
 
 
 class Service:
@@ -66,14 +61,14 @@ class Service:
     ) -> None:
         self.settings = settings
         self._model = model
-        self._channels: dict[str, Channel] = {}
-        self._changing = threading.RLock()  # of channels and outputs
+        self._changing = threading.RLock()  # of sources and outputs
         self._outputs: OpenOutputs = {}
+        self._clips: SavedClips | None = None
         self._print_message = print_message
         self.fan_out = FanOut([NoticeSink(print_message)])
-        n_workers = min(available_cores(), max(1, len(settings.sources)))
-        self.scheduler = Scheduler(n_workers, on_error=self._on_error)
-        self._n_workers = n_workers
+        self._n_workers = min(available_cores(), max(1, len(settings.sources)))
+        self._channels = ChannelGroup(self.fan_out, n_workers=self._n_workers)
+        self.scheduler = self._channels.scheduler
         self._stopped = threading.Event()
         self._housekeeper = threading.Thread(target=self._keep_house, daemon=True)
 
@@ -107,20 +102,16 @@ class Service:
                 **{"threads": 1, **_given(wanted.engine)},
                 n_parallel=self._n_workers,
             )
-        self.scheduler.start()
+        self._channels.start()
         for source in self.settings.sources:
-            self._add(source, armed=source.armed)
+            self._channels.add(self._channel_of(source, armed=source.armed))
         self._housekeeper.start()
 
     def stop(self) -> None:
         """Close all open events, sources and outputs."""
         self._stopped.set()
         with self._changing:
-            for channel in self._channels.values():
-                channel.stop()
-            self.scheduler.stop()
-            for channel in self._channels.values():
-                channel.end()
+            self._channels.stop()
         self.fan_out.report_notices()
         for message in self.fan_out.close():
             self._print_message(message)
@@ -140,18 +131,7 @@ class Service:
             then.
         """
         before = self.settings
-        for name in ("model", "stream", "page"):
-            if getattr(before, name) != getattr(settings, name):
-                raise ValueError(
-                    f"{settings.path}: changed settings of the {name} need a restart"
-                )
-        if settings.page is not None and _path_of_store(before) != _path_of_store(
-            settings
-        ):
-            raise ValueError(
-                f"{settings.path}: another path of [store] needs a restart, as the page "
-                "shows it"
-            )
+        _check_reload(before, settings)
         with self._changing:
             armed = self._armed(settings)
             self._open_outputs(settings)
@@ -161,13 +141,12 @@ class Service:
             new = {source.name: source for source in settings.sources}
             for name, source in old.items():
                 if clips_changed or new.get(name) != source:
-                    self._remove(name)
+                    self._channels.remove(name)
             for name, source in new.items():
                 if name not in self._channels:
-                    self._add(source, armed=armed[name])
-            for channel in self._channels.values():
-                channel.resend_status()
-            self._channels = {name: self._channels[name] for name in new}
+                    self._channels.add(self._channel_of(source, armed=armed[name]))
+            self._channels.resend_statuses()
+            self._channels.sort(list(new))
 
     def reopen_logs(self) -> None:
         """Reopen the logs, for programs that rotate them."""
@@ -177,7 +156,7 @@ class Service:
 
     def sources(self) -> list[SourceStatus]:
         """Return the states of all sources, in the order of the file."""
-        return [channel.status() for channel in list(self._channels.values())]
+        return self._channels.statuses()
 
     def arm(self, name: str, *, armed: bool) -> None:
         """Set whether messages are sent for the events of a source.
@@ -187,7 +166,7 @@ class Service:
         KeyError
             There is no source of this name.
         """
-        self._channels[name].arm(armed=armed)
+        self._channels.arm(name, armed=armed)
 
     def snapshot(self, name: str) -> Snapshot:
         """Return the data that the page draws of a source.
@@ -197,9 +176,10 @@ class Service:
         KeyError
             There is no source of this name.
         """
-        return self._channels[name].snapshot()
+        return self._channels.snapshot(name)
 
-    def _add(self, source: SourceSettings, *, armed: bool) -> None:
+    def _channel_of(self, source: SourceSettings, *, armed: bool) -> Channel:
+        """Open a source, with the clips that are in force now."""
         stream = self.settings.stream
         post = source.detection.post_for(self.model.info, settle=stream.settled)
         detector = Detector(self.model, stream=stream, post=post)
@@ -208,44 +188,14 @@ class Service:
             detector,
             open_source(source, sample_rate=detector.sample_rate),
             self.fan_out,
-            own_sinks=self._own_sinks,
+            own_sinks=_no_sinks if self._clips is None else self._clips.sinks_of_run,
         )
         channel.armed = armed
-        self._channels[source.name] = channel
-        self.scheduler.add(channel)
-
-    def _remove(self, name: str) -> None:
-        channel = self._channels.pop(name)
-        channel.stop()
-        self.scheduler.remove(channel)
-        channel.end()
-
-    def _own_sinks(self, detector: Detector, on_saved: OnClip) -> list[Sink]:
-        """Return the sinks of a source's run: that of its clips, if they are kept."""
-        clips = self.settings.clips
-        if clips is None:
-            return []
-        guard = None
-        if not clips.save_speech:
-            guard = SpeechGuard(detector.model.info)
-            guard.watch(detector)
-        return [
-            ClipSink(
-                clips.path,
-                sample_rate=detector.sample_rate,
-                max_bytes=clips.max_bytes,
-                max_days=clips.days,
-                guard=guard,
-                called=CLIPS,
-                on_saved=on_saved,
-            )
-        ]
+        return channel
 
     def _open_outputs(self, settings: ServeSettings) -> None:
         """Open, replace and close outputs according to the settings."""
-        if settings.clips is not None:
-            # before any source is stopped
-            make_folder(settings.clips.path, called=CLIPS)
+        clips = None if settings.clips is None else SavedClips(settings.clips)
         context = OutputContext(
             model=settings.info.name,
             disarmed={name for name, on in self._armed(settings).items() if not on},
@@ -253,42 +203,45 @@ class Service:
         )
         wanted = wanted_outputs(settings)
         self._outputs = change_outputs(self._outputs, wanted, context, self.fan_out)
+        self._clips = clips
 
     def _armed(self, settings: ServeSettings) -> dict[str, bool]:
         """Return whether each source is armed: as now, unless its setting has changed."""
         before = {source.name: source.armed for source in self.settings.sources}
         armed = {source.name: source.armed for source in settings.sources}
-        for name, channel in self._channels.items():
+        for name, now in self._channels.armed().items():
             if name in armed and armed[name] == before.get(name):
-                armed[name] = channel.armed
+                armed[name] = now
         return armed
 
     def _on_arm(self, name: str, armed: bool) -> None:  # noqa: FBT001 - a callback
         """Arm or disarm a source at a message; the source need not exist any more."""
-        channel = self._channels.get(name)
-        if channel is not None:
-            channel.arm(armed=armed)
+        with suppress(KeyError):
+            self.arm(name, armed=armed)
 
     def _keep_house(self) -> None:
-        delete_at = 0.0
         while not self._stopped.wait(HOUSEKEEPING):
             self.fan_out.report_notices()
-            clips = self.settings.clips
-            if clips is None or clips.days is None or time.monotonic() < delete_at:
-                continue
-            delete_at = time.monotonic() + HOUR
-            delete_older(clips.path, clips.days)  # even while all sources are away
+            if self._clips is not None:
+                self._clips.delete_older()
 
-    def _on_error(self, source: Visited, error: Exception) -> None:
-        """Restart a source after an unexpected error, such as one of the engine."""
-        reason = f"{type(error).__name__}: {str(error)[:200]}; the source is restarted"
-        channel = self._channels.get(source.name)
-        try:
-            if channel is not None:
-                channel.recover(reason)
-        except Exception as again:  # noqa: BLE001 - it is tried again at the next visit
-            text = f"{source.name}: cannot be restarted: {' '.join(str(again).split())}"
-            self.fan_out.notice(text, source=source.name)
+
+def _check_reload(before: ServeSettings, settings: ServeSettings) -> None:
+    """Raise ValueError if a change needs a restart."""
+    for name in ("model", "stream", "page"):
+        if getattr(before, name) != getattr(settings, name):
+            raise ValueError(
+                f"{settings.path}: changed settings of the {name} need a restart"
+            )
+    if settings.page is not None and _path_of_store(before) != _path_of_store(settings):
+        raise ValueError(
+            f"{settings.path}: another path of [store] needs a restart, as the page "
+            "shows it"
+        )
+
+
+def _path_of_store(settings: ServeSettings) -> Path | None:
+    return None if settings.store is None else settings.store.path
 
 
 def _given(engine: Mapping[str, Any]) -> dict[str, Any]:
@@ -296,5 +249,6 @@ def _given(engine: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in engine.items() if value is not None}
 
 
-def _path_of_store(settings: ServeSettings) -> Path | None:
-    return None if settings.store is None else settings.store.path
+def _no_sinks(_detector: Detector, _on_clip: OnClip) -> list[Sink]:
+    """Return the sinks of a run without clips."""
+    return []

@@ -10,8 +10,8 @@ from sounds import silence
 
 from streamsed.config import StreamConfig
 from streamsed.detector import Detector
-from streamsed.serve import channel as channel_module
-from streamsed.serve.channel import Channel
+from streamsed.serve.channels import channel as channel_module
+from streamsed.serve.channels.channel import Channel
 from streamsed.serve.fan_out import FanOut
 from streamsed.serve.settings import Hours, SourceSettings
 

@@ -17,7 +17,7 @@ from streamsed.detector import Detector
 from streamsed.live.sinks.clips import ClipSink
 from streamsed.live.sinks.speech_guard import SpeechGuard
 from streamsed.serve import service
-from streamsed.serve.channel import Channel
+from streamsed.serve.channels.channel import Channel
 from streamsed.serve.fan_out import FanOut
 from streamsed.serve.outputs import OutputContext, change_outputs
 from streamsed.serve.settings import ExecSettings, SourceSettings, StoreSettings

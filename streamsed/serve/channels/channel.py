@@ -1,12 +1,8 @@
-"""One source: its reader, its detector and its current stream.
+"""One source: its reader, its detector and its current run.
 
-A *run* is a stream without a long gap. Missing samples of up to `BRIDGE` seconds are pushed
-as silence, so that a short dropout of a camera does not end an event. After that all events
-are closed, and nothing is scored until sound arrives again: then the gap is reported with
-its exact length, and a new run begins with a reset detector::
-
-    sound ~~~~~~~~~~~ missing 0 0 0 0 | not scored | sound ~~~~~~~~
-    run 1 [                           .        gap ][ run 2
+At each visit it reads what was received since the last one and scores it. Sound in quiet
+hours counts as missing. A run that a long gap has ended is followed by another one when
+sound arrives again, see `SourceRun`; so is a run that an error has ended.
 """
 
 from __future__ import annotations
@@ -24,10 +20,10 @@ from streamsed.audio.source import Piece, join_pieces
 from streamsed.detector import Detector
 from streamsed.live.sinks.sink import Sink
 from streamsed.live.snapshot import Snapshot
-from streamsed.live.stream import LiveStream
 from streamsed.pipeline.lifecycle import EventUpdate
+from streamsed.serve.channels.level import LevelMeter
+from streamsed.serve.channels.source_run import SourceRun
 from streamsed.serve.fan_out import FanOut, SourceSink, WithoutClips
-from streamsed.serve.level import LevelMeter
 from streamsed.serve.records import STATUS_EVERY
 from streamsed.serve.settings import SourceSettings
 from streamsed.serve.sources.backoff import LASTED, Backoff
@@ -37,9 +33,6 @@ from streamsed.serve.status import SourceStatus
 
 OnClip = Callable[[Mapping[str, Any], EventUpdate], None]
 OwnSinks = Callable[[Detector, OnClip], list[Sink]]
-
-BRIDGE = 10.0
-"""Seconds of missing sound after which a run ends: the length of a segment."""
 
 QUIET = "quiet hours"
 """Reason given for sound that was received and dropped."""
@@ -88,15 +81,12 @@ class Channel:
         self._meter = LevelMeter(detector.sample_rate)
         self._listened = self._lost = 0.0  # seconds of former runs
         self._n_skipped = 0
-        self._n_gap = 0  # samples of the gap at the end, up to now
-        self._asleep = False  # whether the gap is so long that nothing is scored
-        self._n_unscored = 0  # samples of the gap since then
         self._reported: tuple[str, bool] = ("", settings.armed)  # status and armed
         self._reported_at = 0.0
         self._backoff = Backoff()
         self._paused_until = float("-inf")  # after a visit that failed
         self._ending = self._ended = False
-        self._stream = self._begin(self._own_sinks_of_run())
+        self._run = self._begin(self._own_sinks_of_run())
 
     @property
     def name(self) -> str:
@@ -125,19 +115,17 @@ class Channel:
     def status(self) -> SourceStatus:
         """Return the state of the source."""
         with self._lock:
-            summary = self._stream.summary
-            running = 0 if self._ended else self._detector.n_skipped
-            since = time.monotonic() - self._source.last_audio
+            run = None if self._ended else self._run
             return SourceStatus(
                 name=self.name,
                 state=self._state,
                 address=address_of(self.settings),
                 reason=self._source.reason,
                 level=self._meter.level,
-                listened=self._listened + (0.0 if self._ended else summary.listened),
-                lost=self._lost + (0.0 if self._ended else self._run_lost),
-                since_audio=since,
-                n_skipped=self._n_skipped + running,
+                listened=self._listened + (run.listened if run else 0.0),
+                lost=self._lost + (run.lost if run else 0.0),
+                since_audio=time.monotonic() - self._source.last_audio,
+                n_skipped=self._n_skipped + (run.n_skipped if run else 0),
                 n_reconnects=self._source.n_reconnects,
                 queued=self._source.waiting,
                 armed=self.armed,
@@ -146,7 +134,7 @@ class Channel:
     def snapshot(self) -> Snapshot:
         """Return the data that the page draws of the source."""
         with self._lock:
-            return self._stream.snapshot()
+            return self._run.snapshot()
 
     def arm(self, *, armed: bool) -> None:
         """Set whether messages are sent for its events."""
@@ -168,11 +156,10 @@ class Channel:
             lasted = now - self._paused_until
             wait = self._backoff.failed(lasted=lasted)
             self._paused_until = now + (wait if lasted < LASTED else 0.0)
-            self._stream.report({"state": "notice", "text": f"{self.name}: {reason}"})
+            self._run.report({"state": "notice", "text": f"{self.name}: {reason}"})
             if not self._ended:
                 with suppress(Exception):  # may fail for the same reason
                     self._finish()
-                self._asleep, self._n_gap, self._n_unscored = False, 0, 0
                 self._begin_again()
 
     def stop(self) -> None:
@@ -201,12 +188,6 @@ class Channel:
             return "running"  # its last samples are not scored yet
         return "quiet" if state == "running" and self._is_quiet else state
 
-    @property
-    def _run_lost(self) -> float:
-        """Seconds of the run without sound."""
-        unscored = self._n_unscored / self._detector.sample_rate
-        return self._stream.summary.lost + unscored
-
     def _own_sinks_of_run(self) -> list[Sink]:
         """Return the sinks of the run that is about to begin."""
         self._detector.observer = None
@@ -220,66 +201,43 @@ class Channel:
             own = [WithoutClips(self._sink.on_clip)]
             text = f"{self.name}: no clips until the next gap or restart: {error}"
             self._outputs.notice(text, source=self.name)
-        self._stream = self._begin(own)
+        self._run = self._begin(own)
 
-    def _begin(self, own_sinks: list[Sink]) -> LiveStream:
+    def _begin(self, own_sinks: list[Sink]) -> SourceRun:
         """Begin a run."""
         labels = self._detector.model.info.labels
-        stream = LiveStream(
+        return SourceRun(
             self._detector,
             [self._sink, *own_sinks],  # an event is reported before its clip
-            name=address_of(self.settings),
+            address=address_of(self.settings),
             capture_rate=self._source.capture_rate,
             only=self.settings.detection.reported(labels),
         )
-        stream.begin(watched=True)
-        return stream
 
     def _take(self, piece: Piece) -> None:
         self._meter.push(piece.samples)
-        n_samples = len(piece.samples)
-        if not piece.missing:
-            if self._asleep:
-                self._finish()
-                self._begin_again()
-            self._n_gap = 0
-            self._stream.push(piece, hurry=True)
-        elif self._asleep:
-            self._n_unscored += n_samples
-        else:
-            self._stream.push(piece, hurry=True)
-            self._n_gap += n_samples
-            if self._n_gap >= BRIDGE * self._detector.sample_rate:
-                self._stream.settle()
-                self._asleep = True
+        if self._run.asleep and not piece.missing:
+            self._finish()
+            self._begin_again()
+        self._run.push(piece)
 
     def _finish(self) -> None:
         """End the run with the gap at its end."""
         self._report_status(last=True)
-        self._listened += self._stream.summary.listened
-        self._lost += self._run_lost
+        self._listened += self._run.listened
+        self._lost += self._run.lost
         try:
-            self._stream.finish(settled=self._asleep, n_missing=self._n_unscored)
+            self._run.finish()
         finally:
-            self._report_end()
-        self._n_skipped += self._detector.n_skipped
-        self._asleep, self._n_gap, self._n_unscored = False, 0, 0
-
-    def _report_end(self) -> None:
-        """Report the last notices of the sinks of the run, which are closed now."""
-        unclosed = [
-            f"{name}: not closed properly: {failure['reason']}"
-            for name, failure in self._stream.summary.failures.items()
-            if "unclosed" in failure
-        ]
-        for notice in [*self._stream.notices(), *unclosed]:
-            self._outputs.notice(f"{self.name}: {notice}", source=self.name)
+            for notice in self._run.last_notices():
+                self._outputs.notice(f"{self.name}: {notice}", source=self.name)
+        self._n_skipped += self._run.n_skipped
 
     def _report_notices(self) -> None:
         """Report the notices of the source, and of the sinks of the run."""
-        for notice in [*self._source.notices(), *self._stream.notices()]:
+        for notice in [*self._source.notices(), *self._run.notices()]:
             text = f"{self.name}: {notice}"
-            self._stream.report({"state": "notice", "text": text})
+            self._run.report({"state": "notice", "text": text})
 
     def _report_status(self, *, last: bool = False) -> None:
         """Report the state of the source: every few seconds, and when it changes."""
@@ -292,9 +250,9 @@ class Channel:
             "status": state[0],
             "reason": self._source.reason,
             "level": round(self._meter.level, 1),
-            "heard": round(self._stream.summary.listened, 3),
-            "lost": round(self._run_lost, 3),
-            "skipped": self._detector.n_skipped,
+            "heard": round(self._run.listened, 3),
+            "lost": round(self._run.lost, 3),
+            "skipped": self._run.n_skipped,
             "armed": self.armed,
         }
-        self._stream.report({"state": "status", **status})
+        self._run.report({"state": "status", **status})
