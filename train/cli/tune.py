@@ -72,6 +72,7 @@ def tune(
         leave_out=read_left_out(leave_out),
     )
     bank.refuse_other_labels(trained.labels)
+    parts = bank.halves()
     scorer = RunScorer(trained, request)
     halves = [
         scorer.score(
@@ -79,7 +80,7 @@ def tune(
             Drawing(recordings, 60.0 * minutes, seed + index),
             None if scored is None else scored / str(index),
         )
-        for index, half in enumerate(bank.halves())
+        for index, half in enumerate(parts)
     ]
     counted = Halves.count(halves)
     points, figures = choose_operating_points(counted), measure_crosswise(counted)
@@ -94,6 +95,12 @@ def tune(
             f"{point.sensitivity:<7} {point.settle:>4g} s: "
             f"{point.total_false_alarms:.1f} false alarms per hour on backgrounds and "
             "other sounds"
+        )
+    lacking = [k for k in trained.labels if any(k not in each.labels for each in parts)]
+    if lacking:
+        print(
+            f"note: no recordings in one half, or in both: {', '.join(lacking)}; thresholds "
+            "chosen on such a half avoid false alarms and know no events"
         )
     export = ["python", "-m", "train", "export", str(run), "--output", f"{run.name}.pt"]
     print(f"next: {shlex.join([*export, '--operating-points', str(output)])}")

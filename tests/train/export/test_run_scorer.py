@@ -319,3 +319,27 @@ def test_an_engine_that_there_is_not_is_refused_as_by_other_commands(
 ):
     code, printed = tune(*options)
     assert (code, printed.err) == (2, f"train: error: {message}\n")
+
+
+def leave_out(paths, table):
+    """Write which sounds are left out; return the option."""
+    table.write_text("\n".join(["path,decision", *(f"{p},drop" for p in paths)]) + "\n")
+    return "--leave-out", table
+
+
+def test_tune_refuses_a_bank_that_cannot_be_halved_before_it_scores(
+    tune, engines, bank, tmp_path
+):
+    _, *others = [c.recording for clips in bank.foreground.values() for c in clips]
+    code, printed = tune(*leave_out(others, tmp_path / "audit.csv"))
+    assert code == 2
+    (line,) = printed.err.splitlines()
+    assert "--soundbank: its 1 sound with a label cannot be parted" in line
+    assert engines == []
+
+
+def test_tune_notes_the_labels_that_a_half_lacks(tune, bank, tmp_path):
+    _, *others = [clip.recording for clip in bank.foreground["Beeping"]]
+    code, printed = tune(*leave_out(others, tmp_path / "audit.csv"))
+    assert code == 0, printed.err
+    assert "one half, or in both: Beeping; thresholds" in printed.out

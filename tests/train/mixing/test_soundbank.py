@@ -1,6 +1,7 @@
 """Banks: what is left out, what belongs together, and two banks as one."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,6 +56,17 @@ def test_halves_share_no_recording_and_lose_none(folder):
     assert found[0] | found[1] == set("abcde")
     assert not found[0] & found[1]
     assert sorted(lengths(halves[0]) + lengths(halves[1])) == lengths(bank)
+
+
+def test_a_bank_whose_recordings_fall_into_one_half_is_refused_in_a_line(folder):
+    bank = Soundbank.load(folder, split="train")
+    dogs = bank.foreground["Dog"]
+    parts_of_one = replace(bank, foreground={"Dog": dogs[:2]})
+    wanted = (
+        r"^--soundbank: its 2 sounds with a label cannot be parted in two .*; add reco"
+    )
+    with pytest.raises(ValueError, match=wanted):
+        parts_of_one.halves()
 
 
 def test_what_a_list_leaves_out_is_not_read(folder, tmp_path):

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from streamsed.terminal import counted
 from train.mixing.soundbank.clip import Clip
 from train.mixing.soundbank.files import (
     SUFFIXES,
@@ -91,7 +92,15 @@ class Soundbank:
             )
 
     def halves(self) -> tuple[Soundbank, Soundbank]:
-        """Part the recordings in two such that parts of one recording stay together."""
+        """Part the recordings in two such that parts of one recording stay together.
+
+        Which half a recording falls into follows from its name alone.
+
+        Raises
+        ------
+        ValueError
+            All recordings of the labels fall into one half.
+        """
 
         def half(
             groups: dict[str, tuple[Clip, ...]], side: int
@@ -114,6 +123,11 @@ class Soundbank:
             )
             for side in (0, 1)
         )
+        if not (first.foreground and second.foreground):
+            raise ValueError(
+                f"--soundbank: its {counted(self.n_clips, 'sound')} with a label cannot be "
+                "parted in two halves (parts of one recording stay together); add recordings"
+            )
         return first, second
 
     @classmethod
