@@ -10,13 +10,20 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
+from streamsed.config.settings import shortened
+from train.config.train import TrainConfig
 from train.fit.checkpoint import AUXILIARY, LAST, read_checkpoint, save_atomically
 
 KEPT = ("config", "labels", "scaling", "step", "elapsed")
+EVALUATED = "evaluated"
+IN_TRAINING_ONLY = ("dropout",)
+"""Settings of a network that change nothing of what it computes once it is trained."""
 
 
 def average(runs: Sequence[Path]) -> dict[str, Any]:
@@ -35,30 +42,72 @@ def average(runs: Sequence[Path]) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        A run has no checkpoint, or another network or other labels than the last one.
+        A run has no checkpoint, or its labels, network, front-end or scaling differ from
+        those of the last one.
     """
-    states = [read_checkpoint(run / LAST) for run in runs]
+    states = [_read(run) for run in runs]
     last = states[-1]
-    weights = {
-        name: value
-        for name, value in last["evaluated"].items()
-        if not name.startswith(AUXILIARY)
-    }
+    weights = _weights(last)
     for run, state in zip(runs, states, strict=True):
-        theirs = state["evaluated"]
-        same = state["labels"] == last["labels"] and all(
-            name in theirs and theirs[name].shape == value.shape
-            for name, value in weights.items()
-        )
-        if not same:
-            raise ValueError(
-                f"{run}: another network or other labels than {runs[-1]} has"
-            )
+        _refuse_another(run, state, runs[-1], last)
+        theirs = _weights(state)
+        if {k: v.shape for k, v in theirs.items()} != {
+            k: v.shape for k, v in weights.items()
+        }:
+            raise ValueError(f"{run}: its weights are not those of its settings")
     for name, value in weights.items():
         if value.is_floating_point():
-            total = sum(state["evaluated"][name].double() for state in states)
+            total = sum(state[EVALUATED][name].double() for state in states)
             weights[name] = (total / len(states)).to(value.dtype)
-    return {name: last[name] for name in KEPT} | {"evaluated": weights}
+    return {name: last[name] for name in KEPT} | {EVALUATED: weights}
+
+
+def _read(run: Path) -> dict[str, Any]:
+    state = read_checkpoint(run / LAST)
+    missing = [name for name in (*KEPT, EVALUATED) if name not in state]
+    if missing:
+        raise ValueError(f"{run / LAST}: holds no {', '.join(missing)}")
+    return state
+
+
+def _weights(state: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Return the evaluated weights of the labels."""
+    return {k: v for k, v in state[EVALUATED].items() if not k.startswith(AUXILIARY)}
+
+
+def _refuse_another(
+    run: Path, state: Mapping[str, Any], last_run: Path, last: Mapping[str, Any]
+) -> None:
+    """Raise a ValueError that names the first thing in which two networks differ.
+
+    Equal shapes are not enough: the mean of weights that learnt to read other inputs, or to
+    name other labels, answers nothing.
+    """
+    ours, theirs = _computed(last), _computed(state)
+    for name in {**ours, **theirs}:
+        if ours.get(name) != theirs.get(name):
+            here, there = (shortened(repr(each.get(name))) for each in (theirs, ours))
+            raise ValueError(
+                f"{run}: {name} is {here}, and {there} in {last_run}; average runs that "
+                "differ in their training only"
+            )
+
+
+def _computed(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all on which a network's scores depend besides its weights, by name."""
+    config = TrainConfig.from_dict(state["config"]).to_dict()
+    tables = {name: config[name] for name in ("network", "frontend")}
+    tables["scaling"] = state["scaling"]
+    return {
+        "labels": list(state["labels"]),
+        "system": config["system"],
+        **{
+            f"{table}.{key}": value
+            for table, values in tables.items()
+            for key, value in values.items()
+            if key not in IN_TRAINING_ONLY
+        },
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
