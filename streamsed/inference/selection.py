@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+from streamsed.config.settings import shortened
 from streamsed.inference.cpu import has_bf16, has_bf16_tiles, may_have_cuda
 from streamsed.inference.engine import NAMES, PRECISIONS
 from streamsed.inference.model_file import ModelFile, ModelInfo
@@ -180,8 +181,12 @@ def _unproven(info: ModelInfo, name: str, request: EngineRequest) -> str:
     if record is None:
         return "not measured when the model was exported"
     if not record["accepted"]:
-        changed = percent(record["events_changed"])
-        reason = f"not accepted at export: {changed} of events differed"
+        if "failed" in record:
+            return f"failed at export: {shortened(str(record['failed']))}"
+        changed = record.get("events_changed")
+        if changed is None:
+            return "not accepted at export"
+        reason = f"not accepted at export: {percent(changed)} of events differed"
         f1 = record.get("event_f1_macro")
         return reason + (f", event F1 {percent(f1)}" if f1 is not None else "")
     return ""

@@ -12,6 +12,7 @@ import typer
 
 from streamsed.config import PostConfig
 from streamsed.inference.model_file import ModelFile, ModelInfo
+from streamsed.inference.selection import engine_order
 from streamsed.inference.thresholds.operating_points import (
     OperatingPoint,
     choose_point,
@@ -233,8 +234,15 @@ def _holds_settings(points: Sequence[OperatingPoint], info: ModelInfo) -> bool:
 def _print_engines(info: ModelInfo) -> None:
     """Print whether each engine gives the same events as the network."""
     for engine, record in info.engines.items():
+        if "failed" in record:
+            print(f"{engine:<18} failed: {record['failed']}")
+            continue
         accepted = "accepted" if record["accepted"] else "not accepted"
         print(
             f"{engine:<18} {accepted}: scores within {record['max_difference']:.2g}, "
             f"{percent(record['events_changed'])} of events differed"
         )
+    names = [" ".join(each) for each in engine_order()]
+    untried = [each for each in names if info.engines and each not in info.engines]
+    if untried:
+        print(f"not tried, as this machine does not have them: {', '.join(untried)}")

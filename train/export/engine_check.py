@@ -20,10 +20,15 @@ from torch import nn
 from streamsed.audio.decode import file_chunks
 from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
-from streamsed.inference.model import Model
+from streamsed.inference.model import MAX_REASON, Model
 from streamsed.inference.model_file import ModelFile
 from streamsed.inference.onnx_weights import Probe, read_probe
-from streamsed.inference.selection import engine_order
+from streamsed.inference.selection import (
+    Candidate,
+    EngineRequest,
+    candidates,
+    engine_order,
+)
 from streamsed.pipeline.frontend import scale_segment
 from streamsed.progress import track
 from streamsed.samples import Float32
@@ -181,19 +186,19 @@ def choose_probe(network: nn.Module, segments: Float32) -> Probe:
 def compare_engines(
     path: Path, check: EngineCheck
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Try a model file with every engine and precision that runs here.
+    """Try a model file with every engine and precision that this machine has.
 
     Yields
     ------
     name : str
         Such as "openvino int8".
     record : dict
-        As in `ModelInfo.engines`.
+        As in `ModelInfo.engines`; of a lower precision that fails, why.
 
     Raises
     ------
     ValueError
-        An engine in 32 bits is not within `TOLERANCE` of the network.
+        An engine in 32 bits fails, or is not within `TOLERANCE` of the network.
     """
     file = ModelFile.open(path)
     probe = read_probe(file)
@@ -201,16 +206,40 @@ def compare_engines(
     for engine, precision in track(
         order, "trying engines", total=len(order), unit="engines"
     ):
-        try:
-            model = Model.load(file, device="cpu", engine=engine, precision=precision)
-        except ValueError:  # not on this machine
+        (candidate,) = candidates(file, EngineRequest("cpu", engine, precision))
+        if candidate.rejected_because:  # not installed, or not for this processor
             continue
         exact = precision == "fp32"
-        record = check.compare(lambda x, m=model: m.score(x).scores, exact=exact)  # type: ignore[misc]
+        try:
+            record = _try(file, candidate, check, probe)
+        except ValueError as error:
+            reason = " ".join(str(error).removeprefix(f"{file.path}: ").split())
+            if exact:
+                raise ValueError(
+                    f"{engine} in fp32 fails on the network ({reason}); repair or remove "
+                    "that engine, and export again"
+                ) from error
+            record = {"accepted": False, "failed": reason[:MAX_REASON]}
         if exact and not record["accepted"]:
             raise ValueError(
                 f"{engine} in fp32: difference={record['max_difference']:.2g} of a score "
                 f"must be at most {TOLERANCE}"
             )
-        record["probe_difference"] = model.probe_difference(probe)
-        yield f"{engine} {precision}", record
+        yield candidate.name, record
+
+
+def _try(
+    file: ModelFile, candidate: Candidate, check: EngineCheck, probe: Probe
+) -> dict[str, Any]:
+    """Compare an engine with the network; raise a ValueError if it fails."""
+    model = Model.load(
+        file,
+        device=candidate.device,
+        engine=candidate.engine,
+        precision=candidate.precision,
+    )
+    record = check.compare(
+        lambda segment: model.score(segment).scores,
+        exact=candidate.precision == "fp32",
+    )
+    return {**record, "probe_difference": model.probe_difference(probe)}

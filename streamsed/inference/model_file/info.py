@@ -39,7 +39,8 @@ class ModelInfo:
     engines : mapping
         Results of each engine and precision ("openvino int8") at export: `max_difference`
         of scores, `events_changed` (0 to 1), `probe_difference`, `accepted`, and event F1
-        if measured. Empty in older files.
+        if measured; or `failed`, why one that this machine has gave no scores. Empty in
+        older files.
     parameters : int
         Number of trained parameters.
     gmac : float

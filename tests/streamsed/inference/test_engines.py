@@ -199,10 +199,23 @@ def test_where_there_is_no_bf16_it_is_never_taken(exported, old_processor):
     assert not [name for name in order(exported) if "bf16" in name]
 
 
-def test_what_was_not_accepted_at_export_is_passed_over(exported, amx):
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        (
+            {"accepted": False, "events_changed": 0.25},
+            "not accepted at export: 25.0 % of events differed",
+        ),
+        ({"accepted": False}, "not accepted at export"),  # of a stranger's file
+        (
+            {"accepted": False, "failed": "no such kernel"},
+            "failed at export: no such kernel",
+        ),
+    ],
+)
+def test_what_was_not_accepted_at_export_is_passed_over(exported, amx, bad, why):
     file = ModelFile.open(exported)
     info = accepting(file.info)
-    bad = {"accepted": False, "events_changed": 0.25}
     info = replace(info, engines={**info.engines, "openvino bf16": bad})
     assert order(exported, info=info)[0] == "openvino int8"
     (said,) = [
@@ -210,7 +223,7 @@ def test_what_was_not_accepted_at_export_is_passed_over(exported, amx):
         for c in candidates(replace(file, info=info), EngineRequest(device="cpu"))
         if c.name == "openvino bf16"
     ]
-    assert said == "not accepted at export: 25.0 % of events differed"
+    assert said == why
     asked = EngineRequest(device="cpu", precision="bf16")
     assert order(exported, asked, info)[0] == "openvino bf16"
 

@@ -16,9 +16,12 @@ from networks import LABELS, ONCE, TWICE, random_trained, scene
 
 from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
+from streamsed.inference import model as runtime
+from streamsed.inference import selection
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelFile
 from train.cli import app as cli
+from train.cli.export import _print_engines
 from train.config.train import TrainConfig
 from train.datasets.scaling import scaling_from_dict
 from train.export import engine_check
@@ -208,6 +211,68 @@ def test_where_the_truth_is_known_event_f1_must_not_fall(monkeypatch):
     assert not other["accepted"]  # nothing right was lost, but much changed
     monkeypatch.setattr(engine_check, "F1_DROP", -0.01)
     assert not judged(0.0, truth)["accepted"]
+
+
+@pytest.fixture
+def tried(monkeypatch, trained, exported):
+    """Try two engines on an exported file; what is given as failing raises an error."""
+    names = ("openvino int8", "onnx fp32")
+    order = tuple(tuple(name.split()) for name in names)
+    monkeypatch.setattr(engine_check, "engine_order", lambda: order)
+    make = runtime.make_engine
+
+    def tried(failing=""):
+        def make_or_fail(candidate, *arguments, **settings):
+            if candidate.name == failing:
+                raise ValueError("no such kernel")
+            return make(candidate, *arguments, **settings)
+
+        monkeypatch.setattr(runtime, "make_engine", make_or_fail)
+        network = fold(trained.network)
+        options = {"labels": LABELS, "post": PostConfig(), "config": FrontendConfig()}
+        check = EngineCheck(network, scene(), **options)
+        return dict(engine_check.compare_engines(exported, check))
+
+    return tried
+
+
+def test_an_engine_that_is_not_installed_is_left_out(tried, monkeypatch):
+    find = selection.find_spec
+    monkeypatch.setattr(
+        selection,
+        "find_spec",
+        lambda name: None if name == "onnxruntime" else find(name),
+    )
+    assert set(tried()) == {"openvino int8"}
+
+
+def test_a_lower_precision_that_fails_is_recorded_with_its_reason(tried):
+    records = tried(failing="openvino int8")
+    assert records["onnx fp32"]["accepted"]
+    record = records["openvino int8"]
+    assert not record["accepted"]
+    assert "no such kernel" in record["failed"]
+
+
+def test_an_engine_that_fails_in_32_bits_stops_the_export(tried):
+    with pytest.raises(ValueError, match=r"^onnx in fp32 fails on .*no such kernel"):
+        tried(failing="onnx fp32")
+
+
+def test_export_says_which_engines_failed_and_which_were_not_tried(capsys):
+    info = describe(random_trained(), "x", PostConfig(), {}, {})
+    good = {"accepted": True, "max_difference": 0.001, "events_changed": 0.0}
+    failed = {"accepted": False, "failed": "no such kernel"}
+    _print_engines(
+        dataclasses.replace(
+            info, engines={"openvino fp32": good, "openvino int8": failed}
+        )
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("openvino fp32      accepted: scores within 0.001")
+    assert lines[1] == "openvino int8      failed: no such kernel"
+    assert lines[2].startswith("not tried, as this machine does not have them: ")
+    assert "onnx fp32" in lines[2]
 
 
 def test_pooling_twice_costs_less_than_half():
