@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from streamsed.atomic_write import write
+from streamsed.atomic_write import check_writable, write
 from streamsed.cli.options import EngineOption, PrecisionOption
 from streamsed.inference.model import Model
 from train.cli.options import LeaveOut, UnheardSplit, read_layouts, read_left_out
@@ -58,9 +58,10 @@ def card(
     ] = None,
 ) -> None:
     """Measure a model for its model card: F1, PSDS, false alarms and more."""
-    page = "" if output is None else output.read_text(encoding="utf-8")
-    if output is not None and not 0 <= page.find(BEGIN) < page.find(END):
-        raise ValueError(f"{output}: no lines {BEGIN} and {END}")
+    if output is not None:
+        _around(output)
+    if json_file is not None:
+        check_writable(json_file, option="--json")
     before = "" if continuous is None else _continuous(continuous)
     loaded = Model.load(model, device="cpu", engine=engine, precision=precision)
     bank = load_banks(
@@ -75,8 +76,17 @@ def card(
     if json_file is not None:
         write(json_file, [json.dumps(measured, indent=1) + "\n"])
     if output is not None:
-        head, tail = page.split(BEGIN)[0], page.split(END)[1]
+        head, tail = _around(output)  # read anew: it may have been edited meanwhile
         write(output, [f"{head}{BEGIN}\n\n{text}\n{END}{tail}"])
+
+
+def _around(path: Path) -> tuple[str, str]:
+    """Return what stands before and after the part of a card that is measured."""
+    head, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"{path}: no lines {BEGIN} and {END}")
+    return head, tail
 
 
 def _continuous(path: Path) -> str:

@@ -171,11 +171,19 @@ def draw_evaluation_set(
 
 
 def rebuild_evaluation_set(
-    mixer: Mixer, layouts: Sequence[Layout], config: FrontendConfig, *, seed: int
+    mixer: Mixer,
+    layouts: Sequence[Layout],
+    config: FrontendConfig,
+    *,
+    seed: int,
+    labels: tuple[str, ...] | None = None,
 ) -> EvaluationSet:
-    """Rebuild every clip of a list, in order; the same for equal seeds."""
+    """Rebuild every clip of a list, in order; the same for equal seeds.
+
+    `labels` are the columns of the targets, if not the labels of the bank in their order.
+    """
     rebuilt = (
         mixer.rebuild(layout, np.random.default_rng([seed, i]))
         for i, layout in enumerate(layouts)
     )
-    return gather(rebuilt, mixer.bank.labels, config)
+    return gather(rebuilt, labels or mixer.bank.labels, config)

@@ -36,6 +36,8 @@ RATIOS = ((6.0, 10.0), (10.0, 20.0), (20.0, 30.0))
 """dB, events over the bed."""
 GAINS = (0.0, -20.0, -40.0)
 """dBFS, peaks."""
+TONES = (60, 120, 250, 440, 1000, 2000, 3000, 4000, 8000, 12000)
+"""Hz."""
 WITHOUT = PostConfig(min_gap=0.0, min_duration=0.0)
 """A threshold of 0.5 and nothing else."""
 
@@ -55,18 +57,27 @@ class Card:
     model : Model
         The file, loaded.
     bank : Soundbank
-        Recordings that it was not trained on.
+        Recordings that it was not trained on, of all its labels and no other, in any order:
+        an adapted model has its new labels behind the old ones.
     layouts : sequence of Layout
         Clips of the list that is rebuilt.
+
+    Raises
+    ------
+    ValueError
+        The bank has other labels than the model.
     """
 
     def __init__(
         self, model: Model, bank: Soundbank, layouts: Sequence[Layout]
     ) -> None:
-        if model.info.labels != bank.labels:
+        self.labels = model.info.labels
+        bank.refuse_other_labels(self.labels)
+        missing = [label for label in self.labels if label not in bank.foreground]
+        if missing:
             raise ValueError(
-                f"the labels of the bank ({', '.join(bank.labels)}) are not those of the "
-                f"model ({', '.join(model.info.labels)})"
+                f"--soundbank: no recordings of {', '.join(missing)}, which the model "
+                "detects; name a bank of these too"
             )
         self.model, self.bank, self.layouts = model, bank, layouts
         self.frontend: FrontendConfig = model.info.frontend
@@ -78,6 +89,7 @@ class Card:
             self.layouts,
             self.frontend,
             seed=Seed.CARD,
+            labels=self.labels,
         )
         scores = self._score(rebuilt)
         alone = self._alone()
@@ -159,13 +171,15 @@ class Card:
         """Compute macro and micro event F1 with other settings of mixing."""
         mixer = Mixer(self.bank, replace(EVALUATION_MIXING, **settings))  # type: ignore[arg-type]
         layouts = self.layouts[:N_SOME]
-        recordings = rebuild_evaluation_set(mixer, layouts, self.frontend, seed=seed)
+        recordings = rebuild_evaluation_set(
+            mixer, layouts, self.frontend, seed=seed, labels=self.labels
+        )
         events = self._find(recordings).events
         f1 = event_counts(recordings.reference, events, recordings.labels).f1()
         return round(f1.macro, 4), round(f1.micro, 4)
 
     def _alone(self) -> list[tuple[str, Found]]:
-        """Hear every recording of the bank by itself, peaks at -30 to 0 dBFS."""
+        """Detect in every recording of the bank by itself, peaks at -30 to 0 dBFS."""
         rng = np.random.default_rng(Seed.CARD_ALONE)
         results = []
         for soundscape in isolated_soundscapes(self.bank):
@@ -174,13 +188,13 @@ class Card:
             louder = Soundscape(
                 soundscape.samples * np.float32(gain), soundscape.events
             )
-            found = self._find(gather([louder], self.bank.labels, self.frontend))
+            found = self._find(gather([louder], self.labels, self.frontend))
             results.append((soundscape.events[0].label, found))
         return results
 
     def _recognised(self, alone: list[tuple[str, Found]]) -> dict[str, list[int]]:
         """Count recordings that get their label, among others or not: right, all."""
-        counts = {label: [0, 0] for label in self.bank.labels}
+        counts = {label: [0, 0] for label in self.labels}
         for truth, found in alone:
             counts[truth][1] += 1
             counts[truth][0] += any(e.label == truth for e in found.events[0])
@@ -188,24 +202,26 @@ class Card:
 
     def _confusions(self, alone: list[tuple[str, Found]]) -> dict[str, dict[str, int]]:
         """Count the label of highest score for recordings by themselves."""
-        counts = {
-            label: dict.fromkeys(self.bank.labels, 0) for label in self.bank.labels
-        }
+        counts = {label: dict.fromkeys(self.labels, 0) for label in self.labels}
         for truth, found in alone:
             guess = int(found.scores[0].max(axis=0).argmax())
-            counts[truth][self.bank.labels[guess]] += 1
+            counts[truth][self.labels[guess]] += 1
         return counts
 
     def _false_alarms(self) -> dict[str, Any]:
         """Count events in an hour of backgrounds alone."""
         mixer = Mixer(self.bank, replace(EVALUATION_MIXING, empty=1.0))
         quiet = draw_evaluation_set(
-            mixer, self.frontend, n_soundscapes=N_QUIET, seed=Seed.CARD_QUIET
+            mixer,
+            self.frontend,
+            n_soundscapes=N_QUIET,
+            seed=Seed.CARD_QUIET,
+            labels=self.labels,
         )
         events = [event for each in self._find(quiet).events for event in each]
         by_label = {
             label: sum(event.label == label for event in events)
-            for label in self.bank.labels
+            for label in self.labels
         }
         hours = N_QUIET * EVALUATION_MIXING.duration / 3600
         return {"per_hour": len(events) / hours, "by_label": by_label}
@@ -216,10 +232,12 @@ class Card:
             name: sum(
                 len(events)
                 for events in self._find(
-                    gather(soundscapes, self.bank.labels, self.frontend)
+                    gather(soundscapes, self.labels, self.frontend)
                 ).events
             )
-            for name, soundscapes in artificial_sounds().items()
+            for name, soundscapes in artificial_sounds(
+                self.frontend.sample_rate
+            ).items()
         }
 
     def _calibration(
@@ -229,12 +247,12 @@ class Card:
         return {"reliability": rows, "calibration_error": calibration_error(rows)}
 
 
-def artificial_sounds() -> dict[str, list[Soundscape]]:
+def artificial_sounds(sample_rate: int = 44100) -> dict[str, list[Soundscape]]:
     """Make silence, noise, tones and chords, 10 s each, in which nothing happens."""
-    rng, n = np.random.default_rng(0), 441000
+    rng, n = np.random.default_rng(0), round(EVALUATION_MIXING.duration * sample_rate)
 
     def tone(frequency: float) -> Soundscape:
-        wave = 0.5 * np.sin(2 * np.pi * frequency * np.arange(n) / 44100)
+        wave = 0.5 * np.sin(2 * np.pi * frequency * np.arange(n) / sample_rate)
         return Soundscape(wave.astype(np.float32), [])
 
     def noise(decibels: float) -> Soundscape:
@@ -243,14 +261,13 @@ def artificial_sounds() -> dict[str, list[Soundscape]]:
 
     def music() -> Iterator[Soundscape]:
         for _ in range(12):
-            samples = chords(n, rng, sample_rate=44100)
+            samples = chords(n, rng, sample_rate=sample_rate)
             yield Soundscape(samples / np.float32(2 * np.abs(samples).max()), [])
 
+    highest = sample_rate / 2
     return {
         "digital silence": [Soundscape(np.zeros(n, np.float32), [])],
         "white noise, 6 levels": [noise(level) for level in range(-70, -9, 12)],
-        "pure tones, 60 Hz to 12 kHz": [
-            tone(f) for f in (60, 120, 250, 440, 1000, 2000, 3000, 4000, 8000, 12000)
-        ],
+        "pure tones, 60 Hz to 12 kHz": [tone(f) for f in TONES if f < highest],
         "chords, 12 pieces": list(music()),
     }

@@ -240,11 +240,19 @@ def _draw_start(rng: np.random.Generator, length: int, n_samples: int) -> int:
 
 
 def isolated_soundscapes(bank: Soundbank) -> Iterator[Soundscape]:
-    """Yield every foreground clip once, alone and padded to 10 s with digital silence."""
+    """Yield every foreground clip once, alone and padded to 10 s with digital silence.
+
+    Of a longer clip the beginning is taken, or the 10 s from its first sound if that comes
+    later.
+    """
     mixer = Mixer(bank, EVALUATION_MIXING)
     for label in bank.labels:
         for clip in bank.foreground[label]:
+            for start in (0, -clip.regions[0][0]):
+                placed = [(label, (start + a, start + b)) for a, b in clip.regions]
+                events = mixer.to_events(placed, mixer.n_samples)
+                if events:
+                    break
             samples = np.zeros(mixer.n_samples, np.float32)
-            add_at(samples, clip.samples, 0)
-            placed = [(label, region) for region in clip.regions]
-            yield Soundscape(samples, mixer.to_events(placed, mixer.n_samples))
+            add_at(samples, clip.samples, start)
+            yield Soundscape(samples, events)

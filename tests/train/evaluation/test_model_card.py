@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -140,12 +141,38 @@ def test_a_click_alone_is_an_event_too(path):
     assert card["alone"] == {label: [1, 1] for label in LABELS}
 
 
+def test_the_order_of_a_models_labels_changes_nothing(path, bank, measured):
+    model = Model.load(path, device="cpu")
+
+    def score(segment):
+        return SimpleNamespace(scores=model.score(segment).scores[:, ::-1].copy())
+
+    turned = replace(model.info, labels=LABELS[::-1])
+    card = Card(SimpleNamespace(info=turned, score=score), bank, LAYOUTS).measure()
+    for name in ("confusions", "alone", "false_alarms", "artificial"):
+        assert card[name] == measured[name]
+    for name, row in card["rows"].items():
+        per_label = measured["rows"][name]["event_f1_per_label"]
+        assert row["event_f1_per_label"] == per_label
+    assert card["calibration_error"] == pytest.approx(measured["calibration_error"])
+
+
 def test_another_banks_labels_are_refused(path, bank):
-    few = Soundbank({"Beeping": bank.foreground["Beeping"]}, {}, 44100)
-    with pytest.raises(
-        ValueError, match=r"labels of the bank .*Beeping.* are not those of the model"
-    ):
-        Card(Model.load(path, device="cpu"), few, LAYOUTS)
+    model = Model.load(path, device="cpu")
+    few = replace(bank, foreground={"Beeping": bank.foreground["Beeping"]})
+    missing = ", ".join(LABELS[1:])
+    with pytest.raises(ValueError, match=f"^--soundbank: no recordings of {missing}, "):
+        Card(model, few, LAYOUTS)
+    more = replace(bank, foreground={**bank.foreground, "Owl": ()})
+    with pytest.raises(ValueError, match=r"^--soundbank: its label 'Owl' is not one"):
+        Card(model, more, LAYOUTS)
+
+
+def test_a_tone_that_a_sample_rate_cannot_hold_is_left_out():
+    sounds = artificial_sounds(16000)
+    assert len(sounds["pure tones, 60 Hz to 12 kHz"]) == 8
+    shapes = {each.samples.shape for kind in sounds.values() for each in kind}
+    assert shapes == {(160000,)}
 
 
 def test_sounds_that_are_none_are_ten_seconds_within_full_scale():
@@ -203,6 +230,24 @@ def test_the_command_writes_between_its_marks_and_nowhere_else(
     assert text.endswith(f"\n{END}\n\nWritten by hand.\n")
     assert "old numbers" not in text
     assert json.loads((tmp_path / "card.json").read_text())["n_clips"] == 3
+
+
+def test_what_is_written_while_a_card_is_measured_is_kept(
+    run, path, folder, tmp_path, monkeypatch, measured
+):
+    write_strong(tmp_path / "list.tsv", {str(i): c for i, c in enumerate(LAYOUTS)})
+    page = tmp_path / "card.md"
+    page.write_text(f"{BEGIN}\n{END}\n")
+
+    def measure(_card):
+        page.write_text(f"# Edited\n{BEGIN}\n{END}\nEnds with {END}, too.\n")
+        return measured
+
+    monkeypatch.setattr(Card, "measure", measure)
+    command = f"card {path} --soundbank {folder} --blueprint list.tsv --output card.md"
+    assert run(command) == (0, "")
+    assert page.read_text().startswith(f"# Edited\n{BEGIN}\n\nWritten by")
+    assert page.read_text().endswith(f"{END}\nEnds with {END}, too.\n")
 
 
 def test_a_card_begins_with_what_was_measured_on_continuous_recordings(

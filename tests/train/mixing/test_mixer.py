@@ -177,6 +177,16 @@ def test_isolated_sounds_end_in_digital_silence(bank):
         assert not soundscape.samples[end + RATE // 50 :].any()
 
 
+def test_a_clip_that_is_silent_for_long_begins_with_its_sound():
+    samples = np.zeros(13 * RATE, np.float32)
+    samples[11 * RATE : 12 * RATE] = 0.5
+    clip = Clip(samples, active_regions(samples, RATE))
+    (soundscape,) = isolated_soundscapes(Soundbank({"Dog": (clip,)}, {}, RATE))
+    (event,) = soundscape.events
+    assert (event.onset, event.offset) == pytest.approx((0.0, 1.0), abs=0.05)
+    assert np.abs(soundscape.samples[:RATE]).mean() > 0.45
+
+
 def test_a_bank_without_background_gets_noise():
     clip = Clip(tone(500, 0.5), ((0, RATE // 2),))
     bank = Soundbank({"Beep": (clip,)}, {}, RATE)
