@@ -12,6 +12,8 @@ from typing import Any, ClassVar
 
 from typer.core import TyperCommand
 
+from streamsed.cli.settings_file import fault_of_file
+
 OptionRules = Mapping[str, Mapping[str, Sequence[str]]]
 """By command: an option, or several with "or", and those that it concerns.
 
@@ -66,7 +68,7 @@ class DependentOptions(TyperCommand):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        """Check the options and run the command."""
+        """Check the options and run the command; an error names the file of a value."""
         for option, other in _pairs(self.excluded, ctx):
             if self._is_given(ctx, other) and self._is_set(ctx, option):
                 where = "" if self._is_given(ctx, option) else " of the settings file"
@@ -79,7 +81,12 @@ class DependentOptions(TyperCommand):
                 self._is_set(ctx, each) for each in choices
             ):
                 raise ValueError(f"{other} needs {needed}")
-        return super().invoke(ctx)
+        try:
+            return super().invoke(ctx)
+        except (OSError, ValueError) as error:
+            if fault := fault_of_file(error, ctx):
+                raise ValueError(fault) from error
+            raise
 
     def _is_given(self, ctx: Any, option: str) -> bool:
         """Return whether an option is on the command line, with its value if it has one."""

@@ -159,7 +159,7 @@ def run(
         relist=relist,
         ray=ray_address if engine == "ray" else None,
     )
-    with progress.json_log(json_log), _naming_inference():
+    with progress.json_log(json_log), _naming_own_options():
         if not dry_run:
             return job.run(inputs)
         forecast = job.predict(inputs)
@@ -169,10 +169,13 @@ def run(
 
 
 @contextmanager
-def _naming_inference() -> Iterator[None]:
-    """Name `--inference` in errors of the library, for which `--engine` is the usual name."""
+def _naming_own_options() -> Iterator[None]:
+    """Name `--inference` and `--settle` in errors of the library.
+
+    It calls them engine and latency, which are options of other commands.
+    """
     try:
         yield
     except ValueError as error:
-        message = error_message(error)
-        raise ValueError(message.replace("--engine", "--inference")) from error
+        message = error_message(error).replace("--engine", "--inference")
+        raise ValueError(message.replace("--latency", "--settle")) from error

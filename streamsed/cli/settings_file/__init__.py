@@ -18,6 +18,7 @@ The file of `streamsed serve` may be the same one: a file with `[[source]]` has 
 only `serve` reads, and the other commands take its settings of detection.
 """
 
+from streamsed.cli.settings_file.faults import fault_of_file
 from streamsed.cli.settings_file.reading import (
     SettingsOption,
     read_settings,
@@ -32,6 +33,7 @@ __all__ = [
     "SECTIONS",
     "SettingsOption",
     "command_of",
+    "fault_of_file",
     "is_of_serve",
     "options_of",
     "read_settings",

@@ -208,6 +208,64 @@ def test_a_fault_is_named_with_the_table_it_stands_in(streamsed, tmp_path, text,
 
 
 @pytest.mark.parametrize(
+    ("text", "options", "fault"),
+    [
+        (
+            "[threshold]\nDgo = 0.4",
+            "",
+            "{path}: threshold: unknown label 'Dgo'; did you",
+        ),
+        ("threshold = 2", "", "{path}: threshold must be from 0 to 1, not 2"),
+        ("[{table}]\nmin_gap = 'x'", "", "{path}: [{table}] min-gap must be a number"),
+        ("settle = 60.0", "", "{path}: settle must be"),
+        ("ignore = ['Dog']", "--label Cow", "--label: unknown label 'Cow'"),
+        ("settle = 2.0", "--threshold 3", "--threshold must be from 0 to 1, not 3"),
+    ],
+)
+@pytest.mark.parametrize("table", ["file", "listen", "corpus"])
+def test_a_command_names_the_file_of_a_wrong_value(
+    streamsed, model_path, tmp_path, table, text, options, fault
+):
+    audio, path = tmp_path / "a.wav", tmp_path / "home.toml"
+    soundfile.write(audio, scene(1.0), RATE)
+    path.write_text(text.format(table=table))
+    what = {
+        "file": ["file", audio],
+        "listen": ["listen", "--file", audio, "--pace", "0"],
+        "corpus": ["corpus", audio, "-o", tmp_path / "out"],
+    }[table]
+    given = ["--model", model_path, "--settings", path, *options.split()]
+    run = streamsed(*what, *given)
+    assert run.returncode == 2
+    *_, line = run.stderr.splitlines()
+    said = fault.format(path=path, table=table)
+    assert line.startswith(f"streamsed: error: {said}")
+
+
+def test_a_value_of_a_file_that_an_option_contradicts_is_named_with_the_file(
+    streamsed, tmp_path
+):
+    audio, path = tmp_path / "a.wav", tmp_path / "home.toml"
+    soundfile.write(audio, scene(1.0), RATE)
+    path.write_text("latency = 3.0")
+    run = streamsed("file", audio, "--settings", path, "--settle", "2")
+    assert run.returncode == 2
+    said = "--settle must be at least --latency 3.0 (in seconds), not 2.0"
+    assert run.stderr == f"streamsed: error: {said} ({path} sets latency)\n"
+
+
+def test_a_command_names_the_file_that_names_a_model_that_is_missing(
+    streamsed, tmp_path
+):
+    path = tmp_path / "home.toml"
+    path.write_text("[listen]\nmodel = 'nothing.pt'")
+    run = streamsed("listen", "--file", "a.wav", "--settings", path)
+    assert run.returncode == 2
+    said = f"{path}: [listen] model: nothing.pt: neither a shipped model"
+    assert run.stderr.startswith(f"streamsed: error: {said}")
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("[store]\ndays = 3", r"'store' .* 'streamsed serve', beside a \[\[source\]\]"),
