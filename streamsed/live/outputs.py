@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streamsed.inference.model_file import ModelInfo
+from streamsed.live.sinks.clip_folder import ClipFolder
 from streamsed.live.sinks.clips import ClipSink
 from streamsed.live.sinks.exec_sink import STATES, ExecSink
 from streamsed.live.sinks.log_file import LogFile, Rotation
@@ -100,15 +101,18 @@ class LiveOutputs:
                 with_clips=self.save_clips is not None,
             )
         if self.save_clips is not None:  # first, because the command waits for clips
-            clips = ClipSink(
+            folder = ClipFolder(
                 self.save_clips,
-                sample_rate=sample_rate,
                 max_bytes=round(self.clips_limit * 1e6),
                 max_days=self.clips_days,
+            )
+            clips = ClipSink(
+                folder,
+                sample_rate=sample_rate,
                 guard=guard,
                 on_saved=None if command is None else command.on_clip,
             )
-            sinks.append(clips)
+            sinks += [clips, folder]
         if command is not None:
             sinks.append(command)
         if self.log is not None:

@@ -195,15 +195,29 @@ class Service:
 
     def _open_outputs(self, settings: ServeSettings) -> None:
         """Open, replace and close outputs according to the settings."""
-        clips = None if settings.clips is None else SavedClips(settings.clips)
+        clips = self._clips_of(settings)
         context = OutputContext(
             model=settings.info.name,
             disarmed={name for name, on in self._armed(settings).items() if not on},
             on_arm=self._on_arm,
         )
         wanted = wanted_outputs(settings)
-        self._outputs = change_outputs(self._outputs, wanted, context, self.fan_out)
-        self._clips = clips
+        try:
+            self._outputs = change_outputs(self._outputs, wanted, context, self.fan_out)
+        except (OSError, ValueError, ModuleNotFoundError):
+            if clips is not None and clips is not self._clips:
+                clips.folder.close()
+            raise
+        before, self._clips = self._clips, clips
+        if clips is not before:
+            folders = [[each.folder] if each else [] for each in (before, clips)]
+            self.fan_out.replace(*folders)
+
+    def _clips_of(self, settings: ServeSettings) -> SavedClips | None:
+        """Open the folder of clips, unless it is open with these settings."""
+        if self._clips is not None and self._clips.settings == settings.clips:
+            return self._clips
+        return None if settings.clips is None else SavedClips(settings.clips)
 
     def _armed(self, settings: ServeSettings) -> dict[str, bool]:
         """Return whether each source is armed: as now, unless its setting has changed."""
@@ -222,8 +236,6 @@ class Service:
     def _keep_house(self) -> None:
         while not self._stopped.wait(HOUSEKEEPING):
             self.fan_out.report_notices()
-            if self._clips is not None:
-                self._clips.delete_older()
 
 
 def _check_reload(before: ServeSettings, settings: ServeSettings) -> None:

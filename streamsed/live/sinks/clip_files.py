@@ -92,17 +92,6 @@ def days_ago(days: float) -> datetime:
     return datetime.now(UTC) - timedelta(days=days)
 
 
-def delete_older(folder: Path, days: float) -> None:
-    """Delete the clips that are older than some days; leave those that cannot be deleted."""
-    oldest = first_name(days_ago(days))
-    for path in sorted(folder.glob("streamsed-*.flac")):
-        if path.name >= oldest:
-            break
-        if is_clip(path):
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
-
-
 def delete_incomplete(folder: Path) -> None:
     """Delete incomplete clips of listeners that were killed."""
     for path in folder.glob(".streamsed-*.flac.part"):

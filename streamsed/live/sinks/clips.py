@@ -1,11 +1,11 @@
-"""Save the sound of every event as a file, in a folder of limited size.
+"""Save the sound of every event as a file.
 
 A clip with speech is not saved unless requested; this is decided for the whole clip,
 including the sound before the event, before any of it is written. A clip is named after
 the clock time and label of its event, and only its owner may read it.
 
 It is written to a temporary name (`.NAME.part`) and renamed when complete, so a file with
-its final name can be played. Only clips of the program are ever deleted; see `clip_files`.
+its final name can be played. `ClipFolder` deletes old clips, and only those of the program.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import fcntl
 import io
 import os
 import secrets
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -28,16 +27,8 @@ from numpy.typing import NDArray
 
 from streamsed.atomic_write import publish
 from streamsed.live.sinks.background import Worker
-from streamsed.live.sinks.clip_files import (
-    clip_name,
-    days_ago,
-    delete_incomplete,
-    first_name,
-    is_clip,
-    make_folder,
-    mark,
-    part_of,
-)
+from streamsed.live.sinks.clip_files import clip_name, mark, part_of
+from streamsed.live.sinks.clip_folder import ClipFolder
 from streamsed.live.sinks.speech_guard import SpeechGuard
 from streamsed.pipeline.lifecycle import EventUpdate
 
@@ -50,28 +41,18 @@ POST_ROLL = 0.5
 CLIP_HISTORY = 120.0
 """Seconds of sound buffered for clips; of longer events the end is saved."""
 
-HOUR = 3600.0
-"""Seconds between checks for clips that are too old."""
-
 
 class ClipSink:
-    """Save the sound of every closed event, and limit the size of the folder.
+    """Save the sound of every closed event.
 
     Parameters
     ----------
-    folder : Path
-        Created if it does not exist; several listeners may share it.
+    folder : ClipFolder
+        Takes the clips; several sinks may share it. Whoever made it closes it.
     sample_rate : int
         Hz.
-    max_bytes : int
-        The oldest clips are deleted when the total size is larger; the newest is always
-        kept.
-    max_days : float or None
-        Older clips are deleted.
     guard : SpeechGuard or None
         Detects speech in clips; None saves them all.
-    called : str
-        The setting with the folder, as users write it, for messages.
     on_saved : callable or None
         Called with the record and update of each closed event afterwards; the record has
         the path of its clip if there is one.
@@ -81,32 +62,23 @@ class ClipSink:
 
     def __init__(
         self,
-        folder: Path,
+        folder: ClipFolder,
         *,
         sample_rate: int,
-        max_bytes: int,
-        max_days: float | None = None,
         guard: SpeechGuard | None = None,
-        called: str = "--save-clips",
         on_saved: Callable[[Mapping[str, Any], EventUpdate], None] | None = None,
     ) -> None:
-        make_folder(folder, called=called)
         self._folder = folder
         self._rate = sample_rate
-        self._max_bytes = max_bytes
-        self._max_days = max_days
         self._guard = guard
         self._on_saved = on_saved
         self._n_withheld = 0  # not saved because of speech
         self._n_reported = 0
-        self._look_at = time.monotonic() + HOUR
         self._history: deque[NDArray[np.float32]] = deque()
         self._end = 0  # end of the buffer, in samples from the start
         self._n_buffered = 0  # samples in the buffer
         self._run = secrets.token_hex(4)
-        self._known: dict[str, bool] = {}  # by file name: whether it is one of ours
         self.worker = Worker("clips")
-        self.worker.submit(lambda: delete_incomplete(folder))
 
     def on_samples(self, samples: NDArray[np.float32]) -> None:
         """Buffer the latest samples."""
@@ -115,9 +87,6 @@ class ClipSink:
         self._n_buffered += len(samples)
         while self._n_buffered - len(self._history[0]) > CLIP_HISTORY * self._rate:
             self._n_buffered -= len(self._history.popleft())
-        if self._max_days is not None and time.monotonic() >= self._look_at:
-            self._look_at = time.monotonic() + HOUR
-            self.worker.submit(lambda: self._keep_small(None))
 
     def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:
         """Queue the clip of a closed event, unless it contains speech."""
@@ -133,7 +102,7 @@ class ClipSink:
             self._report(record, update)
             return
         clip = np.concatenate(list(self._history))[start - first : stop - first]
-        path = self._folder / self._name(record, update)
+        path = self._folder.path / self._name(record, update)
         if not self.worker.submit(
             lambda: self._save_and_report(path, clip, record, update)
         ):
@@ -210,26 +179,4 @@ class ClipSink:
                 publish(part, path)
         finally:
             part.unlink(missing_ok=True)
-        self._known[path.name] = True
-        self._keep_small(path)
-
-    def _keep_small(self, newest: Path | None) -> None:
-        """Delete clips that are too old, then the oldest until the rest fit."""
-        sizes: dict[Path, int] = {}
-        oldest = ""
-        if self._max_days is not None:
-            oldest = first_name(days_ago(self._max_days))
-        known, self._known = self._known, {}  # without the names that are gone
-        for path in sorted(self._folder.glob("streamsed-*.flac")):
-            name = path.name
-            self._known[name] = known[name] if name in known else is_clip(path)
-            if self._known[name]:
-                with suppress(FileNotFoundError):  # another listener deleted it first
-                    sizes[path] = path.stat().st_size
-        total = sum(sizes.values())
-        for path, size in sizes.items():
-            if total <= self._max_bytes and path.name >= oldest:
-                break
-            if path != newest:
-                path.unlink(missing_ok=True)
-                total -= size
+        self._folder.add(path)

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from streamsed.live.outputs import LiveOutputs
+from streamsed.live.sinks.clip_folder import ClipFolder
 from streamsed.live.sinks.clips import ClipSink
 from streamsed.live.sinks.exec_sink import ExecSink
 from streamsed.live.sinks.log_file import LogFile
@@ -35,8 +36,8 @@ def test_all_are_opened_and_the_command_waits_for_clips(tmp_path):
     )
     outputs.check()
     sinks = outputs.open(44100, None)
-    assert [type(sink) for sink in sinks] == [ClipSink, ExecSink, LogFile]
-    clips, command, _ = sinks
+    assert [type(sink) for sink in sinks] == [ClipSink, ClipFolder, ExecSink, LogFile]
+    clips, _, command, _ = sinks
     assert (tmp_path / "new" / "log.jsonl").is_file()
     assert clips._on_saved == command.on_clip
     for sink in sinks:

@@ -14,9 +14,9 @@ from sounds import RATE
 
 from streamsed.config import StreamConfig
 from streamsed.detector import Detector
+from streamsed.live.sinks.clip_folder import ClipFolder
 from streamsed.live.sinks.clips import ClipSink
 from streamsed.live.sinks.speech_guard import SpeechGuard
-from streamsed.serve import service
 from streamsed.serve.channels.channel import Channel
 from streamsed.serve.fan_out import FanOut
 from streamsed.serve.outputs import OutputContext, change_outputs
@@ -73,7 +73,11 @@ def test_a_clip_belongs_to_the_event_of_its_source_for_store_and_command(
 ):
     def clips(_, on_saved):
         folder = tmp_path / "clips"
-        return [ClipSink(folder, sample_rate=RATE, max_bytes=10**9, on_saved=on_saved)]
+        return [
+            ClipSink(
+                ClipFolder(folder, max_bytes=10**9), sample_rate=RATE, on_saved=on_saved
+            )
+        ]
 
     events, records = kept(bursts(BARKS, 12), clips)
     written = {str(path) for path in (tmp_path / "clips").iterdir()}
@@ -90,10 +94,12 @@ def test_a_command_is_run_for_an_event_whose_clip_has_speech(kept, tmp_path):
         guard.watch(detector)
         return [
             ClipSink(
-                tmp_path / "clips", sample_rate=RATE, max_bytes=10**9, guard=guard,
+                ClipFolder(tmp_path / "clips", max_bytes=10**9),
+                sample_rate=RATE,
+                guard=guard,
                 on_saved=on_saved,
             )
-        ]  # fmt: skip
+        ]
 
     events, records = kept(bursts(BARKS, 12), clips)
     assert not list((tmp_path / "clips").iterdir())
@@ -104,7 +110,9 @@ def test_a_command_is_run_for_an_event_whose_clip_has_speech(kept, tmp_path):
 
 def test_clips_that_cannot_be_written_are_reported_with_their_source(model, tmp_path):
     def clips(_, on_saved):
-        sink = ClipSink(tmp_path / "clips", sample_rate=RATE, max_bytes=10**9)
+        sink = ClipSink(
+            ClipFolder(tmp_path / "clips", max_bytes=10**9), sample_rate=RATE
+        )
         (tmp_path / "clips").rmdir()
         return [sink]
 
@@ -190,12 +198,9 @@ def test_the_service_stores_the_clips_of_a_recording(tmp_path, model):
     assert sorted(clips) == sorted(map(str, (tmp_path / "clips").glob("*.flac")))
 
 
-def test_clips_that_are_too_old_are_deleted_even_if_no_source_is_there(
-    tmp_path, model, monkeypatch
-):
-    monkeypatch.setattr(service, "HOUSEKEEPING", 0.05)
+def test_clips_that_are_too_old_are_deleted_even_if_no_source_is_there(tmp_path, model):
     folder = tmp_path / "clips"
-    sink = ClipSink(folder, sample_rate=RATE, max_bytes=10**9)
+    sink = ClipSink(ClipFolder(folder, max_bytes=10**9), sample_rate=RATE)
     sink.on_samples(bursts(BARKS, 12))
     for days in (40, 20):
         record, update = Sounds().event("closed", days, 1.0, 2.0)

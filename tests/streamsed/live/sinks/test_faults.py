@@ -20,6 +20,7 @@ from sounds import RATE
 from streamsed.detector import Detector
 from streamsed.events import Event
 from streamsed.live.listener import Listener
+from streamsed.live.sinks.clip_folder import ClipFolder
 from streamsed.live.sinks.clips import ClipSink
 from streamsed.live.sinks.exec_sink import ExecSink
 from streamsed.live.sinks.json_lines import JsonLines
@@ -263,7 +264,7 @@ def whole_clips(folder):
 @pytest.mark.parametrize("kind", ["full", "broken"])
 @pytest.mark.parametrize("number", range(4))
 def test_a_clip_is_whole_or_not_there(tmp_path, kind, number):
-    clips = ClipSink(tmp_path, sample_rate=RATE, max_bytes=10**9)
+    clips = ClipSink(ClipFolder(tmp_path, max_bytes=10**9), sample_rate=RATE)
     fill(clips)
     with Faults(at(number, kind)) as faults:
         for n in range(3):
@@ -280,11 +281,13 @@ def test_a_clip_that_does_not_fit_leaves_nothing(tmp_path):
     code = (
         "import resource, signal; from pathlib import Path\n"
         "import numpy as np\n"
+        "from streamsed.live.sinks.clip_folder import ClipFolder\n"
         "from streamsed.live.sinks.clips import ClipSink\n"
         "from streamsed.events import Event\n"
         "from streamsed.pipeline.lifecycle import EventUpdate\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
-        f"sink = ClipSink(Path({str(tmp_path)!r}), sample_rate=44100, max_bytes=10**9)\n"
+        f"folder = ClipFolder(Path({str(tmp_path)!r}), max_bytes=10**9)\n"
+        "sink = ClipSink(folder, sample_rate=44100)\n"
         "sink.on_samples(np.random.default_rng(0).uniform(-1, 1, 400_000).astype('f4'))\n"
         "event = Event('Dog', 1.0, 2.0, 0.9)\n"
         "sink.on_record({}, EventUpdate('closed', 1, event, ongoing=False))\n"
@@ -298,7 +301,10 @@ def test_a_clip_that_does_not_fit_leaves_nothing(tmp_path):
 
 
 def test_listeners_that_share_a_folder_keep_all_their_clips(tmp_path):
-    sinks = [ClipSink(tmp_path, sample_rate=RATE, max_bytes=10**9) for _ in range(3)]
+    sinks = [
+        ClipSink(ClipFolder(tmp_path, max_bytes=10**9), sample_rate=RATE)
+        for _ in range(3)
+    ]
     for sink in sinks:
         fill(sink)
         for n in range(5):
@@ -309,7 +315,7 @@ def test_listeners_that_share_a_folder_keep_all_their_clips(tmp_path):
 
 
 def test_the_limit_deletes_only_what_is_ours(tmp_path):
-    first = ClipSink(tmp_path, sample_rate=RATE, max_bytes=10**9)
+    first = ClipSink(ClipFolder(tmp_path, max_bytes=10**9), sample_rate=RATE)
     fill(first)
     for n in range(2):
         first.on_record({}, closed(n))
@@ -325,10 +331,12 @@ def test_the_limit_deletes_only_what_is_ours(tmp_path):
         soundfile.write(path, noise, RATE, format="FLAC")
     kept = tmp_path / "streamsed-20200101T000000Z-favourite.flac"
     ours[0].rename(kept)  # a person gave it a name to keep it
-    second = ClipSink(tmp_path, sample_rate=RATE, max_bytes=1)
+    folder = ClipFolder(tmp_path, max_bytes=1)
+    second = ClipSink(folder, sample_rate=RATE)
     fill(second)
     second.on_record({}, closed(7))
     second.settle()
+    folder.settle()
     left = {path.name for path in tmp_path.iterdir()}
     assert {path.name for path in strangers} | {kept.name} < left
     assert ours[1].name not in left
@@ -340,14 +348,13 @@ def test_what_a_killed_listener_left_is_swept_and_what_is_written_stays(tmp_path
     orphan.write_bytes(b"half")
     stranger = tmp_path / ".streamsed-notes.flac.part"
     stranger.write_bytes(b"mine")
-    sink = ClipSink(tmp_path, sample_rate=RATE, max_bytes=10**9)
-    sink.settle()
+    ClipFolder(tmp_path, max_bytes=10**9).settle()
     assert not orphan.exists()
     assert stranger.exists()
 
 
 def test_a_label_makes_no_file_name_too_long(tmp_path):
-    sink = ClipSink(tmp_path, sample_rate=RATE, max_bytes=10**9)
+    sink = ClipSink(ClipFolder(tmp_path, max_bytes=10**9), sample_rate=RATE)
     fill(sink)
     for n, label in enumerate(("x" * 200, "é" * 200, "../" * 60, "\N{SNOWMAN}" * 200)):
         sink.on_record({}, closed(n, label=label))
@@ -357,7 +364,7 @@ def test_a_label_makes_no_file_name_too_long(tmp_path):
 
 
 def save_clips(folder):
-    sink = ClipSink(folder, sample_rate=RATE, max_bytes=10**9)
+    sink = ClipSink(ClipFolder(folder, max_bytes=10**9), sample_rate=RATE)
     fill(sink)
     for n in range(10_000):
         sink.on_record({}, closed(n))
@@ -373,7 +380,7 @@ def test_a_kill_at_any_moment_leaves_whole_clips(tmp_path):
         time.sleep(float(rng.uniform(0.05, 0.4)))
         os.kill(writer.pid, signal.SIGKILL)
         writer.join()
-    ClipSink(tmp_path, sample_rate=RATE, max_bytes=10**9).settle()  # sweeps
+    ClipFolder(tmp_path, max_bytes=10**9).settle()  # sweeps
     assert len(whole_clips(tmp_path)) > 0
 
 
@@ -433,7 +440,7 @@ def test_the_end_of_listening_kills_the_command_in_hand(tmp_path):
 def test_failures_of_every_sink_stand_in_the_last_record(model, tmp_path):
     folder = tmp_path / "clips"
     folder.mkdir()
-    clips = ClipSink(folder, sample_rate=RATE, max_bytes=10**9)
+    clips = ClipSink(ClipFolder(folder, max_bytes=10**9), sample_rate=RATE)
     clips.worker.join(0.1)
     folder.rmdir()
     commands = ExecSink(["false"])

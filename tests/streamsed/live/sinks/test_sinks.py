@@ -16,6 +16,7 @@ from writer import write_many
 
 from streamsed.events import Event
 from streamsed.live.sinks.background import Worker
+from streamsed.live.sinks.clip_folder import ClipFolder
 from streamsed.live.sinks.clips import ClipSink
 from streamsed.live.sinks.exec_sink import ExecSink
 from streamsed.live.sinks.json_lines import JsonLines, locked
@@ -249,7 +250,7 @@ def test_a_command_that_fails_is_reported(tmp_path):
 
 def test_a_clip_is_the_sound_of_the_event_with_what_came_before(tmp_path):
     samples = scene(20.0)
-    clips = ClipSink(tmp_path, sample_rate=RATE, max_bytes=10**9)
+    clips = ClipSink(ClipFolder(tmp_path, max_bytes=10**9), sample_rate=RATE)
     for start in range(0, len(samples), 7001):
         clips.on_samples(samples[start : start + 7001])
     send(clips, closed(1, 5.0, 6.5))
@@ -275,7 +276,7 @@ def test_a_clip_is_the_sound_of_the_event_with_what_came_before(tmp_path):
 
 
 def test_memory_of_clips_is_bounded_and_of_a_long_event_the_end_is_kept(tmp_path):
-    clips = ClipSink(tmp_path, sample_rate=1000, max_bytes=10**9)
+    clips = ClipSink(ClipFolder(tmp_path, max_bytes=10**9), sample_rate=1000)
     ramp = (np.arange(300_000) / 300_000).astype(np.float32)
     for start in range(0, len(ramp), 250):
         clips.on_samples(ramp[start : start + 250])
@@ -290,7 +291,7 @@ def test_memory_of_clips_is_bounded_and_of_a_long_event_the_end_is_kept(tmp_path
 def test_an_event_that_closed_after_its_sound_was_dropped_has_no_clip(tmp_path):
     reported = []
     clips = ClipSink(
-        tmp_path, sample_rate=1000, max_bytes=10**9,
+        ClipFolder(tmp_path, max_bytes=10**9), sample_rate=1000,
         on_saved=lambda record, update: reported.append((update.id, record)),
     )  # fmt: skip
     for _ in range(222):
@@ -309,22 +310,24 @@ def test_the_oldest_clips_go_and_strangers_stay(tmp_path):
     stranger = tmp_path / "holiday.flac"
     stranger.write_bytes(b"x" * 500_000)
     noise = np.random.default_rng(0).uniform(-1, 1, 10 * RATE).astype(np.float32)
-    clips = ClipSink(tmp_path, sample_rate=RATE, max_bytes=700_000)
+    folder = ClipFolder(tmp_path, max_bytes=700_000)
+    clips = ClipSink(folder, sample_rate=RATE)
     clips.on_samples(noise)
     for n in range(1, 8):
         send(clips, closed(n, 3.0, 4.5))  # 3 s of noise: 250 kB
     clips.close()
+    folder.close()
     left = sorted(tmp_path.glob("streamsed-*"))
     assert [path.stem[-1] for path in left] == ["6", "7"]
     assert sum(path.stat().st_size for path in left) <= 700_000
     assert stranger.exists()
-    assert len(clips._known) <= 3  # the names of deleted clips take no memory
+    assert len(folder._sizes) <= 3  # the names of deleted clips take no memory
 
 
 def test_a_folder_that_vanishes_is_reported(tmp_path):
     folder = tmp_path / "clips"
     folder.mkdir()
-    clips = ClipSink(folder, sample_rate=RATE, max_bytes=10**6)
+    clips = ClipSink(ClipFolder(folder, max_bytes=10**6), sample_rate=RATE)
     clips.on_samples(scene(3.0))
     folder.rmdir()
     send(clips, closed(1))
@@ -336,6 +339,6 @@ def test_a_folder_that_vanishes_is_reported(tmp_path):
 def test_clips_want_a_folder_and_make_it(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError, match=r"--save-clips .*file: is a file"):
-        ClipSink(tmp_path / "file", sample_rate=RATE, max_bytes=1)
-    ClipSink(tmp_path / "new" / "clips", sample_rate=RATE, max_bytes=1).close()
+        ClipFolder(tmp_path / "file", max_bytes=1)
+    ClipFolder(tmp_path / "new" / "clips", max_bytes=1).close()
     assert (tmp_path / "new" / "clips").is_dir()

@@ -10,6 +10,7 @@ from streamsed.config import FrontendConfig, PostConfig, StreamConfig
 from streamsed.detector import Detector
 from streamsed.inference.model_file import ModelInfo
 from streamsed.live.listener import Listener
+from streamsed.live.sinks.clip_folder import ClipFolder
 from streamsed.live.sinks.clips import ClipSink
 from streamsed.live.sinks.speech_guard import MAX_LIMIT, SpeechGuard, speech_limit
 from streamsed.pipeline.stitcher import ScoreFrames
@@ -83,7 +84,7 @@ def clips_of(model, folder, events, *, guarded):
     guard = SpeechGuard(model.info) if guarded else None
     if guard is not None:
         guard.watch(detector)
-    clips = ClipSink(folder, sample_rate=RATE, max_bytes=10**9, guard=guard)
+    clips = ClipSink(ClipFolder(folder, max_bytes=10**9), sample_rate=RATE, guard=guard)
     samples = bursts(events, 14.0)
     reads = [[piece] for piece in audio_pieces(samples, [RATE // 4] * 55)]
     Listener(detector, Given(reads, lossless=True), [clips]).run()
