@@ -40,6 +40,7 @@ LOSSES = "train/fit/losses.py", "tests/train/fit/test_numpy_losses.py"
 CLIPS = "train/datasets/data_module.py", "tests/train/datasets/test_data_module.py"
 RUN = "train/fit/run.py", "tests/train/fit/test_run.py"
 ROW_TEST = "test_every_row_scores_the_network_and_does_to_it_what_its_name_says"
+CRNN = "train/networks/crnn.py", "tests/train/networks/test_crnn.py"
 ROWS = (
     "train/experiments/table1.py",
     f"tests/train/experiments/test_table1.py::{ROW_TEST}",
@@ -191,6 +192,20 @@ MISREADINGS = {
         *ROWS,
         "median_events(table, labels, base_grid, n_samples=n)",
         "scores_to_events(table, labels, PLAIN_POST, base_grid, n_samples=n)",
+    ),
+    "the baseline pools by the maximum": Misreading(
+        *CRNN, "nn.AvgPool2d(POOL)", "nn.MaxPool2d(POOL)"
+    ),
+    "the baseline drops what goes into the recurrence": Misreading(
+        *CRNN,
+        "self.dropout(self.recurrence(sequence)[0])",
+        "self.recurrence(self.dropout(sequence))[0]",
+    ),
+    "the ensemble's F1 is not that of the averaged weights": Misreading(
+        "train/fit/trainer.py",
+        "tests/train/fit/test_trainer.py",
+        "                self.learner.evaluated,\n                data,",
+        "                self.learner.network.eval(),\n                data,",
     ),
     "the baseline's teacher is scored": Misreading(
         *STEP,

@@ -319,6 +319,21 @@ def test_validation_loss_is_the_objective_on_all_clips(tmp_path):
     assert loss == pytest.approx(float(losses["total"]), rel=1e-5)
 
 
+def test_the_f1_that_weighs_an_ensemble_is_that_of_the_averaged_weights(tmp_path):
+    trainer = make_trainer(tmp_path)
+    with torch.no_grad():
+        for network, score in (
+            (trainer.learner.network, 0.1),
+            (trainer.learner.average, 0.9),
+        ):
+            network.linear.weight.zero_()
+            network.linear.bias.fill_(math.log(score / (1 - score)))
+    events = [[Event(label, 0.0, 10.0, 1.0) for label in LABELS]]
+    segments = np.zeros((1, 1024, 128), np.float32)
+    trainer.validate(EvaluationSet(segments, events, LABELS))
+    assert load_trained(tmp_path).f1_per_label == {"low": 1.0, "high": 1.0}
+
+
 def test_a_run_without_checkpoint_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"no trained run \(last\.pt is missing\)"):
         make_trainer(tmp_path).resume()

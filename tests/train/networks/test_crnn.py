@@ -1,7 +1,9 @@
-"""The baseline's network: its parts against loops, its shapes, and what it is worth."""
+"""The baseline's network: against its twin, its shapes, and what it is worth."""
 
 import math
 
+import numpy as np
+import numpy_crnn
 import pytest
 import torch
 from torch import nn
@@ -36,6 +38,41 @@ def test_more_bands_lie_side_by_side_for_the_recurrence():
     assert crnn.recurrence.input_size == 16
     with torch.no_grad():
         assert crnn(torch.randn(1, 1, 64, 128)).scores.shape == (1, 8, 3)
+
+
+@pytest.mark.parametrize("n_mels", [64, 128])
+def test_scores_and_clip_are_those_of_the_slow_twin(n_mels):
+    crnn = small_crnn(n_mels=n_mels).eval()
+    for name, value in crnn.state_dict().items():  # as training would leave them
+        if name.endswith("running_var"):
+            value.uniform_(0.5, 2.0)
+        elif value.is_floating_point():
+            value.uniform_(-0.8, 1.0)
+    weights = {k: v.double().numpy() for k, v in crnn.state_dict().items()}
+    x = np.random.default_rng(0).standard_normal((2, 48, n_mels), np.float32)
+    with torch.no_grad():
+        outputs = crnn(torch.from_numpy(x)[:, None])
+    for segment, scores, clip in zip(x, *outputs, strict=True):
+        expected = numpy_crnn.forward(segment, weights)
+        assert np.ptp(expected[0]) > 0.3  # else it would say nothing
+        np.testing.assert_allclose(scores, expected[0], atol=1e-5)
+        np.testing.assert_allclose(clip, expected[1], atol=1e-5)
+
+
+def test_dropout_stands_behind_each_gated_unit_and_behind_the_recurrence():
+    crnn = small_crnn(dropout=0.5).train()
+    made, dropped = [], []
+    for module in crnn.modules():
+        if isinstance(module, GatedLinear):
+            module.register_forward_hook(lambda _, __, maps: made.append(maps))
+        elif isinstance(module, nn.GRU):
+            module.register_forward_hook(lambda _, __, states: made.append(states[0]))
+        elif isinstance(module, Dropout):
+            module.register_forward_pre_hook(lambda _, given: dropped.append(given[0]))
+    crnn(torch.randn(3, 1, 64, 64))
+    assert len(dropped) == len(made) == 4
+    assert all(a is b for a, b in zip(dropped, made, strict=True))
+    assert crnn.recurrence.dropout == 0  # none between its layers
 
 
 def test_the_published_widths_have_the_size_of_the_baseline():
