@@ -22,7 +22,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from streamsed.atomic_write import write
@@ -100,6 +102,27 @@ def write_strong(path: Path, clips: Mapping[str, Sequence[Event]]) -> None:
     See `streamsed.atomic_write.write` for the errors.
     """
     write(path, lines(FORMATS["tsv"], clips.items()))
+
+
+def in_milliseconds(event: Event, end: float) -> Event:
+    """Round an event's times to what `write_strong` writes of them, within its clip.
+
+    Parameters
+    ----------
+    event : Event
+        Of a clip.
+    end : float
+        Seconds, the clip's length.
+
+    Examples
+    --------
+    >>> in_milliseconds(Event("Dog", 9.9993, 9.9997, 0.8), 9.9997)
+    Event(label='Dog', onset=9.998, offset=9.999, score=0.8)
+    """
+    last = math.floor(1000 * end + 1e-6)  # rounding up would reach past the end
+    offset = min(round(1000 * event.offset), last)
+    onset = min(round(1000 * event.onset), offset - 1)  # a short event keeps a length
+    return replace(event, onset=onset / 1000, offset=offset / 1000)
 
 
 def write_weak(path: Path, clips: Mapping[str, Iterable[str]]) -> None:

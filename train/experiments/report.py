@@ -7,21 +7,17 @@ Every row's events are written as the challenge takes a submission, one file for
 from __future__ import annotations
 
 import json
-import math
 import platform
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from streamsed.atomic_write import write
-from streamsed.events import Event
 from streamsed.terminal import counted
 from train.annotations.desed import Desed
 from train.annotations.event_lists import write_strong
-from train.experiments.experiment import WEAKER
 from train.experiments.figures import draw_clips, draw_curves, draw_labels, draw_rocs
 from train.experiments.table1 import PUBLIC, VALIDATION, Scored, SystemScore, Table1
 from train.experiments.training_facts import describe_training
@@ -96,39 +92,12 @@ def write_report(
 
 def write_events(table: Table1, folder: Path) -> None:
     """Write the events of every row and list, a clip without events by its name alone."""
-    grid = table.configs[WEAKER].frontend
     for row in table.rows:
         for name, scored in row.lists.items():
-            recordings = table.recordings[name]
-            ends = [n / grid.sample_rate for n in recordings.lengths(grid)]
-            found = [
-                [in_milliseconds(event, end) for event in events]
-                for events, end in zip(scored.events, ends, strict=True)
-            ]
             path = folder / name / f"{row.system.key}.tsv"
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_strong(path, dict(zip(recordings.names, found, strict=True)))
-
-
-def in_milliseconds(event: Event, end: float) -> Event:
-    """Round an event's times to what is written of them, within its clip.
-
-    Parameters
-    ----------
-    event : Event
-        Of a clip.
-    end : float
-        Seconds, the clip's length.
-
-    Examples
-    --------
-    >>> in_milliseconds(Event("Dog", 9.9993, 9.9997, 0.8), 9.9997)
-    Event(label='Dog', onset=9.998, offset=9.999, score=0.8)
-    """
-    last = math.floor(1000 * end + 1e-6)  # rounding up would reach past the end
-    offset = min(round(1000 * event.offset), last)
-    onset = min(round(1000 * event.onset), offset - 1)  # a short event keeps a length
-    return replace(event, onset=onset / 1000, offset=offset / 1000)
+            names = table.recordings[name].names
+            write_strong(path, dict(zip(names, scored.events, strict=True)))
 
 
 def to_markdown(table: Table1, facts: Mapping[str, Any], note: str) -> str:
@@ -185,8 +154,8 @@ def _scores(scored: Scored) -> dict[str, Any]:
 
 def _events_note(table: Table1) -> str:
     where = (
-        f"The events of every row are in `{EVENTS}/`, as the challenge takes them; none "
-        "reaches past the end of its clip."
+        f"The events of every row are in `{EVENTS}/`, as the challenge takes them and as they "
+        "were scored, in milliseconds; none reaches past the end of its clip."
     )
     if PUBLIC in table.recordings:
         return where

@@ -20,6 +20,7 @@ from torch import nn
 from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
 from train.annotations.desed_version import UsedSubset
+from train.annotations.event_lists import in_milliseconds
 from train.config.train import TrainConfig
 from train.datasets.evaluation_set import EvaluationSet
 from train.evaluation.median_filter import median_events
@@ -179,7 +180,10 @@ def _find(
     grids: tuple[FrontendConfig, FrontendConfig],
     tuned: PostConfig,
 ) -> dict[str, EventsByClip]:
-    """Turn the scores of a list into the events of every system, by its key."""
+    """Turn the scores of a list into the events of every system, by its key.
+
+    Their times are those that are written, so that the table's figures are the files'.
+    """
     labels = recordings.labels
     base_grid, grid = grids
     lengths = recordings.lengths(grid)
@@ -204,7 +208,14 @@ def _find(
         events(scores.together, tuned),
         _dealt(last, lengths, grid.sample_rate),
     )
-    return {system.key: each for system, each in zip(SYSTEMS, found, strict=True)}
+    ends = [n / grid.sample_rate for n in lengths]
+    return {
+        system.key: [
+            [in_milliseconds(event, end) for event in events]
+            for events, end in zip(each, ends, strict=True)
+        ]
+        for system, each in zip(SYSTEMS, found, strict=True)
+    }
 
 
 def _scored(events: EventsByClip, recordings: EvaluationSet) -> Scored:

@@ -8,6 +8,7 @@ from streamsed.events import Event
 from streamsed.recordings.formats import FORMATS, lines
 from train.annotations.event_lists import (
     digest,
+    in_milliseconds,
     read_durations,
     read_names,
     read_strong,
@@ -145,6 +146,22 @@ def test_what_is_written_is_read_back(tmp_path_factory, clips):
     durations = {name: len(each) + 0.5 for name, each in clips.items()}
     write_durations(path, durations)
     assert read_durations(path) == durations
+
+
+def test_written_events_end_with_their_clip_to_the_millisecond_and_have_a_length(
+    tmp_path,
+):
+    frame = 3448 / 44100
+    end = 14 * frame + 10 / 44100  # 0.2 ms after a score frame begins
+    assert round(end, 3) == round(14 * frame, 3) > end
+    events = [Event("Dog", 3 * frame, end, 1.0), Event("Cat", 14 * frame, end, 1.0)]
+    rounded = [in_milliseconds(event, end) for event in events]
+    assert rounded[0].onset == 0.235  # the nearest: 3 frames are 0.23456 s
+    for event in rounded:
+        assert event.onset < event.offset <= end
+        assert event.offset > end - 0.001
+    write_strong(tmp_path / "list.tsv", {"a.wav": rounded})
+    assert read_strong(tmp_path / "list.tsv")["a.wav"] == rounded
 
 
 @given(st.lists(events))

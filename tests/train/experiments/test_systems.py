@@ -2,15 +2,11 @@
 
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
-from streamsed.events import Event
-from train.annotations.event_lists import read_strong
 from train.cli.table1 import table1 as command
 from train.config.preset import load_preset
-from train.datasets.evaluation_set import EvaluationSet
-from train.experiments import ablations, report
+from train.experiments import ablations
 from train.experiments.experiment import BASELINE, STRONGER, WEAKER
 from train.experiments.systems import SYSTEMS, marked
 from train.experiments.training_facts import describe_training
@@ -98,30 +94,3 @@ def test_settings_of_a_demonstration_are_not_called_those_of_the_presets(monkeyp
     with pytest.raises(StopIteration):
         command(data="somewhere", demo=True, settings=["steps=9"])
     assert seen["settings"] == "those of the preset `demo`, steps=9"
-
-
-def test_written_events_end_with_their_clip_to_the_millisecond_and_have_a_length(
-    tmp_path,
-):
-    n_samples = 14 * 3448 + 10  # ends 0.2 ms after a score frame begins
-    end = n_samples / 44100
-    assert round(end, 3) == round(14 * 3448 / 44100, 3) > end
-    events = [Event("Dog", 0.2, end, 0.9), Event("Cat", 14 * 3448 / 44100, end, 0.9)]
-    recordings = EvaluationSet(
-        np.zeros((1, 8, 1), np.float32), [[]], ("Cat", "Dog"), ("a.wav",), (n_samples,)
-    )
-    row = SimpleNamespace(
-        lists={"validation": SimpleNamespace(events=[events])},
-        system=SimpleNamespace(key="row"),
-    )
-    table = SimpleNamespace(
-        rows=[row],
-        recordings={"validation": recordings},
-        configs={WEAKER: load_preset(WEAKER)},
-    )
-    report.write_events(table, tmp_path)
-    found = read_strong(tmp_path / "validation" / "row.tsv")["a.wav"]
-    assert [event.label for event in found] == ["Dog", "Cat"]
-    for event in found:
-        assert event.onset < event.offset <= end
-        assert event.offset > end - 0.001

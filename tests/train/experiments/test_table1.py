@@ -415,6 +415,10 @@ def tagged_scores(network, segments):
         yield scores
 
 
+def spans(events):
+    return [(event.label, event.onset, event.offset) for event in events]
+
+
 @dataclasses.dataclass
 class Loaded:
     network: torch.nn.Module
@@ -470,15 +474,21 @@ def test_every_row_scores_the_network_and_does_to_it_what_its_name_says(
             found = read_strong(tmp_path / name / f"{key}.tsv")
             first, whole = place_of(tag), grid.score_frame_duration
             assert list(found) == ["a.wav", "b.wav"]
+            # What is scored is what is written, to the millisecond.
+            (row,) = (row for row in table.rows if row.system.key == key)
+            for scored, written in zip(
+                row.lists[name].events, found.values(), strict=True
+            ):
+                assert spans(scored) == spans(written)
             expected = [
                 ((first + a) * whole, (first + b) * whole) for a, b in SHAPES[shape]
             ]
             times = [(e.onset, e.offset) for e in found["a.wav"]]
-            np.testing.assert_allclose(times, expected, atol=6e-4, err_msg=key)
+            np.testing.assert_allclose(times, expected, atol=5.01e-4, err_msg=key)
             # The second clip is 5 s long: there everything ends.
             cut = [(a, min(b, 5.0)) for a, b in expected if a < 5.0]
             times = [(e.onset, e.offset) for e in found["b.wav"]]
-            np.testing.assert_allclose(times, cut, atol=6e-4, err_msg=key)
+            np.testing.assert_allclose(times, cut, atol=5.01e-4, err_msg=key)
 
 
 def test_rows_are_scored_on_both_lists_and_no_event_reaches_past_its_clip(
