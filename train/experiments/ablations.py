@@ -19,11 +19,11 @@ from streamsed.progress import task
 from train.annotations.desed import Desed
 from train.annotations.desed_version import describe_data, lack_note
 from train.config.preset import load_preset
-from train.datasets.data_module import lacking_sets
 from train.datasets.evaluation_set import EvaluationSet
 from train.evaluation.median_filter import median_filter
 from train.evaluation.scoring import Scores, network_scores, score_events
 from train.experiments.experiment import BASELINE, WEAKER, Experiment
+from train.experiments.systems import lacking_in
 from train.experiments.table1 import PLAIN_POST
 from train.experiments.training_facts import describe_training
 from train.fit.checkpoint import load_best, load_ensemble, load_trained
@@ -174,7 +174,7 @@ def measure(
                 run, clips.validation, config.frontend, device, is_baseline=is_baseline
             )
             runs.advance(1, f"{name}, seed {seed}")
-            lacking = lacking_sets(config, without)
+            lacking = lacking_in(variation.preset, config, without)
             described = replace(
                 outcome,
                 data=describe_data(clips.used, lacking=lacking),

@@ -268,6 +268,24 @@ def test_ablations_are_left_out_one_by_one(data, tmp_path, monkeypatch):
             assert outcome.connected == outcome.both == outcome.last > 0.95
 
 
+def test_an_ablation_of_the_baseline_without_unlabelled_clips_says_so_in_its_row(
+    data, tmp_path
+):
+    settings = [each for each in BASELINE if not each.startswith("unlabelled")]
+    ((_, _, outcome),) = ablations.measure(
+        Desed.load(data),
+        tmp_path,
+        names=["baseline"],
+        seeds=[0],
+        settings=(),
+        baseline_settings=(*settings, "unlabelled=0"),
+        device="cpu",
+    )
+    note = "baseline (CRNN) [trained without unlabel_in_domain clips]"
+    assert note in ablations.to_markdown({"baseline": [outcome]})
+    assert "Trained without the unlabel_in_domain clips." in outcome.data
+
+
 def test_the_last_weights_are_scored_too(data, tmp_path, monkeypatch):
     scored = []
     real = ablations.network_scores
