@@ -161,6 +161,11 @@ MISREADINGS = {
         "tune_post(together, clips.validation",
         "tune_post(together, clips.public or clips.validation",
     ),
+    "checkpoints are chosen on the public list": Misreading(
+        *RUN,
+        "clips.training,\n        clips.validation,",
+        "clips.training,\n        clips.public or clips.validation,",
+    ),
     "the ensemble is of two checkpoints": Misreading(
         *ENSEMBLE, "best = load_best(run)\n", "best = load_best(run)[:2]\n"
     ),

@@ -61,6 +61,12 @@ def test_an_example_depends_on_nothing_but_its_place(parts, seed, data):
     assert [asked[index] for index in indices] == [in_order[i] for i in indices]
 
 
+def test_sets_of_the_same_size_have_orders_of_their_own():
+    drawn = [make([(50, 1), (50, 1)])[index] for index in range(100)]
+    one, other = ([clip for part, clip in drawn if part == n] for n in (0, 1))
+    assert one != other
+
+
 def test_each_lap_and_each_seed_has_an_order_of_its_own():
     def laps(seed):
         drawn = [make([(50, 1)], seed)[index][1] for index in range(150)]

@@ -8,8 +8,11 @@ from train.cli.table1 import table1 as command
 from train.config.preset import load_preset
 from train.experiments import ablations
 from train.experiments.experiment import BASELINE, STRONGER, WEAKER
+from train.experiments.report import to_markdown
 from train.experiments.systems import SYSTEMS, marked
+from train.experiments.table1 import Scored, SystemScore, Table1
 from train.experiments.training_facts import describe_training
+from train.metrics.f1 import F1, Intervals
 
 FIRST, SECOND = SYSTEMS[:2]
 
@@ -94,3 +97,28 @@ def test_settings_of_a_demonstration_are_not_called_those_of_the_presets(monkeyp
     with pytest.raises(StopIteration):
         command(data="somewhere", demo=True, settings=["steps=9"])
     assert seen["settings"] == "those of the preset `demo`, steps=9"
+
+
+@pytest.mark.parametrize("with_public", [True, False])
+def test_every_figure_of_a_row_stands_in_its_column(with_public):
+    def scored(first):
+        """Give six numbers in a row, in hundredths."""
+        a, b, c, d, e, f = ((first + n) / 100 for n in range(6))
+        return Scored([], F1(a, b, {}), Intervals((c, d), (e, f), {}))
+
+    lists = {"validation": scored(20), "public": scored(60)}
+    if not with_public:
+        del lists["public"]
+    row = SystemScore(SECOND, lists)
+    page = to_markdown(Table1([row], lists, (), {}, {}, ()), {}, "a note")
+    (header,) = (x for x in page.splitlines() if x.startswith("| event-based F1"))
+    (line,) = (x for x in page.splitlines() if x.startswith(f"| {SECOND.name} |"))
+    assert [cell.strip() for cell in header.strip("|").split("|")][1:] == [
+        *("validation: report", "here", "95 % of draws", "micro"),
+        *("public: here", "95 % of draws", "micro"),
+    ]
+    public = ["60.00", "62.0 to 63.0", "61.00"] if with_public else ["", "", ""]
+    assert [cell.strip() for cell in line[2:-2].split("|")] == [
+        *(SECOND.name, "31.65", "20.00", "22.0 to 23.0", "21.00"),
+        *public,
+    ]

@@ -60,6 +60,8 @@ def test_a_run_learns_from_the_training_clips_and_is_measured_on_the_others(
     clips = ClipSet.load(
         Desed.load(write_desed(tmp_path / "desed")), config, cache=tmp_path / "cache"
     )
+    public = dataclasses.replace(clips.validation)  # nothing is chosen by these
+    clips = dataclasses.replace(clips, public=public)
     seen = {}
 
     class Trainer:
