@@ -79,6 +79,6 @@ def ablations(
         without=without or (),
     ):
         outcomes.setdefault(name, []).append(outcome)
-        text = f"{outcome.data}\n\n{to_markdown(outcomes)}"
+        text = to_markdown(outcomes)
         print(f"{name}, seed {seed}:\n{text}", flush=True)
         write(run / "ablations.md", [f"`{command}` at {current_commit()}\n\n", text])

@@ -222,7 +222,7 @@ def _score(
 def to_markdown(outcomes: dict[str, list[Outcome]]) -> str:
     """Format means over seeds, with standard deviations if there are several.
 
-    Under the table stands how each variation was trained.
+    Under the table stands how each variation was trained, and on what.
     """
     cut = "+ connect & cut"
     header = ("", "one checkpoint", cut, "ensemble", cut, f"last {cut}")
@@ -238,7 +238,7 @@ def to_markdown(outcomes: dict[str, list[Outcome]]) -> str:
         title = f"{VARIATIONS[name].name}{lack_note(found[0].lacking)}"
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
     trained = [
-        f"- {VARIATIONS[name].name}: {found[0].training}."
+        f"- {VARIATIONS[name].name}: {found[0].training}. {found[0].data}"
         for name, found in outcomes.items()
     ]
     return "\n".join([*lines, "", *trained]) + "\n"
