@@ -9,10 +9,16 @@ import pytest
 import soundfile
 
 from streamsed.events import Event
+from train.annotations import desed_version
 from train.annotations.desed import Desed, NoDesedError
 from train.annotations.desed_layout import LAYOUT
 from train.annotations.desed_version import name_list
-from train.annotations.event_lists import read_strong, write_names, write_strong
+from train.annotations.event_lists import (
+    digest,
+    read_strong,
+    write_names,
+    write_strong,
+)
 from train.annotations.event_lists import write_weak as write_weak_list
 from train.cli import app as cli
 from train.metrics.intervals import merge_overlaps
@@ -66,6 +72,18 @@ def test_each_subset_knows_its_clips(folder):
     assert unlabelled.truth == {"u1.wav": None, "u2.wav": None}
     assert (list(unlabelled.paths), unlabelled.count_labels()) == ([], {})
     assert desed.subsets["synthetic"].truth == STRONG
+
+
+def test_a_list_is_named_by_all_that_it_lists_whatever_clips_are_there(
+    folder, monkeypatch
+):
+    known = {digest(STRONG): "a known list", digest({"1.wav": STRONG["1.wav"]}): "less"}
+    monkeypatch.setattr(desed_version, "KNOWN_LISTS", known)
+    for name, subset in Desed.load(folder).subsets.items():
+        is_known = name in ("synthetic", "validation")
+        assert subset.version == ("a known list" if is_known else None)
+    write_strong(folder / LAYOUT["validation"][0], {"1.wav": STRONG["1.wav"]})
+    assert Desed.load(folder).subsets["validation"].version == "less"
 
 
 def test_validation_clips_are_found_in_either_folder(folder):

@@ -218,3 +218,18 @@ def test_what_was_used_is_counted_after_the_clips_were_read(load, root):
     (root / "audio" / "train" / "synthetic" / "s1.wav").unlink()
     used = {each.name: (each.n_used, each.n_listed) for each in load(REPORT).used}
     assert used == {"synthetic": (3, 4), "weak": (2, 3), "validation": (2, 2)}
+
+
+def test_what_is_held_out_and_fitted_to_is_drawn_from_the_clips_that_are_there(
+    load, root
+):
+    (root / "audio" / "train" / "weak" / "w1.wav").write_bytes(b"RIFF")
+    for name in ("s0.wav", "s2.wav"):
+        (root / "audio" / "train" / "synthetic" / name).unlink()
+    clips = load(dataclasses.replace(BASELINE, held_out=0.5))
+    held_out = clips.held_out  # a half of what is there, whatever is listed
+    assert (len(held_out.strong.names), len(held_out.weak_tags)) == (1, 1)
+    assert set(held_out.strong.names) < {"s1.wav", "s3.wav"}
+    assert sum(clips.strong_counts) == (
+        2 if held_out.strong.names == ("s3.wav",) else 0
+    )

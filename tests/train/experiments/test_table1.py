@@ -458,13 +458,14 @@ def test_every_row_scores_the_network_and_does_to_it_what_its_name_says(
         table1, "load_ensemble", lambda run: Loaded(Tagged((run.name, "ensemble")))
     )
     monkeypatch.setattr(table1, "network_scores", tagged_scores)
-    chosen_by = []
+    chosen_by, curves_of = [], []
 
     def tune_post(scores, recordings, grid):
         chosen_by.append((len(scores), recordings))
         return PostConfig()
 
     monkeypatch.setattr(table1, "tune_post", tune_post)
+    monkeypatch.setattr(table1, "_rocs", lambda scores, *_: curves_of.append(scores))
     grids = {"baseline_crnn": load_preset("baseline_crnn").frontend}
 
     class FakeExperiment:
@@ -488,6 +489,8 @@ def test_every_row_scores_the_network_and_does_to_it_what_its_name_says(
     table = table1.measure(FakeExperiment())
     assert chosen_by == [(2, table.recordings["validation"])]
     assert chosen_by[0][1] is not table.recordings["public"]
+    ((drawn, _),) = curves_of  # PSDS is that of the ensemble
+    assert np.argmax(drawn[:, 0]) == place_of(("nec_alpha_0.01", "ensemble"))
     write_events(table, tmp_path)
     for name in ("validation", "public"):
         for key, (tag, shape) in ROWS.items():
