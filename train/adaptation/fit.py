@@ -14,6 +14,7 @@ from train.adaptation.own_sounds import AdaptationMixer, OwnSounds
 from train.config.train import TrainConfig
 from train.datasets.scene_batches import SceneDataset
 from train.fit.checkpoint import TrainedNetwork, load_trained
+from train.fit.run import RunOptions
 from train.fit.trainer import Trainer
 from train.mixing.soundbank import Clip, Soundbank
 from train.networks.factory import make_network
@@ -49,6 +50,11 @@ class AdaptOptions:
         Processes that mix.
     resume : bool
         Go on with what is there.
+
+    Raises
+    ------
+    ValueError
+        The folder holds a run and `resume` is not set, or the other way round.
     """
 
     folder: Path
@@ -60,6 +66,10 @@ class AdaptOptions:
     threads: int = 2
     n_workers: int = 1
     resume: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the folder as `fit` does, before minutes of work."""
+        RunOptions(self.folder, self.resume)
 
 
 def adapt(

@@ -56,7 +56,7 @@ def adapted_points(
             ),
             false_alarms={},
         )
-        for point in (*info.operating_points, own)[: len(info.operating_points) or 1]
+        for point in info.operating_points or (own,)
     ]
 
 

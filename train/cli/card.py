@@ -8,10 +8,16 @@ from typing import Annotated
 
 import typer
 
-from streamsed.atomic_write import check_writable, write
+from streamsed.atomic_write import write
 from streamsed.cli.options import EngineOption, PrecisionOption
 from streamsed.inference.model import Model
-from train.cli.options import LeaveOut, UnheardSplit, read_layouts, read_left_out
+from train.cli.options import (
+    LeaveOut,
+    UnheardSplit,
+    check_output,
+    read_layouts,
+    read_left_out,
+)
 from train.evaluation.continuous import page as continuous_page
 from train.evaluation.model_card import Card
 from train.evaluation.model_card_page import to_markdown
@@ -60,8 +66,7 @@ def card(
     """Measure a model for its model card: F1, PSDS, false alarms and more."""
     if output is not None:
         _around(output)
-    if json_file is not None:
-        check_writable(json_file, option="--json")
+    check_output(json_file, option="--json")
     before = "" if continuous is None else _continuous(continuous)
     loaded = Model.load(model, device="cpu", engine=engine, precision=precision)
     bank = load_banks(

@@ -21,7 +21,7 @@ from train.annotations.desed_version import name_list
 from train.annotations.event_lists import digest, read_durations, read_strong
 from train.annotations.score_files import find_scores, read_scores
 from train.cli.continuous import Drawn, measure_model
-from train.cli.options import Device, MeasuredSplit, measured_splits
+from train.cli.options import Device, MeasuredSplit, check_output, measured_splits
 from train.metrics.psds import PsdRoc, psd_rocs
 from train.metrics.psds_points import operating_point_rocs
 from train.metrics.scorecard import Scorecard, score_lists
@@ -146,6 +146,7 @@ def evaluate(
     left out of the macro mean.
     """
     model = _one_model(name, model)
+    check_output(json_file, option="--json")
     if continuous:
         if model is None or not soundbank:
             raise ValueError("--continuous needs MODEL and --soundbank DIR")
@@ -168,6 +169,7 @@ def evaluate(
         if model is not None:
             if audio is None:
                 raise ValueError("--model needs --audio DIR, the folder of the clips")
+            _refuse_subfolders(reference, truth)
             estimated = estimated or Path(scratch) / "estimated.tsv"
             scores = scores or Path(scratch)
             _run(model, device, audio, list(truth), Outputs("tsv", estimated, scores))
@@ -200,6 +202,16 @@ def _one_model(name: str | None, model: str | None) -> str | None:
             f"--model {model}: the model is given twice, also as MODEL {name}"
         )
     return name if model is None else model
+
+
+def _refuse_subfolders(reference: Path, truth: EventLists) -> None:
+    """Raise a ValueError for a clip in a subfolder: results have names of files alone."""
+    for name in truth:
+        if Path(name).name != name:
+            raise ValueError(
+                f"{reference}: the clip {name} is in a subfolder; with --model, list clips "
+                "that lie in --audio itself"
+            )
 
 
 def _run(

@@ -22,6 +22,7 @@ from train.cli.options import (
     Blueprints,
     MeasuredSplit,
     SoundscapeCount,
+    check_output,
     measured_splits,
     read_layouts,
 )
@@ -123,6 +124,7 @@ def export(
         )
     trained = _load(run, ensemble=ensemble, last=last)
     refuse_unexportable(trained, output, to)
+    check_output(output, option="--output")
     check_set, post = None, PostConfig()
     scores: dict[str, Any] = {}
     tuned = Tuned([], [], {})

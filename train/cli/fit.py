@@ -214,7 +214,8 @@ def _refuse_unused(
     }
     for kind, values in options.items():
         for name, value in values.items():
-            if value and kind != on:
+            given = value is not None and value is not False  # 0 is a number of its own
+            if given and kind != on:
                 raise ValueError(f"--{name} needs {NEEDS[kind]}")
 
 

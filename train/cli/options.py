@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar
 
 import typer
 
+from streamsed.atomic_write import check_writable
 from streamsed.cli.dependent_options import DependentOptions, OptionRules
 from streamsed.cli.options import JsonLogOption
 from streamsed.progress import json_log as logged_to
@@ -144,6 +145,23 @@ def measured_splits(
 def read_left_out(path: Path | None) -> set[str]:
     """Read the recordings that `--leave-out` excludes; none without it."""
     return set() if path is None else read_leave_out(path)
+
+
+def check_output(path: Path | None, *, option: str) -> None:
+    """Check before long work that a file can be written; see `check_writable`.
+
+    Raises
+    ------
+    OSError
+        It cannot be.
+    ValueError
+        It is a folder.
+    """
+    if path is None:
+        return
+    if path.is_dir():
+        raise ValueError(f"{option} {path}: a folder; name a file")
+    check_writable(path, option=option)
 
 
 def is_first_process() -> bool:

@@ -10,12 +10,13 @@ import typer
 
 from streamsed.cli.options import EngineOption, PrecisionOption
 from streamsed.inference.selection import EngineRequest
-from train.cli.options import LeaveOut, UnheardSplit, read_left_out
+from train.cli.options import LeaveOut, UnheardSplit, check_output, read_left_out
 from train.evaluation.continuous.page import (
     latencies_to_markdown,
     sensitivities_to_markdown,
 )
 from train.export.crosswise import measure_crosswise
+from train.export.exporter import why_unexportable
 from train.export.operating_points import (
     Halves,
     Tuned,
@@ -63,8 +64,12 @@ def tune(
     halves: thresholds chosen on one are evaluated on the other, at latencies of 0.25 to
     10 s, and at each sensitivity.
     """
+    check_output(output, option="--output")
     request = EngineRequest("cpu", engine, precision)
     trained = load_trained(run)
+    reason = why_unexportable(trained.config, trained.scaling.name)
+    if reason is not None:
+        raise ValueError(f"{run}: its thresholds would be of no use, as {reason}")
     bank = load_banks(
         soundbank,
         split=split,

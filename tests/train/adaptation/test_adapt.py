@@ -24,6 +24,7 @@ from train.adaptation.fit import AdaptOptions, adapt, widened
 from train.adaptation.own_sounds import AdaptationMixer, OwnSounds
 from train.adaptation.restore import folded_norms, restore
 from train.adaptation.settings import LASTING, adapted_points
+from train.cli.adapt.command import measured_on_what_was_rehearsed
 from train.config.network import NetworkConfig
 from train.config.scenes import SceneConfig
 from train.datasets.scaling import Relative
@@ -411,6 +412,17 @@ def test_new_labels_get_lower_thresholds_where_a_bank_was_rehearsed(path, sounds
     for new, old in zip(points, POINTS, strict=True):
         onset = new.post.onset_threshold
         assert {onset[k] for k in LABELS} == {old.post.onset_threshold}
+
+
+def test_a_bank_without_splits_that_is_rehearsed_is_no_measure(tmp_path):
+    split, whole = write_bank(tmp_path / "split", n_recordings=1), tmp_path / "whole"
+    whole.mkdir()
+    for measure, said in (
+        (None, [whole]),
+        ([split], []),
+        ([whole, split], [whole]),
+    ):
+        assert measured_on_what_was_rehearsed([split, whole], measure) == said
 
 
 def run_adapt(*arguments):

@@ -58,6 +58,10 @@ def test_the_rules_for_options_name_options_that_exist():
             ["--preset", "default", "--n-validation", "9"],
             "--n-validation needs --soundbank and a preset without scenes",
         ),
+        (
+            ["--preset", "default", "--n-validation", "0"],
+            "--n-validation needs --soundbank and a preset without scenes",
+        ),
         (["--without", "weak"], "--without needs --data"),
         (
             ["--steps", "9", "--minutes", "1"],
@@ -130,6 +134,38 @@ def test_fit_names_the_option_before_any_work(train, bank, tmp_path, options, me
         (
             ["adapt", "default", "--soundbank", "a", "--steps", "1", "--minutes", "1"],
             "--steps and --minutes cannot be combined; choose one",
+        ),
+        (
+            ["adapt", "default", "--soundbank", "a", "--resume"],
+            "--run runs/my: no run to continue; leave out --resume to begin one",
+        ),
+        (
+            ["adapt", "default", "--soundbank", "a", "--output", "."],
+            "--output .: a folder; name a file",
+        ),
+        (
+            ["tune", "r", "--soundbank", "a", "--output", "."],
+            "--output .: a folder; name a file",
+        ),
+        (
+            ["card", "m", "--soundbank", "a", "--blueprint", "b", "--json", "."],
+            "--json .: a folder; name a file",
+        ),
+        (
+            ["evaluate", "default", "--continuous", "--soundbank", "a", "--json", "."],
+            "--json .: a folder; name a file",
+        ),
+        (
+            [
+                "evaluate",
+                "default",
+                "--continuous",
+                "--soundbank",
+                "a",
+                "--json",
+                f"{__file__}/numbers.json",
+            ],
+            f"--json {__file__}/numbers.json: {__file__} is a file, not a folder",
         ),
         (["evaluate", "--soundbank", "a"], "--soundbank needs --continuous"),
         (["evaluate", "--seed", "1"], "--seed needs --continuous"),

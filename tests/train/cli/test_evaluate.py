@@ -165,6 +165,19 @@ def test_what_is_missing_is_reported_on_one_line(
     assert err.count("\n") == 1
 
 
+def test_a_clip_in_a_subfolder_is_refused_instead_of_passed_over(
+    evaluate, tmp_path, model_path
+):
+    write_strong(tmp_path / "truth.tsv", TRUTH | {"night/d.wav": []})
+    code, _, err = evaluate(
+        *("--reference", "truth.tsv", "--model", model_path, "--audio", tmp_path)
+    )
+    assert code == 2
+    assert (
+        "truth.tsv: the clip night/d.wav is in a subfolder; with --model, list" in err
+    )
+
+
 def test_a_model_is_run_as_the_runtime_runs_it(
     evaluate, tmp_path, model_path, streamsed
 ):

@@ -15,6 +15,7 @@ from streamsed.events import Event
 from streamsed.inference.thresholds.operating_points import OperatingPoint
 from train.cli import app as cli
 from train.config.train import TrainConfig
+from train.datasets.scaling import Triple
 from train.evaluation.continuous import latencies, tuning
 from train.evaluation.continuous.measures import measure_latency
 from train.evaluation.continuous.recall import recall_curves
@@ -217,7 +218,8 @@ def test_tune_prints_the_tables_by_latency_and_by_sensitivity_and_writes_them(
     scorer = SimpleNamespace(score=lambda *_: next(scored))
     bank, points = write_bank(tmp_path / "bank", n_recordings=2), tmp_path / "p.json"
     labels = Soundbank.load(bank).labels
-    trained = SimpleNamespace(config=TrainConfig(), labels=labels)
+    config = TrainConfig()
+    trained = SimpleNamespace(config=config, labels=labels, scaling=Triple())
     monkeypatch.setattr("train.cli.tune.load_trained", lambda _: trained)
     monkeypatch.setattr("train.cli.tune.RunScorer", lambda *_: scorer)
     arguments = ["--soundbank", bank, "--split", "train", "--output", points]

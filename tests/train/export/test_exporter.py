@@ -159,6 +159,11 @@ def test_what_no_file_can_hold_is_refused_before_anything_is_measured(
     command = "export run --output m.pt --soundbank nowhere" + options
     assert run_cli(monkeypatch, command) == 2
     assert capsys.readouterr().err.startswith(f"train: error: {message}")
+    if settings:  # then thresholds have no use either
+        tune = "tune run --output points.json --soundbank nowhere"
+        assert run_cli(monkeypatch, tune) == 2
+        useless = f"train: error: run: its thresholds would be of no use, as {message}"
+        assert capsys.readouterr().err.startswith(useless)
 
 
 def test_gradients_that_were_not_clipped_are_described_in_json():

@@ -26,6 +26,7 @@ from train.cli.options import (
     LeaveOut,
     Resume,
     SoundscapeCount,
+    check_output,
     read_left_out,
 )
 from train.config.mixing import EVALUATION_MIXING
@@ -39,6 +40,7 @@ from train.mixing.soundbank import (
     Clip,
     Soundbank,
     active_regions,
+    known_split,
     load_banks,
 )
 from train.provenance import current_command
@@ -114,23 +116,9 @@ def adapt_command(
     """
     if not 0 < minutes < 1e5:
         raise ValueError(f"--minutes must be positive, not {minutes}")
-    file = ModelFile.open(find_model(model))
-    base = restore(file)
-    rate = base.config.frontend.sample_rate
-    own = OwnSounds.load(
-        soundbank, base.labels, everything=everything, sample_rate=rate
-    )
-    left_out = read_left_out(leave_out)
-    rehearsed = _banks(rehearse, "train", left_out, base)
-    measured = _banks(measure or rehearse, "validation", left_out, base)
-    folder = run or Path("runs") / output.stem
-    if not resume and (folder / "last.pt").exists():
-        raise ValueError(
-            f"--run {folder}: the folder exists; use --resume to continue the run, or "
-            "name another"
-        )
+    check_output(output, option="--output")
     options = AdaptOptions(
-        folder,
+        run or Path("runs") / output.stem,
         steps=steps,
         minutes=minutes,
         learning_rate=learning_rate,
@@ -140,6 +128,15 @@ def adapt_command(
         n_workers=workers,
         resume=resume,
     )
+    file = ModelFile.open(find_model(model))
+    base = restore(file)
+    rate = base.config.frontend.sample_rate
+    own = OwnSounds.load(
+        soundbank, base.labels, everything=everything, sample_rate=rate
+    )
+    left_out = read_left_out(leave_out)
+    rehearsed = _banks(rehearse, "train", left_out, base)
+    measured = _banks(measure or rehearse, "validation", left_out, base)
     trained = adapt(base, own, options, others=_examples(own), rehearsed=rehearsed)
     points = adapted_points(
         file.info, own.new, own.taught, rehearsed=rehearsed is not None
@@ -147,8 +144,21 @@ def adapt_command(
     comparison = _compare(file.info, base, trained, own, measured, n, points)
     for line in comparison.lines():
         print(line)
+    for bank in measured_on_what_was_rehearsed(rehearse or [], measure):
+        print(
+            f"note: {bank} has no manifest.csv, so that the recordings rehearsed are those "
+            "measured on, and the figures of its labels are too good"
+        )
     _export(file, trained, own, output, comparison, soundbank, points)
     print(f"next: {shlex.join(['streamsed', 'listen', '--model', str(output)])}")
+
+
+def measured_on_what_was_rehearsed(
+    rehearse: Sequence[Path], measure: Sequence[Path] | None
+) -> list[Path]:
+    """List banks without splits that are both rehearsed and measured on, as all are by default."""
+    shared = [each for each in rehearse if not measure or each in measure]
+    return [each for each in shared if known_split(each, "validation") is None]
 
 
 def _banks(
