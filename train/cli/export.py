@@ -30,7 +30,7 @@ from train.export.engine_check import CheckSet
 from train.export.exporter import TORCHSCRIPT, export_model, refuse_unexportable
 from train.export.formats import EXPORT_FORMATS
 from train.export.model_file import with_operating_points
-from train.export.operating_points import Tuned, read_operating_points
+from train.export.operating_points import Tuned, points_for, read_operating_points
 from train.export.release import Finished, finish
 from train.fit.checkpoint import (
     BEST,
@@ -129,7 +129,7 @@ def export(
     scores: dict[str, Any] = {}
     tuned = Tuned([], [], {})
     if operating_points is not None:
-        tuned = read_operating_points(operating_points)
+        tuned = points_for(operating_points, trained.labels)
     if soundbank:
         splits = measured_splits(soundbank, split)
         layouts = read_layouts(blueprint)

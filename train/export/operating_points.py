@@ -12,7 +12,7 @@ a sibling, trained alike on a part: `python -m train tune SIBLING`, then `export
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -188,6 +188,29 @@ def read_operating_points(path: Path) -> Tuned:
         raise ValueError(
             f"{path}: not operating points; make them with `python -m train tune`"
         ) from error
+
+
+def points_for(path: Path, labels: Sequence[str]) -> Tuned:
+    """Read operating points to export a network of these labels with.
+
+    Raises
+    ------
+    ValueError
+        See `read_operating_points`; or they have thresholds of other labels, or none of
+        normal sensitivity.
+    """
+    tuned = read_operating_points(path)
+    if "normal" not in {each.sensitivity for each in tuned.points}:
+        raise ValueError(f"{path}: has no thresholds of normal sensitivity")
+    for point in tuned.points:
+        named = point.post.onset_threshold
+        other = set(named) ^ set(labels) if isinstance(named, Mapping) else ()
+        if other:
+            raise ValueError(
+                f"{path}: its thresholds are of other labels than the network's "
+                f"({', '.join(sorted(other))} of one of them alone); tune a run of the same"
+            )
+    return tuned
 
 
 def _stream(settle: float) -> StreamConfig:

@@ -144,7 +144,7 @@ def choose_point(
     Raises
     ------
     ValueError
-        There is no such sensitivity.
+        There is no such sensitivity, or no point of normal sensitivity.
 
     Examples
     --------
@@ -160,6 +160,8 @@ def choose_point(
     tuned = [point for point in points if point.sensitivity == sensitivity]
     if tuned:
         return min(tuned, key=lambda p: (abs(p.settle - settle), -p.settle))
+    if sensitivity == "normal":
+        raise ValueError("operating points must include one of normal sensitivity")
     normal = choose_point(points, labels, sensitivity="normal", settle=settle)
     post = with_odds(normal.post, labels, ODDS[sensitivity])
     return OperatingPoint(sensitivity, normal.settle, post, {})

@@ -4,7 +4,11 @@ import pytest
 
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
 from streamsed.inference.model_file import ModelInfo
-from streamsed.inference.thresholds.operating_points import OperatingPoint, with_odds
+from streamsed.inference.thresholds.operating_points import (
+    OperatingPoint,
+    choose_point,
+    with_odds,
+)
 
 LABELS = ("Cat", "Dog")
 
@@ -39,6 +43,11 @@ def test_a_file_without_points_has_its_own_thresholds_and_doubles_or_halves_thei
     assert high.post.per_label("offset_threshold", LABELS) == [0.333, 0.143]
     assert low.post.per_label("smoothing", LABELS) == [2.0, 0.0]
     assert low.total_false_alarms is None
+
+
+def test_points_without_one_of_normal_sensitivity_are_refused():
+    with pytest.raises(ValueError, match="must include one of normal sensitivity"):
+        choose_point([point("low", 1.0, 0.9)], LABELS, sensitivity="high", settle=1.0)
 
 
 def test_tuned_points_are_taken_for_their_sensitivity_and_the_nearest_settling():

@@ -1,5 +1,6 @@
 """Operating points in model files: put there without touching anything else."""
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -12,7 +13,7 @@ from streamsed.inference.model_file import ModelFile
 from streamsed.inference.thresholds.operating_points import OperatingPoint
 from streamsed.inference.thresholds.recall_curves import RecallCurves
 from train.export.model_file import with_operating_points
-from train.export.operating_points import Tuned, write_operating_points
+from train.export.operating_points import Tuned, points_for, write_operating_points
 
 CURVES = RecallCurves(10.0, (0.2, 0.8), {"Dog": (0.9, 0.5)}, {"Dog": 12})
 
@@ -66,6 +67,32 @@ def test_points_whose_normal_sensitivity_was_not_checked_are_refused(
     assert ran.returncode == 2
     assert "points.json: has other thresholds of normal sensitivity than" in ran.stderr
     assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("points", "words"),
+    [
+        ([], "has no thresholds of normal sensitivity"),
+        ([OperatingPoint("low", 1.0, PostConfig(), {})], "has no thresholds of normal"),
+        (
+            [OperatingPoint("normal", 1.0, PostConfig({"Dog": 0.4}), {})],
+            "its thresholds are of other labels than the network's (Cat of one",
+        ),
+        (
+            [
+                OperatingPoint(
+                    "normal", 1.0, PostConfig({"Dog": 1, "Cat": 1, "Cow": 1}), {}
+                )
+            ],
+            "its thresholds are of other labels than the network's (Cow of one",
+        ),
+    ],
+)
+def test_points_that_do_not_fit_a_run_are_refused(points, words, tmp_path):
+    path = tmp_path / "points.json"
+    write_operating_points(path, Tuned(points, [CURVES], {}))
+    with pytest.raises(ValueError, match=rf"points\.json: {re.escape(words)}"):
+        points_for(path, ("Dog", "Cat"))
 
 
 def test_points_without_curves_are_refused(exported, tmp_path):

@@ -69,6 +69,17 @@ def test_a_bank_whose_recordings_fall_into_one_half_is_refused_in_a_line(folder)
         parts_of_one.halves()
 
 
+@pytest.mark.parametrize("place", ["Dog/barks/a.wav", "a.wav"])
+def test_a_sound_whose_label_is_unclear_is_refused(place, tmp_path):
+    path = tmp_path / "foreground" / place
+    path.parent.mkdir(parents=True)
+    soundfile.write(path, np.full(RATE, 0.5), RATE)
+    with pytest.raises(
+        ValueError, match=rf"^{path}: must lie in foreground/<Label>/ it"
+    ):
+        Soundbank.load(tmp_path)
+
+
 def test_what_a_list_leaves_out_is_not_read(folder, tmp_path):
     table = tmp_path / "audit.csv"
     table.write_text(

@@ -11,6 +11,8 @@ from pathlib import Path
 from streamsed.terminal import counted
 from train.mixing.soundbank.clip import Clip
 from train.mixing.soundbank.files import (
+    BACKGROUND,
+    FOREGROUND,
     SUFFIXES,
     SplitError,
     chosen_paths,
@@ -160,14 +162,14 @@ class Soundbank:
             The folder has no bank in it; or a file is damaged (see
             `streamsed.audio.decode`).
         """
-        if not (folder / "foreground").is_dir():
+        if not (folder / FOREGROUND).is_dir():
             raise ValueError(
                 f"{folder}: not a bank of sounds; a bank has folders foreground/<Label>/"
             )
         chosen = chosen_paths(folder, split, leave_out)
         sources = read_sources(folder)
-        foreground = read_tree(folder, "foreground", chosen, sources, sample_rate)
-        background = read_tree(folder, "background", chosen, sources, sample_rate)
+        foreground = read_tree(folder, FOREGROUND, chosen, sources, sample_rate)
+        background = read_tree(folder, BACKGROUND, chosen, sources, sample_rate)
         if not foreground:
             part = "" if split is None else f"split {split} of "
             kind = ValueError if split is None else SplitError

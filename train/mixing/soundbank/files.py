@@ -12,6 +12,8 @@ from streamsed.audio.decode import file_chunks
 from train.annotations.tsv import read_rows
 from train.mixing.soundbank.clip import Clip, Samples, active_regions
 
+FOREGROUND, BACKGROUND = "foreground", "background"
+"""The folders of a bank."""
 SUFFIXES = (".flac", ".wav", ".ogg", ".mp3", ".aif", ".aiff")
 
 
@@ -125,13 +127,26 @@ def read_tree(
     sources: dict[str, tuple[str, str]],
     sample_rate: int,
 ) -> dict[str, tuple[Clip, ...]]:
-    """Read all chosen files below `folder/part`, grouped by the name of their folder."""
+    """Read all chosen files below `folder/part`, grouped by the name of their folder.
+
+    Raises
+    ------
+    ValueError
+        A folder's name is not printable, or a sound of the foreground does not lie in the
+        folder of a label itself, so that another name would become its label.
+    """
     paths = [
         path
         for path in sorted((folder / part).rglob("*"))
         if path.suffix.lower() in SUFFIXES
         and (chosen is None or path.relative_to(folder).as_posix() in chosen)
     ]
+    for path in paths if part == FOREGROUND else ():
+        if path.parent.parent != folder / part:
+            raise ValueError(
+                f"{path}: must lie in {part}/<Label>/ itself, as the name of the folder is "
+                "the label; move it"
+            )
     for name in sorted({path.parent.name for path in paths}):
         if not name.isprintable():
             raise ValueError(
