@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import typer
 
 from streamsed.cli.errors import Interruptible, Interruption, error_message
+from streamsed.installation import install_command
 from streamsed.terminal import printable
 from train.annotations.desed import NoDesedError
 from train.cli import data
@@ -76,7 +77,8 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, Interruption):
         code = 130
         print(
-            "train: interrupted; to continue, repeat the command (`fit` with --resume)",
+            "train: interrupted; to continue, repeat the command (`fit` and `adapt` with "
+            "--resume)",
             file=sys.stderr,
         )
     except NoDesedError as error:
@@ -84,6 +86,8 @@ def main() -> NoReturn:
         print(error, end="", file=sys.stderr)  # instructions of several lines
     except (OSError, ValueError, FloatingPointError) as error:
         code = _fail(error_message(error, _option_names(arguments)))
+    except ModuleNotFoundError as error:
+        code = _fail(f"this needs the package {error.name}: {install_command('train')}")
     except Exception as error:  # a bug; users should not have to read a traceback
         if os.environ.get("STREAMSED_TRACEBACK"):
             raise

@@ -126,10 +126,20 @@ class TrainingOptions(DependentOptions):
 
 
 def read_layouts(blueprints: Sequence[Path] | None) -> list[Layout]:
-    """Read the clips of all lists, in order."""
-    return [
-        events for path in blueprints or () for events in read_strong(path).values()
-    ]
+    """Read the clips of all lists, in order.
+
+    Raises
+    ------
+    ValueError
+        A list has no clips, or is damaged; see `read_strong`.
+    """
+    layouts: list[Layout] = []
+    for path in blueprints or ():
+        clips = read_strong(path)
+        if not clips:
+            raise ValueError(f"--blueprint {path}: the list has no clips")
+        layouts += clips.values()
+    return layouts
 
 
 def measured_splits(

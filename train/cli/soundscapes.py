@@ -25,7 +25,8 @@ def soundscapes(
         typer.Option(
             "--n",
             min=1,
-            help="Number of soundscapes. [default: all clips of the lists, or 300]",
+            help="Number of soundscapes, with --blueprint at most one for each clip. "
+            "[default: all clips of the lists, or 300]",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the soundscapes.")] = 1,

@@ -216,6 +216,30 @@ def test_an_option_without_effect_or_a_missing_run_is_refused(
     assert train(*arguments).startswith(message)
 
 
+def test_a_list_without_clips_is_refused(train, bank, tmp_path):
+    (tmp_path / "none.tsv").write_text("filename\tonset\toffset\tevent_label\n")
+    given = ("--soundbank", bank, "--blueprint", "none.tsv")
+    for command in (("soundscapes", "out"), ("fit", "--run", "r")):
+        message = train(*command, *given)
+        assert message == "--blueprint none.tsv: the list has no clips"
+
+
+def test_a_package_that_is_missing_is_named_with_what_installs_it(
+    train, bank, monkeypatch
+):
+    monkeypatch.setitem(
+        sys.modules, "nncf", None
+    )  # importing it fails, as if not there
+
+    def write(*_arguments, **_options):
+        import nncf  # noqa: F401
+
+    monkeypatch.setattr("train.cli.soundscapes.write_soundscapes", write)
+    message = train("soundscapes", "out", "--soundbank", bank)
+    assert message.startswith("this needs the package nncf: pip install ")
+    assert "[train]" in message
+
+
 def test_a_bank_without_labels_of_the_model_cannot_be_rehearsed(train, bank):
     message = train("adapt", "default", "--soundbank", bank, "--rehearse", bank)
     assert message.startswith(f"{bank}: none of its labels (Beeping, ")
