@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -45,6 +45,8 @@ class Drawn:
     recordings : int
     minutes : float
     seed : int
+    leave_out : collection of str
+        Recordings that are not used; see `read_leave_out`.
     """
 
     splits: Mapping[Path, str | None]
@@ -53,16 +55,19 @@ class Drawn:
     recordings: int = 4
     minutes: float = 10.0
     seed: int = 0
+    leave_out: Collection[str] = ()
 
-
-def _read_banks(
-    splits: Mapping[Path, str | None], sample_rate: int
-) -> dict[str, Soundbank]:
-    """Read splits of banks, by the names of these."""
-    return {
-        str(folder): Soundbank.load(folder, split=split, sample_rate=sample_rate)
-        for folder, split in splits.items()
-    }
+    def read_banks(self, sample_rate: int) -> dict[str, Soundbank]:
+        """Read the splits of the banks, by the names of these."""
+        return {
+            str(folder): Soundbank.load(
+                folder,
+                split=split,
+                sample_rate=sample_rate,
+                leave_out=self.leave_out,
+            )
+            for folder, split in self.splits.items()
+        }
 
 
 def measure_model(name: str, device: str, drawn: Drawn, json_file: Path | None) -> None:
@@ -75,7 +80,7 @@ def measure_model(name: str, device: str, drawn: Drawn, json_file: Path | None) 
     """
     model = Model.load(name, device=device)
     info = model.info
-    banks = _read_banks(drawn.splits, info.frontend.sample_rate)
+    banks = drawn.read_banks(info.frontend.sample_rate)
     bank = reduce(Soundbank.joined, banks.values())
     if bank.labels != tuple(sorted(info.labels)):
         parts = ", ".join(sorted({name_part(each) for each in drawn.splits.values()}))

@@ -21,7 +21,14 @@ from train.annotations.desed_version import name_list
 from train.annotations.event_lists import digest, read_durations, read_strong
 from train.annotations.score_files import find_scores, read_scores
 from train.cli.continuous import Drawn, measure_model
-from train.cli.options import Device, MeasuredSplit, check_output, measured_splits
+from train.cli.options import (
+    Device,
+    LeaveOut,
+    MeasuredSplit,
+    check_output,
+    measured_splits,
+    read_left_out,
+)
 from train.metrics.psds import PsdRoc, psd_rocs
 from train.metrics.psds_points import operating_point_rocs
 from train.metrics.scorecard import Scorecard, score_lists
@@ -115,6 +122,7 @@ def evaluate(
             help="Measure on all splits: for a model that was trained on none of the banks.",
         ),
     ] = False,
+    leave_out: LeaveOut = None,
     blueprint: Annotated[
         list[Path] | None,
         typer.Option(
@@ -152,7 +160,8 @@ def evaluate(
             raise ValueError("--continuous needs MODEL and --soundbank DIR")
         banks, lists = tuple(soundbank), tuple(blueprint or ())
         splits = dict.fromkeys(banks) if everything else measured_splits(banks, split)
-        drawn = Drawn(splits, lists, even_labels, recordings, minutes, seed)
+        left_out = read_left_out(leave_out)
+        drawn = Drawn(splits, lists, even_labels, recordings, minutes, seed, left_out)
         measure_model(model, device, drawn, json_file)
         return
     if reference is None:

@@ -90,7 +90,7 @@ NEEDED: OptionRules = {
     "table1": {"--soundbank": ("--lists",)},
     "evaluate": {
         "--continuous": (
-            *("--soundbank", "--split", "--everything", "--blueprint"),
+            *("--soundbank", "--split", "--everything", "--leave-out", "--blueprint"),
             *("--even-labels", "--recordings", "--minutes", "--seed"),
         ),
         "--model or MODEL": ("--device", "--audio"),

@@ -10,6 +10,7 @@ from train.datasets.evaluation_set import EvaluationSet
 from train.datasets.held_out import HeldOut
 from train.evaluation.held_out_score import HeldOutScore, score_held_out
 from train.evaluation.scoring import network_scores, score_events
+from train.fit.outcome import MEASURES
 from train.metrics.f1 import F1
 
 
@@ -75,7 +76,7 @@ class Validation:
             "macro": round(self.f1.macro, 4),
             "micro": round(self.f1.micro, 4),
         }
-        row |= {label: round(f1, 4) for label, f1 in self.f1.per_label.items()}
+        row |= {_column(k): round(f1, 4) for k, f1 in self.f1.per_label.items()}
         if self.held_out is not None:
             row["held_out_events"] = round(self.held_out.events, 4)
             row["held_out_tags"] = round(self.held_out.tags, 4)
@@ -88,3 +89,8 @@ class Validation:
             "rank": self.rank,
             "f1_per_label": dict(self.f1.per_label),
         }
+
+
+def _column(label: str) -> str:
+    """Return the column of a label: its name, unless a column of the log is called so."""
+    return f"label {label}" if label in MEASURES else label

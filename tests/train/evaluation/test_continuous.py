@@ -409,6 +409,13 @@ def test_only_held_out_recordings_are_measured_on_unless_all_are_asked_for(
     assert measured_labels() == f"{some}; split validation)"
     assert measured_labels("--split", "train") == f"{some}, Humming; split train)"
     assert measured_labels("--everything") == f"{some}, Humming; all files)"
+    left_out = tmp_path / "audit.csv"
+    beeps = [path.relative_to(bank) for path in bank.glob("foreground/Beeping/*")]
+    left_out.write_text(
+        "\n".join(["path,decision", *(f"{path},drop" for path in beeps)])
+    )
+    fewer = measured_labels("--leave-out", left_out)
+    assert fewer == "Chirping, Hissing; split validation)"
     manifest.unlink()
     assert measured_labels() == f"{some}, Humming; all files)"
 

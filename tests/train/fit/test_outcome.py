@@ -1,8 +1,12 @@
 """What a run says when it is over is what its logs hold."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from train.fit.outcome import RunOutcome
+from train.fit.run_log import RunLog
+from train.fit.validation import Validation
 
 LOG = "step,minutes,learning_rate,total,waited\n50,1.5,1e-3,0.5,0.1\n80,2.5,0,0.25,0\n"
 VALIDATION = """step,minutes,loss,macro,micro,Dog,Cat
@@ -23,6 +27,17 @@ def test_the_best_is_the_network_of_lowest_validation_loss(tmp_path):
     reported = "\n".join(outcome.lines())
     for words in ("80 steps in 2.5 minutes", "best at step 60", "28.0% macro", "36.0%"):
         assert words in reported
+
+
+def test_a_label_that_is_called_as_a_column_hides_none(tmp_path):
+    (tmp_path / "log.csv").write_text(LOG)
+    f1 = SimpleNamespace(macro=0.3, micro=0.4, per_label={"step": 0.1, "Dog": 0.5})
+    log = RunLog(tmp_path)
+    log.add("validation", {"step": 80, "minutes": 2.5, **Validation(0.2, f1).to_row()})
+    log.rewind(80)
+    outcome = RunOutcome.read(tmp_path)
+    assert outcome.best["step"] == 80
+    assert outcome.f1_per_label == {"label step": 0.1, "Dog": 0.5}
 
 
 def test_without_validation_it_does_not_say_how_good_it_is(tmp_path):
