@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+
+from streamsed.atomic_write import write
 
 PACKED = Path(__file__).parent / "COMMIT"
 """Names the commit in a copy without git; `scripts.pack` writes it."""
@@ -31,6 +36,42 @@ def current_commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return result.stdout.strip()
+
+
+def hold_to_record(path: Path, now: Mapping[str, str], *, begun: bool) -> list[str]:
+    """Compare what a run is made of with its record, or write that.
+
+    Parameters
+    ----------
+    path : Path
+        The record, a JSON file in the folder of the run.
+    now : mapping of str to str
+        Fingerprints by what they are of.
+    begun : bool
+        Whether the run has been begun: then its record holds, if it has one.
+
+    Returns
+    -------
+    list of str
+        What differs from the record, in alphabetical order; empty once it is written.
+
+    Raises
+    ------
+    ValueError
+        The record is damaged.
+    """
+    if not begun or not path.is_file():
+        write(path, [json.dumps(dict(now), indent=1) + "\n"])
+        return []
+    before: object = None
+    with suppress(ValueError):
+        before = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(before, dict):
+        raise ValueError(  # noqa: TRY004 - an error in the file, not of the caller
+            f"{path}: damaged, so that it does not say what the run was begun with; choose "
+            "another --run, or remove this one"
+        )
+    return sorted(k for k in now.keys() | before if now.get(k) != before.get(k))
 
 
 def current_command() -> str:

@@ -16,7 +16,7 @@ from train.datasets.scene_batches import SceneDataset
 from train.fit.checkpoint import TrainedNetwork, load_trained
 from train.fit.run import RunOptions
 from train.fit.trainer import Trainer
-from train.mixing.soundbank import Clip, Soundbank
+from train.mixing.soundbank import Clip, Soundbank, hold_to_bank
 from train.networks.factory import make_network
 from train.networks.resnet import Network
 
@@ -100,6 +100,7 @@ def adapt(
     """
     config = run_config(base.config, options)
     mixer = AdaptationMixer(own, config.scenes, others=others, rehearsed=rehearsed)
+    hold_to_bank(options.folder, mixer.bank, begun=options.resume)
     dataset = SceneDataset(mixer, config)
     assert isinstance(base.network, Network)
     criterion = AdaptationCriterion(

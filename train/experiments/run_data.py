@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from streamsed.atomic_write import write
 from train.annotations.desed import Desed
 from train.datasets.data_module import ClipSet
+from train.provenance import hold_to_record
 
 DATA = "data.json"
 """The fingerprints of the subsets that a run is trained and validated on."""
@@ -31,21 +30,15 @@ def hold_to_data(run: Path, desed: Desed, clips: ClipSet, *, begun: bool) -> Non
     Raises
     ------
     ValueError
-        The run was begun with other data.
+        The run was begun with other data, or its record is damaged.
     """
     now = {
         each.name: desed.subsets[each.name].fingerprint
         for each in clips.used
         if each.name != "public"  # which may come later: nothing is learnt from it
     }
-    path = run / DATA
-    if not begun or not path.is_file():
-        run.mkdir(parents=True, exist_ok=True)
-        write(path, [json.dumps(now, indent=1) + "\n"])
-        return
-    before = json.loads(path.read_text(encoding="utf-8"))
-    if before != now:
-        other = sorted(k for k in now.keys() | before if now.get(k) != before.get(k))
+    other = hold_to_record(run / DATA, now, begun=begun)
+    if other:
         raise ValueError(
             f"--run {run} was started with other data ({', '.join(other)} differ); "
             "choose another --run, or remove this one"

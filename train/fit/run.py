@@ -28,7 +28,7 @@ from train.fit.train_step import Objective
 from train.fit.trainer import Trainer
 from train.mixing.mixer import Layout, Mixer
 from train.mixing.scenes import SceneMixer
-from train.mixing.soundbank import Soundbank, known_split, load_banks
+from train.mixing.soundbank import Soundbank, hold_to_bank, known_split, load_banks
 
 N_COUNTED = 200
 """Soundscapes drawn to count events by label (`n_k` of eq. 3)."""
@@ -119,6 +119,7 @@ def fit_on_soundbank(
     _prepare()
     rate, split = config.frontend.sample_rate, known_split(soundbank, "train")
     bank = Soundbank.load(soundbank, split=split, sample_rate=rate)
+    hold_to_bank(options.folder, bank, layouts, begun=options.resume)
     mixer = Mixer(bank, config.mixing, layouts)
     drawn = (
         mixer.mix(np.random.default_rng([config.seed, i])) for i in range(N_FITTED)
@@ -191,9 +192,7 @@ def fit_on_scenes(
     _refuse_baseline(config)
     _prepare()
     if config.scaling != "relative":
-        raise ValueError(
-            f"scaling={config.scaling} must be relative to train on scenes"
-        )
+        raise ValueError(f"scaling={config.scaling} must be relative for scenes")
     if scene_frames(config) < config.frontend.segment_frames:
         raise ValueError(
             f"scenes.duration={config.scenes.duration} must be that of a segment at least"
@@ -204,6 +203,7 @@ def fit_on_scenes(
         sample_rate=config.frontend.sample_rate,
         leave_out=leave_out,
     )
+    hold_to_bank(options.folder, bank, layouts, begun=options.resume)
     mixer = SceneMixer(bank, config.scenes, layouts)
     dataset = SceneDataset(mixer, config)
     criterion = SceneCriterion(

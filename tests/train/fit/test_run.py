@@ -10,6 +10,7 @@ import torch
 from small_desed import SMALL, write_desed
 
 from streamsed.config import FrontendConfig
+from streamsed.events import Event
 from train.annotations.desed import Desed
 from train.config.network import NetworkConfig
 from train.config.preset import load_preset
@@ -129,6 +130,9 @@ def fitted(monkeypatch):
         def __init__(self, _config, labels, *_, **__):
             seen["labels"] = labels
 
+        def resume(self):
+            pass
+
         def fit(self, dataset, validation=None, **_):
             seen.update(dataset=dataset, validation=validation)
 
@@ -174,6 +178,43 @@ def test_scenes_are_mixed_from_split_train_of_each_bank_that_has_one(tmp_path, f
         options = RunOptions(tmp_path / "run")
         fit_on_scenes(config, [first, second], options, everything=everything)
         assert fitted["dataset"].mixer.bank.n_clips == n_clips
+
+
+def test_a_run_on_a_bank_does_not_go_on_with_recordings_that_were_kept_apart(
+    tmp_path, fitted
+):
+    bank, run = write_bank(tmp_path / "bank", n_recordings=5), tmp_path / "run"
+    config, plain = load_preset("default"), TrainConfig()
+    fit_on_scenes(config, [bank], RunOptions(run))
+    (run / LAST).touch()
+    again = RunOptions(run, resume=True)
+    fit_on_scenes(config, [bank], again)
+    wanted = "was begun with other backgrounds and sounds; resume with the same banks"
+    with pytest.raises(ValueError, match=wanted):
+        fit_on_scenes(config, [bank], again, everything=True)
+    left_out = {"foreground/Humming/00.flac"}
+    with pytest.raises(ValueError, match="was begun with other sounds; resume"):
+        fit_on_scenes(config, [bank], again, leave_out=left_out)
+    layouts = [[Event("Humming", 0.0, 3.0, 1.0)]]
+    with pytest.raises(ValueError, match="was begun with other lists; resume"):
+        fit_on_scenes(config, [bank], again, layouts=layouts)
+    (bank / "manifest.csv").unlink()
+    with pytest.raises(ValueError, match=wanted):
+        fit_on_soundbank(plain, bank, again, n_validation=1)
+
+
+def test_a_run_whose_record_of_the_bank_is_lost_or_damaged(tmp_path, fitted):
+    bank, run = write_bank(tmp_path / "bank", n_recordings=5), tmp_path / "run"
+    config = load_preset("default")
+    run.mkdir()
+    (run / LAST).touch()  # of a version that kept no record
+    again = RunOptions(run, resume=True)
+    fit_on_scenes(config, [bank], again)
+    (run / "bank.json").write_text("[")
+    with pytest.raises(
+        ValueError, match=r"bank\.json: damaged, so that it does not say"
+    ):
+        fit_on_scenes(config, [bank], again)
 
 
 def test_a_beginning_that_is_missing_or_contradicted_is_refused_at_once(tmp_path):

@@ -21,6 +21,7 @@ from train.mixing.soundbank.files import (
     name_part,
     read_leave_out,
 )
+from train.mixing.soundbank.record import hold_to_bank
 
 __all__ = [
     "Clip",
@@ -30,6 +31,7 @@ __all__ = [
     "SplitError",
     "active_regions",
     "describe_split",
+    "hold_to_bank",
     "known_split",
     "load_banks",
     "name_part",
