@@ -229,6 +229,11 @@ def _open(path: Path) -> soundfile.SoundFile:
         raise FileNotFoundError(f"{path}: no such file")
     if path.is_dir():
         raise ValueError(f"{path}: is a folder, not an audio file")
+    if not path.is_file():
+        raise ValueError(
+            f"{path}: is a pipe or a device, not an audio file; write its sound to a file "
+            "first, or send raw samples to `streamsed listen --stdin`"
+        )
     if path.stat().st_size == 0:
         raise ValueError(f"{path}: is empty (0 bytes)")
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -20,6 +21,8 @@ from numpy.typing import NDArray
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
 from streamsed.terminal import for_spreadsheets
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +72,21 @@ def _csv(filename: str, _: int, event: Event) -> str:
 
 
 def _jsonl(filename: str, _: int, event: Event) -> str:
-    return json.dumps(
+    return _json(
         {
             "filename": filename,
             "label": event.label,
             "onset": round(event.onset, 6),
             "offset": round(event.offset, 6),
             "score": round(event.score, 6),
-        },
-        ensure_ascii=False,
+        }
     )
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    """Return JSON; the bytes of a file name that are not UTF-8 would make it none."""
+    text = json.dumps(value, ensure_ascii=False)
+    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _audacity(_filename: str, _: int, event: Event) -> str:
@@ -146,7 +154,7 @@ def lines(
         for number, event in enumerate(events, start=1):
             row = form.row(filename, number, event)
             if about and form.is_open:
-                row = json.dumps({**json.loads(row), **about}, ensure_ascii=False)
+                row = _json({**json.loads(row), **about})
             yield row + "\n"
         if not events and form.empty is not None:
             yield form.empty(filename) + "\n"

@@ -89,6 +89,11 @@ class Outputs:
             raise ValueError(
                 "--format table is for the terminal; for a file use --format tsv"
             )
+        if form and not form.many and self.events is None and len(recordings) > 1:
+            raise ValueError(
+                f"--format {self.format_name}: {len(recordings)} recordings need a "
+                "folder, with a file for each; add --output FOLDER/"
+            )
         places = (
             ("--output", self.events, form.suffix if form else "", form and form.many),
             ("--scores", self.scores, SCORES_SUFFIX, False),

@@ -10,6 +10,7 @@ Files in the output folder::
 from __future__ import annotations
 
 import heapq
+import os
 import re
 import tempfile
 from collections import defaultdict
@@ -162,6 +163,8 @@ def _cut_all(
                     cut.append(each)
             except (OSError, ValueError) as error:
                 print_message(f"error: {error}")
+            except soundfile.SoundFileError as error:
+                print_message(f"error: {state[0]}: cannot be cut ({error})")
                 n_failed += 1
             staging.release(*state)
     return cut, n_failed
@@ -177,7 +180,9 @@ def _cut(path: Path, found: Found, output: Path, context: float) -> None:
     samples, subtype = _read(path, first, last, exact=info.starts_anywhere(rate))
     clip = output / f"{found.stem}.flac"
     with replacing(clip) as scratch:
-        soundfile.write(scratch, samples, rate, format="FLAC", subtype=subtype)
+        soundfile.write(
+            os.fsencode(scratch), samples, rate, format="FLAC", subtype=subtype
+        )
     inside = Event(
         event.label, event.onset - begin, event.offset - begin, score=event.score
     )
@@ -190,7 +195,7 @@ def _read(path: Path, first: int, last: int, *, exact: bool) -> tuple[Any, str]:
 
     Formats that cannot be read from any sample are read from the start.
     """
-    with soundfile.SoundFile(path) as sound:
+    with soundfile.SoundFile(os.fsencode(path)) as sound:  # names need not be UTF-8
         subtype = "PCM_24" if sound.subtype in _DEEP else "PCM_16"
         position = 0
         if exact:

@@ -141,6 +141,11 @@ def test_a_missing_file_is_refused(tmp_path):
         list(file_chunks(tmp_path / "no.wav"))
 
 
+def test_a_pipe_is_refused_without_waiting_for_its_writer(tmp_path):
+    os.mkfifo(tmp_path / "pipe.wav")
+    refused(tmp_path / "pipe.wav", "is a pipe or a device", "listen --stdin`")
+
+
 def test_a_folder_is_refused(tmp_path):
     refused(tmp_path, "is a folder")
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 
 import duckdb
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import soundfile
 from corpora import rows, write_corpus
 
+from streamsed.corpus.tables import search
 from streamsed.corpus.tables.search import find_events
 
 
@@ -106,6 +108,37 @@ def test_a_recording_that_has_changed_is_not_cut(tmp_path, run_corpus, run_comma
     run = run_command("search", out, "-o", tmp_path / "clips")
     assert run.returncode == 2
     assert "has changed or does not exist any more" in run.stderr
+
+
+def test_clips_are_cut_of_recordings_with_any_name_in_folders_with_any_name(
+    tmp_path, run_corpus, run_command
+):
+    recordings = write_corpus(tmp_path / "in", 3, seconds=(8, 9), n_broken=0)
+    for path in sorted(recordings.rglob("*.*")):
+        path.rename(path.with_name(os.fsdecode(b"\xff\n\x1b ") + path.name))
+    out, clips = tmp_path / "out", tmp_path / os.fsdecode(b"clips \xfe")
+    assert run_corpus(recordings, "-o", out, "--threshold", "0.01").returncode == 0
+    run = run_command("search", out, "-o", clips)
+    assert run.returncode == 0, run.stderr
+    assert len(list(clips.glob("*.flac"))) == len(rows(out, "events")) > 0
+
+
+def test_a_recording_that_breaks_while_it_is_read_costs_its_own_clips(
+    finished, tmp_path, monkeypatch, capsys
+):
+    cut, bad = search._cut, find_events(finished, labels=(), min_score=0, limit=1)[0]
+
+    def broken(path, found, *rest):
+        if found.uri == bad.uri:
+            raise soundfile.LibsndfileError(7)
+        cut(path, found, *rest)
+
+    monkeypatch.setattr(search, "_cut", broken)
+    how = {"labels": None, "min_score": 0.0, "context": 0.0, "limit": 30}
+    assert search.search_events(finished, tmp_path / "clips", **how) == 1
+    error, result = capsys.readouterr().err.splitlines()
+    assert error.startswith(f"streamsed: error: {bad.uri}: cannot be cut (")
+    assert "1 failed" in result
 
 
 def test_a_forecast_knows_the_hours_and_leaves_only_the_listing(tmp_path, run_corpus):

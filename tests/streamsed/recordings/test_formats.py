@@ -306,3 +306,11 @@ def test_an_error_of_the_one_who_writes_passes_as_it_is(tmp_path):
         raise BrokenPipeError
     with pytest.raises(PermissionError, match="other"), replacing(tmp_path / "a.tsv"):
         raise PermissionError(13, "Permission denied", "other")
+
+
+def test_json_is_json_whatever_bytes_a_name_has():
+    name = os.fsdecode(b"caf\xe9 \xff.wav")
+    event = Event("Dog", 0.5, 1.0, 0.5)
+    for about in ({}, {"model_sha256": "abc"}):
+        (line,) = lines(FORMATS["jsonl"], [(name, [event])], about)
+        assert json.loads(line.encode("utf-8", "strict"))["filename"] == name

@@ -101,6 +101,17 @@ def test_no_folder_is_made_if_anything_is_wrong(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("form", ["audacity", "raven"])
+def test_recordings_are_not_mixed_where_no_line_says_whose_it_is(form):
+    """Of these formats, a file is of one recording; standard output is one file."""
+    outputs = Outputs(form)
+    outputs.check(recordings_of("a.wav"))
+    with pytest.raises(
+        ValueError, match=f"{form}: 2 recordings .* add --output FOLDER/"
+    ):
+        outputs.check(recordings_of("a.wav", "b.wav"))
+
+
 def test_one_file_holds_many_recordings(model, tmp_path):
     path = tmp_path / "all.csv"
     deliver(Outputs("csv", path), recordings_of("a.wav", "b.wav"), model)
