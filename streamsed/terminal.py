@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterable
+from typing import Any
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -106,6 +108,32 @@ def open_closed_streams() -> None:
             _closed.add(descriptor)
             os.open(os.devnull, os.O_RDWR)  # gets the lowest free descriptor
             setattr(sys, name, os.fdopen(descriptor, mode, closefd=False))
+
+
+class _Messages(io.FileIO):
+    """Standard error, of which the program does not depend.
+
+    A full disk, or a reader that has exited, must not end the work that is reported there.
+    """
+
+    def write(self, data: Any) -> int:
+        try:
+            n_written = super().write(data)
+        except OSError:
+            return len(data)
+        return len(data) if n_written is None else n_written  # None: it would block
+
+
+def keep_working_without_stderr() -> None:
+    """Drop what cannot be written to standard error, instead of raising OSError."""
+    if sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr = io.TextIOWrapper(
+            io.BufferedWriter(_Messages(2, "w", closefd=False)),
+            encoding=sys.stderr.encoding,
+            errors=sys.stderr.errors,
+            line_buffering=True,
+            write_through=True,
+        )
 
 
 def stdout_is_closed() -> bool:

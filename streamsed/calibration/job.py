@@ -31,7 +31,7 @@ from streamsed.label_names import match_label
 from streamsed.live.auto_step import MIN_STEP, segment_cost, shortest_step
 from streamsed.live.job import LATENCY
 from streamsed.recordings.detection import find_recordings
-from streamsed.terminal import print_message, printable
+from streamsed.terminal import message_of, print_message, printable
 
 MINUTES = 60.0
 """How long a room is listened to if nothing is said."""
@@ -121,8 +121,8 @@ class CalibrationJob:
         if not counts.seconds:
             print_message("nothing was recorded, so nothing is written")
             return 2 if complete else 130
-        self._deliver(levels, counts, stream, recorded, file)
-        return 130 if not complete else min(1, n_failed)
+        written = self._deliver(levels, counts, stream, recorded, file)
+        return 130 if not complete else min(1, n_failed + (not written))
 
     def _check(self, paths: Sequence[Path]) -> None:
         if not 0 <= self.max_false < math.inf:
@@ -195,7 +195,8 @@ class CalibrationJob:
         stream: StreamConfig,
         recorded: str,
         file: ModelFile,
-    ) -> None:
+    ) -> bool:
+        """Write or print the settings; return whether they are where they should be."""
         calibration = Calibration.of(
             levels, counts, max_false=self.max_false, settle=stream.settled
         )
@@ -205,23 +206,31 @@ class CalibrationJob:
                 "--max-false, or name what really occurred by --keep"
             )
         labels = file.info.labels
-        lines = settings_lines(
-            calibration,
-            heading=(
-                f"Thresholds by `streamsed calibrate`, {datetime.now():%Y-%m-%d %H:%M}",
-                f"for {recorded}",
-                f"model {file.info.name}, SHA-256 {file.sha256}",
-            ),
-            settings=self._settings(),
-            ignored=[
-                match_label(each, labels, option="--ignore") for each in self.ignore
-            ],
-        )
+        lines = [
+            *settings_lines(
+                calibration,
+                heading=(
+                    f"Thresholds by `streamsed calibrate`, {datetime.now():%Y-%m-%d %H:%M}",
+                    f"for {recorded}",
+                    f"model {file.info.name}, SHA-256 {file.sha256}",
+                ),
+                settings=self._settings(),
+                ignored=[
+                    match_label(each, labels, option="--ignore") for each in self.ignore
+                ],
+            )
+        ]
         if self.output is None:
             sys.stdout.writelines(lines)
-            return
-        write(self.output, lines)
+            return True
+        try:
+            write(self.output, lines)
+        except OSError as error:  # an hour of listening is not thrown away
+            print_message(f"error: {message_of(error)}; the settings are printed here:")
+            sys.stdout.writelines(lines)
+            return False
         self._print_table(calibration)
+        return True
 
     def _settings(self) -> dict[str, str | float]:
         """Return the options that thresholds depend on, where they were given."""

@@ -25,7 +25,11 @@ from streamsed.cli.report import report
 from streamsed.cli.serve.events import events
 from streamsed.cli.serve.serve import serve
 from streamsed.cli.settings import settings
-from streamsed.terminal import open_closed_streams, printable
+from streamsed.terminal import (
+    keep_working_without_stderr,
+    open_closed_streams,
+    printable,
+)
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # typer brings its own or click's
 
@@ -72,6 +76,7 @@ app.add_typer(corpus, name="corpus", epilog=EXIT_CODES)
 def main() -> NoReturn:
     """Run the command line; a user's error becomes one line and exit code 2."""
     open_closed_streams()
+    keep_working_without_stderr()
     signal.signal(signal.SIGTERM, _interrupt)
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file name need not be UTF-8
         sys.stdout.reconfigure(errors="surrogateescape")

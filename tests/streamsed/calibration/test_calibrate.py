@@ -187,6 +187,17 @@ def test_a_microphone_is_listened_to_for_the_minutes_asked_for(
     assert any(float(each) > 0 for each in rates)  # the tones are detected
 
 
+def test_what_cannot_be_written_in_the_end_is_printed(streamsed, room, model_path):
+    run = streamsed(
+        *("calibrate", room, "--model", model_path, "--keep", "Speech"),
+        *("-o", "/dev/full"),
+    )
+    assert run.returncode == 1
+    (line,) = run.stderr.splitlines()
+    assert line.endswith("; the settings are printed here:")
+    assert "Dog" in tomllib.loads(run.stdout)["threshold"]
+
+
 def test_a_bad_recording_costs_only_itself(streamsed, room, model_path, tmp_path):
     bad, output = tmp_path / "bad.wav", tmp_path / "home.toml"
     bad.write_bytes(b"RIFF nothing")

@@ -1,6 +1,7 @@
 """The command line and strangers: names that steer, numbers out of bounds, no output."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -159,6 +160,39 @@ def test_a_listener_that_has_only_a_log_needs_no_output(clip, model_path, tmp_pa
     run = closed_output("listen", "--file", clip, "--model", model_path)
     assert "standard output is closed; use --log FILE" in run.stderr
     assert run.returncode == 2
+
+
+@pytest.mark.parametrize("place", ["a full disk", "a reader that has left"])
+def test_work_goes_on_without_a_place_for_messages(clip, model_path, tmp_path, place):
+    bad, out = tmp_path / "bad.wav", tmp_path / "out.csv"
+    bad.write_bytes(b"no audio")
+    words = [
+        sys.executable,
+        "-m",
+        "streamsed",
+        "file",
+        bad,
+        clip,
+        "--model",
+        model_path,
+    ]
+    if place == "a full disk":
+        stderr = os.open("/dev/full", os.O_WRONLY)
+    else:
+        reader, stderr = os.pipe()
+        os.close(reader)
+    run = subprocess.run(
+        [*words, "-o", out],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        env=ENVIRONMENT,
+        timeout=60,
+        check=False,
+    )
+    os.close(stderr)
+    assert run.returncode == 1  # for the bad one, not more
+    assert "clip.wav" in out.read_text()
 
 
 def test_the_models_sha256_stands_in_what_is_written(
