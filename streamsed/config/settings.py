@@ -65,13 +65,29 @@ def shortened(text: str) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
 
+def toml_text(data: bytes) -> str:
+    """Return the text of a TOML file; some editors begin it with a byte order mark.
+
+    Raises
+    ------
+    ValueError
+        It is not UTF-8.
+    """
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"byte {error.start + 1} is not UTF-8; save it with this encoding"
+        ) from None
+
+
 def parse_toml(text: str) -> dict[str, Any]:
     """Parse TOML of a stranger, in a time that is bounded by its length.
 
     Raises
     ------
     ValueError
-        It is not TOML, or a key has too many parts.
+        It is not TOML, a key has too many parts, or a number too many digits.
     RecursionError
         It is nested too deeply.
 
@@ -85,4 +101,9 @@ def parse_toml(text: str) -> dict[str, Any]:
         raise ValueError(
             f"a key has more than {MAX_KEY_PARTS} parts (at line {line}, column 1)"
         )
-    return tomllib.loads(text)
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    except ValueError:  # of int
+        raise ValueError("a number has too many digits") from None

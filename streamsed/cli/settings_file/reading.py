@@ -22,7 +22,7 @@ from streamsed.cli.settings_file.serve_tables import (
     is_of_serve,
     without_serve,
 )
-from streamsed.config.settings import parse_toml
+from streamsed.config.settings import parse_toml, toml_text
 
 MAX_BYTES = 1_000_000
 
@@ -66,7 +66,7 @@ def read_toml(path: Path) -> dict[str, Any]:
             f"{path}: larger than {MAX_BYTES} bytes, the limit for settings"
         )
     try:
-        return parse_toml(text.decode())
+        return parse_toml(toml_text(text))
     except ValueError as error:
         raise ValueError(f"{path}: not valid TOML ({error})") from None
     except RecursionError:

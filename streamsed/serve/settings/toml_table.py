@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from streamsed.config.settings import parse_toml, shortened
+from streamsed.config.settings import parse_toml, shortened, toml_text
 from streamsed.serve.settings.toml_lines import KeyPath, key_lines
 
 MAX_BYTES = 1_000_000
@@ -201,7 +201,7 @@ def read_toml(path: Path) -> TomlTable:
     if len(data) > MAX_BYTES:
         raise SettingsError([Mistake(path, 0, f"too large; at most {MAX_BYTES} bytes")])
     try:
-        text = data.decode()
+        text = toml_text(data)
         values = parse_toml(text)
     except RecursionError:
         reason = "nested too deeply"

@@ -124,10 +124,11 @@ def label(labels: Collection[str]) -> Callable[[Any], str]:
     """Return a converter of labels of the model; without labels, of any text."""
 
     def convert(value: Any) -> str:
+        named = text(value)
         if not labels:
-            return text(value)
+            return named
         try:
-            return match_label(text(value), list(labels), option="")
+            return match_label(named, list(labels), option="")
         except ValueError as error:
             raise ValueError(f"has an{str(error).removeprefix(':')}") from None
 
@@ -228,7 +229,7 @@ def url(*schemes: str) -> Callable[[Any], str]:
 
     def convert(value: Any) -> str:
         parts = split_url(text(value))
-        if parts.scheme not in schemes or not parts.hostname:
+        if parts.scheme not in schemes or not parts.hostname or " " in parts.netloc:
             known = ", ".join(f"{scheme}://" for scheme in schemes)
             raise ValueError(f"must be an address with a host, starting with {known}")
         return str(value)

@@ -297,6 +297,13 @@ def test_what_is_wrong_in_a_file_is_named(tmp_path, text, words):
     assert "home.toml" in str(caught.value)
 
 
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path):
+    path = tmp_path / "home.toml"
+    path.write_text("settle = 5.0", encoding="utf-8-sig")  # as some editors write it
+    commands = get_command(app).commands
+    assert read_settings(path, commands)["listen"] == {"settle": 5.0}
+
+
 def test_a_file_that_is_not_text_is_refused(tmp_path):
     path = tmp_path / "home.toml"
     path.write_bytes(b"\xff\xfe\x00")

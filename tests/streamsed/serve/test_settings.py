@@ -209,7 +209,9 @@ def test_a_syntax_error_has_its_line(write):
         ("model-sha256 = 'ab'", "ab"),
         ("[threshold]\nDog = 1.5", "from 0 to 1"),
         ("ignore = [7]", "text in quotes"),
+        (r'ignore = ["Dog\u0000"]', r"ignore=\[.*\] must be printable text"),
         ("min_gap = true", "number"),
+        ("step = " + "9" * 5000, "not valid TOML: a number has too many digits"),
         ("threads = 0", "whole number from 1"),
         ("source = 3", r"\[\[source\]\]"),
         ("step = 1\nstep_ = 2", "'step_' is not a setting"),
@@ -220,6 +222,24 @@ def test_a_wrong_setting_is_refused_by_its_name(write, line, hint):
     source = "" if line.startswith("source") else "\n[[source]]\nname='a'\nurl='-'\n"
     with pytest.raises(SettingsError, match=hint):
         read_serve_settings(write(line + source))
+
+
+def test_a_host_with_a_space_is_a_mistake(write):
+    source = "[[source]]\nname='a'\nurl='-'\n"
+    ((line, words),) = mistakes(write(source + "[[webhook]]\nurl='http://a b/c d'\n"))
+    assert line == 5
+    assert "url must be an address with a host" in words
+
+
+def test_a_byte_order_mark_is_no_mistake_and_other_encodings_are_named(tmp_path):
+    path = tmp_path / "home.toml"
+    text = "step='x'\n[[source]]\nname='a'\nurl='-'\n"
+    path.write_text(text, encoding="utf-8-sig")  # as some editors write it
+    ((line, words),) = mistakes(path)
+    assert (line, words[:8]) == (1, "step='x'")
+    path.write_text(text, encoding="utf-16")
+    ((_, words),) = mistakes(path)
+    assert words.endswith("byte 1 is not UTF-8; save it with this encoding")
 
 
 def test_the_tables_of_other_commands_are_left_to_them(write):
