@@ -96,7 +96,8 @@ class PcmDecoder:
         whole = len(data) // self.width * self.width
         self._rest = data[whole:]
         values = np.frombuffer(data[:whole], self._dtype).astype(np.float32)
-        block = (values * np.float32(self._scale)).reshape(-1, self._n_channels)
+        with np.errstate(invalid="ignore"):  # of a NaN, which is refused below
+            block = (values * np.float32(self._scale)).reshape(-1, self._n_channels)
         peak = peak_of(block)
         if not peak <= MAX_AMPLITUDE:  # true for NaN as well
             raise ValueError(

@@ -40,6 +40,9 @@ from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelInfo
 from streamsed.terminal import print_message
 
+MAX_WORKERS = 1024
+"""Most worker processes: far above this, a machine does nothing but start them."""
+
 
 class Runner(Protocol):
     """Processes files, on this machine or on a cluster."""
@@ -147,8 +150,10 @@ class CorpusRun:
 
     def _load(self) -> tuple[ModelInfo, WorkSettings, Identity]:
         """Check the settings, and choose the engine for all workers."""
-        if self.n_workers < 1:
-            raise ValueError("--workers must be 1 or more")
+        if not 1 <= self.n_workers <= MAX_WORKERS:
+            raise ValueError(
+                f"--workers must be from 1 to {MAX_WORKERS}, not {self.n_workers}"
+            )
         engine = dict(self.engine) | {"threads": 1, "sha256": self.sha256}
         model = Model.load(self.model, **engine, n_parallel=1)
         info = model.info

@@ -164,6 +164,7 @@ def _event(
     record: Mapping[str, Any], onset: float, offset: float, clock: float
 ) -> LoggedEvent:
     label, score = record["label"], float(record["score"])
+    label.encode()  # a ValueError if it could not be printed
     if isinstance(label, str) and onset < offset and 0 <= score <= 1:
         return LoggedEvent(clock, offset - onset, label, score)
     raise ValueError(f"label={label} must be a name, with times and a score")

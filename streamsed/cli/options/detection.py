@@ -109,7 +109,9 @@ def _per_label(name: str, entries: list[str]) -> "PerLabel | None":
     for entry in entries:
         label, equals, number = entry.rpartition("=")
         try:
-            numbers[label if equals else ""] = float(number)
+            if equals and not label:
+                raise ValueError
+            numbers[label] = float(number)
         except ValueError:
             raise ValueError(
                 f"{name} must be a number or LABEL=NUMBER, not {entry!r}; "

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sounds import RATE, cut, scene, tone
 
-from streamsed.audio.pcm import PcmSource
+from streamsed.audio.pcm import PcmDecoder, PcmSource
 from streamsed.audio.playback import FileSource
 from streamsed.audio.resample import ChannelResampler
 
@@ -239,3 +239,11 @@ def test_nobody_waits_for_what_does_not_come(piped, what):
     n_samples = 10**7 if what == "full" else 5000
     assert waited(source, n_samples, 30.0) < 5.0
     assert source.read()
+
+
+def test_a_signalling_nan_is_refused_without_a_warning():
+    decoder = PcmDecoder(RATE, 1, "f32", sample_rate=RATE)
+    with pytest.raises(
+        ValueError, match="a sample is nan, so this is not the expected"
+    ):
+        decoder.push(bytes.fromhex("0000a07f") * 100)  # a warning is an error in tests

@@ -273,6 +273,7 @@ def test_scores_that_cannot_be_written_cost_only_their_own_recording(
         (["--threshold", "1.5"], ["--threshold must be from 0 to 1, not 1.5"]),
         (["--threshold", "loud"], ["--threshold must be a number or", "not 'loud'"]),
         (["--label", "Cow"], ["--label: unknown label 'Cow'", "Speech, Dog"]),
+        (["--threshold", "=0.3"], ["--threshold must be a number or", "not '=0.3'"]),
         (["--threshold", "Dgo=0.3"], ["--threshold: unknown label 'Dgo'", "'Dog'?"]),
         (
             ["--step", "2", "--latency", "1"],

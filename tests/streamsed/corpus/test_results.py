@@ -141,6 +141,14 @@ def test_a_recording_that_breaks_while_it_is_read_costs_its_own_clips(
     assert "1 failed" in result
 
 
+@pytest.mark.parametrize("n", ["0", "-1", "99999999999"])
+def test_nobody_starts_workers_without_number(finished, run_command, n):
+    run = run_command("run", finished, "-o", finished, "--workers", n)
+    assert run.returncode == 2
+    (line,) = run.stderr.splitlines()
+    assert line.endswith(f"--workers must be from 1 to 1024, not {n}")
+
+
 def test_a_forecast_knows_the_hours_and_leaves_only_the_listing(tmp_path, run_corpus):
     recordings = write_corpus(tmp_path / "in", 40, seconds=(0.5, 1.5), n_broken=4)
     out = tmp_path / "out"

@@ -174,6 +174,7 @@ def test_a_machine_that_was_suspended_listened_before_and_after_the_night(tmp_pa
         '{"state": "closed", "at": 5}',
         json.dumps(closed("Dog", 5.0, -1.0)),
         json.dumps(closed(7, 5.0, 1.0)),
+        json.dumps(closed("\ud800", 5.0, 1.0)),
         json.dumps(closed("Dog", 5.0, 1.0, score=2)),
         json.dumps(closed("Dog", 5.0, 1.0) | {"time": "soon"}),
         json.dumps(closed("Dog", 5.0, 1.0) | {"time": "2026-01-01T00:00:00"}),
