@@ -73,7 +73,7 @@ def card(
         soundbank,
         split=split,
         sample_rate=loaded.info.frontend.sample_rate,
-        leave_out=read_left_out(leave_out),
+        leave_out=read_left_out(leave_out, soundbank),
     )
     measured = Card(loaded, bank, read_layouts(blueprint)).measure()
     text = before + to_markdown(measured, current_command())

@@ -160,7 +160,7 @@ def evaluate(
             raise ValueError("--continuous needs MODEL and --soundbank DIR")
         banks, lists = tuple(soundbank), tuple(blueprint or ())
         splits = dict.fromkeys(banks) if everything else measured_splits(banks, split)
-        left_out = read_left_out(leave_out)
+        left_out = read_left_out(leave_out, banks)
         drawn = Drawn(splits, lists, even_labels, recordings, minutes, seed, left_out)
         measure_model(model, device, drawn, json_file)
         return

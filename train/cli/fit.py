@@ -161,7 +161,7 @@ def fit(
             options,
             layouts=read_layouts(blueprint),
             everything=everything,
-            leave_out=read_left_out(leave_out),
+            leave_out=read_left_out(leave_out, banks),
         )
     elif data is not None and not banks and not blueprint:
         _fit_on_data(config, data, options, without or ())

@@ -152,9 +152,22 @@ def measured_splits(
     return {each: split or known_split(each, "validation") for each in folders}
 
 
-def read_left_out(path: Path | None) -> set[str]:
-    """Read the recordings that `--leave-out` excludes; none without it."""
-    return set() if path is None else read_leave_out(path)
+def read_left_out(path: Path | None, banks: Sequence[Path]) -> set[str]:
+    """Read the recordings that `--leave-out` excludes; none without it.
+
+    Raises
+    ------
+    ValueError
+        None of them is in one of the banks, so that nothing would be left out.
+    """
+    left_out = set() if path is None else read_leave_out(path)
+    found = any((bank / name).is_file() for bank in banks for name in left_out)
+    if left_out and not found and all(bank.is_dir() for bank in banks):
+        raise ValueError(
+            f"--leave-out {path}: none of its recordings, such as {min(left_out)}, is in "
+            f"{' or '.join(map(str, banks))}; paths must be those within a bank"
+        )
+    return left_out
 
 
 def check_output(path: Path | None, *, option: str) -> None:

@@ -74,7 +74,7 @@ def tune(
         soundbank,
         split=split,
         sample_rate=trained.config.frontend.sample_rate,
-        leave_out=read_left_out(leave_out),
+        leave_out=read_left_out(leave_out, soundbank),
     )
     bank.refuse_other_labels(trained.labels)
     parts = bank.halves()

@@ -224,6 +224,18 @@ def test_a_list_without_clips_is_refused(train, bank, tmp_path):
         assert message == "--blueprint none.tsv: the list has no clips"
 
 
+def test_a_list_that_leaves_nothing_out_is_refused(train, bank, tmp_path):
+    table = tmp_path / "audit.csv"
+    table.write_text("path,decision\nbank/foreground/Humming/00.flac,drop\n")
+    given = ("--soundbank", bank, "--leave-out", table)
+    message = train("fit", "--run", "r", "--preset", "default", *given)
+    assert message.startswith(
+        f"--leave-out {table}: none of its recordings, such as bank/foreground/Humming/"
+        f"00.flac, is in {bank}; paths must be"
+    )
+    assert not (tmp_path / "r").exists()
+
+
 def test_a_package_that_is_missing_is_named_with_what_installs_it(
     train, bank, monkeypatch
 ):

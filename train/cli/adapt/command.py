@@ -134,7 +134,7 @@ def adapt_command(
     own = OwnSounds.load(
         soundbank, base.labels, everything=everything, sample_rate=rate
     )
-    left_out = read_left_out(leave_out)
+    left_out = read_left_out(leave_out, [*(rehearse or ()), *(measure or ())])
     rehearsed = _banks(rehearse, "train", left_out, base)
     measured = _banks(measure or rehearse, "validation", left_out, base)
     trained = adapt(base, own, options, others=_examples(own), rehearsed=rehearsed)
