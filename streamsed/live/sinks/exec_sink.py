@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import select
 import signal
 import subprocess
 from collections import deque
@@ -16,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
 
+from streamsed.live.readable import readable
 from streamsed.live.sinks.background import Worker
 from streamsed.live.sinks.base_sink import BaseSink
 from streamsed.pipeline.lifecycle import EventUpdate
@@ -149,7 +149,7 @@ class ExecSink(BaseSink):
                 )
 
     def _spawn(self, line: bytes, stderr: IO[bytes]) -> None:
-        if select.select([self._stopping], [], [], 0)[0]:
+        if readable([self._stopping], 0):
             return
         process = subprocess.Popen(
             self._command,
@@ -163,8 +163,7 @@ class ExecSink(BaseSink):
             if process.stdin is not None:
                 with suppress(BrokenPipeError), process.stdin as stdin:
                     stdin.write(line)
-            watched = [ended, self._stopping]
-            ready, _, _ = select.select(watched, [], [], self._timeout)
+            ready = readable([ended, self._stopping], self._timeout)
         finally:
             # It is not reaped yet, so its group id cannot belong to another process.
             with suppress(ProcessLookupError):

@@ -7,13 +7,13 @@ standard error are kept, so that it can neither fill memory nor block on a full 
 from __future__ import annotations
 
 import os
-import select
 import signal
 import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 
+from streamsed.live.readable import readable
 from streamsed.serve.sources.feed import READ_SIZE
 
 MAX_STDERR = 8192
@@ -74,7 +74,7 @@ class Child:
         end = time.monotonic() + timeout
         while self._out in self._open:
             left = max(0.0, end - time.monotonic())
-            ready = select.select(self._open, [], [], left)[0]
+            ready = readable(self._open, left)
             if self._err in ready:
                 self._keep_stderr()
             if self._out in ready:
@@ -95,7 +95,7 @@ class Child:
         """
         if grace:
             self._signal(signal.SIGTERM)
-            select.select([self._ended], [], [], grace)
+            readable([self._ended], grace)
         # It is not reaped yet, so its group id cannot belong to another process.
         self._signal(signal.SIGKILL)
         self._process.wait()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import select
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Protocol
 
 from streamsed.audio.decode import file_chunks
 from streamsed.audio.source import Piece
+from streamsed.live.readable import readable
 
 READ_SIZE = 1 << 16
 """Bytes per read: the usual capacity of a pipe."""
@@ -91,7 +91,7 @@ class PipeFeed:
 
     def read(self, timeout: float) -> bytes | None:
         """Return the bytes in the pipe."""
-        if not select.select([self._descriptor], [], [], timeout)[0]:
+        if not readable([self._descriptor], timeout):
             return b""
         return os.read(self._descriptor, READ_SIZE) or None
 
