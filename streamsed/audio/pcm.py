@@ -30,9 +30,20 @@ READ_SIZE = 1 << 16
 SHORTEST_WAIT = 0.005
 """Seconds between checks of a pipe that is written to in small pieces."""
 
-
 MAX_CHANNELS = 1024
 """The maximum of libsndfile."""
+
+HEAD = 4
+"""Bytes by which a compressed file is recognized."""
+
+COMPRESSED = {
+    b"fLaC": "FLAC",
+    b"OggS": "Ogg",
+    b"ID3\x02": "MP3",
+    b"ID3\x03": "MP3",
+    b"ID3\x04": "MP3",
+}
+"""Formats by their first bytes; samples begin so once in four thousand million streams."""
 
 
 class PcmDecoder:
@@ -73,6 +84,7 @@ class PcmDecoder:
         self._resampler = ChannelResampler(capture_rate, sample_rate, channel=channel)
         self._name = name
         self._rest = b""
+        self._head = b""  # the first bytes
 
     @property
     def width(self) -> int:
@@ -90,8 +102,9 @@ class PcmDecoder:
         Raises
         ------
         ValueError
-            They are no finite samples.
+            They are no finite samples, or begin like a compressed file.
         """
+        self._check_head(data)
         data = self._rest + data
         whole = len(data) // self.width * self.width
         self._rest = data[whole:]
@@ -109,6 +122,16 @@ class PcmDecoder:
     def flush(self) -> Piece:
         """Return what the resampler still holds."""
         return Piece(self._resampler.flush())
+
+    def _check_head(self, data: bytes) -> None:
+        """Raise ValueError if a compressed file comes, which would be taken for noise."""
+        if len(self._head) < HEAD:
+            self._head += data[: HEAD - len(self._head)]
+            if found := COMPRESSED.get(self._head):
+                raise ValueError(
+                    f"{self._name}: this is {found}, not raw PCM; decode it first, e.g. "
+                    "with `ffmpeg -i IN -f s16le -ac 1 -ar 44100 -`"
+                )
 
 
 class PcmSource:

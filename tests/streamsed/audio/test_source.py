@@ -247,3 +247,14 @@ def test_a_signalling_nan_is_refused_without_a_warning():
         ValueError, match="a sample is nan, so this is not the expected"
     ):
         decoder.push(bytes.fromhex("0000a07f") * 100)  # a warning is an error in tests
+
+
+@pytest.mark.parametrize("n_first", range(5))
+@pytest.mark.parametrize("form", ["FLAC", "OGG"])
+def test_a_compressed_file_is_not_taken_for_samples(tmp_path, form, n_first):
+    soundfile.write(tmp_path / "a", scene(1.0), RATE, format=form)
+    data = (tmp_path / "a").read_bytes()
+    decoder = PcmDecoder(RATE, 1, "s16", sample_rate=RATE)
+    words = rf"(?i)this is {form}, not raw PCM; decode it"
+    with pytest.raises(ValueError, match=words):
+        [decoder.push(part) for part in (data[:n_first], data[n_first:])]
