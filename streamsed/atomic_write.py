@@ -89,6 +89,34 @@ def check_writable(path: Path, *, option: str) -> None:
         )
 
 
+def check_not_read(
+    path: Path | None, read: Iterable[Path], *, option: str = "--output"
+) -> None:
+    """Check that an output is none of the files that it is made of.
+
+    Parameters
+    ----------
+    path : Path or None
+        The output, if there is one.
+    read : iterable of Path
+        Files that are read.
+    option : str
+        How users name the output.
+
+    Raises
+    ------
+    ValueError
+        It would replace one of them.
+    """
+    if path is None or not path.is_file():
+        return
+    for each in read:
+        if each.exists() and path.samefile(each):
+            raise ValueError(
+                f"{option} {path}: is read, and would be replaced; choose another file"
+            )
+
+
 @contextmanager
 def _scratch(path: Path) -> Iterator[Path]:
     descriptor, scratch = _open_scratch(path)

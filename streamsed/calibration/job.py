@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from streamsed.atomic_write import check_writable, is_device, write
+from streamsed.atomic_write import check_not_read, check_writable, is_device, write
 from streamsed.audio.devices import find_device
 from streamsed.audio.microphone import Microphone
 from streamsed.calibration.calibration import Calibration, table_rows
@@ -96,6 +96,7 @@ class CalibrationJob:
             print_message(f"error: {error}")
         if paths and not recordings:
             return 2
+        check_not_read(self.output, [each.path for each in recordings])
         file = ModelFile.open(find_model(self.model), sha256=self.sha256)
         stream = self._stream(file.info, self.step or MIN_STEP)
         levels = self._levels(file.info, stream)

@@ -55,7 +55,7 @@ def report(
     """Summarize logs: which events occurred when, how often and how long, per hour."""
     from rich.console import Console
 
-    from streamsed.atomic_write import write
+    from streamsed.atomic_write import check_not_read, write
     from streamsed.label_names import match_label
     from streamsed.plots.picture_file import check_picture
     from streamsed.report.log import read_logs
@@ -71,6 +71,7 @@ def report(
         )
     if plot is not None:
         check_picture(plot)
+    check_not_read(output, logs)
     log = read_logs(logs)
     if label:
         known = sorted({event.label for event in log.events})

@@ -159,3 +159,5 @@ def _open_log(path: Path, rotation: Rotation | None) -> LogFile:
         return LogFile(path, rotation=rotation)
     except OSError as error:
         raise OSError(f"--log: cannot open {path} ({reason_of(error)})") from error
+    except ValueError as error:
+        raise ValueError(f"--log: {error}") from None

@@ -69,12 +69,14 @@ def events(
     ] = None,
 ) -> None:
     """List the events that `streamsed serve` stored, and their rates per hour listened."""
+    from streamsed.atomic_write import check_not_read
     from streamsed.serve.store.reader import StoreReader
 
     if (settings is None) == (store is None):
         raise ValueError("give either HOME.TOML or --store FILE")
     file_format = _format(format_name, output)
     path = store if store is not None else _store_of(settings or Path())
+    check_not_read(output, [path] if settings is None else [path, settings])
     with StoreReader(path) as reader:
         choice = _choice(reader, since, until, label or [], source or [])
         if file_format == "table":

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from streamsed.atomic_write import replacing, write
+from streamsed.corpus.files.listing import FILE as MANIFEST
 from streamsed.corpus.tables.events import check_choice, read_parts
 from streamsed.corpus.tables.parts import EVENTS, FILES
 from streamsed.events import Event
@@ -53,6 +54,10 @@ def export_events(
         raise ValueError(
             f"--output must end with .parquet, {', '.join(sorted(TEXT))}, not {suffix!r}"
         )
+    if suffix == ".parquet" and _is_of_corpus(output, folder):
+        raise ValueError(
+            f"--output {output}: is among the tables of the corpus; choose another file"
+        )
     chosen = check_choice(folder, labels or (), min_score)
     counts = {"events": 0, "files": 0}
     tables = _counted(read_parts(folder, chosen, min_score), counts)
@@ -69,6 +74,15 @@ def export_events(
     else:
         write(output, lines(TEXT[suffix], _by_file(tables)))
     return counts["events"], counts["files"]
+
+
+def _is_of_corpus(output: Path, folder: Path) -> bool:
+    """Whether a table would replace one of the corpus, or be taken for one."""
+    try:
+        place = output.resolve().relative_to(folder.resolve())
+    except ValueError:
+        return False
+    return len(place.parts) > 1 or place.name == MANIFEST
 
 
 def _counted(

@@ -90,10 +90,18 @@ class LogFile(JsonLines):
     ------
     OSError
         The file cannot be opened.
+    ValueError
+        It is a file of another kind, such as a recording.
     """
 
     def __init__(self, path: Path, *, rotation: Rotation | None = None) -> None:
-        super().__init__(_open(path), name="log")
+        descriptor = _open(path)
+        try:
+            _check_log(path, descriptor)
+        except ValueError:
+            os.close(descriptor)
+            raise
+        super().__init__(descriptor, name="log")
         self._path = path
         self._rotation = rotation or Rotation()
         self._origin_record: Mapping[str, Any] | None = None
@@ -219,6 +227,16 @@ class LogFile(JsonLines):
 def _open(path: Path) -> int:
     flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
     return os.open(path, flags, 0o666)
+
+
+def _check_log(path: Path, descriptor: int) -> None:
+    """Raise ValueError for a file that does not begin as a log does, even a damaged one."""
+    regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+    head = os.pread(descriptor, 1, 0) if regular else b""
+    if head not in (b"", b"{", b"\n", b"\0"):
+        raise ValueError(
+            f"{path}: is not a log, and nothing is added to it; choose another file"
+        )
 
 
 def _seconds(record: Mapping[str, Any]) -> float:

@@ -187,6 +187,17 @@ def test_a_microphone_is_listened_to_for_the_minutes_asked_for(
     assert any(float(each) > 0 for each in rates)  # the tones are detected
 
 
+def test_a_recording_is_not_replaced_by_settings(streamsed, room, model_path):
+    before = room.read_bytes()
+    run = streamsed(
+        *("calibrate", room, "--model", model_path, "-o", room, "--overwrite")
+    )
+    assert run.returncode == 2
+    (line,) = run.stderr.splitlines()
+    assert f"--output {room}: is read, and would be replaced" in line
+    assert room.read_bytes() == before
+
+
 def test_what_cannot_be_written_in_the_end_is_printed(streamsed, room, model_path):
     run = streamsed(
         *("calibrate", room, "--model", model_path, "--keep", "Speech"),

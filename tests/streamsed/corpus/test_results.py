@@ -66,6 +66,17 @@ def test_exports_that_cannot_be_are_one_line(finished, run_command, arguments, m
     assert len(run.stderr.splitlines()) == 1
 
 
+def test_an_export_replaces_no_table_of_the_corpus(finished, run_command):
+    before = {path: path.read_bytes() for path in finished.rglob("*.parquet")}
+    (part, *_) = (finished / "events").iterdir()
+    for path in (finished / "manifest.parquet", part, part.with_name("all.parquet")):
+        run = run_command("export", finished, "-o", path)
+        assert run.returncode == 2
+        (line,) = run.stderr.splitlines()
+        assert f"--output {path}: is among the tables of the corpus" in line
+    assert {p: p.read_bytes() for p in finished.rglob("*.parquet")} == before
+
+
 def test_a_folder_that_is_no_corpus_is_one_line(tmp_path, run_command):
     run = run_command("export", tmp_path, "-o", tmp_path / "x.csv")
     assert run.returncode == 2

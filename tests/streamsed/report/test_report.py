@@ -293,12 +293,18 @@ def test_the_command_reports_what_listen_logged(streamsed, model_path, tmp_path)
             ["nothing.jsonl", "--plot", "p.foo"],
             "--plot p.foo: the name must end in .png, .svg or .pdf",
         ),
+        (
+            ["night.jsonl", "-f", "csv", "-o", "night.jsonl"],
+            "--output night.jsonl: is read, and would be replaced; choose another file",
+        ),
         (["other.txt"], "other.txt: not a log of `streamsed listen --log`"),
     ],
 )
 def test_what_cannot_be_reported_is_one_line(streamsed, night, arguments, words):
     (night.parent / "other.txt").write_text("hello\n")
+    before = night.read_bytes()
     run = streamsed("report", *arguments, cwd=night.parent)
+    assert night.read_bytes() == before
     assert run.returncode == 2
     assert words in run.stderr
     assert len(run.stderr.splitlines()) == 1

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamsed.live.outputs import LiveOutputs
 from streamsed.live.sinks.log_file import LogFile, Rotation
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -52,6 +53,28 @@ def test_no_record_is_lost_or_doubled_by_rotation(tmp_path_factory, paddings, li
         assert path.stat().st_size <= limit or len(read(path)) <= 2
     assert all(records[0]["state"] == "listening" for records in files)
     assert {records[0]["time"] for records in files} == {NOON.isoformat()}
+
+
+@pytest.mark.parametrize("content", [b"fLaC\0\0\0", b"[log]\npath = 1", b"a,b\n"])
+def test_nothing_is_added_to_a_file_of_another_kind(tmp_path, content):
+    path = tmp_path / "night.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"night\.jsonl: is not a log, and nothing is"):
+        LogFile(path)
+    outputs = LiveOutputs(log=path)
+    with pytest.raises(ValueError, match=r"--log: .*night\.jsonl: is not a log"):
+        outputs.open(44100, None)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\0\0\0", b'{"at": 1.0, "st'])
+def test_a_log_goes_on_whatever_a_power_cut_left_of_it(tmp_path, content):
+    path = tmp_path / "night.jsonl"
+    path.write_bytes(content)
+    log = LogFile(path)
+    log.on_record(record(1), None)
+    log.close()
+    assert json.loads(path.read_bytes().splitlines()[-1])["id"] == 1
 
 
 def test_a_log_is_rotated_by_the_age_of_its_first_record(tmp_path):

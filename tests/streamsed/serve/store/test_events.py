@@ -138,6 +138,24 @@ def test_what_is_wrong_is_reported_in_one_line(streamsed, path, options, message
     assert run.stderr.count("\n") == 1
 
 
+def test_a_store_is_not_replaced_by_its_events(streamsed, path, tmp_path):
+    settings = tmp_path / "home.toml"
+    settings.write_text(f'[store]\npath = "{path}"\n')
+    before = path.read_bytes(), settings.read_bytes()
+    link = tmp_path / "events.csv"
+    link.hardlink_to(path)
+    for read, output in (
+        (["--store", path], path),
+        (["--store", path], link),
+        ([settings], settings),
+        ([settings], path),
+    ):
+        run = streamsed("events", *read, "-f", "csv", "-o", output)
+        assert run.returncode == 2
+        assert f"--output {output}: is read, and would be replaced" in run.stderr
+    assert (path.read_bytes(), settings.read_bytes()) == before
+
+
 def test_a_store_that_is_none_is_named(streamsed, tmp_path):
     run = streamsed("events", "--store", tmp_path / "no.db")
     assert run.returncode == 2
