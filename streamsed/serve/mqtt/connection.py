@@ -116,6 +116,11 @@ class Connection:
         self._sender.join()
         self._client.disconnect()
         self._client.loop_stop()
+        # Client and callbacks refer to each other; paho closes its sockets with the client.
+        self._client.on_connect = self._client.on_connect_fail = None
+        self._client.on_disconnect = self._client.on_message = None
+        self._client.on_publish = None
+        self._on_message = lambda *_: None
 
     def _send(self) -> None:
         while not self._stopping:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from itertools import chain, groupby
 
 import pytest
@@ -16,6 +17,7 @@ from broker import Broker, Relay, Subscriber, free_port
 from certificates import make_certificates
 from environment import ENVIRONMENT
 from serve_records import Sounds, send
+from serving import wait_for
 
 from streamsed.serve.mqtt.connection import Connection
 from streamsed.serve.mqtt.sink import MqttSink
@@ -219,6 +221,18 @@ def test_without_a_broker_the_end_takes_no_time():
     start = time.monotonic()
     sink.close()
     assert time.monotonic() - start < 10  # a second or so on an idle machine
+
+
+def test_an_output_that_was_closed_holds_no_sockets():
+    sink = MqttSink(MqttSettings(f"mqtt://127.0.0.1:{free_port()}"), SOURCES)
+    client = weakref.ref(sink._connection._client)
+    gc.disable()  # which would find them some time, and warn
+    try:
+        sink.close()
+        del sink
+        wait_for(lambda: client() is None, 10)
+    finally:
+        gc.enable()
 
 
 def test_what_was_under_way_is_sent_again_before_anything_newer():
