@@ -28,7 +28,7 @@ from streamsed.corpus.files.storage import Staging, stat
 from streamsed.corpus.tables.events import check_choice, read_parts
 from streamsed.events import Event
 from streamsed.recordings.formats import FORMATS, lines
-from streamsed.terminal import counted, print_message
+from streamsed.terminal import counted, message_of, print_message
 
 TABLE = "clips" + FORMATS["raven"].suffix
 
@@ -162,7 +162,8 @@ def _cut_all(
                     _cut(path, each, output, context)
                     cut.append(each)
             except (OSError, ValueError) as error:
-                print_message(f"error: {error}")
+                print_message(f"error: {message_of(error)}")
+                n_failed += 1
             except soundfile.SoundFileError as error:
                 print_message(f"error: {state[0]}: cannot be cut ({error})")
                 n_failed += 1

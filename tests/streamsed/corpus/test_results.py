@@ -134,21 +134,30 @@ def test_clips_are_cut_of_recordings_with_any_name_in_folders_with_any_name(
     assert len(list(clips.glob("*.flac"))) == len(rows(out, "events")) > 0
 
 
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (soundfile.LibsndfileError(7), "{uri}: cannot be cut ("),
+        (OSError(5, "Input/output error", "name.wav"), "name.wav: input/output error"),
+        (ValueError("name.wav: has changed"), "name.wav: has changed"),
+    ],
+    ids=["decoder", "system", "recording"],
+)
 def test_a_recording_that_breaks_while_it_is_read_costs_its_own_clips(
-    finished, tmp_path, monkeypatch, capsys
+    finished, tmp_path, monkeypatch, capsys, fault, message
 ):
     cut, bad = search._cut, find_events(finished, labels=(), min_score=0, limit=1)[0]
 
     def broken(path, found, *rest):
         if found.uri == bad.uri:
-            raise soundfile.LibsndfileError(7)
+            raise fault
         cut(path, found, *rest)
 
     monkeypatch.setattr(search, "_cut", broken)
     how = {"labels": None, "min_score": 0.0, "context": 0.0, "limit": 30}
     assert search.search_events(finished, tmp_path / "clips", **how) == 1
     error, result = capsys.readouterr().err.splitlines()
-    assert error.startswith(f"streamsed: error: {bad.uri}: cannot be cut (")
+    assert error.startswith(f"streamsed: error: {message.format(uri=bad.uri)}")
     assert "1 failed" in result
 
 
