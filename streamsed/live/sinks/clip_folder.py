@@ -14,6 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from streamsed.live.sinks.background import Worker
 from streamsed.live.sinks.base_sink import BaseSink
 from streamsed.live.sinks.clip_files import (
@@ -81,8 +84,15 @@ class ClipFolder(BaseSink):
             self._newest = path.name
         self._look()
 
-    def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:  # noqa: ARG002 - any record will do
-        """Look for clips that are too old, once an hour."""
+    def on_samples(self, samples: NDArray[np.float32]) -> None:  # noqa: ARG002 - any will do
+        """Look for clips that are too old, once an hour: `listen` may report nothing for days."""
+        self._look_hourly()
+
+    def on_record(self, record: Mapping[str, Any], update: EventUpdate | None) -> None:  # noqa: ARG002 - any will do
+        """Look for clips that are too old, once an hour: `serve` gives it records alone."""
+        self._look_hourly()
+
+    def _look_hourly(self) -> None:
         if self._max_days is not None and time.monotonic() >= self._due:
             self._due = time.monotonic() + HOUR
             self._look()

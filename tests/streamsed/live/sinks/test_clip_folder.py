@@ -101,14 +101,22 @@ def test_a_clip_that_cannot_be_deleted_keeps_no_other(tmp_path, reading, monkeyp
     assert "left_out" not in folder.failures()
 
 
+@pytest.mark.parametrize(
+    "go_on",
+    [
+        lambda folder: folder.on_record({"state": "status"}, None),
+        lambda folder: folder.on_samples(np.zeros(1000, np.float32)),
+    ],
+    ids=["serve", "listen"],
+)
 def test_clips_are_too_old_one_day_without_another_event(
-    tmp_path, reading, monkeypatch
+    tmp_path, reading, monkeypatch, go_on
 ):
     monkeypatch.setattr(clip_folder, "HOUR", 0.0)
     folder = ClipFolder(tmp_path, max_bytes=1, max_days=1)
     wait_for(lambda: not folder._waiting)
     fresh, old = clip_of(tmp_path, 23), clip_of(tmp_path, 25)
-    folder.on_record({"state": "status"}, None)
+    go_on(folder)
     folder.close()
     assert not old.exists()
     assert fresh.exists()  # no clip was added: only the age counts
