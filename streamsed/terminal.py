@@ -111,7 +111,7 @@ def open_closed_streams() -> None:
 
 
 class _Messages(io.FileIO):
-    """Standard error, of which the program does not depend.
+    """Standard error, on which the program does not depend.
 
     A full disk, or a reader that has exited, must not end the work that is reported there.
     """

@@ -81,7 +81,7 @@ def card(
     if json_file is not None:
         write(json_file, [json.dumps(measured, indent=1) + "\n"])
     if output is not None:
-        head, tail = _around(output)  # read anew: it may have been edited meanwhile
+        head, tail = _around(output)  # read again: it may have been edited
         write(output, [f"{head}{BEGIN}\n\n{text}\n{END}{tail}"])
 
 

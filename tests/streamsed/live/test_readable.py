@@ -24,7 +24,7 @@ def many_open():
     """As many open files as a service of hundreds of sources and visitors has."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < 2 * MANY:
-        pytest.skip("the system allows too few open files")
+        pytest.skip(f"needs {2 * MANY} open files (ulimit -Hn is {hard})")
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2 * MANY), hard))
     held = [os.open(os.devnull, os.O_RDONLY) for _ in range(MANY)]
     yield
