@@ -95,6 +95,9 @@ def main() -> NoReturn:
         code = 1
     except (OSError, ValueError, ModuleNotFoundError) as error:
         code = _fail(error_message(error))
+    except MemoryError as error:
+        detail = f" ({error})" if str(error) else ""
+        code = _fail(f"not enough memory{detail}; end other programs, and try again")
     except Exception as error:  # a bug; users should not have to read a traceback
         if os.environ.get("STREAMSED_TRACEBACK"):
             raise

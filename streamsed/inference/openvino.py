@@ -80,6 +80,8 @@ class OpenVino:
             network = core().read_model(model)
             self._compiled = core().compile_model(network, "CPU", settings)
         except RuntimeError as error:
+            if "bad_alloc" in str(error):
+                raise MemoryError("OpenVINO could not load the network") from error
             raise ValueError(
                 f"OpenVINO cannot compile the network ({error})"
             ) from error

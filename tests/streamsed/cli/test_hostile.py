@@ -101,6 +101,29 @@ def test_a_number_out_of_bounds_is_one_line(
     assert run.returncode == 2
 
 
+def test_a_lack_of_memory_is_no_fault_of_the_model(clip):
+    code = (
+        "import sys; from streamsed.cli import app; from streamsed.inference import openvino\n"
+        "class Core:\n"
+        "    def read_model(self, _): raise RuntimeError('plugin.cpp:54: std::bad_alloc')\n"
+        "openvino.core = Core; app.main()\n"
+    )
+    words = ["file", clip, "--engine", "openvino"]
+    run = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+        check=False,
+    )
+    (line,) = run.stderr.splitlines()
+    assert line == (
+        "streamsed: error: not enough memory (OpenVINO could not load the network); "
+        "end other programs, and try again"
+    )
+    assert run.returncode == 2
+
+
 def test_a_defect_is_one_line_and_its_trace_is_to_be_had(tmp_path):
     code = (
         "import sys; from streamsed.cli import app\n"
