@@ -34,16 +34,23 @@ MAX_CHANNELS = 1024
 """The maximum of libsndfile."""
 
 HEAD = 4
-"""Bytes by which a compressed file is recognized."""
+"""Bytes by which an audio file is recognized."""
 
-COMPRESSED = {
-    b"fLaC": "FLAC",
-    b"OggS": "Ogg",
+CONTAINERS = {
+    b".snd": "AU",
+    b"FORM": "AIFF",
     b"ID3\x02": "MP3",
     b"ID3\x03": "MP3",
     b"ID3\x04": "MP3",
+    b"OggS": "Ogg",
+    b"RF64": "WAV",
+    b"RIFF": "WAV",
+    b"RIFX": "WAV",
+    b"caff": "CAF",
+    b"fLaC": "FLAC",
+    b"riff": "Wave64",
 }
-"""Formats by their first bytes; samples begin so once in four thousand million streams."""
+"""Formats by their first bytes; samples begin with given ones once in 2**32 streams."""
 
 
 class PcmDecoder:
@@ -82,6 +89,7 @@ class PcmDecoder:
         self._dtype, self._scale = PCM_FORMATS[format_name]
         self._n_channels = n_channels
         self._resampler = ChannelResampler(capture_rate, sample_rate, channel=channel)
+        self._as_expected = f"-f {format_name}le -ac {n_channels} -ar {capture_rate}"
         self._name = name
         self._rest = b""
         self._head = b""  # the first bytes
@@ -102,7 +110,7 @@ class PcmDecoder:
         Raises
         ------
         ValueError
-            They are no finite samples, or begin like a compressed file.
+            They are no finite samples, or begin like an audio file.
         """
         self._check_head(data)
         data = self._rest + data
@@ -124,13 +132,13 @@ class PcmDecoder:
         return Piece(self._resampler.flush())
 
     def _check_head(self, data: bytes) -> None:
-        """Raise ValueError if a compressed file comes, which would be taken for noise."""
+        """Raise ValueError if an audio file comes: its header would be taken for noise."""
         if len(self._head) < HEAD:
             self._head += data[: HEAD - len(self._head)]
-            if found := COMPRESSED.get(self._head):
+            if found := CONTAINERS.get(self._head):
                 raise ValueError(
                     f"{self._name}: this is {found}, not raw PCM; decode it first, e.g. "
-                    "with `ffmpeg -i IN -f s16le -ac 1 -ar 44100 -`"
+                    f"with `ffmpeg -i IN {self._as_expected} -`"
                 )
 
 

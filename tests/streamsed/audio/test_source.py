@@ -249,12 +249,19 @@ def test_a_signalling_nan_is_refused_without_a_warning():
         decoder.push(bytes.fromhex("0000a07f") * 100)  # a warning is an error in tests
 
 
+FORMS = ["AIFF", "AU", "CAF", "FLAC", "OGG", "RF64", "W64", "WAV"]
+NAMES = {"RF64": "WAV", "W64": "Wave64"}
+
+
 @pytest.mark.parametrize("n_first", range(5))
-@pytest.mark.parametrize("form", ["FLAC", "OGG"])
-def test_a_compressed_file_is_not_taken_for_samples(tmp_path, form, n_first):
+@pytest.mark.parametrize("form", FORMS)
+def test_an_audio_file_is_not_taken_for_samples(tmp_path, form, n_first):
     soundfile.write(tmp_path / "a", scene(1.0), RATE, format=form)
     data = (tmp_path / "a").read_bytes()
-    decoder = PcmDecoder(RATE, 1, "s16", sample_rate=RATE)
-    words = rf"(?i)this is {form}, not raw PCM; decode it"
+    decoder = PcmDecoder(48_000, 2, "f32", sample_rate=RATE)
+    words = (
+        f"(?i)this is {NAMES.get(form, form)}, not raw PCM; decode it first, e.g. with "
+        "`ffmpeg -i IN -f f32le -ac 2 -ar 48000 -`"
+    )
     with pytest.raises(ValueError, match=words):
         [decoder.push(part) for part in (data[:n_first], data[n_first:])]
