@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from streamsed.live.summary import describe_failure
-from streamsed.serve.outputs import missing_extra
+from streamsed.serve.outputs import missing_extra, output_faults
 from streamsed.serve.service import Service
 from streamsed.serve.settings import ServeSettings, SettingsError, read_serve_settings
 from streamsed.serve.sources.ffmpeg import PROTOCOLS, REMEDY
@@ -52,7 +52,7 @@ class ServeJob:
     path: Path
 
     def check(self) -> int:
-        """Print all mistakes and missing packages; return the exit code."""
+        """Print all mistakes and what is missing, and change nothing; return the exit code."""
         try:
             settings = read_serve_settings(self.path)
         except SettingsError as error:
@@ -61,10 +61,11 @@ class ServeJob:
             return 2
         for remark in remarks(settings):
             print_message(remark)
-        if missing := missing_packages(settings):
-            for sentence in missing:
-                print_message(sentence)
-            return 1
+        faults, missing = output_faults(settings), missing_packages(settings)
+        for sentence in faults + missing:
+            print_message(sentence)
+        if faults or missing:
+            return 2 if faults else 1
         sources = counted(len(settings.sources), "source")
         print_message(f"{self.path}: all settings are valid ({sources})")
         return 0

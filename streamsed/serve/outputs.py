@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from streamsed import __version__
+from streamsed.atomic_write import check_writable
 from streamsed.installation import install_command
 from streamsed.live.sinks.exec_sink import ExecSink
-from streamsed.live.sinks.log_file import LogFile
+from streamsed.live.sinks.log_file import LogFile, check_log
 from streamsed.live.sinks.sink import Sink
 from streamsed.serve.fan_out import FanOut
 from streamsed.serve.rules import RuledSink, Rules
 from streamsed.serve.settings import LogSettings, ServeSettings, StoreSettings
 from streamsed.serve.sinks.queued_log import QueuedLog
+from streamsed.serve.store.database import check_store
 from streamsed.serve.store.sink import StoreSink
 from streamsed.serve.webhook.sink import WebhookSink
 from streamsed.terminal import message_of
@@ -170,8 +173,46 @@ def _in_table(kind: str, error: Exception) -> str:
     text = message_of(error)
     if text.startswith("["):
         return text
-    key = " path" if kind in ("log", "store") else ""
+    key = " path" if kind in _CHECKS else ""
     return f"[{kind}]{key}: {text}"
+
+
+def output_faults(settings: ServeSettings) -> list[str]:
+    """Return which files and folders could not be written now, and why; change nothing."""
+    faults = []
+    for kind, check in _CHECKS.items():
+        if (table := getattr(settings, kind)) is not None:
+            try:
+                check(table.path, f"[{kind}] path:")
+            except (OSError, ValueError) as error:
+                faults.append(_in_table(kind, error))
+    return faults
+
+
+def _check_log(path: Path, option: str) -> None:
+    if path.exists():  # its folder need not be writable then
+        check_log(path)
+    else:
+        check_writable(path, option=option)
+
+
+def _check_store(path: Path, option: str) -> None:
+    check_writable(path, option=option)
+    if path.exists():
+        check_store(path)
+
+
+def _check_clips(path: Path, option: str) -> None:
+    check_writable(path, option=option)
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(f"{path}: is a file, not a folder")
+
+
+_CHECKS: dict[str, Callable[[Path, str], None]] = {
+    "log": _check_log,
+    "store": _check_store,
+    "clips": _check_clips,
+}
 
 
 def _open_log(log: LogSettings, context: OutputContext) -> Sink:  # noqa: ARG001

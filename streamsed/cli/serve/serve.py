@@ -21,7 +21,9 @@ def serve(
     check: Annotated[
         bool,
         typer.Option(
-            "--check", help="Check the file only; print all mistakes with their lines."
+            "--check",
+            help="Only check the file, and that its outputs can be written; print all "
+            "mistakes.",
         ),
     ] = False,
 ) -> int:

@@ -224,6 +224,15 @@ class LogFile(JsonLines):
         super().on_record({**self._origin_record, "at": at["at"]}, None)
 
 
+def check_log(path: Path) -> None:
+    """Check an existing file for `LogFile`, changing nothing; see there for the errors."""
+    descriptor = _open(path)
+    try:
+        _check_log(path, descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _open(path: Path) -> int:
     flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
     return os.open(path, flags, 0o666)

@@ -101,24 +101,46 @@ def open_to_read(path: Path) -> sqlite3.Connection:
         raise FileNotFoundError(f"{path}: no such file")
     if path.is_dir():
         raise IsADirectoryError(f"{path}: is a folder, not a store")
-    address = f"{path.absolute().as_uri()}?mode=ro"
+    connection, version = _open(path, "mode=ro")
+    if version < len(MIGRATIONS):
+        connection.close()
+        raise ValueError(
+            f"{path}: written by an older streamsed; start `streamsed serve` once to update it"
+            if version
+            else f"{path}: not a store of streamsed; use another file"
+        )
+    return connection
+
+
+def check_store(path: Path) -> None:
+    """Check an existing file for `open_to_write`, changing nothing.
+
+    What its writer has not merged into the file yet is not read: SQLite would leave files
+    beside it.
+
+    Raises
+    ------
+    ValueError
+        The file is not a store that this program can write.
+    OSError
+        It cannot be opened.
+    """
+    os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+    _open(path, "mode=ro&immutable=1")[0].close()
+
+
+def _open(path: Path, how: str) -> tuple[sqlite3.Connection, int]:
+    """Open a file as SQLite's parameters say; return it with the version of the store."""
     connection = None
     try:
         connection = sqlite3.connect(
-            address,
+            f"{path.absolute().as_uri()}?{how}",
             timeout=5.0,
             uri=True,
             isolation_level=None,
             check_same_thread=False,
         )
-        version = check_version(connection, path)
-        if version == 0:
-            raise ValueError(f"{path}: not a store of streamsed; use another file")
-        if version < len(MIGRATIONS):
-            raise ValueError(
-                f"{path}: written by an older streamsed; start `streamsed serve` once to update "
-                "it"
-            )
+        return connection, check_version(connection, path)
     except sqlite3.OperationalError as error:
         _close(connection)
         raise OSError(f"{path}: cannot be read ({error})") from error
@@ -130,7 +152,6 @@ def open_to_read(path: Path) -> sqlite3.Connection:
     except ValueError:
         _close(connection)
         raise
-    return connection
 
 
 def _close(connection: sqlite3.Connection | None) -> None:
