@@ -63,15 +63,27 @@ def hold_to_record(path: Path, now: Mapping[str, str], *, begun: bool) -> list[s
     if not begun or not path.is_file():
         write(path, [json.dumps(dict(now), indent=1) + "\n"])
         return []
-    before: object = None
+    before = read_record(path)
+    return sorted(k for k in now.keys() | before if now.get(k) != before.get(k))
+
+
+def read_record(path: Path) -> dict[str, str]:
+    """Read what `hold_to_record` wrote.
+
+    Raises
+    ------
+    ValueError
+        The record is damaged.
+    """
+    record: object = None
     with suppress(ValueError):
-        before = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(before, dict):
+        record = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(record, dict):
         raise ValueError(  # noqa: TRY004 - an error in the file, not of the caller
             f"{path}: damaged, so that it does not say what the run was begun with; choose "
             "another --run, or remove this one"
         )
-    return sorted(k for k in now.keys() | before if now.get(k) != before.get(k))
+    return record
 
 
 def current_command() -> str:

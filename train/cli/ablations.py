@@ -11,8 +11,9 @@ from streamsed.atomic_write import write
 from train.annotations.desed import Desed
 from train.cli.options import Device, Without, Workers
 from train.config.preset import refuse_assignments
-from train.experiments.ablations import VARIATIONS, Outcome, measure, to_markdown
+from train.experiments.ablations import VARIATIONS, measure, to_markdown
 from train.experiments.experiment import FIXED
+from train.experiments.outcomes import outcomes_in
 from train.provenance import current_command, current_commit
 
 
@@ -55,7 +56,8 @@ def ablations(
 ) -> None:
     """Measure the contribution of each part of the report's system: ablations.md.
 
-    Each part is left out in turn; the table in --run is updated after every run, and the
+    Each part is left out in turn; the table in --run is updated after every run and has
+    the rows of all runs finished there, which must have the same settings and data. The
     same command continues after an interruption.
     """
     if baseline_settings and only and "baseline" not in only:
@@ -64,10 +66,9 @@ def ablations(
         (*(settings or ()), *(baseline_settings or ())),
         {**FIXED, "seed": "use --seeds; the runs of a variation have seeds 0, 1, ..."},
     )
-    outcomes: dict[str, list[Outcome]] = {}
     command = current_command()
     run.mkdir(parents=True, exist_ok=True)
-    for name, seed, outcome in measure(
+    for name, seed, _ in measure(
         Desed.load(data),
         run,
         names=list(dict.fromkeys(only or VARIATIONS)),
@@ -78,7 +79,7 @@ def ablations(
         n_workers=workers,
         without=without or (),
     ):
-        outcomes.setdefault(name, []).append(outcome)
-        text = to_markdown(outcomes)
+        finished = outcomes_in(run, VARIATIONS)
+        text = to_markdown({k: list(v.values()) for k, v in finished.items()})
         print(f"{name}, seed {seed}:\n{text}", flush=True)
         write(run / "ablations.md", [f"`{command}` at {current_commit()}\n\n", text])

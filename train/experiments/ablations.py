@@ -6,7 +6,7 @@ same; seeds change the weights and the order of the clips.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -14,20 +14,24 @@ from statistics import mean, stdev
 
 from torch import nn
 
-from streamsed.config import FrontendConfig, PostConfig
+from streamsed.config import PostConfig
 from streamsed.progress import task
 from train.annotations.desed import Desed
-from train.annotations.desed_version import describe_data, lack_note
+from train.annotations.desed_version import describe_data, enumerated, lack_note
 from train.config.preset import load_preset
+from train.config.train import TrainConfig
 from train.datasets.evaluation_set import EvaluationSet
 from train.evaluation.median_filter import median_filter
 from train.evaluation.scoring import Scores, network_scores, score_events
 from train.experiments.experiment import BASELINE, WEAKER, Experiment
+from train.experiments.outcomes import OUTCOME, Outcome, outcomes_in, refuse_other_run
+from train.experiments.run_data import refuse_other_data
 from train.experiments.systems import lacking_in
 from train.experiments.table1 import PLAIN_POST
 from train.experiments.training_facts import describe_training
 from train.fit.checkpoint import load_best, load_ensemble, load_trained
 from train.fit.machine.distributed import Parallel
+from train.provenance import current_commit
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,39 +86,6 @@ VARIATIONS = {
 """By the names of their runs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """Macro event F1 of one run.
-
-    Parameters
-    ----------
-    plain, connected : float
-        The checkpoint of lowest validation loss, without and with connect & cut; the
-        baseline has a median filter instead, in both.
-    ensemble, both : float
-        The four of lowest validation loss, without and with connect & cut.
-    last : float
-        The last checkpoint with connect & cut, or the median filter. The lowest loss is
-        often that of an early checkpoint, before the parts of a network have shown what
-        they bring; the last has all of the training.
-    data : str
-        What it was trained and measured on, and whether that compares with the report.
-    training : str
-        How it was trained.
-    lacking : tuple of str
-        Sets that it should have been trained on and was not.
-    """
-
-    plain: float
-    connected: float
-    ensemble: float
-    both: float
-    last: float
-    data: str = ""
-    training: str = ""
-    lacking: tuple[str, ...] = ()
-
-
 def measure(
     desed: Desed,
     folder: Path,
@@ -156,41 +127,61 @@ def measure(
             raise ValueError(
                 f"--only must be one of {', '.join(VARIATIONS)}, not {name}"
             )
+    given = {BASELINE: baseline_settings, WEAKER: settings}
+
+    def lines(name: str, seed: int) -> tuple[str, ...]:
+        variation = VARIATIONS[name]
+        return (*variation.over(given[variation.preset]), f"seed={seed}")
+
+    presets = {VARIATIONS[name].preset for name in names}
+    for name, found in outcomes_in(folder, VARIATIONS).items():
+        for seed, run in ((seed, folder / f"{name}-{seed}") for seed in found):
+            preset = VARIATIONS[name].preset
+            if (
+                preset in presets
+            ):  # the settings of one that is not trained are not given
+                refuse_other_run(run, load_preset(preset, lines(name, seed)))
+            refuse_other_data(run, desed)
     with task("ablations", len(seeds) * len(names), "runs") as runs:
         for seed, name in product(seeds, names):
-            variation = VARIATIONS[name]
-            is_baseline = variation.preset == BASELINE
-            common = baseline_settings if is_baseline else settings
             experiment = Experiment(
                 desed,
                 folder,
-                settings=(*variation.over(common), f"seed={seed}"),
+                settings=lines(name, seed),
                 device=device,
                 n_workers=n_workers,
                 without=without,
             )
-            run, clips, config = experiment.fit(variation.preset, name=f"{name}-{seed}")
-            outcome = _score(
-                run, clips.validation, config.frontend, device, is_baseline=is_baseline
-            )
+            yield name, seed, _outcome(experiment, name, f"{name}-{seed}")
             runs.advance(1, f"{name}, seed {seed}")
-            lacking = lacking_in(variation.preset, config, without)
-            described = replace(
-                outcome,
-                data=describe_data(clips.used, lacking=lacking),
-                training=describe_training(config, {u.name for u in clips.used}),
-                lacking=tuple(lacking),
-            )
-            yield name, seed, described
+
+
+def _outcome(experiment: Experiment, name: str, run_name: str) -> Outcome:
+    """Train and score a run, or read what came of it."""
+    preset = VARIATIONS[name].preset
+    known = Outcome.load(experiment.folder / run_name)
+    if known is None:  # one of checkpoints that are gone is not that of the next ones
+        (experiment.folder / run_name / OUTCOME).unlink(missing_ok=True)
+    run, clips, config = experiment.fit(preset, name=run_name)
+    if known is not None:
+        return known
+    lacking = lacking_in(preset, config, experiment.without)
+    outcome = replace(
+        _score(run, clips.validation, config, experiment.device),
+        data=describe_data(clips.used, lacking=lacking),
+        training=describe_training(config, {each.name for each in clips.used}),
+        lacking=lacking,
+        commit=current_commit(),
+    )
+    outcome.save(run)
+    return outcome
 
 
 def _score(
     run: Path,
     recordings: EvaluationSet,
-    frontend: FrontendConfig,
+    config: TrainConfig,
     device: str,
-    *,
-    is_baseline: bool,
 ) -> Outcome:
     """Score a run in its five ways."""
     target = Parallel(device).device
@@ -199,11 +190,11 @@ def _score(
         return list(network_scores(network.to(target), recordings.segments))
 
     def f1(scores: Sequence[Scores], post: PostConfig) -> float:
-        return score_events(scores, recordings, post, frontend).macro
+        return score_events(scores, recordings, post, config.frontend).macro
 
     one = scored(load_best(run)[0].network)
     last = scored(load_trained(run, best=False).network)
-    if is_baseline:
+    if config.system == "crnn":
         chosen, final = (
             f1([median_filter(each) for each in scores], PLAIN_POST)
             for scores in (one, last)
@@ -219,10 +210,11 @@ def _score(
     )
 
 
-def to_markdown(outcomes: dict[str, list[Outcome]]) -> str:
+def to_markdown(outcomes: Mapping[str, Sequence[Outcome]]) -> str:
     """Format means over seeds, with standard deviations if there are several.
 
-    Under the table stands how each variation was trained, and on what.
+    Under the table stands how each variation was trained, on what, and by which code it
+    was scored.
     """
     cut = "+ connect & cut"
     header = ("", "one checkpoint", cut, "ensemble", cut, f"last {cut}")
@@ -237,10 +229,13 @@ def to_markdown(outcomes: dict[str, list[Outcome]]) -> str:
             cells[1:4] = ["", "", ""]
         title = f"{VARIATIONS[name].name}{lack_note(found[0].lacking)}"
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
-    trained = [
-        f"- {VARIATIONS[name].name}: {found[0].training}. {found[0].data}"
-        for name, found in outcomes.items()
-    ]
+    trained = []
+    for name, found in outcomes.items():
+        commits = enumerated(list(dict.fromkeys(o.commit for o in found)))
+        trained.append(
+            f"- {VARIATIONS[name].name}: {found[0].training}. {found[0].data} "
+            f"Scored at {commits}."
+        )
     return "\n".join([*lines, "", *trained]) + "\n"
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from train.annotations.desed import Desed
 from train.datasets.data_module import ClipSet
-from train.provenance import hold_to_record
+from train.provenance import hold_to_record, read_record
 
 DATA = "data.json"
 """The fingerprints of the subsets that a run is trained and validated on."""
@@ -37,9 +38,22 @@ def hold_to_data(run: Path, desed: Desed, clips: ClipSet, *, begun: bool) -> Non
         for each in clips.used
         if each.name != "public"  # which may come later: nothing is learnt from it
     }
-    other = hold_to_record(run / DATA, now, begun=begun)
-    if other:
+    _refuse(run, hold_to_record(run / DATA, now, begun=begun))
+
+
+def refuse_other_data(run: Path, desed: Desed) -> None:
+    """Raise a ValueError if a run was trained on other data, or its record is damaged."""
+    if not (run / DATA).is_file():
+        return
+    record = read_record(run / DATA)
+    subsets = desed.subsets
+    now = {name: subsets[name].fingerprint for name in record if name in subsets}
+    _refuse(run, sorted(name for name in record if now.get(name) != record[name]))
+
+
+def _refuse(run: Path, others: Sequence[str]) -> None:
+    if others:
         raise ValueError(
-            f"--run {run} was started with other data ({', '.join(other)} differ); "
+            f"--run {run} was started with other data ({', '.join(others)} differ); "
             "choose another --run, or remove this one"
         )

@@ -22,6 +22,7 @@ from train.datasets.evaluation_set import EvaluationSet
 from train.experiments import ablations, table1
 from train.experiments.experiment import Experiment
 from train.experiments.figures import draw_clips
+from train.experiments.outcomes import OUTCOME
 from train.experiments.report import write_events
 from train.experiments.run_data import DATA
 from train.fit.checkpoint import BEST, LAST, load_trained, read_checkpoint
@@ -256,7 +257,7 @@ def test_ablations_are_left_out_one_by_one(data, tmp_path, monkeypatch):
         assert f"({batches or '2 synthetic, 2 weak'})" in outcome.training
         # Each run says what it was trained on: the baseline on unlabelled clips as well.
         assert ("unlabel_in_domain 4 of 4" in outcome.data) == (name == "baseline")
-        said = f": {outcome.training}. {outcome.data}\n"
+        said = f": {outcome.training}. {outcome.data} Scored at {outcome.commit}.\n"
         assert said in ablations.to_markdown({name: [outcome]})
         config = read_checkpoint(tmp_path / f"{name}-{seed}" / LAST)["config"]
         assert config["seed"] == seed
@@ -289,6 +290,71 @@ def test_an_ablation_of_the_baseline_without_unlabelled_clips_says_so_in_its_row
     assert "Trained without the unlabel_in_domain clips." in outcome.data
 
 
+def ablate(data, folder, *more):
+    """Run the command; return its exit code."""
+    words = ["train", "ablations", "--data", data, "--run", folder, "--device", "cpu"]
+    words += [word for line in SETTINGS for word in ("--set", line)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [str(word) for word in (*words, *more)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+    return caught.value.code
+
+
+def rows_of(folder):
+    lines = (folder / "ablations.md").read_text().splitlines()
+    return [line.split("|")[1].strip() for line in lines if line.startswith("| ")][2:]
+
+
+def test_a_table_of_ablations_in_parts_has_the_rows_of_all_and_scores_none_twice(
+    data, tmp_path, monkeypatch, capsys
+):
+    scored = []
+
+    def network_scores(network, segments):
+        scored.append(network)
+        return broken_scores(data)(network, segments)
+
+    monkeypatch.setattr(ablations, "network_scores", network_scores)
+    assert ablate(data, tmp_path, "--only", "no_mask", "--only", "alpha_0.1") == 0
+    assert rows_of(tmp_path) == ["α = 0.1", "no self-mask"]
+    n_scored = len(scored)
+    assert ablate(data, tmp_path, "--only", "no_mask", "--only", "report") == 0
+    rows = ["the report's system (α = 0.01)", "α = 0.1", "no self-mask"]
+    assert rows_of(tmp_path) == rows
+    assert len(scored) == n_scored + n_scored // 2  # of the report's system alone
+    table = (tmp_path / "ablations.md").read_text()
+    assert ablate(data, tmp_path, "--only", "alpha_0.1") == 0
+    after = (tmp_path / "ablations.md").read_text()
+    assert after.splitlines()[2:] == table.splitlines()[2:]  # below the command
+
+    capsys.readouterr()
+    assert ablate(data, tmp_path, "--only", "no_average", "--set", "steps=3") == 2
+    err = capsys.readouterr().err
+    assert "steps: 3 differs from 2" in err
+    assert "name another --run" in err
+    assert not (tmp_path / "no_average-0").exists()
+    shutil.copytree(data, tmp_path / "other")
+    clip = next((tmp_path / "other" / "audio" / "train" / "weak").iterdir())
+    clip.write_bytes(clip.read_bytes()[:-2])
+    assert ablate(tmp_path / "other", tmp_path, "--only", "baseline") == 2
+    assert "started with other data (weak differ)" in capsys.readouterr().err
+
+
+def test_an_outcome_is_that_of_the_checkpoints_beside_it(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(ablations, "network_scores", broken_scores(data))
+    assert ablate(data, tmp_path, "--only", "report") == 0
+    path = tmp_path / "report-0" / OUTCOME
+    known = json.loads(path.read_text())
+    path.write_text(json.dumps({**known, "both": 0.125}))
+    assert ablate(data, tmp_path, "--only", "report") == 0
+    assert "| 12.5 |" in (tmp_path / "ablations.md").read_text()
+    for checkpoint in path.parent.glob("*.pt"):
+        checkpoint.unlink()
+    assert ablate(data, tmp_path, "--only", "report") == 0
+    assert json.loads(path.read_text()) == known
+
+
 def test_the_last_weights_are_scored_too(data, tmp_path, monkeypatch):
     scored = []
     real = ablations.network_scores
@@ -304,6 +370,7 @@ def test_the_last_weights_are_scored_too(data, tmp_path, monkeypatch):
     score()
     *_, newest = sorted((tmp_path / "report-0").glob(BEST))
     newest.unlink()  # so that the best is not the last
+    (tmp_path / "report-0" / OUTCOME).unlink()
     monkeypatch.setattr(ablations, "network_scores", network_scores)
     score()
     best, last, _ = scored
