@@ -33,6 +33,7 @@ from train.export.exporter import describe, make_graphs
 from train.export.fold_batch_norm import fold
 from train.export.model_file import write_archive
 from train.fit.checkpoint import TrainedNetwork
+from train.folder_lock import hold_folder
 from train.mixing.continuous import ContinuousMixer, Recording
 from train.mixing.soundbank import Soundbank
 
@@ -86,18 +87,25 @@ class RunScorer:
         Raises
         ------
         ValueError
-            The engine is not available, or the kept scores come from something else.
+            The engine is not available, the kept scores come from something else, or
+            another process is keeping scores in the folder.
         """
-        mixer = ContinuousMixer(bank)
-        kept = None if folder is None else KeptScores(folder)
-        if kept is not None:
+        if folder is None:
+            return self._score_all(bank, drawing, None)
+        with hold_folder(folder, option="--scored"):
+            kept = KeptScores(folder)
             kept.begin(ScoredBy(self._settle_engine(kept), digest(self._trained)))
-        total = count_continuous(mixer, n=drawing.n)
-        scored = self._each(mixer, drawing, kept)
-        recordings = list(track(scored, "scoring", total=total, unit="recordings"))
-        if kept is not None:
+            recordings = self._score_all(bank, drawing, kept)
             kept.check_length(len(recordings))
         return recordings
+
+    def _score_all(
+        self, bank: Soundbank, drawing: Drawing, kept: KeptScores | None
+    ) -> list[ScoredRecording]:
+        mixer = ContinuousMixer(bank)
+        total = count_continuous(mixer, n=drawing.n)
+        scored = self._each(mixer, drawing, kept)
+        return list(track(scored, "scoring", total=total, unit="recordings"))
 
     def _each(
         self, mixer: ContinuousMixer, drawing: Drawing, kept: KeptScores | None

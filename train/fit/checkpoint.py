@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ from streamsed.atomic_write import replacing
 from streamsed.config.frontend import SEGMENT_SCALINGS
 from train.config.train import TrainConfig
 from train.datasets.scaling import Scaling, Triple, scaling_from_dict
+from train.folder_lock import hold_folder
 from train.networks.ensemble import Ensemble, ensemble_weights
 from train.networks.factory import make_network
 
@@ -75,14 +75,7 @@ def lock_run(folder: Path) -> Iterator[None]:
     ValueError
         Another process holds it.
     """
-    with (folder / ".lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(
-                f"{folder}: another `fit` is training in this folder; wait for it, or name "
-                "another --run"
-            ) from None
+    with hold_folder(folder, option="--run"):
         for scratch in folder.glob(".*.part"):  # of a process that was killed
             scratch.unlink()
         yield

@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,6 +115,31 @@ def test_kept_scores_are_those_that_were_computed_and_no_engine_is_loaded_for_th
         )
         np.testing.assert_array_equal(one.scores.scores, other.scores.scores)
     assert len(load_scored(tmp_path)) == len(first)
+
+
+def test_scores_are_kept_by_one_process_at_a_time(bank, trained, engines, tmp_path):
+    """Two would write the same files, and list each recording twice."""
+    code = (
+        "import sys; from pathlib import Path; from train.folder_lock import hold_folder\n"
+        "with hold_folder(Path(sys.argv.pop()), option=''): print(flush=True); input()\n"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, "tune", "runs/one", tmp_path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=Path(run_scorer.__file__).parents[2],
+    )
+    other.stdout.readline()
+    message = (
+        rf"^{tmp_path}: in use by process {other.pid} \(python -m train tune one\); "
+        "wait for it, or name another --scored$"
+    )
+    with pytest.raises(ValueError, match=message):
+        RunScorer(trained, EXACT).score(bank, DRAWING, tmp_path)
+    other.communicate(b"\n")
+    assert engines == []
+    assert not (tmp_path / "about.json").exists()
+    RunScorer(trained, EXACT).score(bank, DRAWING, tmp_path)
 
 
 def test_interrupted_scoring_goes_on_where_it_was(bank, trained, tmp_path, monkeypatch):

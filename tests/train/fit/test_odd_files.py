@@ -204,7 +204,11 @@ def test_a_folder_is_trained_in_by_one_process_at_a_time(tmp_path):
     )
     assert other.stdout.readline() == "held\n"
     with (
-        pytest.raises(ValueError, match="another `fit` is training in this folder"),
+        pytest.raises(
+            ValueError,
+            match=rf"^{tmp_path}: in use by process {other.pid} \(python -m train.*\); "
+            "wait for it, or name another --run$",
+        ),
         lock_run(tmp_path),
     ):
         pass
