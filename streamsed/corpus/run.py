@@ -6,6 +6,7 @@ files listed in `files` are done, unless they have changed since.
 
 from __future__ import annotations
 
+import errno
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -38,10 +39,13 @@ from streamsed.detection_settings import DetectionSettings, stream_for
 from streamsed.inference.cpu import available_cores
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelInfo
-from streamsed.terminal import print_message
+from streamsed.terminal import print_message, reason_of
 
 MAX_WORKERS = 1024
 """Most worker processes: far above this, a machine does nothing but start them."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of a disk, a quota or a file system's files that are full."""
 
 
 class Runner(Protocol):
@@ -112,9 +116,7 @@ class CorpusRun:
     def run(self, inputs: Sequence[str]) -> int:
         """Run and return the exit code (see `streamsed.cli.corpus`)."""
         model, settings, identity = self._load()
-        self._make_folder()
-        identity.claim(self.out)
-        with self._locked(inputs):
+        with self._room(), self._locked(inputs, identity):
             todo, stale, done, n_failed = self._to_do()
             if stale:
                 forget(self.out, stale)
@@ -138,8 +140,7 @@ class CorpusRun:
         Only the listing is kept.
         """
         model, settings, identity = self._load()
-        self._make_folder()
-        with self._locked(inputs):
+        with self._room(), self._locked(inputs):
             engine = LocalEngine(settings, model, self.n_workers, self.limits)
             return forecast(self._to_do()[0], engine, identity.stamp(), self.out)
 
@@ -188,8 +189,27 @@ class CorpusRun:
         self.out.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
-    def _locked(self, inputs: Sequence[str]) -> Iterator[None]:
-        """Lock the shard, write the manifest and remove interrupted work."""
+    def _room(self) -> Iterator[None]:
+        """Name the folder in the error of a full disk, whichever file was written."""
+        try:
+            yield
+        except OSError as error:
+            cause = error.__cause__ if error.errno is None else error
+            if not isinstance(cause, OSError) or cause.errno not in FULL:
+                raise
+            raise OSError(
+                f"--output {self.out}: no room for the tables ({reason_of(cause)}); free "
+                "some space, and repeat the command to continue"
+            ) from error
+
+    @contextmanager
+    def _locked(
+        self, inputs: Sequence[str], identity: Identity | None = None
+    ) -> Iterator[None]:
+        """Make the folder, lock the shard, write the manifest, remove interrupted work."""
+        self._make_folder()
+        if identity is not None:
+            identity.claim(self.out)
         with locked(self.out, self.shard) as others:
             self._list(inputs)
             remove_unfinished(self.out, others)
