@@ -92,7 +92,7 @@ def find_recordings(
             else:
                 found.setdefault(path, path.name)
         except (OSError, ValueError) as error:
-            errors.append(str(error))
+            errors.append(describe_error(error, path))
     for path in found:
         try:
             durations[path] = audio_info(path).duration

@@ -72,6 +72,11 @@ def test_a_path_that_gives_nothing_is_reported_and_the_rest_continue(folder):
     ]
 
 
+def test_the_system_s_reason_is_put_as_in_every_other_line(folder):
+    path = folder / ("a" * 300)
+    assert names_of([path]) == ([], [f"{path}: file name too long"])
+
+
 def test_recordings_of_a_folder_that_cannot_be_read_are_not_passed_over_silently(
     folder, capsys
 ):
