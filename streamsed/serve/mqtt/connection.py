@@ -128,7 +128,7 @@ class Connection:
             self._wake.clear()
             while self._may_send() and (message := self.outbox.take()) is not None:
                 info = self._client.publish(
-                    message.topic, message.payload, qos=1, retain=message.is_state
+                    message.topic, message.payload, qos=1, retain=message.is_retained
                 )
                 self._under_way.add(info.mid)
 

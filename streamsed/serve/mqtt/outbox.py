@@ -22,7 +22,7 @@ class Message(NamedTuple):
     topic : str
         MQTT topic.
     payload : str
-        Content; empty deletes a state.
+        Content; empty deletes what the broker keeps.
     is_state : bool
         Whether the broker keeps it for later subscribers.
     """
@@ -30,6 +30,11 @@ class Message(NamedTuple):
     topic: str
     payload: str
     is_state: bool
+
+    @property
+    def is_retained(self) -> bool:
+        """Whether it replaces or deletes what the broker keeps."""
+        return self.is_state or not self.payload
 
 
 class Outbox:
@@ -65,7 +70,10 @@ class Outbox:
             self._last[topic] = self._put(Message(topic, payload, is_state=True))
 
     def put(self, topic: str, payload: str) -> None:
-        """Send a message once; if too many wait, the oldest is dropped."""
+        """Send a message once, or delete a state that is not ours.
+
+        If too many wait, the oldest is dropped.
+        """
         with self._lock:
             self._put(Message(topic, payload, is_state=False))
             self._n_messages += 1

@@ -240,9 +240,8 @@ class MqttSink(BaseSink):
         if not is_ours(old, self._settings.prefix):
             return
         if topic not in self._configs:
-            self._state(topic, "")  # a whole source
+            self._outbox.put(topic, "")  # a whole source
         elif gone := without_old_entities(self._configs[topic], old):
-            self._configs[topic] = gone
             self._state(topic, _json(gone))
         self._connection.wake()
 
