@@ -1,6 +1,8 @@
 """What the tests share: a tiny model, and a way to run the command."""
 
 import json
+import os
+import resource
 import signal
 import subprocess
 import sys
@@ -26,6 +28,7 @@ virtual_microphone_server = virtual_microphone.virtual_microphone_server
 mic, heard_here = virtual_microphone.mic, virtual_microphone.heard_here
 
 LABELS = ("Speech", "Dog")
+MANY = 1100  # select.select refuses descriptors from 1024 on
 
 
 def build_model(path, *, labels=LABELS, n_outputs=2, extra="streamsed.json", **info):
@@ -144,3 +147,17 @@ def exported(tmp_path_factory, trained):
         provenance={"command": "python -m train fit"},
     )
     return path
+
+
+@pytest.fixture
+def many_open():
+    """As many open files as a service of hundreds of sources and visitors has."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 2 * MANY:
+        pytest.skip(f"needs {2 * MANY} open files (ulimit -Hn is {hard})")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2 * MANY), hard))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(MANY)]
+    yield
+    for descriptor in held:
+        os.close(descriptor)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -1,6 +1,6 @@
 """A connection to a broker that may be unavailable.
 
-There are two threads: one of paho's, which keeps the connection and reconnects after
+There are two threads: a `NetworkLoop`, which keeps the connection and reconnects after
 1, 2, 4 … 60 s, and one that sends the messages of the outbox. At most `MAX_UNACKNOWLEDGED`
 messages are in flight; those that the broker had not acknowledged when the connection was
 lost are sent again before newer ones, so a state is never overwritten by an older one.
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import secrets
 import ssl
-import sys
 import threading
 import time
 from collections import deque
@@ -21,6 +20,7 @@ from urllib.parse import urlsplit
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
+from streamsed.serve.mqtt.network_loop import NetworkLoop
 from streamsed.serve.mqtt.outbox import Outbox
 from streamsed.serve.settings import MqttSettings
 
@@ -82,15 +82,15 @@ class Connection:
         self._client = _client(settings)
         self._client.will_set(*will, qos=1, retain=True)
         self._client.on_connect = self._connected
-        self._client.on_connect_fail = self._failed
         self._client.on_disconnect = self._disconnected
         self._client.on_message = self._received
         self._client.on_publish = self._published
+        self._loop = NetworkLoop(self._client, on_failure=self._failed)
         self._sender = threading.Thread(target=self._send, name="mqtt", daemon=True)
 
     def start(self) -> None:
         """Connect, and retry until it works."""
-        self._client.loop_start()
+        self._loop.start()
         self._sender.start()
 
     def wake(self) -> None:
@@ -107,7 +107,7 @@ class Connection:
             time.sleep(0.01)
         self._stopping = True
         self._wake.set()
-        # Do not wait longer for the threads: paho's may be resolving the host.
+        # Do not wait longer for the threads: the loop may be resolving the host.
         leaving = threading.Thread(target=self._leave, daemon=True)
         leaving.start()
         leaving.join(LEAVING)
@@ -115,11 +115,11 @@ class Connection:
     def _leave(self) -> None:
         self._sender.join()
         self._client.disconnect()
-        self._client.loop_stop()
+        self._loop.stop()
+        del self._loop  # it refers to this connection
         # Client and callbacks refer to each other; paho closes its sockets with the client.
-        self._client.on_connect = self._client.on_connect_fail = None
-        self._client.on_disconnect = self._client.on_message = None
-        self._client.on_publish = None
+        self._client.on_connect = self._client.on_disconnect = None
+        self._client.on_message = self._client.on_publish = None
         self._on_message = lambda *_: None
 
     def _send(self) -> None:
@@ -166,8 +166,7 @@ class Connection:
         self.outbox.is_merging = True
         self.is_connected = False
 
-    def _failed(self, _client: Client, _data: Any) -> None:
-        error = sys.exc_info()[1]  # paho calls this while it handles it
+    def _failed(self, error: Exception) -> None:
         words = getattr(error, "strerror", None) or str(error)
         self._note_failure(f"no connection: {words}")
 
@@ -193,9 +192,8 @@ def _client(settings: MqttSettings) -> Client:
         client_id=f"streamsed-{secrets.token_hex(4)}",
         clean_session=True,
     )
-    client.suppress_exceptions = True  # one must not end paho's thread
+    client.suppress_exceptions = True  # of a callback: it costs no connection
     client.connect_timeout = CONNECT_TIMEOUT
-    client.reconnect_delay_set(1, 60)
     client.max_inflight_messages_set(2 * MAX_UNACKNOWLEDGED)  # so that paho queues none
     if settings.username is not None:
         password = None
@@ -206,7 +204,7 @@ def _client(settings: MqttSettings) -> Client:
         client.tls_set_context(_trust(settings))
     host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
     try:
-        host.encode("idna")  # otherwise it ends paho's thread
+        host.encode("idna")
     except UnicodeError:
         raise ValueError(f"[mqtt] url: {host[:60]!r} is not a valid host") from None
     client.connect_async(host, port, keepalive=KEEP_ALIVE)

@@ -2,12 +2,9 @@
 
 import json
 import os
-import resource
 import sys
 import time
 from contextlib import contextmanager
-
-import pytest
 
 from streamsed.events import Event
 from streamsed.live.readable import readable
@@ -15,22 +12,6 @@ from streamsed.live.sinks.exec_sink import ExecSink
 from streamsed.pipeline.lifecycle import EventUpdate
 from streamsed.serve.sources.child import Child
 from streamsed.serve.sources.feed import PipeFeed
-
-MANY = 1100  # select.select refuses descriptors from 1024 on
-
-
-@pytest.fixture
-def many_open():
-    """As many open files as a service of hundreds of sources and visitors has."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < 2 * MANY:
-        pytest.skip(f"needs {2 * MANY} open files (ulimit -Hn is {hard})")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2 * MANY), hard))
-    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(MANY)]
-    yield
-    for descriptor in held:
-        os.close(descriptor)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @contextmanager

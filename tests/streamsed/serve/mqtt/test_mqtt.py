@@ -267,6 +267,16 @@ def test_a_broker_that_accepts_and_says_nothing_delays_no_shutdown():
         connection.close()
 
 
+def test_a_connection_works_beyond_the_descriptors_that_select_takes(broker, request):
+    with Subscriber(broker.port, "beyond/#") as subscriber:  # paho's own thread
+        request.getfixturevalue("many_open")
+        sink = MqttSink(MqttSettings(broker.url, prefix="beyond"), SOURCES)
+        subscriber.wait_for("beyond/status", "online")
+        assert sink._connection._client.socket().fileno() > 1023
+        sink.close()
+        subscriber.wait_for("beyond/status", "offline")
+
+
 @pytest.mark.parametrize("host", ["a..b", "x" * 64, ".local"])
 def test_a_host_that_cannot_be_one_is_refused_at_once(host):
     with pytest.raises(ValueError, match="is not a valid host"):
@@ -331,6 +341,24 @@ def test_the_description_of_a_source_that_is_gone_is_deleted(broker):
         subscriber.wait_for(old, "")
         assert subscriber.states[foreign]
         sink.close()
+
+
+def test_whoever_writes_to_the_broker_does_not_make_the_program_remember_it():
+    sink = MqttSink(MqttSettings(f"mqtt://127.0.0.1:{free_port()}"), SOURCES)
+    n_states = len(sink._outbox)
+    ours = "homeassistant/device/streamsed_kitchen/config"
+    for number in range(3000):
+        config = dict(sink._configs[ours])
+        config["components"] = config["components"] | {f"x{number}": {"platform": "y"}}
+        payload = json.dumps(config).encode()
+        for topic in (ours, f"homeassistant/device/x{number}/config"):
+            sink._on_message(topic, payload, True)
+    assert len(sink._outbox) == n_states + 1000
+    sink._outbox.repeat_states()
+    states = [each for each in iter(sink._outbox.take, None) if each.is_state]
+    assert len(states) == n_states
+    assert sum(len(each.payload) for each in states) < 20_000
+    sink.close()
 
 
 def test_the_entity_of_a_label_that_is_gone_is_deleted(broker):
