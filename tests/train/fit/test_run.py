@@ -1,11 +1,13 @@
 """What a run on recorded clips is put together from."""
 
 import dataclasses
+import json
 import re
 import shutil
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from small_desed import SMALL, write_desed
 
@@ -201,6 +203,31 @@ def test_a_run_on_a_bank_does_not_go_on_with_recordings_that_were_kept_apart(
     (bank / "manifest.csv").unlink()
     with pytest.raises(ValueError, match=wanted):
         fit_on_soundbank(plain, bank, again, n_validation=1)
+
+
+@pytest.mark.parametrize("part", ["foreground/Humming", "background"])
+def test_a_run_does_not_go_on_with_another_recording_of_the_same_name(
+    part, tmp_path, fitted
+):
+    bank, run = write_bank(tmp_path / "bank", n_recordings=5), tmp_path / "run"
+    config, again = load_preset("default"), RunOptions(run)
+    fit_on_scenes(config, [bank], again, everything=True)
+    (run / LAST).touch()
+    again = RunOptions(run, resume=True)
+    path = min((bank / part).rglob("*.flac"))
+    samples, rate = soundfile.read(path)
+    soundfile.write(path, samples[::-1], rate)
+    with pytest.raises(ValueError, match="was begun with other audio; resume with"):
+        fit_on_scenes(config, [bank], again, everything=True)
+    record = json.loads((run / "bank.json").read_text())
+    del record["audio"]  # as before records had it
+    (run / "bank.json").write_text(json.dumps(record))
+    with pytest.raises(ValueError, match="was begun with other backgrounds and sounds"):
+        fit_on_scenes(config, [bank], again)
+    fit_on_scenes(config, [bank], again, everything=True)
+    soundfile.write(path, samples, rate)
+    with pytest.raises(ValueError, match="was begun with other audio; resume with"):
+        fit_on_scenes(config, [bank], again, everything=True)
 
 
 def test_a_run_whose_record_of_the_bank_is_lost_or_damaged(tmp_path, fitted):

@@ -25,12 +25,15 @@ class Clip:
         Samples in which there is sound.
     source, recording : str
         Its recorder, and the recording that it is part of, if the manifest has them.
+    digest : str
+        SHA-256 of its file, in hexadecimal digits; empty if it is not from a file.
     """
 
     samples: Samples
     regions: tuple[Region, ...]
     source: str = ""
     recording: str = ""
+    digest: str = ""
 
     @property
     def active(self) -> Samples:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -156,11 +157,13 @@ def read_tree(
     groups: dict[str, list[Clip]] = {}
     with ThreadPoolExecutor() as pool:  # decoders work without the interpreter's lock
         recordings = pool.map(lambda path: _read_samples(path, sample_rate), paths)
-        for path, samples in zip(paths, recordings, strict=True):
+        digests = pool.map(_digest, paths)
+        for path, samples, digest in zip(paths, recordings, digests, strict=True):
             regions = active_regions(samples, sample_rate)
             if regions:
                 name = path.relative_to(folder).as_posix()
-                clip = Clip(samples, regions, *sources.get(name, ("", name)))
+                source = sources.get(name, ("", name))
+                clip = Clip(samples, regions, *source, digest)
                 groups.setdefault(path.parent.name, []).append(clip)
     return {name: tuple(clips) for name, clips in groups.items()}
 
@@ -168,3 +171,8 @@ def read_tree(
 def _read_samples(path: Path, sample_rate: int) -> Samples:
     """Read one file as mono float32 at `sample_rate`."""
     return np.concatenate(list(file_chunks(path, sample_rate=sample_rate)))
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,23 +1,26 @@
 """Which recordings a run mixes, so that it does not go on with others.
 
 A run that was begun on one part of a bank and resumed on all of it would have learnt from
-the recordings that it is measured on, and nothing would tell.
+the recordings that it is measured on, and nothing would tell. Recordings are known by
+their names and by what is in their files.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from streamsed.events import Event
 from train.annotations.event_lists import digest
 from train.mixing.soundbank.bank import Soundbank
 from train.mixing.soundbank.clip import Clip
-from train.provenance import hold_to_record
+from train.provenance import hold_to_record, read_record
 
 RECORD = "bank.json"
 """The fingerprints of the recordings and lists that a run is mixed of."""
+AUDIO = "audio"
+"""The entry for what is in the files, which older records lack."""
 
 
 def hold_to_bank(
@@ -47,25 +50,46 @@ def hold_to_bank(
         The run was begun with others, or its record is damaged.
     """
     lists = {str(index): events for index, events in enumerate(layouts)}
-    now = {
-        "sounds": _fingerprint(bank.foreground),
-        "backgrounds": _fingerprint(bank.background),
+    named = {
+        "sounds": _fingerprint(bank.foreground, _name),
+        "backgrounds": _fingerprint(bank.background, _name),
         "lists": digest(lists),
     }
+    now = named | {
+        AUDIO: _fingerprint(bank.foreground, _audio)
+        + _fingerprint(bank.background, _audio)
+    }
+    path = run / RECORD
+    if begun and path.is_file() and AUDIO not in read_record(path):
+        _hold(run, named, begun=True)
+        begun = False  # written by an older version; from now on with its audio
+    _hold(run, now, begun=begun)
+
+
+def _hold(run: Path, now: Mapping[str, str], *, begun: bool) -> None:
     other = hold_to_record(run / RECORD, now, begun=begun)
     if other:
+        other = [each for each in other if each != AUDIO] or other  # other names say it
         raise ValueError(
             f"--run {run}: was begun with other {' and '.join(other)}; resume with the same "
             "banks, manifests and options, or name another --run"
         )
 
 
-def _fingerprint(groups: Mapping[str, Sequence[Clip]]) -> str:
-    """Hash the names of recordings, by group."""
+def _fingerprint(
+    groups: Mapping[str, Sequence[Clip]], line: Callable[[Clip], str]
+) -> str:
+    """Hash a line of each recording, by group."""
     rows = sorted(
-        f"{name}\t{clip.source}\t{clip.recording}\n"
-        for name, clips in groups.items()
-        for clip in clips
+        f"{name}\t{line(clip)}\n" for name, clips in groups.items() for clip in clips
     )
     text = "".join(rows).encode("utf-8", "surrogateescape")
     return hashlib.sha256(text).hexdigest()[:16]
+
+
+def _name(clip: Clip) -> str:
+    return f"{clip.source}\t{clip.recording}"
+
+
+def _audio(clip: Clip) -> str:
+    return clip.digest
