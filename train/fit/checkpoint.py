@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from streamsed.atomic_write import replacing
+from streamsed.config import FrontendConfig
 from streamsed.config.frontend import SEGMENT_SCALINGS
 from train.config.train import TrainConfig
 from train.datasets.scaling import Scaling, Triple, scaling_from_dict
@@ -229,6 +230,27 @@ def refuse_other_settings(
             raise ValueError(
                 f"{key}: {now} differs from {then} in {path}; resume with the settings "
                 "that the run was started with, or name another --run"
+            )
+
+
+def refuse_other_task(
+    before: Mapping[str, Any],
+    labels: tuple[str, ...],
+    frontend: FrontendConfig,
+    scaling: Scaling,
+) -> None:
+    """Raise a ValueError if a checkpoint's weights were learnt for other labels or features.
+
+    Segments may have another length, and a scaling may have been fitted to other clips.
+    """
+    if tuple(before["labels"]) != labels:
+        raise ValueError("its labels are others")
+    learnt = TrainConfig.from_dict(before["config"]).frontend.to_dict()
+    learnt["scaling"] = scaling_from_dict(before["scaling"]).name
+    for name, now in {**frontend.to_dict(), "scaling": scaling.name}.items():
+        if name != "segment_frames" and learnt[name] != now:
+            raise ValueError(
+                f"its weights were learnt on other features ({name}={learnt[name]}, not {now})"
             )
 
 

@@ -33,6 +33,7 @@ from train.fit.checkpoint import (
     lock_run,
     read_checkpoint,
     refuse_other_settings,
+    refuse_other_task,
     save_atomically,
 )
 from train.fit.clock import Clock
@@ -260,12 +261,12 @@ class Trainer:
         Raises
         ------
         ValueError
-            There is none, or its labels or its network are others.
+            There is none, or its labels, its features or its network are others.
         """
         state = read_checkpoint(run / LAST)
         try:
-            if tuple(state["labels"]) != self.labels:
-                raise ValueError("its labels are others")
+            frontend = self.config.frontend
+            refuse_other_task(state, self.labels, frontend, self.scaling)
             self.learner.begin_with(state["evaluated"])
         except ValueError as error:
             raise ValueError(f"--init {run}: {error}") from error

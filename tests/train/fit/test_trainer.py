@@ -15,6 +15,7 @@ from streamsed.events import Event
 from train.config.network import NetworkConfig
 from train.config.train import TrainConfig
 from train.datasets.evaluation_set import EvaluationSet
+from train.datasets.scaling import Single
 from train.evaluation.scoring import network_scores
 from train.fit import trainer as loop
 from train.fit.checkpoint import LAST, load_best, load_trained, save_atomically
@@ -81,6 +82,33 @@ def test_a_run_with_another_network_or_labels_is_no_beginning(tmp_path):
     )
     with pytest.raises(ValueError, match=r"--init .*first: its labels are others"):
         renamed.begin_with(tmp_path / "first")
+
+
+@pytest.mark.parametrize(
+    ("changes", "scaling", "message"),
+    [
+        ({"scaling": "single"}, Single(), "scaling=triple, not single"),
+        ({"frontend": FrontendConfig(fmin=50.0)}, None, "fmin=0.0, not 50.0"),
+        ({"frontend": FrontendConfig(top_db=60.0)}, None, "top_db=80.0, not 60.0"),
+    ],
+)
+def test_a_run_on_other_features_is_no_beginning(tmp_path, changes, scaling, message):
+    make_trainer(tmp_path / "first").save()
+    config = dataclasses.replace(CONFIG, **changes)
+    labels, loss = ("low", "high"), Criterion([1, 1], [0, 0], alpha=0.01)
+    other = Trainer(config, labels, loss, tmp_path / "other", scaling=scaling)
+    message = (
+        rf"--init .*first: its weights were learnt on other features \({message}\)"
+    )
+    with pytest.raises(ValueError, match=message):
+        other.begin_with(tmp_path / "first")
+
+
+def test_a_run_may_begin_with_weights_learnt_on_segments_of_another_length(tmp_path):
+    make_trainer(tmp_path / "first").save()
+    shorter = dataclasses.replace(CONFIG.frontend, segment_frames=512)
+    config = dataclasses.replace(CONFIG, frontend=shorter)
+    make_trainer(tmp_path / "other", config).begin_with(tmp_path / "first")
 
 
 def test_equal_seeds_log_equal_curves(tmp_path):
