@@ -136,7 +136,7 @@ def score_lists(
         The clips that count, with their events.
     estimated : mapping of str to sequence of Event
         What a system found; a clip that is not here has no events, a clip that the
-        reference does not list is left out, with a note.
+        reference does not list is left out, each with a note.
     """
     truth = list(reference.values())
     guess = [estimated.get(name, ()) for name in reference]
@@ -149,6 +149,13 @@ def score_lists(
         card.notes.append(
             f"{len(beyond)} clips of the estimated list are not in the reference and "
             f"were left out, {min(beyond)} among them"
+        )
+    silent = reference.keys() - estimated.keys()
+    if silent:
+        card.notes.append(
+            f"{len(silent)} of {len(reference)} clips of the reference have no row in the "
+            f"estimated list, {min(silent)} among them, and were scored as clips without "
+            "events; if they were not processed, list only the others in the reference"
         )
     return card
 

@@ -96,6 +96,27 @@ def test_clips_that_the_reference_does_not_list_are_left_out(evaluate, lists, tm
     assert out.splitlines()[:5] == before.splitlines()[:5]
 
 
+def test_clips_without_a_row_count_as_without_events_and_are_counted(
+    evaluate, lists, tmp_path
+):
+    note = "of 3 clips of the reference have no row in the estimated list, "
+    done = "among them, and were scored as clips without events; if they were not"
+    names = sorted(TRUTH)
+    write_strong(tmp_path / "found.tsv", dict.fromkeys(names, ()) | FOUND)
+    _, whole, _ = evaluate(*PAIR)
+    assert note not in " ".join(whole.split())
+    some = {name: events for name, events in FOUND.items() if name == names[0]}
+    write_strong(tmp_path / "found.tsv", some)
+    code, out, _ = evaluate(*PAIR, "--json", "card.json")
+    assert code == 0
+    assert f"2 {note}{names[1]} {done}" in " ".join(out.split())
+    (said,) = json.loads((tmp_path / "card.json").read_text())["notes"][1:]
+    assert said.startswith(f"2 {note}")
+    silent = some | dict.fromkeys(names[1:], ())
+    write_strong(tmp_path / "found.tsv", silent)
+    assert evaluate(*PAIR)[1].splitlines()[:6] == out.splitlines()[:6]
+
+
 def write_scores(folder, *, last=128):
     """Scores in which every event of the truth is plain to see."""
     folder.mkdir(exist_ok=True)
