@@ -32,10 +32,10 @@ import soundfile
 from scripts.archives import Archives
 from scripts.build import build_extension, header_folders
 from scripts.parts import halve
+from train.cli.options import read_left_out
 from train.config.preset import load_preset
 from train.config.train import TrainConfig
 from train.fit.checkpoint import LAST, read_checkpoint, save_atomically
-from train.mixing.soundbank import read_leave_out
 
 ROOT = Path(__file__).parent.parent
 JOB = ROOT / "scripts" / "accelerator.toml"
@@ -199,7 +199,7 @@ def pack(
     runs: Mapping[str, Path],
     limit: float = MEGABYTES * 1e6,
     headers: Path | None = None,
-    left_out: Collection[str] = (),
+    left_out: Mapping[Path, Collection[str]] | None = None,
     every: int = 1,
 ) -> tuple[list[Path], str]:
     """Write the archives; return them, and the commit that is in them."""
@@ -221,7 +221,8 @@ def pack(
         for each in LISTS:
             archives.add_tree(lists / each, f"streamsed/lists/{each}")
         for name, bank in zip(settings["banks"], banks, strict=True):
-            compress_bank(bank, folder / name, left_out=left_out, every=every)
+            fewer = (left_out or {}).get(bank, ())
+            compress_bank(bank, folder / name, left_out=fewer, every=every)
             archives.add_tree(folder / name, f"streamsed/{name}")
         # Last: these files are large, and would leave an archive that is half empty.
         archives.add_tree(folder / "runs", "streamsed/runs")
@@ -288,7 +289,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             limit=options.limit * 1e6,
             headers=options.headers,
             every=max(options.every, 1),
-            left_out=read_leave_out(options.leave_out) if options.leave_out else (),
+            left_out=read_left_out(options.leave_out, options.soundbank),
         )
     except (OSError, ValueError, subprocess.CalledProcessError) as error:
         print(f"pack: error: {error}", file=sys.stderr)

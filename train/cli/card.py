@@ -70,8 +70,7 @@ def card(
     before = "" if continuous is None else _continuous(continuous)
     loaded = Model.load(model, device="cpu", engine=engine, precision=precision)
     bank = load_banks(
-        soundbank,
-        split=split,
+        dict.fromkeys(soundbank, split),
         sample_rate=loaded.info.frontend.sample_rate,
         leave_out=read_left_out(leave_out, soundbank),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -45,8 +45,8 @@ class Drawn:
     recordings : int
     minutes : float
     seed : int
-    leave_out : collection of str
-        Recordings that are not used; see `read_leave_out`.
+    leave_out : mapping of Path to collection of str
+        By bank, the recordings that are not used; see `read_leave_out`.
     """
 
     splits: Mapping[Path, str | None]
@@ -55,7 +55,7 @@ class Drawn:
     recordings: int = 4
     minutes: float = 10.0
     seed: int = 0
-    leave_out: Collection[str] = ()
+    leave_out: Mapping[Path, Collection[str]] = field(default_factory=dict)
 
     def read_banks(self, sample_rate: int) -> dict[str, Soundbank]:
         """Read the splits of the banks, by the names of these."""
@@ -64,7 +64,7 @@ class Drawn:
                 folder,
                 split=split,
                 sample_rate=sample_rate,
-                leave_out=self.leave_out,
+                leave_out=self.leave_out.get(folder, ()),
             )
             for folder, split in self.splits.items()
         }

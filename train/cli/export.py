@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
-from functools import reduce
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,11 +19,13 @@ from streamsed.inference.thresholds.operating_points import (
 from streamsed.terminal import percent
 from train.cli.options import (
     Blueprints,
+    LeaveOut,
     MeasuredSplit,
     SoundscapeCount,
     check_output,
     measured_splits,
     read_layouts,
+    read_left_out,
 )
 from train.export.engine_check import CheckSet
 from train.export.exporter import TORCHSCRIPT, export_model, refuse_unexportable
@@ -41,7 +42,11 @@ from train.fit.checkpoint import (
 )
 from train.metrics.f1 import F1
 from train.mixing.mixer import Layout
-from train.mixing.soundbank import Soundbank, describe_split, name_part
+from train.mixing.soundbank import (
+    describe_split,
+    load_banks,
+    name_part,
+)
 from train.provenance import current_command
 
 DATA = "soundscapes mixed from a bank of isolated sounds"
@@ -64,6 +69,7 @@ def export(
         typer.Option(metavar="DIR", help="Bank of sounds to measure on; repeatable."),
     ] = None,
     split: MeasuredSplit = None,
+    leave_out: LeaveOut = None,
     blueprint: Blueprints = None,
     name: Annotated[
         str | None,
@@ -133,7 +139,8 @@ def export(
     if soundbank:
         splits = measured_splits(soundbank, split)
         layouts = read_layouts(blueprint)
-        finished = _finish(trained, splits, layouts, n=n, tune=tune)
+        left_out = read_left_out(leave_out, soundbank)
+        finished = _finish(trained, splits, layouts, left_out, n=n, tune=tune)
         check_set, post, scores = finished.check_set, finished.post, finished.scores
         _print_f1(finished.f1)
         for folder, each in splits.items():
@@ -172,17 +179,14 @@ def _finish(
     trained: TrainedNetwork,
     splits: Mapping[Path, str | None],
     layouts: Sequence[Layout],
+    left_out: Mapping[Path, Collection[str]],
     *,
     n: int,
     tune: bool,
 ) -> Finished:
     """Measure and perhaps tune a network on splits of banks."""
     rate = trained.config.frontend.sample_rate
-    banks = [
-        Soundbank.load(folder, split=split, sample_rate=rate)
-        for folder, split in splits.items()
-    ]
-    bank = reduce(Soundbank.joined, banks)
+    bank = load_banks(splits, sample_rate=rate, leave_out=left_out)
     part = ", ".join(sorted({name_part(each) for each in splits.values()}))
     return finish(trained, bank, layouts=layouts, n=n, tune=tune, part=part)
 

@@ -17,7 +17,7 @@ from streamsed.cli.options import JsonLogOption
 from streamsed.progress import json_log as logged_to
 from train.annotations.event_lists import read_strong
 from train.mixing.mixer import Layout
-from train.mixing.soundbank import known_split, read_leave_out
+from train.mixing.soundbank import known_splits, read_leave_out
 
 EXIT_CODES = "Exit codes: 0 all done; 2 an option, a file or the data is invalid; 130 interrupted."
 
@@ -49,8 +49,8 @@ LeaveOut = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE.csv",
-        help="Recordings of the banks to exclude (columns path, decision), such as "
-        "docs/soundbank-audit.csv.",
+        help="Recordings of the banks to exclude (columns path, decision and, if a row is of "
+        "one bank alone, bank: its folder's name), such as docs/soundbank-audit.csv.",
     ),
 ]
 Blueprints = Annotated[
@@ -97,7 +97,9 @@ NEEDED: OptionRules = {
         "--durations": ("--operating-points",),
         "--scores, --operating-points, --model or MODEL": ("--durations",),
     },
-    "export": {"--soundbank": ("--tune", "--blueprint", "--split", "--n")},
+    "export": {
+        "--soundbank": ("--tune", "--blueprint", "--split", "--leave-out", "--n")
+    },
     "adapt": {"--rehearse or --measure": ("--leave-out",)},
 }
 """What needs the option."""
@@ -145,29 +147,15 @@ def read_layouts(blueprints: Sequence[Path] | None) -> list[Layout]:
 def measured_splits(
     folders: Sequence[Path], split: str | None
 ) -> dict[Path, str | None]:
-    """Return which split of each bank is measured on: `validation` if none is asked for.
+    """Return which split of each bank is measured on: `validation` if none is asked for."""
+    if split is None:
+        return known_splits(folders, "validation")
+    return dict.fromkeys(folders, split)
 
-    None stands for all files, of a bank without a manifest.
-    """
-    return {each: split or known_split(each, "validation") for each in folders}
 
-
-def read_left_out(path: Path | None, banks: Sequence[Path]) -> set[str]:
-    """Read the recordings that `--leave-out` excludes; none without it.
-
-    Raises
-    ------
-    ValueError
-        None of them is in one of the banks, so that nothing would be left out.
-    """
-    left_out = set() if path is None else read_leave_out(path)
-    found = any((bank / name).is_file() for bank in banks for name in left_out)
-    if left_out and not found and all(bank.is_dir() for bank in banks):
-        raise ValueError(
-            f"--leave-out {path}: none of its recordings, such as {min(left_out)}, is in "
-            f"{' or '.join(map(str, banks))}; paths must be those within a bank"
-        )
-    return left_out
+def read_left_out(path: Path | None, banks: Sequence[Path]) -> dict[Path, set[str]]:
+    """Read what `--leave-out` excludes of each bank; see `read_leave_out` for the errors."""
+    return {} if path is None else read_leave_out(path, banks)
 
 
 def check_output(path: Path | None, *, option: str) -> None:

@@ -71,8 +71,7 @@ def tune(
     if reason is not None:
         raise ValueError(f"{run}: its thresholds would be of no use, as {reason}")
     bank = load_banks(
-        soundbank,
-        split=split,
+        dict.fromkeys(soundbank, split),
         sample_rate=trained.config.frontend.sample_rate,
         leave_out=read_left_out(leave_out, soundbank),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from train.fit.train_step import Objective
 from train.fit.trainer import Trainer
 from train.mixing.mixer import Layout, Mixer
 from train.mixing.scenes import SceneMixer
-from train.mixing.soundbank import Soundbank, hold_to_bank, known_split, load_banks
+from train.mixing.soundbank import hold_to_bank, known_splits, load_banks
 
 N_COUNTED = 200
 """Soundscapes drawn to count events by label (`n_k` of eq. 3)."""
@@ -117,8 +117,8 @@ def fit_on_soundbank(
     """
     _refuse_baseline(config)
     _prepare()
-    rate, split = config.frontend.sample_rate, known_split(soundbank, "train")
-    bank = Soundbank.load(soundbank, split=split, sample_rate=rate)
+    rate, splits = config.frontend.sample_rate, known_splits([soundbank], "train")
+    bank = load_banks(splits, sample_rate=rate)
     hold_to_bank(options.folder, bank, layouts, begun=options.resume)
     mixer = Mixer(bank, config.mixing, layouts)
     drawn = (
@@ -136,8 +136,8 @@ def fit_on_soundbank(
     no_weak_clips = [0] * len(bank.labels)
     objective = make_objective(config, dataset.count_events(N_COUNTED), no_weak_clips)
     validation = None
-    if split is not None and n_validation:
-        unheard = Soundbank.load(soundbank, split="validation", sample_rate=rate)
+    if splits[soundbank] is not None and n_validation:
+        unheard = load_banks({soundbank: "validation"}, sample_rate=rate)
         validation = draw_evaluation_set(
             Mixer(unheard, replace(EVALUATION_MIXING, layout=1.0), layouts),
             config.frontend,
@@ -159,7 +159,7 @@ def fit_on_scenes(
     *,
     layouts: Sequence[Layout] = (),
     everything: bool = False,
-    leave_out: Collection[str] = (),
+    leave_out: Mapping[Path, Collection[str]] | None = None,
 ) -> None:
     """Train on segments of scenes; nothing is measured on the way.
 
@@ -175,8 +175,9 @@ def fit_on_scenes(
         Clips of lists; see `train.mixing.scenes.SceneMixer`.
     everything : bool
         Mix the other splits too: for what ships, once its settings are known.
-    leave_out : collection of str
-        Recordings that are not used; see `train.mixing.soundbank.read_leave_out`.
+    leave_out : mapping of Path to collection of str, optional
+        By bank, the recordings that are not used; see
+        `train.mixing.soundbank.read_leave_out`.
 
     Raises
     ------
@@ -198,8 +199,7 @@ def fit_on_scenes(
             f"scenes.duration={config.scenes.duration} must be that of a segment at least"
         )
     bank = load_banks(
-        soundbanks,
-        where_known=None if everything else "train",
+        dict.fromkeys(soundbanks) if everything else known_splits(soundbanks, "train"),
         sample_rate=config.frontend.sample_rate,
         leave_out=leave_out,
     )

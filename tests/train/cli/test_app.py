@@ -93,6 +93,10 @@ def test_fit_names_the_option_before_any_work(train, bank, tmp_path, options, me
     ("arguments", "message"),
     [
         (["export", "r", "--output", "m.pt", "--split", "a"], "--split needs --soundb"),
+        (
+            ["export", "r", "--output", "m.pt", "--leave-out", "a.csv"],
+            "--leave-out needs --soundbank",
+        ),
         (["export", "r", "--output", "m.pt", "--name", " "], "--name must not be em"),
         (["table1", "--lists", "a"], "--lists needs --soundbank"),
         (

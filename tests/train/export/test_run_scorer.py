@@ -271,9 +271,7 @@ def test_the_digest_is_of_all_that_scores_depend_on(trained):
     assert digest(renamed) != digest(trained)
 
 
-@pytest.fixture
-def tune(folder, trained, tmp_path, monkeypatch, capsys):
-    """Run `tune` on a run of the network; return the exit code and what it printed."""
+def write_run(run, trained):
     state = {
         "config": trained.config.to_dict(),
         "labels": trained.labels,
@@ -281,19 +279,31 @@ def tune(folder, trained, tmp_path, monkeypatch, capsys):
         "step": 1,
         "evaluated": trained.network.state_dict(),
     }
-    run = tmp_path / "run"
     run.mkdir()
     save_atomically(state, run / LAST)
 
-    def tune(*options):
-        data = ["--soundbank", folder, "--recordings", 1, "--minutes", 0.5]
-        arguments = ["tune", run, "--output", tmp_path / "points.json", *data, *options]
+
+@pytest.fixture
+def train(monkeypatch, capsys):
+    """Run a command; return the exit code and what it printed."""
+
+    def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["train", *map(str, arguments)])
         with pytest.raises(SystemExit) as caught:
             cli.main()
         return caught.value.code, capsys.readouterr()
 
-    return tune
+    return run
+
+
+@pytest.fixture
+def tune(train, folder, trained, tmp_path):
+    """Run `tune` on a run of the network."""
+    run = tmp_path / "run"
+    write_run(run, trained)
+    output = ["--output", tmp_path / "points.json"]
+    data = ["--soundbank", folder, "--recordings", 1, "--minutes", 0.5]
+    return lambda *options: train("tune", run, *output, *data, *options)
 
 
 def test_tune_scores_by_the_engine_that_is_asked_for_and_says_so(
@@ -370,3 +380,23 @@ def test_tune_notes_the_labels_that_a_half_lacks(tune, bank, tmp_path):
     code, printed = tune(*leave_out(others, tmp_path / "audit.csv"))
     assert code == 0, printed.err
     assert "one half, or in both: Beeping; thresholds" in printed.out
+
+
+def test_export_measures_without_what_a_list_leaves_out(
+    train, folder, trained, tmp_path, monkeypatch
+):
+    measured = []
+
+    def finish(_trained, bank, **_options):
+        measured.append(bank.labels)
+        raise ValueError("enough")
+
+    monkeypatch.setattr("train.cli.export.finish", finish)
+    write_run(tmp_path / "run", trained)
+    beeps = [each.relative_to(folder) for each in folder.glob("foreground/Beeping/*")]
+    given = ["export", tmp_path / "run", "--output", tmp_path / "m.pt"]
+    given += ["--soundbank", folder]
+    for options in ([], leave_out(beeps, tmp_path / "audit.csv")):
+        code, printed = train(*given, *options)
+        assert (code, printed.err) == (2, "train: error: enough\n")
+    assert measured == [trained.labels, trained.labels[1:]]  # without Beeping

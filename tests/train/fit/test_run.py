@@ -194,7 +194,7 @@ def test_a_run_on_a_bank_does_not_go_on_with_recordings_that_were_kept_apart(
     wanted = "was begun with other backgrounds and sounds; resume with the same banks"
     with pytest.raises(ValueError, match=wanted):
         fit_on_scenes(config, [bank], again, everything=True)
-    left_out = {"foreground/Humming/00.flac"}
+    left_out = {bank: {"foreground/Humming/00.flac"}}
     with pytest.raises(ValueError, match="was begun with other sounds; resume"):
         fit_on_scenes(config, [bank], again, leave_out=left_out)
     layouts = [[Event("Humming", 0.0, 3.0, 1.0)]]

@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from train.mixing.soundbank import Soundbank, load_banks, read_leave_out
+from train.mixing.soundbank import (
+    Soundbank,
+    known_splits,
+    load_banks,
+    read_leave_out,
+)
 
 RATE = 44100
 ROWS = [
@@ -83,13 +88,13 @@ def test_a_sound_whose_label_is_unclear_is_refused(place, tmp_path):
 def test_what_a_list_leaves_out_is_not_read(folder, tmp_path):
     table = tmp_path / "audit.csv"
     table.write_text(
-        "bank,path,decision,reason\n"
-        "x,foreground/Dog/b.wav,drop,a whistle\n"
-        "x,foreground/Dog/c.wav,keep-suspicious,faint\n"
-        "x,background/fan/f.wav,contains:Speech,a voice\n"
-        "x,foreground/Dog/d.wav,noncommercial,CC BY-NC\n"
+        "path,decision,reason\n"
+        "foreground/Dog/b.wav,drop,a whistle\n"
+        "foreground/Dog/c.wav,keep-suspicious,faint\n"
+        "background/fan/f.wav,contains:Speech,a voice\n"
+        "foreground/Dog/d.wav,noncommercial,CC BY-NC\n"
     )
-    left_out = read_leave_out(table)
+    left_out = read_leave_out(table, [folder])[folder]
     bank = Soundbank.load(folder, split="train", leave_out=left_out)
     assert [clip.recording for clip in bank.foreground["Dog"]] == list("aace")
     assert not bank.background
@@ -101,12 +106,36 @@ def test_a_list_without_its_columns_is_named(tmp_path):
     path = tmp_path / "audit.csv"
     path.write_text("name,why\nx,y\n")
     with pytest.raises(ValueError, match=r"audit\.csv, line 1: .*path, decision"):
-        read_leave_out(path)
+        read_leave_out(path, [])
 
 
 def test_a_list_that_is_missing_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"none\.csv: no such file"):
-        read_leave_out(tmp_path / "none.csv")
+        read_leave_out(tmp_path / "none.csv", [])
+
+
+def test_a_row_of_one_bank_leaves_nothing_out_of_another(folder, tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    for each in (one, two):
+        shutil.copytree(folder, each)
+    b, c, d = (f"foreground/Dog/{name}.wav" for name in "bcd")
+    table = tmp_path / "audit.csv"
+    table.write_text(f"bank,path,decision\none,{b},drop\ntwo,{c},drop\n,{d},drop\n")
+    left_out = read_leave_out(table, [one, two])
+    assert left_out == {one: {b, d}, two: {c, d}}
+    bank = load_banks(dict.fromkeys([one, two], "train"), leave_out=left_out)
+    assert [clip.recording for clip in bank.foreground["Dog"]] == list("aaceaabe")
+    assert read_leave_out(table, [one]) == {one: {b, d}}  # though it has two's c
+
+    renamed = two.rename(tmp_path / "three")
+    message = (
+        rf"leaves {c} out of a bank two, and {renamed} has such a recording; if it"
+    )
+    with pytest.raises(ValueError, match=message):
+        read_leave_out(table, [one, renamed])
+    table.write_text(f"bank,path,decision\none,x.wav,drop\nfour,{c},drop\n")
+    with pytest.raises(ValueError, match=r"none of its recordings, .*name of its fold"):
+        read_leave_out(table, [one])
 
 
 def test_a_split_is_kept_apart_in_each_bank_that_has_a_manifest(folder, tmp_path):
@@ -115,15 +144,16 @@ def test_a_split_is_kept_apart_in_each_bank_that_has_a_manifest(folder, tmp_path
     (other / "manifest.csv").unlink()
     train = lengths(Soundbank.load(folder, split="train"))
     whole = lengths(Soundbank.load(folder))
-    assert lengths(load_banks([folder, other], where_known="train")) == sorted(
-        train + whole
-    )
-    assert lengths(load_banks([folder, other])) == sorted(whole + whole)
+    banks = [folder, other]
+    known = known_splits(banks, "train")
+    assert lengths(load_banks(known)) == sorted(train + whole)
+    assert lengths(load_banks(dict.fromkeys(banks))) == sorted(whole + whole)
     with pytest.raises(ValueError, match="--split train needs"):
-        load_banks([folder, other], split="train")
+        load_banks(dict.fromkeys(banks, "train"))
 
 
-def test_banks_are_joined_label_by_label(folder):
-    bank = load_banks([folder, folder], split="train")
+def test_banks_are_joined_label_by_label(folder, tmp_path):
+    other = shutil.copytree(folder, tmp_path / "other")
+    bank = load_banks({folder: "train", other: "train"})
     assert len(bank.foreground["Dog"]) == 12
     assert len(bank.background["fan"]) == 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -41,6 +41,7 @@ from train.mixing.soundbank import (
     Soundbank,
     active_regions,
     known_split,
+    known_splits,
     load_banks,
 )
 from train.provenance import current_command
@@ -164,15 +165,14 @@ def measured_on_what_was_rehearsed(
 def _banks(
     folders: list[Path] | None,
     split: str,
-    left_out: Collection[str],
+    left_out: Mapping[Path, Collection[str]],
     base: TrainedNetwork,
 ) -> Soundbank | None:
     """Read banks of the model's labels; all files of those without a manifest."""
     if not folders:
         return None
     bank = load_banks(
-        folders,
-        where_known=split,
+        known_splits(folders, split),
         sample_rate=base.config.frontend.sample_rate,
         leave_out=left_out,
     )

@@ -18,9 +18,10 @@ from train.mixing.soundbank.files import (
     SplitError,
     describe_split,
     known_split,
+    known_splits,
     name_part,
-    read_leave_out,
 )
+from train.mixing.soundbank.leave_out import read_leave_out
 from train.mixing.soundbank.record import hold_to_bank
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "describe_split",
     "hold_to_bank",
     "known_split",
+    "known_splits",
     "load_banks",
     "name_part",
     "read_leave_out",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,6 @@ from train.mixing.soundbank.files import (
     SUFFIXES,
     SplitError,
     chosen_paths,
-    known_split,
     read_sources,
     read_tree,
 )
@@ -182,31 +181,30 @@ class Soundbank:
 
 
 def load_banks(
-    folders: Sequence[Path],
+    splits: Mapping[Path, str | None],
     *,
-    split: str | None = None,
-    where_known: str | None = None,
     sample_rate: int = 44100,
-    leave_out: Collection[str] = (),
+    leave_out: Mapping[Path, Collection[str]] | None = None,
 ) -> Soundbank:
-    """Read banks and join them; see `Soundbank.load` for the other arguments and errors.
+    """Read banks and join them; see `Soundbank.load` for the errors.
 
     Parameters
     ----------
-    folders : sequence of Path
-        At least one.
-    where_known : str or None
-        Instead of `split`: the split of those with a manifest. Of the others, all files are
-        read.
+    splits : mapping of Path to str or None
+        Split of each bank, at least one; None for all files. See `known_splits`.
+    sample_rate : int
+        Hz.
+    leave_out : mapping of Path to collection of str, optional
+        By bank, the paths within it that are not read; see `read_leave_out`.
     """
     banks = [
         Soundbank.load(
-            each,
-            split=known_split(each, where_known) if where_known else split,
+            folder,
+            split=split,
             sample_rate=sample_rate,
-            leave_out=leave_out,
+            leave_out=(leave_out or {}).get(folder, ()),
         )
-        for each in folders
+        for folder, split in splits.items()
     ]
     return functools.reduce(Soundbank.joined, banks)
 

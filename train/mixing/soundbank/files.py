@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -29,6 +29,11 @@ def known_split(folder: Path, split: str) -> str | None:
     bank without a manifest, all files are read.
     """
     return split if (folder / "manifest.csv").is_file() else None
+
+
+def known_splits(folders: Iterable[Path], split: str) -> dict[Path, str | None]:
+    """Return that split of each bank, or None for one without a manifest."""
+    return {each: known_split(each, split) for each in folders}
 
 
 def name_part(split: str | None) -> str:
@@ -83,31 +88,6 @@ def _split_paths(folder: Path, split: str) -> set[str]:
 def _all_paths(folder: Path) -> set[str]:
     """List every file of a bank, as a manifest names them."""
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
-
-
-def read_leave_out(path: Path) -> set[str]:
-    """Read which recordings of banks are not to be used.
-
-    Parameters
-    ----------
-    path : Path
-        CSV with the columns `path` and `decision`; "drop", "noncommercial" and "contains:
-        LABEL" leave a recording out, whatever else stands there keeps it.
-
-    Raises
-    ------
-    OSError
-        It cannot be read.
-    ValueError
-        It is missing or has no such columns.
-    """
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file")
-    return {
-        row["path"]
-        for row in read_rows(path, ("path", "decision"))
-        if row["decision"].partition(":")[0] in ("drop", "noncommercial", "contains")
-    }
 
 
 def read_sources(folder: Path) -> dict[str, tuple[str, str]]:
