@@ -66,6 +66,14 @@ def why_unexportable(config: TrainConfig, scaling: str) -> str | None:
     if scaling not in SEGMENT_SCALINGS:
         choices = ", ".join(SEGMENT_SCALINGS)
         return f"scaling={scaling} must be one that the runtime has: {choices}"
+    stream, segment = StreamConfig(), config.frontend.segment_duration
+    try:
+        stream.check(config.frontend)
+    except ValueError:
+        return (
+            f"frontend.segment_frames={config.frontend.segment_frames} must be a segment of "
+            f"{stream.settled:g} s at least, in which scores become final, not {segment:.3g} s"
+        )
     return None
 
 

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -400,3 +401,21 @@ def test_export_measures_without_what_a_list_leaves_out(
         code, printed = train(*given, *options)
         assert (code, printed.err) == (2, "train: error: enough\n")
     assert measured == [trained.labels, trained.labels[1:]]  # without Beeping
+
+
+@pytest.mark.parametrize("command", ["tune", "export"])
+def test_segments_in_which_no_score_becomes_final_are_refused_before_any_work(
+    command, train, trained, folder, engines, tmp_path, monkeypatch
+):
+    short = replace(trained.config.frontend, segment_frames=512)
+    config = replace(trained.config, frontend=short)
+    write_run(tmp_path / "run", replace(trained, config=config))
+    monkeypatch.setattr("train.cli.export.finish", lambda *_, **__: engines.append(1))
+    output = tmp_path / "points.json"
+    given = ["--output", output, "--soundbank", folder]
+    code, printed = train(command, tmp_path / "run", *given)
+    assert code == 2
+    (line,) = printed.err.splitlines()
+    assert "frontend.segment_frames=512 must be a segment of 10 s at least" in line
+    assert line.endswith("not 5 s")
+    assert engines == []
