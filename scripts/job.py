@@ -6,7 +6,7 @@ interrupted continues from its checkpoint. A stage that fails does not keep thos
 running, but for `build`, which makes them importable. Stage `weights` has its seconds kept
 back, so whatever happens before it, what was trained is there to take home. After `limit`
 seconds the exit code is 75: the same line continues. The standard library is enough for this
-file.
+file and for `scripts.job_plan`, which has what each stage runs.
 
     OUT/job.log, OUT/NAME.log      what ran, how long, and what it printed
     OUT/results/                   all there is to take home: notes.tar.gz, parts of weights
@@ -15,7 +15,6 @@ file.
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import signal
 import subprocess
@@ -23,27 +22,20 @@ import sys
 import tarfile
 import time
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).parent.parent
+from scripts.job_plan import FIRST, LAST, ROOT, Commands, Settings, commands
+
 AGAIN = 75
 """Exit code: time is up, and the same command continues (sysexits' EX_TEMPFAIL)."""
-FIRST, LAST = "build", "weights"
-"""What must not fail, and what is done again by each command."""
 ONCE = ("speed", "tests")
 """Stages that cannot be resumed; what they wrote in their time is kept."""
 GRACE = 20.0
 """Seconds for interrupted commands to end before they are killed."""
 LEAST = 5.0
 """Seconds below which a stage is not begun."""
-GPU_TESTS = (
-    "tests/train/fit/test_cuda.py",
-    "tests/streamsed/inference/test_model.py",
-    "tests/train/networks/test_crnn.py",
-)
 RESULTS = (
     *("*.log", "*.md", "table1/*.md", "table1/*.json", "table1/*.png"),
     "table1/events/*/*.tsv",
@@ -51,99 +43,6 @@ RESULTS = (
 CURVES = ("log.csv", "validation.csv")
 LARGEST = 16_000_000
 """Bytes of a file to take home."""
-Settings = Mapping[str, Any]
-Commands = dict[str, list[str]]
-"""Names of processes that run side by side, to arguments of Python."""
-
-
-def commands(settings: Settings, stage: str, out: Path, seconds: float) -> Commands:
-    """Return what a stage runs.
-
-    Parameters
-    ----------
-    settings : mapping
-        Of scripts/accelerator.toml's form.
-    stage : str
-        Its name.
-    out : Path
-        Where everything goes.
-    seconds : float
-        How long the stage may take; runs whose length is a time are made as long.
-
-    Raises
-    ------
-    ValueError
-        There is no such stage.
-    """
-    if stage == "fit":
-        return {
-            f"fit-{name}": _fit(settings, fit, out / name, seconds)
-            for name, fit in settings["fit"].items()
-        }
-    plan = _plan(settings, out)
-    if stage not in plan:
-        raise ValueError(f"stage={stage} must be one of fit, {', '.join(plan)}")
-    return {stage: plan[stage]} if plan[stage] else {}
-
-
-def _plan(settings: Settings, out: Path) -> Commands:
-    """Return the stages that are one process each; empty arguments run nothing."""
-    device, workers = settings["device"], str(settings["workers"])
-    table = out / "table1"
-    sounds = [f"--soundbank={settings['banks'][0]}", "--lists=lists"]
-    sizes = [f"--{name}={n}" for name, n in settings["data"].items()]
-    runs = [str(out / each) for each in settings["take_home"] if _begun(out / each)]
-    return {
-        FIRST: ["scripts.build"],
-        "tests": ["pytest", "-m", "gpu", "-p", "no:cacheprovider", *GPU_TESTS],
-        "speed": [
-            *("benchmarks.cuda", f"--device={device}", f"--output={out}/cuda.md"),
-            *settings["speed"]["options"],
-        ],
-        "data": [
-            *("train", "data", "imitate", str(table / "data"), *sounds),
-            *(f"--workers={workers}", *sizes),
-        ],
-        "table1": [
-            *("train", "table1", f"--run={table}", *sounds),  # finds the data there
-            *(f"--device={device}", f"--workers={workers}", "--save-every=30"),
-            *_sets("--set", settings["table1"]["set"]),
-            *_sets("--set-baseline", settings["table1"]["set_baseline"]),
-        ],
-        LAST: ["scripts.parts", "split", str(out / "results"), *runs] if runs else [],
-    }
-
-
-def _begun(run: Path) -> bool:
-    return (run / "last.pt").is_file() or any(run.glob("best-*.pt"))
-
-
-def _fit(settings: Settings, fit: Settings, run: Path, seconds: float) -> list[str]:
-    """Return how one network is trained, from where it was interrupted if it was."""
-    arguments = ["train", "fit", f"--run={run}", f"--preset={fit['preset']}"]
-    arguments += [f"--soundbank={each}" for each in settings["banks"]]
-    arguments += [f"--blueprint=lists/{each}" for each in fit["lists"]]
-    arguments += _sets("--set", fit["set"])
-    if not any(each.startswith("steps=") for each in fit["set"]):
-        minutes = _trained(run) + max(seconds - settings["begin"], 1.0) / 60
-        arguments += [f"--set=minutes={minutes:.2f}"]
-    arguments += [f"--device={settings['device']}", f"--workers={fit['workers']}"]
-    arguments += ["--save-every=30", *fit.get("options", [])]
-    if (run / "last.pt").is_file():
-        return [*arguments, "--resume"]
-    return arguments + [f"--init={each}" for each in (fit.get("init"),) if each]
-
-
-def _trained(run: Path) -> float:
-    """Read how many minutes a run has trained so far."""
-    if not (run / "last.pt").is_file() or not (run / "log.csv").is_file():
-        return 0.0
-    with (run / "log.csv").open(newline="", encoding="utf-8") as file:
-        return max((float(row["minutes"]) for row in csv.DictReader(file)), default=0.0)
-
-
-def _sets(option: str, lines: list[str]) -> list[str]:
-    return [f"{option}={line}" for line in lines]
 
 
 def run_stage(processes: Commands, out: Path, seconds: float) -> dict[str, int]:
@@ -229,17 +128,26 @@ def do_stage(settings: Settings, stage: str, out: Path, left: float) -> dict[str
     }
     if processes and seconds < LEAST:
         return dict.fromkeys(processes, AGAIN)
+    for name, arguments in processes.items():
+        begun = any(each.startswith(("--init=", "--resume")) for each in arguments)
+        if stage == "fit" and not begun:
+            _note(out, f"{name}: begins with random weights")
     started = time.monotonic()
     codes = run_stage(processes, out, seconds)
     for name, code in codes.items():
         line = f"{name}: exit code {code} after {time.monotonic() - started:.1f} s"
-        print(line, flush=True)
-        with (out / "job.log").open("a", encoding="utf-8") as log:
-            log.write(f"{line}: python -m {' '.join(processes[name])}\n")
+        _note(out, line, f": python -m {' '.join(processes[name])}")
         at_end = code == AGAIN and name in ONCE and seconds < left  # of its own time
         if (code == 0 or at_end) and stage != LAST:
             (out / "done" / name).touch()
     return codes
+
+
+def _note(out: Path, line: str, more: str = "") -> None:
+    """Print a line, and write it to the job's log with what belongs to it."""
+    print(line, flush=True)
+    with (out / "job.log").open("a", encoding="utf-8") as log:
+        log.write(f"{line}{more}\n")
 
 
 def do_job(settings: Settings, out: Path, *, only: str | None = None) -> int:

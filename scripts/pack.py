@@ -30,12 +30,9 @@ from typing import Any
 import soundfile
 
 from scripts.archives import Archives
+from scripts.beginnings import beginnings, read_runs, slim_runs
 from scripts.build import build_extension, header_folders
-from scripts.parts import halve
 from train.cli.options import read_left_out
-from train.config.preset import load_preset
-from train.config.train import TrainConfig
-from train.fit.checkpoint import LAST, read_checkpoint, save_atomically
 
 ROOT = Path(__file__).parent.parent
 JOB = ROOT / "scripts" / "accelerator.toml"
@@ -149,46 +146,6 @@ def make_extension(headers: Path, folder: Path, python: str) -> None:
     build_extension(folder / name, [headers, pybind11])
 
 
-def slim_runs(
-    settings: Mapping[str, Any], runs: Mapping[str, Path], folder: Path
-) -> None:
-    """Write the weights that the fits of a job begin with, as 16-bit numbers.
-
-    Parameters
-    ----------
-    settings : mapping
-        Of scripts/accelerator.toml's form.
-    runs : mapping of str to Path
-        Runs by the names of the fits.
-    folder : Path
-        Is made: NAME/last.pt of each.
-
-    Raises
-    ------
-    ValueError
-        A fit begins with a run that is not given, or whose network is not the fit's; or a
-        run is given that no fit begins with.
-    """
-    wanted = {name for name, fit in settings["fit"].items() if fit.get("init")}
-    if wanted != set(runs):
-        raise ValueError(
-            f"--run {', '.join(sorted(runs)) or 'NAME=DIR'}: the fits of the job begin "
-            f"with runs named {', '.join(sorted(wanted)) or 'nothing'}"
-        )
-    for name, run in runs.items():
-        fit = settings["fit"][name]
-        network = load_preset(fit["preset"], fit["set"]).network
-        state = read_checkpoint(run / LAST)
-        theirs = TrainConfig.from_dict(state["config"]).network
-        if network != theirs:
-            raise ValueError(
-                f"--run {name}={run}: its network is not that of fit.{name} "
-                f"({theirs}, not {network})"
-            )
-        (folder / name).mkdir(parents=True)
-        save_atomically(halve(state), folder / name / LAST)
-
-
 def pack(
     output: Path,
     *,
@@ -229,27 +186,6 @@ def pack(
     return archives.paths, commit
 
 
-def read_runs(words: Sequence[str]) -> dict[str, Path]:
-    """Read NAME=DIR.
-
-    Raises
-    ------
-    ValueError
-        A word is not of that form.
-
-    Examples
-    --------
-    >>> read_runs(["full=runs/c"])["full"].as_posix()
-    'runs/c'
-    """
-    for word in words:
-        if not all(word.partition("=")):
-            raise ValueError(f"--run {word}: must be NAME=DIR, such as full=runs/full")
-    return {
-        name: Path(path) for name, _, path in (each.partition("=") for each in words)
-    }
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser("python -m scripts.pack")
@@ -267,7 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         action="append",
         default=[],
         metavar="NAME=DIR",
-        help="for fit.NAME",
+        help="for fit.NAME to begin with; random weights without it",
     )
     parser.add_argument(
         *("--limit",), type=float, default=MEGABYTES, metavar="MB", help="of an archive"
@@ -279,13 +215,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--headers", type=Path, help="folder of Python.h, to carry")
     options = parser.parse_args(arguments)
     try:
+        settings = tomllib.loads(options.job.read_text(encoding="utf-8"))
+        runs = read_runs(options.run)
         paths, commit = pack(
             options.output,
             banks=options.soundbank,
             lists=options.lists,
             python=options.python,
-            settings=tomllib.loads(options.job.read_text(encoding="utf-8")),
-            runs=read_runs(options.run),
+            settings=settings,
+            runs=runs,
             limit=options.limit * 1e6,
             headers=options.headers,
             every=max(options.every, 1),
@@ -296,6 +234,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(2)
     for path in paths:
         print(f"{path}: {path.stat().st_size / 1e6:.1f} MB of {commit}")
+    for name in beginnings(settings):
+        if name not in runs:
+            print(f"no --run {name}=DIR: fit.{name} begins with random weights")
     if len(paths) > 1:
         print(f"{len(paths)} archives: unpack all of them in one folder, in any order")
 

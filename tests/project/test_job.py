@@ -16,7 +16,7 @@ import pytest
 import soundfile
 import torch
 
-from scripts import archives, build, job, pack, parts
+from scripts import archives, beginnings, build, job, job_plan, pack, parts
 from train.config.network import NetworkConfig
 from train.config.preset import load_preset
 from train.config.train import TrainConfig
@@ -256,7 +256,8 @@ def test_the_table_does_not_pass_mixed_clips_off_as_desed(tmp_path):
     assert not any(each.startswith("--data") for each in plan["table1"])
 
 
-def test_a_run_that_has_begun_continues_for_as_long_as_there_is(tmp_path):
+def test_a_run_that_has_begun_continues_for_as_long_as_there_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(job_plan, "ROOT", tmp_path)
     settings = REAL | {
         "begin": 60,
         "fit": {
@@ -269,7 +270,11 @@ def test_a_run_that_has_begun_continues_for_as_long_as_there_is(tmp_path):
             }
         },
     }
+    alone = job.commands(settings, "fit", tmp_path, 300.0)["fit-full"]
+    (tmp_path / "before").mkdir()
+    (tmp_path / "before" / "last.pt").touch()
     fresh = job.commands(settings, "fit", tmp_path, 300.0)["fit-full"]
+    assert alone == fresh[:-1]  # the run to begin with was not carried
     assert "--resume" not in fresh
     assert {"--init=before", "--set=minutes=4.00", "--workers=3"} <= set(fresh)
     (tmp_path / "full").mkdir()
@@ -352,7 +357,22 @@ def test_runs_are_side_by_side_and_one_that_fails_leaves_the_others(
     plan["fit"]["fit-c"] = ["platform"]
     assert job.do_job(settings_of(plan), tmp_path) == 0
     log = (tmp_path / "job.log").read_text()
-    assert log.count("fit-a:") == 1
+    assert log.count("fit-a: exit code") == 1
+
+
+def test_what_begins_with_random_weights_is_said_in_the_notes(plan, tmp_path, capsys):
+    plan["fit"] = {
+        "fit-new": ["platform"],
+        "fit-further": ["platform", "--init=runs/further"],
+        "fit-again": ["platform", "--resume"],
+    }
+    plan["tests"] = {"tests": ["platform"]}
+    job.do_job(settings_of(plan), tmp_path)
+    with tarfile.open(tmp_path / "results" / "notes.tar.gz") as archive:
+        notes = archive.extractfile("job.log").read().decode()
+    for text in (notes, capsys.readouterr().out):
+        said = [line for line in text.splitlines() if "random weights" in line]
+        assert said == ["fit-new: begins with random weights"]
 
 
 def test_weights_are_taken_home_though_time_was_up(plan, tmp_path, monkeypatch, capsys):
@@ -475,14 +495,18 @@ def test_a_run_to_begin_with_is_carried_if_it_is_of_the_network_that_is_trained(
     own = ["network.width=8", "network.stem_pools=1"]
     own += ["network.strides=[[1, 1], [1, 1], [2, 2], [2, 2]]"]
     settings = {"fit": {"full": {"preset": "small", "init": "runs/full", "set": own}}}
-    pack.slim_runs(settings, {"full": begun}, tmp_path / "runs")
+    beginnings.slim_runs(
+        settings, {}, tmp_path / "none"
+    )  # all begin with random weights
+    assert not (tmp_path / "none").exists()
+    beginnings.slim_runs(settings, {"full": begun}, tmp_path / "runs")
     carried = read_checkpoint(tmp_path / "runs" / "full" / "last.pt")
     assert carried["evaluated"]["weight"].dtype == torch.float16
     assert "optimizer" not in carried
     settings["fit"]["full"]["set"] = own[1:]
     with pytest.raises(ValueError, match=r"--run full=.*: its network is not that of"):
-        pack.slim_runs(settings, {"full": begun}, tmp_path / "others")
+        beginnings.slim_runs(settings, {"full": begun}, tmp_path / "others")
     with pytest.raises(ValueError, match="the fits of the job begin with runs named"):
-        pack.slim_runs(settings, {}, tmp_path / "none")
+        beginnings.slim_runs(settings, {"fool": begun}, tmp_path / "none")
     with pytest.raises(ValueError, match="must be NAME=DIR"):
-        pack.read_runs(["full"])
+        beginnings.read_runs(["full"])
