@@ -17,9 +17,11 @@ from train.annotations.desed_layout import (
     LAYOUT,
     Place,
     describe_search,
+    describe_strangers,
     find_root,
     nearest,
     place_of,
+    root_below,
 )
 from train.annotations.desed_version import name_list
 from train.annotations.event_lists import read_names, read_strong, read_weak
@@ -58,7 +60,7 @@ class NoDesedError(FileNotFoundError):
             HOW_TO_GET.format(
                 folder=folder,
                 lists=", ".join(lists),
-                nearest=nearest(folder / lists[0]),
+                nearest=root_below(folder) or nearest(folder / lists[0]),
             )
         )
 
@@ -143,8 +145,12 @@ class Desed:
         NoDesedError
             There is no list at all.
         ValueError
-            A list is damaged; see `train.annotations.event_lists`.
+            It is a file, or a list is damaged; see `train.annotations.event_lists`.
         """
+        if folder.is_file():
+            raise ValueError(
+                f"{folder}: a file; name the folder that holds `metadata` and `audio`"
+            )
         root = find_root(folder)
         places = {name: place_of(root, name) for name in LAYOUT}
         subsets = {
@@ -164,7 +170,13 @@ class Desed:
         subset = self.subsets[name]
         if subset.paths:
             return None
-        return f"no clips: {describe_search(subset.searched, self.folder)}"
+        if not subset.truth:
+            return f"no clips: {place_of(self.folder, name).list_file} names none"
+        first = next(iter(subset.truth))
+        return "no clips: " + (
+            describe_strangers(subset.searched, self.folder, first)
+            or describe_search(subset.searched, self.folder)
+        )
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -80,10 +80,18 @@ def find_root(folder: Path) -> Path:
     candidates = [folder, folder / "dataset"]
     if folder.name in ("metadata", "audio"):
         candidates.append(folder.parent)
-    for root in candidates:
-        if any(place_of(root, name).list_file for name in LAYOUT):
-            return root
-    return folder
+    return next(filter(_has_list, candidates), folder)
+
+
+def root_below(folder: Path) -> Path | None:
+    """Find what `find_root` finds in one of the folders inside; None if in none."""
+    inside = sorted(folder.iterdir()) if folder.is_dir() else []
+    roots = (find_root(each) for each in inside if each.is_dir())
+    return next(filter(_has_list, roots), None)
+
+
+def _has_list(root: Path) -> bool:
+    return any(place_of(root, name).list_file for name in LAYOUT)
 
 
 def place_of(root: Path, name: str) -> Place:
@@ -138,6 +146,31 @@ def describe_search(paths: Sequence[Path], root: Path) -> str:
     looked = ", ".join(_relative(paths, root))
     return (
         f"looked in {root} for {looked}; the nearest that exists is {nearest(paths[0])}"
+    )
+
+
+def describe_strangers(paths: Sequence[Path], root: Path, name: str) -> str | None:
+    """Return which of the folders hold files, none of them listed, as a clause.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Folders that were searched for the clips of a list.
+    root : Path
+        What their names are relative to.
+    name : str
+        A clip of the list.
+    """
+    full = [
+        path
+        for path in paths
+        if path.is_dir() and any(map(Path.is_file, path.iterdir()))
+    ]
+    if not full:
+        return None
+    return (
+        f"no file in {root} under {', '.join(_relative(full, root))} has a name of the "
+        f"list, such as {name}"
     )
 
 

@@ -112,9 +112,10 @@ def read_rows(
                 names[names.index(other)] = column
         missing = [column for column in columns if column not in names]
         if missing:
+            joined = len(names) == 1 and missing[0] in names[0]
             raise ValueError(
                 f"{path}, line 1: the header {_shown(' '.join(names))} lacks the columns "
-                f"{', '.join(missing)}"
+                f"{', '.join(missing)}" + "; separate values by tabs or commas" * joined
             )
         for values in reader:
             if len(values) > len(names):

@@ -17,6 +17,7 @@ import torch
 from streamsed.atomic_write import write
 from streamsed.terminal import counted
 from train.annotations.desed import Desed
+from train.annotations.desed_version import enumerated
 from train.annotations.event_lists import write_strong
 from train.experiments.figures import draw_clips, draw_curves, draw_labels, draw_rocs
 from train.experiments.table1 import PUBLIC, VALIDATION, Scored, SystemScore, Table1
@@ -114,6 +115,7 @@ def to_markdown(table: Table1, facts: Mapping[str, Any], note: str) -> str:
         *map(_line, table.rows),
         "",
         DEFINITIONS["event"],
+        *_absent_notes(table.rows[0]),
         "Draws: 1000 times as many clips, with replacement.",
         _events_note(table),
         "",
@@ -150,6 +152,16 @@ def _scores(scored: Scored) -> dict[str, Any]:
         "macro_interval": list(scored.intervals.macro),
         "micro_interval": list(scored.intervals.micro),
     }
+
+
+def _absent_notes(row: SystemScore) -> list[str]:
+    """Say which labels no list could score, the same in every row."""
+    return [
+        f"The macro mean on the {name} list leaves out {enumerated(scored.f1.absent)}, of "
+        "which no clip there has an event."
+        for name, scored in row.lists.items()
+        if scored.f1.absent
+    ]
 
 
 def _events_note(table: Table1) -> str:

@@ -86,9 +86,9 @@ def _batches(config: TrainConfig, sets: Container[str]) -> str:
 
 
 def _length(config: TrainConfig) -> str:
-    length = f"{config.steps} steps"
+    length, n = f"{config.steps} steps", min(config.validations, config.steps)
     if config.minutes is not None:
-        length = f"{config.minutes:g} minutes"
+        length, n = f"{config.minutes:g} minutes", config.validations
     if config.held_out:
         chosen = (
             f"highest event F1 plus tagging F1 on the {100 * config.held_out:g} % of "
@@ -96,7 +96,7 @@ def _length(config: TrainConfig) -> str:
         )
     else:
         chosen = "lowest validation loss"
-    return f"{length}, validated {config.validations} times, the checkpoint of {chosen}"
+    return f"{length}, validated {n} times, the checkpoint of {chosen}"
 
 
 def _weights(config: TrainConfig) -> str:

@@ -35,6 +35,12 @@ def test_lists_are_found_under_both_suffixes_in_the_folder_or_its_dataset(
     assert Desed.load(tmp_path).folder == tmp_path / inside
 
 
+def test_lists_in_the_folder_itself_come_before_those_in_its_dataset(tmp_path):
+    write_desed(tmp_path / "dataset")
+    write_desed(tmp_path, suffix=".csv")
+    assert Desed.load(tmp_path).folder == tmp_path
+
+
 @pytest.mark.parametrize("name", ["metadata", "audio"])
 def test_the_folder_of_lists_or_clips_stands_for_their_parent(tmp_path, name):
     write_desed(tmp_path)
@@ -117,6 +123,54 @@ def test_a_misspelt_folder_is_answered_with_the_one_that_is_like_it(tmp_path):
     assert f"The nearest that exists is {tmp_path}/DESED_2019." in str(caught.value)
 
 
+def test_a_set_that_lies_deeper_is_named_not_taken(tmp_path):
+    write_desed(tmp_path / "sets" / "DESED" / "dataset")
+    (tmp_path / "sets" / "others").mkdir()
+    with pytest.raises(NoDesedError) as caught:
+        Desed.load(tmp_path / "sets")
+    inside = tmp_path / "sets" / "DESED" / "dataset"
+    assert f"The nearest that exists is {inside}." in str(caught.value)
+    assert n_clips(inside) == CLIPS
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "desed.zip").write_text("")
+    with pytest.raises(
+        ValueError, match=r"desed\.zip: a file; name the folder that"
+    ) as e:
+        Desed.load(tmp_path / "desed.zip")
+    assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize("there", ["W0.WAV", "w0.flac", ""])
+def test_clips_under_other_names_are_not_reported_as_a_folder_that_is_missing(
+    tmp_path, there
+):
+    write_desed(tmp_path)
+    weak = tmp_path / "audio" / "train" / "weak"
+    shutil.rmtree(weak)
+    weak.mkdir()
+    (weak / "a_folder").mkdir()  # is no clip
+    if there:
+        (weak / there).write_text("")
+    assert Desed.load(tmp_path).explain_absence("weak") == (
+        f"no clips: no file in {tmp_path} under audio/train/weak has a name of the list, "
+        "such as w0.wav"
+        if there
+        else f"no clips: looked in {tmp_path} for audio/train/weak; the nearest that "
+        f"exists is {weak}"
+    )
+
+
+def test_a_list_that_names_no_clip_is_the_reason(tmp_path):
+    write_desed(tmp_path)
+    weak = tmp_path / "metadata" / "train" / "weak.tsv"
+    weak.write_text("filename\tevent_labels\n")
+    assert (
+        Desed.load(tmp_path).explain_absence("weak") == f"no clips: {weak} names none"
+    )
+
+
 def test_the_nearest_of_a_path_below_nothing_alike_is_the_folder_above(tmp_path):
     (tmp_path / "other").mkdir()
     assert nearest(tmp_path / "xyz" / "metadata") == tmp_path
@@ -149,6 +203,9 @@ def test_only_the_whole_of_the_known_lists_is_called_desed_2019():
     ("name", "subset", "words"),
     [
         ("validation", UsedSubset("validation", "x", 1168, 12), "Part of DESED 2019: "),
+        ("weak", UsedSubset("weak", "x", 1578, 1577), "Part of DESED 2019: "),
+        ("weak", UsedSubset("weak", "x", 1577, 1577), "Laid out like DESED: "),
+        ("public", UsedSubset("public", "x", 692, 691), "Part of DESED 2019: "),
         ("weak", UsedSubset("weak", None, 1578, 1578), "Laid out like DESED: 19203 of"),
         (
             "weak",
@@ -156,7 +213,7 @@ def test_only_the_whole_of_the_known_lists_is_called_desed_2019():
             "The list of weak is not that of DESED 2019.",
         ),
     ],
-    ids=["12 of 1168", "another list", "another number"],
+    ids=["12 of 1168", "one less", "one not listed", "public", "another list", "few"],
 )
 def test_anything_less_is_counted_and_warned_of(name, subset, words):
     said = describe_data(of_2019(**{name: subset}))

@@ -54,6 +54,11 @@ def test_columns_are_found_by_name_in_csv_too(saved):
     assert read_strong(saved(text)) == {"a,1.wav": [Event("Dog", 0.5, 1.0, 0.75)]}
 
 
+def test_a_comma_in_a_header_of_tabs_separates_nothing(saved):
+    text = "filename\tevent_labels\tnotes, if any\na.wav\tCat,Dog\t\n"
+    assert read_weak(saved(text)) == {"a.wav": ("Cat", "Dog")}
+
+
 def test_the_csv_of_streamsed_file_is_a_strong_list(saved):
     events = [Event("Dog", 0.5, 1.0, 0.75), Event("Cat", 2.0, 3.0, 0.5)]
     text = "".join(lines(FORMATS["csv"], [("a.wav", events), ("b.wav", [])]))
@@ -98,6 +103,17 @@ def test_a_header_that_lacks_a_column_is_refused(saved, text, lacking):
         ValueError, match=f"line 1: the header .* lacks the columns .*{lacking}"
     ):
         read_strong(saved(text))
+
+
+@pytest.mark.parametrize("separator", ["  ", ";"])
+def test_a_header_that_is_separated_otherwise_is_told_how(saved, separator):
+    text = (HEADER + "a.wav\t0\t1\tDog\n").replace("\t", separator)
+    with pytest.raises(ValueError, match=r"; separate values by tabs or commas$"):
+        read_strong(saved(text))
+    with pytest.raises(
+        ValueError, match=r"lacks the columns onset, offset, event_label$"
+    ):
+        read_strong(saved("filename\na.wav\n"))
 
 
 def test_weak_lists_name_the_labels_of_a_clip(saved):
@@ -162,6 +178,13 @@ def test_written_events_end_with_their_clip_to_the_millisecond_and_have_a_length
         assert event.offset > end - 0.001
     write_strong(tmp_path / "list.tsv", {"a.wav": rounded})
     assert read_strong(tmp_path / "list.tsv")["a.wav"] == rounded
+
+
+def test_both_times_are_rounded_to_the_nearest_millisecond():
+    rounded = in_milliseconds(Event("Dog", 1.2344, 2.3456, 1.0), 10.0)
+    assert (rounded.onset, rounded.offset) == (1.234, 2.346)
+    rounded = in_milliseconds(Event("Dog", 1.2346, 2.3454, 1.0), 10.0)
+    assert (rounded.onset, rounded.offset) == (1.235, 2.345)
 
 
 @given(st.lists(events))

@@ -121,6 +121,18 @@ def test_held_out_clips_are_measured_on_never_learnt_from_nor_fitted_to(
     assert load(BASELINE).held_out is None
 
 
+def test_what_is_held_out_depends_on_the_seed_of_the_run(load):
+    held = {
+        tuple(
+            load(
+                dataclasses.replace(BASELINE, held_out=0.5, seed=s)
+            ).held_out.strong.names
+        )
+        for s in range(4)
+    }
+    assert len(held) > 1
+
+
 def test_targets_are_rounded_as_the_settings_say(load, monkeypatch):
     for rounding, first in (("nearest", 1), ("down", 0)):
         config = dataclasses.replace(REPORT, target_rounding=rounding)

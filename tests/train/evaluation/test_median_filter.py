@@ -89,6 +89,15 @@ def test_an_event_ends_with_the_clip():
     assert whole.offset == 108 * 8 * 511 / 44100
 
 
+def test_the_filter_sees_the_frames_past_the_end_of_a_short_clip():
+    scores = np.zeros((108, 1), np.float32)
+    scores[19:22] = 0.9  # the clip ends with frame 19, which has two others behind it
+    n_samples = 20 * GRID.score_frame_length
+    (event,) = median_events(scores, ("Dog",), GRID, n_samples=n_samples)
+    assert event.onset == 19 * GRID.score_frame_duration
+    assert event.offset == n_samples / 44100
+
+
 def test_no_scores_give_no_events():
     assert median_events(np.zeros((0, 2), np.float32), ("Cat", "Dog"), GRID) == []
 

@@ -70,6 +70,12 @@ def test_what_was_trained_is_described_from_its_settings():
     baseline = describe_training(load_preset(BASELINE))
     assert baseline.startswith("CRNN of 64 filters, standardize scaling; Adam, ")
     assert baseline.endswith("times of events rounded down to score frames")
+    for settings, length in (
+        ([], "21000 steps, validated 100 times"),
+        (["steps=3"], "3 steps, validated 3 times"),  # at most after each step
+        (["minutes=5"], "5 minutes, validated 100 times"),
+    ):
+        assert f"; {length}, " in describe_training(load_preset(BASELINE, settings))
 
 
 def test_settings_of_a_demonstration_are_not_called_those_of_the_presets(monkeypatch):
@@ -122,3 +128,20 @@ def test_every_figure_of_a_row_stands_in_its_column(with_public):
         *(SECOND.name, "31.65", "20.00", "22.0 to 23.0", "21.00"),
         *public,
     ]
+
+
+def test_labels_that_a_list_could_not_score_are_named_below_the_table():
+    def scored(*absent):
+        return Scored([], F1(0.5, 0.5, {}, absent), Intervals((0, 1), (0, 1), {}))
+
+    def page(**lists):
+        rows = [SystemScore(SECOND, lists), SystemScore(FIRST, lists)]
+        return to_markdown(Table1(rows, lists, (), {}, {}, ()), {}, "a note")
+
+    assert "leaves out" not in page(validation=scored(), public=scored())
+    said = page(validation=scored(), public=scored("Cat", "Dog"))
+    assert said.count("leaves out") == 1
+    assert (
+        "\nThe macro mean on the public list leaves out Cat and Dog, of which no"
+        in said
+    )

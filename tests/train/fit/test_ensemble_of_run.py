@@ -6,7 +6,7 @@ import pytest
 import torch
 from bars import CONFIG, LABELS, make_trainer
 
-from train.fit.checkpoint import keep_best, load_ensemble
+from train.fit.checkpoint import best_checkpoints, keep_best, load_ensemble
 from train.networks.factory import make_network
 
 VALIDATED = {
@@ -45,3 +45,14 @@ def test_it_joins_the_four_of_lowest_loss_by_the_f1_of_each_label(tmp_path):
     torch.testing.assert_close(scores[..., 1], high / 4)
     torch.testing.assert_close(region, sum(out.region for out in each.values()) / 4)
     assert sum(VALIDATED[step][1] for step in each) == pytest.approx(1.0)
+
+
+def test_of_checkpoints_that_are_equally_good_the_earliest_are_kept_in_their_order(
+    tmp_path,
+):
+    """As in the baseline, whose epoch must beat those before it."""
+    state = {**make_trainer(tmp_path)._state(), "loss": 0.5, "rank": 0.5}
+    for step in (7, 8, 9, 10, 11, 12):
+        keep_best({**state, "step": step}, tmp_path)
+    kept = [path.stem for path in best_checkpoints(tmp_path)]
+    assert kept == [f"best-{step:07d}" for step in (7, 8, 9, 10)]

@@ -29,6 +29,19 @@ def test_the_best_is_the_network_of_lowest_validation_loss(tmp_path):
         assert words in reported
 
 
+def test_the_best_of_a_baseline_has_the_highest_f1_on_held_out_clips(tmp_path):
+    (tmp_path / "log.csv").write_text(LOG)
+    (tmp_path / "validation.csv").write_text(
+        "step,minutes,loss,macro,micro,Dog,held_out_events,held_out_tags\n"
+        "40,1.2,0.10,0.30,0.35,0.10,0.30,0.10\n"
+        "60,1.9,0.40,0.28,0.33,0.20,0.20,0.40\n"
+        "80,2.5,0.30,0.40,0.45,0.30,0.25,0.30\n"
+    )
+    outcome = RunOutcome.read(tmp_path)
+    assert outcome.best["step"] == 60
+    assert outcome.f1_per_label == {"Dog": 0.20}
+
+
 def test_a_label_that_is_called_as_a_column_hides_none(tmp_path):
     (tmp_path / "log.csv").write_text(LOG)
     f1 = SimpleNamespace(macro=0.3, micro=0.4, per_label={"step": 0.1, "Dog": 0.5})

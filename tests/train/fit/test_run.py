@@ -29,6 +29,7 @@ from train.fit.run import (
     fit_on_soundbank,
     make_objective,
 )
+from train.fit.trainer import Trainer
 from train.mixing.soundbank import Soundbank
 from train.mixing.toy_bank import write_bank
 
@@ -87,6 +88,27 @@ def test_a_run_learns_from_the_training_clips_and_is_measured_on_the_others(
     assert seen["given"][:2] == (config, clips.labels)
     assert seen["given"][2].tolist() == [clips.strong_counts, clips.weak_counts]
     assert clips.strong_counts != clips.weak_counts
+
+
+def test_runs_of_equal_seeds_begin_alike_and_see_the_same_batches_whatever_their_alpha(
+    tmp_path,
+):
+    desed = Desed.load(write_desed(tmp_path / "desed"))
+
+    def begin(**changes):
+        """Return the first weights of a run, and its first batches."""
+        config = dataclasses.replace(CONFIG, **changes)
+        clips = ClipSet.load(desed, config, cache=tmp_path / "cache")
+        objective = make_objective(config, clips.strong_counts, clips.weak_counts)
+        learner = Trainer(config, clips.labels, objective, tmp_path / "run").learner
+        first = next(learner.network.parameters()).detach()
+        return first, torch.stack([clips.training[index]["x"] for index in range(16)])
+
+    for one, same, other in zip(
+        *(begin(alpha=0.1), begin(alpha=0.01), begin(alpha=0.1, seed=1)), strict=True
+    ):
+        assert torch.equal(one, same)
+        assert not torch.equal(one, other)
 
 
 @pytest.mark.parametrize("way", ["fresh", "init", "resume"])

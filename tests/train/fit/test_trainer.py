@@ -118,6 +118,19 @@ def test_equal_seeds_log_equal_curves(tmp_path):
     assert curve(tmp_path / "one") == curve(tmp_path / "two")
 
 
+def test_each_step_is_told_how_much_of_the_run_is_over_before_it(tmp_path, monkeypatch):
+    trainer = make_trainer(tmp_path)
+    real, told = trainer.learner.learn, []
+
+    def learn(batch, *, step, progress):
+        told.append((step, progress))
+        return real(batch, step=step, progress=progress)
+
+    monkeypatch.setattr(trainer.learner, "learn", learn)
+    trainer.fit(Bars(), n_workers=0)
+    assert told == [(step, step / 6) for step in range(6)]
+
+
 def states(trainer):
     return {
         "network": trainer.learner.network.state_dict(),
@@ -335,6 +348,8 @@ def test_validation_is_logged_and_the_four_of_lowest_loss_are_kept(
 
 def test_validation_loss_is_the_objective_on_all_clips(tmp_path):
     trainer = make_trainer(tmp_path)
+    with torch.no_grad():  # it is the average that is validated
+        trainer.learner.network.linear.bias.fill_(1.0)
     segments = np.random.default_rng(0).random((6, 1024, 128), np.float32)
     events = [[Event("low", 1.0, 2.0, 1.0)]] * 4 + [[]] * 2
     loss = trainer.validate(EvaluationSet(segments, events, LABELS))

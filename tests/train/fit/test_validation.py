@@ -1,12 +1,16 @@
 """What is measured of a network in training: by this its ensemble is weighted."""
 
 import numpy as np
+import pytest
 import torch
 
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
+from train.config.preset import load_preset
 from train.datasets.evaluation_set import EvaluationSet
 from train.evaluation.scoring import network_scores
+from train.fit.clock import Clock
+from train.fit.machine.distributed import Parallel
 from train.fit.validation import Validation
 from train.networks.resnet import Outputs
 
@@ -46,3 +50,19 @@ def test_events_are_made_of_the_scores_alone():
     scores = np.random.default_rng(0).random((128, 2), np.float32)
     (table,) = network_scores(Fixed(scores), np.zeros((1, 1024, 1), np.float32))
     np.testing.assert_array_equal(table, scores)
+
+
+@pytest.mark.parametrize(
+    ("preset", "distance"),
+    [("nec_alpha_0.1", 1000), ("nec_alpha_0.01", 1000), ("baseline_crnn", 210)],
+)
+def test_the_rows_of_table_1_are_validated_at_equal_distances(preset, distance):
+    """The baseline after each epoch, however its part of the run is rounded."""
+    config = load_preset(preset)
+    clock = Clock(config, Parallel("cpu"))
+    validated, measured = 0.0, []
+    for clock.step in range(1, config.steps + 1):
+        if clock.is_due(validated):
+            validated = clock.progress
+            measured.append(clock.step)
+    assert measured == list(range(distance, config.steps + 1, distance))

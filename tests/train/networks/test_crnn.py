@@ -76,9 +76,12 @@ def test_dropout_stands_behind_each_gated_unit_and_behind_the_recurrence():
 
 
 def test_the_published_widths_have_the_size_of_the_baseline():
+    crnn = Crnn(10)
+    dropouts = [m.n_dropped for m in crnn.modules() if isinstance(m, Dropout)]
+    assert dropouts == 4 * [128]  # of 256
     parts = {
         name: sum(p.numel() for p in part.parameters())
-        for name, part in Crnn(10).named_children()
+        for name, part in crnn.named_children()
     }
     convolutions = 9 * 64 + 2 * 9 * 64 * 64  # without bias: batch norm has one
     units = 3 * (64 * 64 + 64 + 2 * 64)
