@@ -78,7 +78,8 @@ class TrainConfig:
         Recolour frames and drop bands of soundscapes (see `train.datasets.augment`);
         recorded clips stay as they are.
     target_rounding : {"nearest", "down"}
-        Of the targets of recorded clips, see `train.datasets.clip_features.score_targets`.
+        Of the targets of recorded clips that are trained on, see
+        `train.datasets.clip_features.score_targets`; in the validation loss, to the nearest.
     held_out : float
         Share of the synthetic and of the weak clips that is not trained on. Checkpoints
         are then ranked by event F1 on the former plus tagging F1 on the latter instead of

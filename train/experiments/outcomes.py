@@ -31,8 +31,9 @@ class Outcome:
     Parameters
     ----------
     plain, connected : float
-        The checkpoint of lowest validation loss, without and with connect & cut; the
-        baseline has a median filter instead, in both.
+        The checkpoint of lowest validation loss, without and with connect & cut; of the
+        baseline that of highest F1 on the clips it holds out, with a median filter instead
+        in both.
     ensemble, both : float
         The four of lowest validation loss, without and with connect & cut.
     last : float

@@ -243,8 +243,8 @@ def test_a_clip_longer_than_a_segment_is_measured_on_its_beginning_alone(tmp_pat
     (tmp_path / "audio").mkdir()
     paths = write_clips(tmp_path / "audio", 1, duration=2.0)
     heard = [Event("Dog", 0.1, 0.3, 1.0), Event("Dog", 0.5, 1.0, 1.0)]
-    later = Event("Dog", 1.2, 1.5, 1.0)
-    subset = Subset("validation", {"0.wav": [*heard, later]}, paths)
+    later = [Event("Dog", 0.64, 0.9, 1.0), Event("Dog", 1.2, 1.5, 1.0)]
+    subset = Subset("validation", {"0.wav": [*heard, *later]}, paths)
     built = build_features(tmp_path / "cache", "validation", paths, SMALL)
     recordings = evaluation_set(ClipDataset(subset, built, ("Dog",), SMALL, Triple()))
     assert recordings.reference == [[heard[0], Event("Dog", 0.5, 0.64, 1.0)]]

@@ -4,11 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from streamsed.events import Event
 from train.cli.table1 import table1 as command
 from train.config.preset import load_preset
 from train.experiments import ablations
 from train.experiments.experiment import BASELINE, STRONGER, WEAKER
-from train.experiments.report import to_markdown
+from train.experiments.report import to_markdown, write_events
 from train.experiments.systems import SYSTEMS, marked
 from train.experiments.table1 import Scored, SystemScore, Table1
 from train.experiments.training_facts import describe_training
@@ -144,4 +145,18 @@ def test_labels_that_a_list_could_not_score_are_named_below_the_table():
     assert (
         "\nThe macro mean on the public list leaves out Cat and Dog, of which no"
         in said
+    )
+
+
+def test_a_submission_has_every_clip_a_clip_without_events_by_its_name_alone(tmp_path):
+    events = [[], [Event("Dog", 1.0, 2.25, 0.9), Event("Cat", 3.0, 4.0, 0.8)]]
+    scored = Scored(events, F1(0.5, 0.5, {}), Intervals((0, 1), (0, 1), {}))
+    row = SystemScore(FIRST, {"public": scored})
+    recordings = {"public": SimpleNamespace(names=("a.wav", "b.wav"))}
+    write_events(Table1([row], recordings, (), {}, {}, ()), tmp_path)
+    assert (tmp_path / "public" / f"{FIRST.key}.tsv").read_text() == (
+        "filename\tonset\toffset\tevent_label\n"
+        "a.wav\t\t\t\n"
+        "b.wav\t1.000\t2.250\tDog\n"
+        "b.wav\t3.000\t4.000\tCat\n"
     )
