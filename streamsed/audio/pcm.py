@@ -132,14 +132,14 @@ class PcmDecoder:
         return Piece(self._resampler.flush())
 
     def _check_head(self, data: bytes) -> None:
-        """Raise ValueError if an audio file comes: its header would be taken for noise."""
+        """Raise ValueError if this is an audio file, also for all that comes after its head."""
         if len(self._head) < HEAD:
             self._head += data[: HEAD - len(self._head)]
-            if found := CONTAINERS.get(self._head):
-                raise ValueError(
-                    f"{self._name}: this is {found}, not raw PCM; decode it first, e.g. "
-                    f"with `ffmpeg -i IN {self._as_expected} -`"
-                )
+        if found := CONTAINERS.get(self._head):
+            raise ValueError(
+                f"{self._name}: this is {found}, not raw PCM; decode it first, e.g. "
+                f"with `ffmpeg -i IN {self._as_expected} -`"
+            )
 
 
 class PcmSource:

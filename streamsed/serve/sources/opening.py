@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -40,11 +41,16 @@ def open_source(settings: SourceSettings, *, sample_rate: int) -> SupervisedSour
     """
     scheme = urlsplit(settings.url).scheme
 
+    @cache
+    def standard_input() -> PcmPieces:
+        """Return its decoder: the same for every attempt, since it cannot begin again."""
+        return _pcm(settings, sample_rate, "standard input")
+
     def feed(n_failures: int) -> tuple[Feed, Decoder]:
         if settings.device:
             return _microphone(settings, sample_rate)
         if scheme == "stdin":
-            return PipeFeed(None), _pcm(settings, sample_rate)
+            return PipeFeed(None), standard_input()
         if scheme == "file":
             return _path(settings, sample_rate)
         return _network(settings, sample_rate, n_failures)
@@ -88,14 +94,14 @@ def _path_of(settings: SourceSettings) -> Path:
     return Path(settings.url.removeprefix("file://"))
 
 
-def _pcm(settings: SourceSettings, sample_rate: int) -> PcmPieces:
+def _pcm(settings: SourceSettings, sample_rate: int, name: str) -> PcmPieces:
     decoder = PcmDecoder(
         settings.rate,
         settings.channels,
         settings.encoding,
         sample_rate=sample_rate,
         channel=settings.channel,
-        name=settings.name,
+        name=name,
     )
     return PcmPieces(decoder)
 
@@ -103,7 +109,7 @@ def _pcm(settings: SourceSettings, sample_rate: int) -> PcmPieces:
 def _path(settings: SourceSettings, sample_rate: int) -> tuple[Feed, Decoder]:
     path = _path_of(settings)
     if is_fifo(path):
-        return PipeFeed(path), _pcm(settings, sample_rate)
+        return PipeFeed(path), _pcm(settings, sample_rate, str(path))
     feed = RecordingFeed(path, sample_rate=sample_rate, loop=settings.loop)
     return feed, PcmPieces(PcmDecoder(sample_rate, 1, "f32", sample_rate=sample_rate))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 from serving import wait_for
@@ -16,7 +17,7 @@ from serving import wait_for
 from streamsed.audio.pcm import PcmDecoder
 from streamsed.audio.source import Piece
 from streamsed.serve.settings import SourceSettings
-from streamsed.serve.sources import ffmpeg
+from streamsed.serve.sources import ffmpeg, opening
 from streamsed.serve.sources.address import redacted, scrubbed
 from streamsed.serve.sources.backoff import FIRST, JITTER, LONGEST, Backoff
 from streamsed.serve.sources.captured import (
@@ -89,6 +90,44 @@ def test_a_program_that_does_not_exist_leaves_nothing_open():
     with pytest.raises(FileNotFoundError):
         Child(["/nope"], deadline=1.0, burst=0.0)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+class OnePipe:
+    """Standard input: what was read of it is gone, whoever opens it again."""
+
+    idle_after = deadline = start_limit = float("inf")
+    burst = rest = 0.0
+    again = False
+
+    def __init__(self, data):
+        self.data = data
+
+    def read(self, timeout):
+        time.sleep(0 if self.data else timeout)
+        given, self.data = self.data[:1000], self.data[1000:]
+        return given
+
+    def stop(self, **_):
+        return ""
+
+
+def test_the_rest_of_a_file_on_standard_input_is_not_taken_for_samples(
+    monkeypatch, tmp_path
+):
+    soundfile.write(tmp_path / "a.wav", np.zeros(2000), 44100)
+    pipe = OnePipe((tmp_path / "a.wav").read_bytes())
+    monkeypatch.setattr(opening, "PipeFeed", lambda _: pipe)
+    monkeypatch.setattr(Backoff, "failed", lambda *_, **__: 0.0)
+    source = opening.open_source(
+        SourceSettings("door", url="stdin:"), sample_rate=44100
+    )
+    wait_for(lambda: not pipe.data)
+    time.sleep(0.3)
+    source.close()
+    said = " ".join(source.notices())
+    assert said.startswith("standard input: this is WAV, not raw PCM")
+    assert "is back" not in said
+    assert source.last_audio == float("-inf")
 
 
 class BrokenFeed:
