@@ -7,7 +7,7 @@ override them, label by label.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote
@@ -89,6 +89,7 @@ def read_serve_settings(path: Path) -> ServeSettings:
             for index, table in enumerate(rules, start=1)
         ),
     }
+    _check_paths(top, path, read)
     top.finish(skip=OTHER_COMMANDS)
     if top.mistakes or info is None:
         raise SettingsError(top.mistakes)
@@ -119,6 +120,19 @@ def read_detection(
         only=base.only if only is None else only,
         ignore=table.take("ignore", reported, base.ignore),
     )
+
+
+def _check_paths(top: TomlTable, path: Path, read: Mapping[str, Any]) -> None:
+    """Note outputs that would be written over each other, or over the settings."""
+    taken = {path.absolute(): "this file"}
+    for kind in ("log", "store", "clips"):
+        if read[kind] is None:
+            continue
+        place = read[kind].path.absolute()
+        if place in taken and (table := top.table(kind)) is not None:
+            what = f"path={read[kind].path} is that of {taken[place]}"
+            table.add_mistake(f"{what}; choose another", "path")
+        taken[place] = f"[{kind}]"
 
 
 def _over(base: PerLabel | None, given: PerLabel) -> PerLabel:

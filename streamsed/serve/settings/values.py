@@ -197,7 +197,10 @@ def command(value: Any) -> tuple[str, ...]:
 
 def path(value: Any) -> Path:
     """Convert a path; ~ is the home folder."""
-    return Path(text(value)).expanduser()
+    try:
+        return Path(text(value)).expanduser()
+    except RuntimeError:  # ~name of nobody
+        raise ValueError("begins with the home folder of an unknown user") from None
 
 
 def existing_file(value: Any) -> Path:

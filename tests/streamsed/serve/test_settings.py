@@ -216,12 +216,26 @@ def test_a_syntax_error_has_its_line(write):
         ("source = 3", r"\[\[source\]\]"),
         ("step = 1\nstep_ = 2", "'step_' is not a setting"),
         ("trust-model = true\ntrust_model = true", "twice"),
+        ("[log]\npath = '~nobody-here/a'", "home folder of an unknown user"),
     ],
 )
 def test_a_wrong_setting_is_refused_by_its_name(write, line, hint):
     source = "" if line.startswith("source") else "\n[[source]]\nname='a'\nurl='-'\n"
     with pytest.raises(SettingsError, match=hint):
         read_serve_settings(write(line + source))
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("log", "store"), ("store", "clips"), ("", "log")]
+)
+def test_two_outputs_of_one_path_are_a_mistake(write, tmp_path, first, second):
+    place = tmp_path / "same" if first else write("")
+    text = "[[source]]\nname='a'\nurl='-'\n"
+    for kind in filter(None, (first, second)):
+        text += f"[{kind}]\npath='{place}'\n"
+    ((line, words),) = mistakes(write(text))
+    assert line == len(text.splitlines())
+    assert f"path={place} is that of {f'[{first}]' if first else 'this file'};" in words
 
 
 def test_a_host_with_a_space_is_a_mistake(write):
