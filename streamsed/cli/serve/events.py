@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 FORMATS = ("table", "csv", "jsonl", "parquet")
 NEWEST = 1000
 """Maximum number of events in a table."""
+SQLITE = b"SQLite format 3"
+"""How a store begins."""
 
 
 def events(
@@ -101,6 +103,11 @@ def _store_of(settings: Path) -> Path:
     from streamsed.serve.settings.outputs import read_store
     from streamsed.serve.settings.toml_table import SettingsError, read_toml
 
+    with settings.open("rb") as stream:
+        if stream.read(len(SQLITE)) == SQLITE:
+            raise ValueError(
+                f"{settings}: is a store, not a settings file; give --store {settings}"
+            )
     top = read_toml(settings)
     table = top.table("store")
     found = None if table is None else read_store(table)

@@ -101,7 +101,7 @@ def open_to_read(path: Path) -> sqlite3.Connection:
         raise FileNotFoundError(f"{path}: no such file")
     if path.is_dir():
         raise IsADirectoryError(f"{path}: is a folder, not a store")
-    connection, version = _open(path, "mode=ro")
+    connection, version = _open(path, _how_to_read(path))
     if version < len(MIGRATIONS):
         connection.close()
         raise ValueError(
@@ -127,6 +127,14 @@ def check_store(path: Path) -> None:
     """
     os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
     _open(path, "mode=ro&immutable=1")[0].close()
+
+
+def _how_to_read(path: Path) -> str:
+    """Return SQLite's parameters: it needs files beside a store that somebody may write."""
+    beside = path.with_name(f"{path.name}-wal")
+    if beside.exists() or os.access(path.parent, os.W_OK):
+        return "mode=ro"
+    return "mode=ro&immutable=1"
 
 
 def _open(path: Path, how: str) -> tuple[sqlite3.Connection, int]:

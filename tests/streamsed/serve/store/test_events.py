@@ -156,6 +156,12 @@ def test_a_store_is_not_replaced_by_its_events(streamsed, path, tmp_path):
     assert (path.read_bytes(), settings.read_bytes()) == before
 
 
+def test_a_store_in_the_place_of_the_settings_is_named(streamsed, path):
+    run = streamsed("events", path)
+    assert run.returncode == 2
+    assert f"{path}: is a store, not a settings file; give --store {path}" in run.stderr
+
+
 def test_a_store_that_is_none_is_named(streamsed, tmp_path):
     run = streamsed("events", "--store", tmp_path / "no.db")
     assert run.returncode == 2

@@ -1,3 +1,4 @@
+import os
 import sqlite3
 from contextlib import closing
 from itertools import chain
@@ -304,6 +305,16 @@ def test_a_store_is_written_by_one_and_only_its_owner_may_read_it(path):
     assert path.stat().st_mode & 0o077 == 0
     first.close()
     StoreSink(path).close()
+
+
+def test_a_store_in_a_folder_that_its_reader_may_not_write_is_read(path, monkeypatch):
+    """A backup, say, or a disc; a test that runs as root may write everywhere."""
+    store(path, *Sounds().lifecycle(1, 1.0, 2.0))
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    before = sorted(path.parent.iterdir())
+    with StoreReader(path) as reader:
+        assert len(list(reader.events())) == 1
+        assert sorted(path.parent.iterdir()) == before
 
 
 def test_old_hours_go_with_what_was_listened_in_them(path):
