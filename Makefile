@@ -31,7 +31,7 @@ demo: .venv/runtime  ## detect the events of half a minute of home life
 	@mkdir -p build
 	$(BIN)/streamsed file examples/scene.flac --format table --plot build/scene.png
 	$(BIN)/python examples/compare.py examples/scene.flac examples/scene.tsv
-	@echo "The picture is build/scene.png."
+	@echo 'The picture is build/scene.png. For the command "streamsed": . .venv/bin/activate'
 
 test: .venv/develop microphone  ## all tests; COVERAGE=1 measures what of the Python they run
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal \

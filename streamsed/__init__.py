@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -45,10 +46,23 @@ _MODULES = {
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that `import streamsed` is quick."""
+    if name == "_core":
+        return _compiled_core()
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(_MODULES[name]), name)
     return value
+
+
+def _compiled_core() -> ModuleType:
+    """Import the C++ core; explain what to do where Python found the sources without it."""
+    try:
+        return import_module("streamsed._core")
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"{__path__[0]}: no compiled core here; Python takes the clone's folder for the "
+            "installed package. Use `pip install -e .` in the clone, or another folder"
+        ) from error
 
 
 def __dir__() -> list[str]:

@@ -1,8 +1,12 @@
 """What an import loads: torch and other heavy things come in only where they are used."""
 
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 from modules import modules_of
 
@@ -55,6 +59,24 @@ def test_the_public_names_are_those_of_their_modules():
         _ = streamsed.Listner
     with pytest.raises(ImportError, match="Listner"):
         from streamsed import Listner  # noqa: F401
+
+
+def test_sources_without_the_core_say_how_to_install_them(tmp_path):
+    copy = tmp_path / "streamsed"
+    ignored = shutil.ignore_patterns("*.so", "*.pyd", "models")
+    shutil.copytree(Path(streamsed.__file__).parent, copy, ignore=ignored)
+    places = os.pathsep.join(map(str, (tmp_path, Path(np.__file__).parents[1])))
+    run = subprocess.run(  # without `site`, which would find the installed package
+        [sys.executable, "-S", "-c", "from streamsed import Frontend"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": places},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    last = run.stderr.splitlines()[-1]
+    assert last.startswith(f"ImportError: {copy}: no compiled core here")
+    assert "`pip install -e .`" in last
 
 
 def test_settings_events_and_writers_need_numpy_at_most():

@@ -1,6 +1,7 @@
 """The light install: one engine, no torch, and how to add what an option needs."""
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -87,6 +88,14 @@ def test_what_is_installed_by_hash_is_what_was_tested_and_suits_the_project(name
 
 def is_for_this_machine(requirement):
     return requirement.marker is None or requirement.marker.evaluate()
+
+
+def test_the_page_lists_every_extra_but_those_for_work_on_the_project():
+    page = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    first_cells = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", page, flags=re.MULTILINE)
+    listed = re.findall(r"\w+", " ".join(first_cells))
+    extras = PROJECT["optional-dependencies"].keys() - {"dev", "bench", "fuzz"}
+    assert sorted(listed) == sorted(extras)
 
 
 def test_torch_comes_with_two_extras_only():
