@@ -8,6 +8,7 @@ their mean. Samples are not rescaled: full scale is 1.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from streamsed.audio.completeness import EXACT_FORMATS, lacks_end, stated_frames
 from streamsed.samples import MAX_AMPLITUDE
+from streamsed.terminal import counted
 
 SUFFIXES = frozenset(
     {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".w64"}
@@ -86,9 +88,18 @@ def audio_files(folder: Path, *, recursive: bool = False) -> list[Path]:
     return files
 
 
-def files_of_other_formats(folder: Path, *, recursive: bool = False) -> list[Path]:
-    """Return the recordings of a folder that `audio_files` leaves out, sorted."""
-    return _with_suffix(folder, OTHER_SUFFIXES, recursive=recursive)
+def other_formats(folder: Path, *, recursive: bool = False) -> Counter[str]:
+    """Count the recordings of a folder that `audio_files` leaves out, by suffix."""
+    others = _with_suffix(folder, OTHER_SUFFIXES, recursive=recursive)
+    return Counter(path.suffix.lower() for path in others)
+
+
+def describe_other_formats(counts: Counter[str]) -> str:
+    """Say how many recordings are passed over, and what to do about them."""
+    return (
+        f"{counted(counts.total(), 'recording')} in other formats "
+        f"({', '.join(sorted(counts))}) passed over; convert with `ffmpeg -i IN OUT.wav`"
+    )
 
 
 def _with_suffix(

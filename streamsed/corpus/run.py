@@ -219,9 +219,7 @@ class CorpusRun:
         """Write the manifest, unless there is one of the same inputs."""
         if manifest_inputs(self.out) == list(inputs) and not self.relist:
             return
-        files = list(
-            list_inputs(inputs, on_error=lambda text: print_message(f"error: {text}"))
-        )
+        files = list(list_inputs(inputs, on_message=print_message))
         write_manifest(self.out, inputs, files)
 
     def _to_do(self) -> tuple[list[Listed], set[str], list[Listed], int]:

@@ -123,6 +123,8 @@ class Status:
         if final or (now - self._shown > LINE_EVERY and not sys.stderr.isatty()):
             self._shown = now
             print_message(self._line(left=not final))
+        if final and self._errors:
+            print_message(f"the newest error: {self._errors[-1]}")
 
     def _left(self, elapsed: float) -> float | None:
         """Estimate the seconds left, from the bytes processed in this run."""

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from streamsed.audio.decode import (
     audio_files,
     audio_info,
+    describe_other_formats,
     file_chunks,
-    files_of_other_formats,
+    other_formats,
 )
 from streamsed.detector import Detector
 from streamsed.events import Event
@@ -31,7 +32,7 @@ from streamsed.pipeline.extractor import Extracted, Progress, SegmentFeatures
 from streamsed.pipeline.lifecycle import EventUpdate
 from streamsed.pipeline.trace import Trace
 from streamsed.recordings.prefetch import Prefetch, prefetch_each
-from streamsed.terminal import counted, print_message, reason_of
+from streamsed.terminal import print_message, reason_of
 
 AHEAD = 32
 """Maximum number of waiting items per recording; a segment is half a megabyte."""
@@ -108,13 +109,8 @@ def find_recordings(
 
 
 def _note_other_formats(folder: Path, *, recursive: bool) -> None:
-    if not (others := files_of_other_formats(folder, recursive=recursive)):
-        return
-    formats = ", ".join(sorted({path.suffix.lower() for path in others}))
-    print_message(
-        f"{folder}: {counted(len(others), 'recording')} in other formats ({formats}) "
-        "passed over; convert with `ffmpeg -i IN OUT.wav`"
-    )
+    if counts := other_formats(folder, recursive=recursive):
+        print_message(f"{folder}: {describe_other_formats(counts)}")
 
 
 def describe_error(error: Exception, path: Path) -> str:

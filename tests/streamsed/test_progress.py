@@ -53,7 +53,7 @@ def test_a_task_inside_a_task_has_a_bar_below_it(monkeypatch):
     assert progress._screen._bars is None
 
 
-def test_a_corpus_has_a_bar_by_size_and_ends_with_a_line(monkeypatch, tmp_path):
+def test_a_corpus_has_a_bar_by_size_and_ends_with_two_lines(monkeypatch, tmp_path):
     screen = terminal(monkeypatch)
     status = Status(tmp_path / "status.json", 3, 8_000_000)
     status.skip_done(1, 2_000_000)
@@ -62,9 +62,10 @@ def test_a_corpus_has_a_bar_by_size_and_ends_with_a_line(monkeypatch, tmp_path):
     assert "6 of 8 MB" in screen.getvalue()
     status.add("failed", 0.0, 2_000_000, "no sound")
     status.report("finished")
-    *_, last = screen.getvalue().splitlines()
-    assert "streamsed: 3 of 3 files" in last
-    assert last.endswith("1 failed")
+    *_, line, error = screen.getvalue().splitlines()
+    assert "streamsed: 3 of 3 files" in line
+    assert line.endswith("1 failed")
+    assert error == "streamsed: the newest error: no sound"
     assert progress._screen._bars is None
 
 

@@ -36,7 +36,7 @@ def work(
         delays=(0.01, 0.01),
     )
     engine = LocalEngine(settings, info, 2, limits or Limits(), make=make, **more)
-    files = list(list_inputs([str(recordings)], on_error=print))
+    files = list(list_inputs([str(recordings)], on_message=print))
     status = Status(out / "status.json", len(files), sum(f.size for f in files))
     writer = PartWriter(out, "1-of-1", identity.stamp())
     assert engine.run(files, writer, status)

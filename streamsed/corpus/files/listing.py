@@ -10,6 +10,7 @@ import csv
 import glob
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from streamsed.audio.decode import SUFFIXES
+from streamsed.audio.decode import OTHER_SUFFIXES, SUFFIXES, describe_other_formats
 from streamsed.corpus.files.shards import Shard
 from streamsed.corpus.files.storage import etag_of, filesystem, is_url, stat, uri_of
 from streamsed.corpus.tables.parts import key_of, write_table
@@ -58,7 +59,7 @@ class Listed:
 
 
 def list_inputs(
-    inputs: Sequence[str], *, on_error: Callable[[str], None]
+    inputs: Sequence[str], *, on_message: Callable[[str], None]
 ) -> Iterator[Listed]:
     """Yield the files of the inputs, without duplicates.
 
@@ -66,8 +67,9 @@ def list_inputs(
     ----------
     inputs : sequence of str
         See the module docstring.
-    on_error : callable
-        Called with a message for each folder that cannot be listed.
+    on_message : callable
+        Called with a message for each folder that cannot be listed, and for each input with
+        recordings in formats that cannot be read.
 
     Raises
     ------
@@ -77,11 +79,14 @@ def list_inputs(
     seen = set()
     for text in inputs:
         n_found = 0
-        for listed in _of(text, on_error):
+        others: Counter[str] = Counter()
+        for listed in _of(text, on_message, others):
             n_found += 1
             if listed.uri not in seen:
                 seen.add(listed.uri)
                 yield listed
+        if others:
+            on_message(f"{text}: {describe_other_formats(others)}")
         if not n_found:
             raise ValueError(f"{text}: no audio files ({', '.join(sorted(SUFFIXES))})")
 
@@ -117,14 +122,16 @@ def read_manifest(folder: Path, shard: Shard) -> Iterator[Listed]:
                     yield Listed(**row)
 
 
-def _of(text: str, on_error: Callable[[str], None]) -> Iterator[Listed]:
-    """List one input."""
+def _of(
+    text: str, on_message: Callable[[str], None], others: Counter[str]
+) -> Iterator[Listed]:
+    """List one input; count the recordings in other formats by suffix."""
     if is_url(text):
-        yield from _remote(text)
+        yield from _remote(text, others)
         return
     path = Path(text.removeprefix("file://"))
     if path.is_dir():
-        yield from _folder(path, on_error)
+        yield from _folder(path, on_message, others)
     elif path.suffix.lower() in LISTS and path.is_file():
         yield from _with_states(_entries(path))
     elif os.path.lexists(path):
@@ -132,8 +139,8 @@ def _of(text: str, on_error: Callable[[str], None]) -> Iterator[Listed]:
     elif glob.has_magic(text):
         for found in sorted(glob.iglob(text, recursive=True)):  # noqa: PTH207
             if Path(found).is_dir():
-                yield from _folder(Path(found), on_error)
-            elif _is_audio(found):
+                yield from _folder(Path(found), on_message, others)
+            elif _is_audio(found, others):
                 yield from _with_states(iter([{"uri": found}]))
     else:
         raise FileNotFoundError(
@@ -141,7 +148,9 @@ def _of(text: str, on_error: Callable[[str], None]) -> Iterator[Listed]:
         )
 
 
-def _folder(folder: Path, on_error: Callable[[str], None]) -> Iterator[Listed]:
+def _folder(
+    folder: Path, on_message: Callable[[str], None], others: Counter[str]
+) -> Iterator[Listed]:
     """List the audio files in a folder and its subfolders, without hidden ones."""
     waiting = [os.fspath(folder)]
     while waiting:
@@ -149,33 +158,34 @@ def _folder(folder: Path, on_error: Callable[[str], None]) -> Iterator[Listed]:
             with os.scandir(waiting.pop()) as entries:
                 found = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
-            on_error(f"{error.filename}: cannot be listed ({error.strerror})")
+            on_message(f"error: {error.filename}: cannot be listed ({error.strerror})")
             continue
         for entry in found:
             if entry.name.startswith("."):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 waiting.append(entry.path)
-            elif _is_audio(entry.name) and (entry.is_file() or entry.is_symlink()):
+            elif _is_audio(entry.name, others) and (
+                entry.is_file() or entry.is_symlink()
+            ):
                 uri = uri_of(Path(entry.path))
                 yield Listed(uri, *stat(uri))  # includes broken links, which fail later
 
 
-def _remote(url: str) -> Iterator[Listed]:
+def _remote(url: str, others: Counter[str]) -> Iterator[Listed]:
     """List the files of a URL: one file, a pattern, or all below a prefix."""
     files = filesystem(url)
     root = files._strip_protocol(url)
     try:
         if glob.has_magic(root):
             found = files.glob(root, detail=True)
-            yield from _audio_of(files, found)
+            yield from _audio_of(files, found, others)
         elif Path(root).suffix.lower() in SUFFIXES:
-            yield from _audio_of(files, {root: files.info(root)})
+            yield from _audio_of(files, {root: files.info(root)}, others)
         else:
             for _, _, found in files.walk(root, detail=True, on_error="raise"):
-                yield from _audio_of(
-                    files, {info["name"]: info for info in found.values()}
-                )
+                by_name = {info["name"]: info for info in found.values()}
+                yield from _audio_of(files, by_name, others)
     except Exception as error:
         if isinstance(error, FileNotFoundError):
             raise FileNotFoundError(f"{url}: no such file or folder") from error
@@ -184,16 +194,21 @@ def _remote(url: str) -> Iterator[Listed]:
         ) from error
 
 
-def _audio_of(files: Any, found: dict[str, dict[str, Any]]) -> Iterator[Listed]:
+def _audio_of(
+    files: Any, found: dict[str, dict[str, Any]], others: Counter[str]
+) -> Iterator[Listed]:
     for name, info in found.items():
-        if info.get("type", "file") == "file" and _is_audio(name):
+        if info.get("type", "file") == "file" and _is_audio(name, others):
             uri = files.unstrip_protocol(name)
             yield Listed(uri, int(info.get("size") or 0), etag_of(info))
 
 
-def _is_audio(name: str) -> bool:
+def _is_audio(name: str, others: Counter[str]) -> bool:
     plain = name.partition("?")[0]
-    return os.path.splitext(plain)[1].lower() in SUFFIXES  # noqa: PTH122 - URLs too
+    suffix = os.path.splitext(plain)[1].lower()  # noqa: PTH122 - URLs too
+    if suffix in OTHER_SUFFIXES:
+        others[suffix] += 1
+    return suffix in SUFFIXES
 
 
 def _entries(path: Path) -> Iterator[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """What inputs stand for: folders, patterns, lists, names of any kind."""
 
 import os
+from contextlib import suppress
 from itertools import chain
 
 import pyarrow as pa
@@ -34,7 +35,7 @@ def names(found, folder):
 
 
 def listing(*inputs):
-    return list(list_inputs([str(each) for each in inputs], on_error=pytest.fail))
+    return list(list_inputs([str(each) for each in inputs], on_message=pytest.fail))
 
 
 def test_a_folder_gives_the_audio_files_below_it_with_size_and_time(folder):
@@ -47,6 +48,26 @@ def test_a_folder_gives_the_audio_files_below_it_with_size_and_time(folder):
 def test_patterns_files_and_folders_give_each_file_once(folder):
     found = listing(folder / "a.wav", folder / "**" / "*.mp3", folder / "deep", folder)
     assert sorted(names(found, folder)) == ["a.wav", "deep/c.mp3", "deep/er/b.FLAC"]
+
+
+@pytest.mark.parametrize("scheme", ["", "file://", "local://"])
+def test_recordings_in_other_formats_are_counted_for_each_input(folder, scheme):
+    for name in ("film.MP4", "deep/tape.m4a", "deep/er/tape.m4a"):
+        (folder / name).touch()
+    said = []
+    inputs = [
+        f"{scheme}{folder / 'deep'}",
+        str(folder / "*.mp4"),
+        str(folder / "a.wav"),
+    ]
+    (folder / "second.mp4").touch()
+    with suppress(ValueError):  # the pattern alone has nothing that can be read
+        list(list_inputs(inputs, on_message=said.append))
+    remedy = "passed over; convert with `ffmpeg -i IN OUT.wav`"
+    assert said == [
+        f"{inputs[0]}: 2 recordings in other formats (.m4a) {remedy}",
+        f"{inputs[1]}: 1 recording in other formats (.mp4) {remedy}",
+    ]
 
 
 @pytest.mark.parametrize("suffix", [".txt", ".csv", ".parquet"])
