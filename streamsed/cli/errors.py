@@ -11,8 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from typer.core import TyperGroup
-
+from streamsed.cli.command_list import CommandList
 from streamsed.terminal import reason_of
 
 OPTIONS = {
@@ -83,7 +82,7 @@ class Interruption(Exception):  # noqa: N818 - not an error, as KeyboardInterrup
     """A command was interrupted; typer would exit without a message."""
 
 
-class Interruptible(TyperGroup):
+class Interruptible(CommandList):
     """Commands that raise `Interruption` when they are interrupted."""
 
     def invoke(self, ctx: Any) -> Any:

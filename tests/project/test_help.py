@@ -6,6 +6,7 @@ import sys
 import pytest
 from typer.core import TyperGroup
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from scripts import view_svg
 from streamsed.cli.app import app as runtime
@@ -41,6 +42,18 @@ def test_an_option_has_one_default_and_one_space_between_words(command):
         )
         stated = re.findall(r"\[default: ", text)
         assert len(stated) + bool(shown) <= 1, option.name
+
+
+@pytest.mark.parametrize(
+    ("app", "words"), [(runtime, []), (runtime, ["corpus"]), (training, [])]
+)
+def test_a_command_is_listed_with_a_whole_sentence(app, words):
+    shown = CliRunner().invoke(app, [*words, "--help"]).output
+    listed = shown.partition("\nCommands:\n")[2].partition("\n\n")[0]
+    summaries = [each.strip() for each in re.split(r"\n  (?=\w)", listed)]
+    assert len(summaries) >= 3
+    assert [text for text in summaries if not text.endswith(".")] == []
+    assert [text for text in summaries if text.endswith("...")] == []
 
 
 def test_a_script_that_is_asked_for_help_writes_no_file(tmp_path, monkeypatch, capsys):

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
 
+from streamsed.cli.command_list import CommandList
 from streamsed.cli.corpus.export import export
 from streamsed.cli.corpus.run import run
 from streamsed.cli.corpus.search import search
 from streamsed.cli.dependent_options import DependentOptions
 
 
-class _RunByDefault(TyperGroup):
+class _RunByDefault(CommandList):
     """A group whose default command is `run`: `corpus INPUT...` is `corpus run INPUT...`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
