@@ -25,6 +25,8 @@ from streamsed.terminal import check_stdout, print_lines, printable
 
 SCORES_SUFFIX = ".scores.tsv"
 PLOT_SUFFIX = ".png"
+FOREIGN = (".json", ".parquet", ".ods", ".xls", ".xlsx")
+"""Suffixes of formats that are not written; a file of TSV would not open by such a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class Outputs:
                 f"{list(FORMATS)[-1]}, not {self.format_name!r}"
             )
         form = self.format
+        self._check_suffix()
         if form is None and self.events is not None:
             raise ValueError(
                 "--format table is for the terminal; for a file use --format tsv"
@@ -124,6 +127,16 @@ class Outputs:
             check_picture(path)
         for folder in made:
             folder.mkdir(parents=True, exist_ok=True)
+
+    def _check_suffix(self) -> None:
+        if self.format_name is not None or self.events is None:
+            return
+        suffix = self.events.suffix.lower()
+        if suffix in FOREIGN and not self._is_folder(self.events, needs_folder=False):
+            raise ValueError(
+                f"--output {self.events}: {suffix} is not among the formats; its name may end "
+                "with .csv, .tsv or .jsonl"
+            )
 
     def _is_folder(self, place: Path, *, needs_folder: bool) -> bool:
         if place.exists():

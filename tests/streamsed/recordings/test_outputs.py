@@ -57,6 +57,15 @@ def test_the_suffix_of_the_file_is_the_format_unless_one_is_given(
     assert Outputs("raven", tmp_path / name).format is FORMATS["raven"]
 
 
+@pytest.mark.parametrize("name", ["a.json", "a.XLSX", "a.parquet"])
+def test_a_name_that_promises_another_format_is_refused(tmp_path, name):
+    with pytest.raises(ValueError, match=r"a\.\w+: \.\w+ is not among the formats"):
+        Outputs(None, tmp_path / name).check([])
+    Outputs("jsonl", tmp_path / name).check([])
+    (tmp_path / name).mkdir()
+    Outputs(None, tmp_path / name).check([])
+
+
 def test_the_suffix_of_a_folder_is_no_format(tmp_path):
     folder = tmp_path / "night.csv"
     assert Outputs(events=folder, folders=frozenset([folder])).format is FORMATS["tsv"]
