@@ -115,13 +115,15 @@ class EventTracker:
     def _frames(self, seconds: list[float]) -> NDArray[np.int64]:
         """Return counts such that n frames are shorter than the seconds iff n < count.
 
-        For the report's 0.2 s and 78 ms frames: 0.2 / 0.0782 = 2.56, so 3 frames.
+        For the report's 0.2 s and 78 ms frames: 0.2 / 0.0782 = 2.56, so 3 frames. Rounded,
+        because 0.56 s in frames of 0.08 s are 7, and in floating point a little more.
         """
         duration = self._frontend.score_frame_duration
-        return np.array([math.ceil(value / duration) for value in seconds], np.int64)
+        counts = [math.ceil(round(value / duration, 6)) for value in seconds]
+        return np.array(counts, np.int64)
 
     def _reaches(self, seconds: list[float]) -> NDArray[np.int64]:
-        """Return frames to either side such that the median's window has the length."""
+        """Return frames to either side such that the median reaches half its length there."""
         duration = self._frontend.score_frame_duration
         return np.array([round(value / duration / 2) for value in seconds], np.int64)
 

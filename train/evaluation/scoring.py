@@ -70,8 +70,8 @@ def scores_to_events(
     length = config.score_frame_length
     if n_samples is None:
         n_samples = len(scores) * length
-    # In rows, as no network must return them; frames of nothing but padding are left out.
-    in_rows = np.ascontiguousarray(scores[: -(-n_samples // length)])
+    # In rows, as no network must return them; of frames, those that a stream would have.
+    in_rows = np.ascontiguousarray(scores[: n_samples // length + 1])
     return sorted(tracker.push(in_rows) + tracker.flush(n_samples))
 
 

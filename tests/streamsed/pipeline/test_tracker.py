@@ -129,6 +129,17 @@ def test_an_event_leaves_when_the_stated_latency_has_passed_its_end():
         assert len(tracker.push(scores_of("."))) == 1
 
 
+def test_a_gap_that_lasts_exactly_as_long_as_the_setting_is_not_shorter():
+    """Its quotient may be a little above the number: 0.56 / 0.08 is 7.000000000000001."""
+    grid = FrontendConfig(sample_rate=16000, hop_length=160, fmax=8000.0)
+    assert grid.score_frame_duration == 0.08
+    for n in range(1, 200):
+        post = PostConfig(min_gap=round(0.08 * n, 2))
+        assert EventTracker(LABELS, post, grid).latency == n
+        post = PostConfig(min_gap=round(0.08 * n + 0.01, 2))
+        assert EventTracker(LABELS, post, grid).latency == n + 1
+
+
 def test_the_latency_is_that_of_the_label_with_the_longest_gap():
     post = PostConfig(min_gap={"Dog": 0.5}, min_duration=0.0)
     assert EventTracker(LABELS, post, GRID).latency == 7
@@ -168,6 +179,24 @@ def test_provisional_events_are_those_that_would_stand_and_take_nothing():
     assert tracker.provisional(ahead) == (ended, ongoing)
     assert tracker.push(ahead) == ended
     assert tracker.flush(10 * LENGTH) == ongoing
+
+
+@given(
+    n_before=st.integers(0, 30),
+    seed=st.integers(0, 1000),
+    smoothing=st.sampled_from([0.0, 0.4, 1.0]),
+)
+def test_what_is_provisional_is_what_an_end_of_the_recording_would_leave(
+    n_before, seed, smoothing
+):
+    post = PostConfig(0.6, 0.3, smoothing={"Dog": smoothing}, rise_threshold=0.5)
+    scores = np.random.default_rng(seed).random((40, 2), dtype=np.float32)
+    tracker = EventTracker(LABELS, post, GRID)
+    tracker.push(scores[:n_before])
+    ended, ongoing = tracker.provisional(scores[n_before:])
+    assert tracker.provisional(scores[n_before:]) == (ended, ongoing)
+    expected = tracker.push(scores[n_before:]) + tracker.flush(40 * LENGTH)
+    assert ended + ongoing == expected
 
 
 def test_a_provisional_event_must_be_long_enough_already():
