@@ -137,6 +137,31 @@ TARGETS = {
         ),
     ),
     "psds": Target("train/metrics/psds.py", ("tests/train/metrics/test_psds.py",)),
+    "criteria": Target(
+        "train/metrics/criteria.py", ("tests/train/metrics/test_criteria.py",)
+    ),
+    "clip_events": Target(
+        "train/evaluation/scoring.py",
+        (
+            "tests/train/evaluation/test_scoring.py",
+            "tests/train/fit/test_validation.py",
+        ),
+    ),
+    "median_filter": Target(
+        "train/evaluation/median_filter.py",
+        ("tests/train/evaluation/test_median_filter.py",),
+    ),
+    "segmenter": Target(
+        "streamsed/pipeline/segmenter.py",
+        ("tests/streamsed/pipeline/test_segmenter.py",),
+    ),
+    "smoother": Target(
+        "streamsed/pipeline/smoother.py", ("tests/streamsed/pipeline/test_smoother.py",)
+    ),
+    "post_processor": Target(
+        "streamsed/pipeline/post_processor.py",
+        ("tests/streamsed/pipeline/test_post_processor.py",),
+    ),
     "stitcher": Target(
         "streamsed/pipeline/stitcher.py", ("tests/streamsed/pipeline/test_stitcher.py",)
     ),

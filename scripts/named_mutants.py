@@ -49,6 +49,9 @@ ENSEMBLE = "train/fit/checkpoint.py", "tests/train/fit/test_ensemble_of_run.py"
 VALIDATION = "train/fit/validation.py", "tests/train/fit/test_validation.py"
 OPTIMISER = "train/fit/train_step.py", "tests/train/fit/test_train_step.py"
 STEP = "train/fit/train_step.py", "tests/train/evaluation/test_held_out_score.py"
+GAP_FILTER = "csrc/gap_filter.cpp", "tests/core/test_gap_filter.py"
+CLIP_EVENTS = "train/evaluation/scoring.py", "tests/train/evaluation/test_scoring.py"
+HITS = "train/metrics/criteria.py", "tests/train/metrics/test_criteria.py"
 
 MISREADINGS = {
     "the mask is not multiplied": Misreading(
@@ -184,6 +187,49 @@ MISREADINGS = {
         VALIDATION[1],
         "network(batch).scores.float()",
         "(network(batch).scores * network(batch).region[..., None]).float()",
+    ),
+    "a gap before the first event is connected": Misreading(
+        *GAP_FILTER,
+        "        state.onset = frame;\n",
+        "        state.onset = frame < rule.min_gap ? 0 : frame;\n",
+    ),
+    "a gap after the last event is connected": Misreading(
+        *GAP_FILTER,
+        "    if (states_[k].offset != 0) close(k, closed);",
+        "    if (states_[k].offset == 0) continue;\n"
+        "    states_[k].offset = n_frames_;\n"
+        "    close(k, closed);",
+    ),
+    "a short event at the end of a clip is not cut": Misreading(
+        *GAP_FILTER,
+        "    if (states_[k].offset != 0) close(k, closed);",
+        "    if (states_[k].offset != 0) closed.push_back(run(k));\n"
+        "    states_[k] = State{};",
+    ),
+    "every label has the gap of its neighbour": Misreading(
+        *GAP_FILTER, ">= rule.min_gap", ">= rules_[(k + 1) % n_labels].min_gap"
+    ),
+    "events are made of padding": Misreading(
+        *CLIP_EVENTS, "scores[: n_samples // length + 1]", "scores"
+    ),
+    "events reach past the end of their clip": Misreading(
+        *CLIP_EVENTS, "tracker.flush(n_samples)", "tracker.flush(len(scores) * length)"
+    ),
+    "the offset collar is a fifth of what was found": Misreading(
+        *HITS,
+        "OFFSET_COLLAR_RATE * (offset - onset)",
+        "OFFSET_COLLAR_RATE * (stop - start)",
+    ),
+    "events are paired in the order of the list": Misreading(
+        *HITS, "not in partners or pair(partners[other], tried):", "not in partners:"
+    ),
+    "overlapping events are joined before they are counted": Misreading(
+        *HITS,
+        "_count(reference, estimated, labels, _event_hits)",
+        "_count(_joined(reference), _joined(estimated), labels, _event_hits)",
+    ),
+    "a clip without events cannot have false ones": Misreading(
+        *HITS, "there.keys() | claimed.keys()", "there.keys()"
     ),
     "gradients are not clipped": Misreading(
         *OPTIMISER,

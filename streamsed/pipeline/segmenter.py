@@ -47,7 +47,7 @@ class Segment:
     frames: NDArray[np.float32]
     start: int
     end: int
-    early: bool = False
+    early: bool
 
 
 class Segmenter:

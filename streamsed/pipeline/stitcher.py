@@ -89,11 +89,10 @@ class Stitcher:
         self._in_use = InUse("Stitcher")
         self._segment_length = segment_length
         self._latency = latency
-        # A frame waits for at most `latency`; no segment extends further past it.
-        capacity = 2 * segment_length
-        self._scores = np.zeros((capacity, n_labels), dtype=np.float64)  # sums of views
-        self._region = np.zeros(capacity, dtype=np.float64)
-        self._weights = np.zeros(capacity, dtype=np.float64)
+        # A frame waits for at most `latency`, so these are all that a segment extends over.
+        self._scores = np.zeros((segment_length, n_labels))  # sums of views
+        self._region = np.zeros(segment_length)
+        self._weights = np.zeros(segment_length)
         self.reset()
 
     @staticmethod

@@ -60,7 +60,8 @@ def test_every_misreading_can_be_made_and_has_a_test_to_notice_it(name):
     source = (ROOT / misreading.path).read_text()
     changed = misreading.apply(source)
     assert changed != source
-    ast.parse(changed)
+    if misreading.path.endswith(".py"):
+        ast.parse(changed)
     path, _, function = misreading.test.partition("::")
     assert f"def {function}" in (ROOT / path).read_text()
 

@@ -3,6 +3,9 @@
 Everything is float64 and looks at the whole recording at once.
 """
 
+import math
+import statistics
+
 import numpy as np
 
 
@@ -74,11 +77,12 @@ def triple_norm(frames, top_db):
 
 
 def active_frames(scores, onset_threshold, offset_threshold):
-    """Schmitt trigger: on at the onset threshold, off below the offset threshold."""
-    active, state = [], False
-    for score in scores:
-        state = score >= (offset_threshold if state else onset_threshold)
-        active.append(bool(state))
+    """On, where scores stay at the offset threshold, from the first at the onset threshold."""
+    active = np.zeros(len(scores), bool)
+    for start, stop in spans(scores >= offset_threshold):
+        sure = np.flatnonzero(scores[start:stop] >= onset_threshold)
+        if len(sure):
+            active[start + sure[0] : stop] = True
     return active
 
 
@@ -88,15 +92,13 @@ def spans(active):
     return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
 
 
-def connect(runs, min_gap):
-    """Fill the gaps strictly shorter than `min_gap` between runs."""
-    joined = []
-    for onset, offset in runs:
-        if joined and onset - joined[-1][1] < min_gap:
-            joined[-1] = (joined[-1][0], offset)
-        else:
-            joined.append((onset, offset))
-    return joined
+def connect(active, min_gap):
+    """Replace with ones the gaps strictly shorter than `min_gap` that have runs on both sides."""
+    replaced = active.copy()
+    for start, stop in spans(~active):
+        if start > 0 and stop < len(active) and stop - start < min_gap:
+            replaced[start:stop] = True
+    return replaced
 
 
 def dated_back(runs, scores, rise_threshold, min_gap):
@@ -109,14 +111,18 @@ def dated_back(runs, scores, rise_threshold, min_gap):
     return begins
 
 
-def cut(runs, min_duration):
-    """Drop the runs strictly shorter than `min_duration`."""
-    return [(onset, offset) for onset, offset in runs if offset - onset >= min_duration]
+def cut(active, min_duration):
+    """Replace with zeros the runs strictly shorter than `min_duration`."""
+    replaced = active.copy()
+    for start, stop in spans(active):
+        if stop - start < min_duration:
+            replaced[start:stop] = False
+    return replaced
 
 
 def mean(scores):
-    """Mean in float64, summed from the first to the last."""
-    return np.float32(np.add.accumulate(scores.astype(float))[-1] / len(scores))
+    """Mean of the exact sum, which has no order."""
+    return np.float32(math.fsum(scores.tolist()) / len(scores))
 
 
 def gap_filter(
@@ -134,10 +140,11 @@ def gap_filter(
         active = active_frames(
             column, onset_thresholds[label], offset_thresholds[label]
         )
-        connected = connect(spans(active), min_gaps[label])
-        begins = dated_back(connected, column, rise_thresholds[label], min_gaps[label])
-        begin_of = dict(zip(connected, begins, strict=True))
-        for run in cut(connected, min_durations[label]):
+        connected = connect(active, min_gaps[label])
+        runs = spans(connected)
+        begins = dated_back(runs, column, rise_thresholds[label], min_gaps[label])
+        begin_of = dict(zip(runs, begins, strict=True))
+        for run in spans(cut(connected, min_durations[label])):
             onset, offset = begin_of[run], run[1]
             # The frame that closes the run; those of the flush come last, by label.
             closing = min(offset + max(min_gaps[label], 1) - 1, len(scores))
@@ -146,10 +153,10 @@ def gap_filter(
 
 
 def smooth(scores, reaches):
-    """Replace each score by the upper median of those within reach of it."""
+    """Replace each score by the median, of an even number the upper, of those within reach."""
     smoothed = scores.copy()
     for label, reach in enumerate(reaches):
         for frame in range(len(scores)):
-            window = sorted(scores[max(0, frame - reach) : frame + reach + 1, label])
-            smoothed[frame, label] = window[len(window) // 2]
+            window = scores[max(0, frame - reach) : frame + reach + 1, label]
+            smoothed[frame, label] = statistics.median_high(window.tolist())
     return smoothed

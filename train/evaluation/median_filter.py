@@ -67,6 +67,8 @@ def median_events(
 ) -> list[Event]:
     """Turn the scores of one clip into events as the baseline does.
 
+    The filter sees the scores of a shorter clip's padding; events are made of the clip's.
+
     Parameters
     ----------
     scores : float32 (H, K)

@@ -130,6 +130,13 @@ def test_what_was_joined_is_withdrawn_at_once_however_new():
     assert states(updates) == [("updated", 1), ("withdrawn", 2)]
 
 
+def test_an_event_is_recognised_by_what_is_known_of_it_not_by_what_was_reported():
+    lifecycle = EventLifecycle()
+    lifecycle.revise([], [DOG])
+    assert lifecycle.revise([], [Event("Dog", 1, 6, 0.9)]) == []
+    assert states(lifecycle.revise([], [Event("Dog", 5, 7, 0.9)])) == [("updated", 1)]
+
+
 def test_one_that_becomes_two_is_the_earlier_and_a_new_one():
     lifecycle = EventLifecycle()
     lifecycle.revise([], [Event("Dog", 1, 6, 0.9)])

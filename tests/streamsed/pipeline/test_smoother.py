@@ -132,6 +132,22 @@ def test_events_of_smoothed_scores_do_not_depend_on_the_chunks(sizes, seed, seco
     assert events_of(post, scores, sizes) == expected
 
 
+def test_what_was_flushed_is_not_given_again():
+    smoother = ScoreSmoother(np.array([2, 0]))
+    smoother.push(random_scores(5, 2, 0))
+    assert len(smoother.flush()) == 2
+    assert len(smoother.flush()) == 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "reach"), [(0.0, 0), (0.07, 0), (0.09, 1), (0.5, 3), (0.6, 4)]
+)
+def test_the_median_reaches_half_its_length_to_the_nearest_frame(seconds, reach):
+    assert (
+        EventTracker(LABELS, PostConfig(smoothing=seconds), GRID).latency == 3 + reach
+    )
+
+
 def test_an_event_leaves_when_the_smoothing_too_has_passed_its_end():
     tracker = EventTracker(LABELS, PostConfig(smoothing=0.5), GRID)
     assert tracker.latency == 3 + 3

@@ -171,6 +171,8 @@ def test_written_events_end_with_their_clip_to_the_millisecond_and_have_a_length
     end = 14 * frame + 10 / 44100  # 0.2 ms after a score frame begins
     assert round(end, 3) == round(14 * frame, 3) > end
     events = [Event("Dog", 3 * frame, end, 1.0), Event("Cat", 14 * frame, end, 1.0)]
+    within = in_milliseconds(Event("Dog", 0, 5 * frame, 1.0), end)
+    assert within.offset == 0.391  # 5 frames are 0.39093 s
     rounded = [in_milliseconds(event, end) for event in events]
     assert rounded[0].onset == 0.235  # the nearest: 3 frames are 0.23456 s
     for event in rounded:

@@ -81,6 +81,13 @@ def test_a_burst_of_two_frames_vanishes_and_a_hole_of_two_is_filled():
     assert event.score == pytest.approx(0.9)
 
 
+def test_events_come_by_their_onsets_not_as_they_end():
+    scores = np.zeros((30, 2), np.float32)
+    scores[8:14, 0] = scores[5:25, 1] = 0.9
+    events = median_events(scores, ("Cat", "Dog"), GRID)
+    assert [event.label for event in events] == ["Dog", "Cat"]
+
+
 def test_an_event_ends_with_the_clip():
     scores = np.full((108, 1), 0.8, np.float32)
     (event,) = median_events(scores, ("Dog",), GRID, n_samples=441000)
@@ -89,12 +96,14 @@ def test_an_event_ends_with_the_clip():
     assert whole.offset == 108 * 8 * 511 / 44100
 
 
-def test_the_filter_sees_the_frames_past_the_end_of_a_short_clip():
-    scores = np.zeros((108, 1), np.float32)
-    scores[19:22] = 0.9  # the clip ends with frame 19, which has two others behind it
-    n_samples = 20 * GRID.score_frame_length
-    (event,) = median_events(scores, ("Dog",), GRID, n_samples=n_samples)
-    assert event.onset == 19 * GRID.score_frame_duration
+def test_the_filter_sees_the_padding_of_a_shorter_clip_and_no_event_is_made_of_it():
+    scores = np.zeros((108, 3), np.float32)
+    scores[26:33, 0] = 0.9  # three of the frames around the last one are padding
+    scores[28:30, 1] = 0.9  # mirrored there, it would have a majority
+    scores[50:60, 2] = 0.9
+    n_samples = 30 * GRID.score_frame_length
+    (event,) = median_events(scores, ("Dog", "Cat", "Cow"), GRID, n_samples=n_samples)
+    assert event.label == "Dog"
     assert event.offset == n_samples / 44100
 
 

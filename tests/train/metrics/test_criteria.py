@@ -15,6 +15,7 @@ from train.metrics.criteria import (
     event_counts,
     event_f1,
     intersection_counts,
+    match_events,
     segment_counts,
 )
 from train.metrics.intervals import merge_overlaps
@@ -85,6 +86,28 @@ def test_the_best_pairing_counts():
     assert event_counts([truth], [guess], LABELS).hits.tolist() == [[2, 0]]
 
 
+def most_pairs(near, free):
+    """Try every way to pair: each reference with one that is free, or with none."""
+    if not near:
+        return 0
+    first, *rest = near
+    ways = [1 + most_pairs(rest, free - {other}) for other in first if other in free]
+    return max([most_pairs(rest, free), *ways])
+
+
+onsets = st.lists(st.integers(0, 15), max_size=5)
+
+
+@given(onsets, onsets)
+def test_each_event_is_in_one_pair_at_most_and_no_pairing_has_more(truth, guess):
+    """Onsets in steps of 0.07 s, so that two steps are within the collar and three are not."""
+    pairs = match_events(*([(n * 0.07, 2.0) for n in each] for each in (truth, guess)))
+    assert all(abs(truth[there] - guess[found]) <= 2 for found, there in pairs.items())
+    assert len(set(pairs.values())) == len(pairs)
+    near = [[i for i, n in enumerate(guess) if abs(n - m) <= 2] for m in truth]
+    assert len(pairs) == most_pairs(near, frozenset(range(len(guess))))
+
+
 def test_segments_are_touched_or_not():
     truth = [Event("Cat", 0.5, 2.1, 1.0), Event("Cat", 2.0, 2.5, 1.0)]  # 0, 1, 2
     guess = [Event("Cat", 1.0, 2.0, 0.9), Event("Cat", 4.9, 5.0, 0.9)]  # 1, 4
@@ -145,6 +168,22 @@ events = st.builds(
     lengths,
 )
 clips = st.lists(st.tuples(*2 * [st.lists(events, max_size=6)]), min_size=1, max_size=3)
+
+
+@pytest.mark.parametrize(
+    ("truth", "guess"),
+    [((0.0, 1.0), (0.2, 1.0)), ((0.0, 0.2), (0.0, 0.4)), ((0.0, 5.0), (0.0, 6.0))],
+)
+def test_a_difference_that_is_exactly_the_collar_hits_as_in_sed_eval(
+    sound_event, truth, guess
+):
+    reference, estimated = [[Event("Cat", *truth, 1.0)]], [[Event("Cat", *guess, 0.9)]]
+    metric = sound_event.EventBasedMetrics(
+        list(LABELS), t_collar=0.2, percentage_of_length=0.2
+    )
+    counts = summed(event_counts(reference, estimated, LABELS))
+    assert counts == sed_eval_counts(metric, reference, estimated)
+    assert counts[0] == [1, 1, 1]
 
 
 @settings(max_examples=150)
