@@ -52,6 +52,7 @@ STEP = "train/fit/train_step.py", "tests/train/evaluation/test_held_out_score.py
 GAP_FILTER = "csrc/gap_filter.cpp", "tests/core/test_gap_filter.py"
 CLIP_EVENTS = "train/evaluation/scoring.py", "tests/train/evaluation/test_scoring.py"
 HITS = "train/metrics/criteria.py", "tests/train/metrics/test_criteria.py"
+TRAINER = "train/fit/trainer.py", "tests/train/fit/test_trainer.py"
 
 MISREADINGS = {
     "the mask is not multiplied": Misreading(
@@ -236,6 +237,11 @@ MISREADINGS = {
         "        nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)\n",
         "",
     ),
+    "gradients pile up from step to step": Misreading(
+        *OPTIMISER,
+        "        self.optimizer.zero_grad()\n        self.scaler",
+        "        self.scaler",
+    ),
     "weights do not decay": Misreading(
         *OPTIMISER, "weight_decay=config.weight_decay", "weight_decay=0.0"
     ),
@@ -253,8 +259,7 @@ MISREADINGS = {
         "self.recurrence(self.dropout(sequence))[0]",
     ),
     "the ensemble's F1 is not that of the averaged weights": Misreading(
-        "train/fit/trainer.py",
-        "tests/train/fit/test_trainer.py",
+        *TRAINER,
         "                self.learner.evaluated,\n                data,",
         "                self.learner.network.eval(),\n                data,",
     ),
@@ -262,5 +267,53 @@ MISREADINGS = {
         *STEP,
         "self.average if self.config.evaluate_average else self.network.eval()",
         "self.average",
+    ),
+    "checkpoints are chosen by the loss of the last weights": Misreading(
+        *TRAINER,
+        "self.learner.losses(self.learner.evaluated, batch",
+        "self.learner.losses(self.learner.network.eval(), batch",
+    ),
+    "an epoch's validation comes a step late": Misreading(
+        "train/fit/clock.py",
+        VALIDATION[1],
+        "n * self.progress + 1e-9",
+        "n * self.progress",
+    ),
+    "of equal checkpoints the last is the best": Misreading(
+        *ENSEMBLE,
+        "in sorted(ranked)]",
+        "in sorted(ranked, key=lambda each: (each[0], -int(each[1].stem[5:])))]",
+    ),
+    "every run sees the batches of seed 0": Misreading(
+        CLIPS[0], RUN[1], "seed=config.seed,\n", "seed=0,\n"
+    ),
+    "every run holds out the clips of seed 0": Misreading(
+        *CLIPS, "seed=[config.seed, number]", "seed=[0, number]"
+    ),
+    "the baseline drops out a third": Misreading(
+        *CRNN,
+        "dropout: float = 0.5,\n    ) -> None",
+        "dropout: float = 0.3,\n    ) -> None",
+    ),
+    "the baseline's filter stops where a clip ends": Misreading(
+        "train/evaluation/median_filter.py",
+        "tests/train/evaluation/test_median_filter.py",
+        "median_filter(scores, n_frames)[:n_real]",
+        "median_filter(scores[:n_real], n_frames)",
+    ),
+    "the tuned row is not tuned": Misreading(
+        *ROWS, "events(scores.together, tuned)", "events(scores.together, PostConfig())"
+    ),
+    "a clip less is DESED 2019 all the same": Misreading(
+        "train/annotations/desed_version.py",
+        "tests/train/annotations/test_desed_layout.py",
+        "n_used == n_listed:",
+        "n_used >= n_listed - 1:",
+    ),
+    "a submission leaves out clips without events": Misreading(
+        "train/experiments/report.py",
+        "tests/train/experiments/test_systems.py",
+        "dict(zip(names, scored.events, strict=True))",
+        "{n: e for n, e in zip(names, scored.events, strict=True) if e}",
     ),
 }

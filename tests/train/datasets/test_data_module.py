@@ -215,7 +215,9 @@ def test_public_clips_are_loaded_only_when_they_are_asked_for(load, root):
     )
     assert load(REPORT).public is None
     assert "public" not in {each.name for each in load(REPORT).used}
-    assert load(REPORT, public=True).public.names == ("p0.wav",)
+    clips = load(REPORT, public=True)
+    assert clips.public.names == ("p0.wav",)
+    assert [each.n_used for each in clips.used if each.name == "public"] == [1]
 
 
 def test_only_what_the_report_can_do_without_may_be_left_out():

@@ -102,6 +102,13 @@ def test_held_out_clips_and_the_others_are_all_clips_once_in_their_order(
     assert split_names(names, share, seed=[seed]) == (trained_on, held)
 
 
+def test_of_desed_the_baseline_keeps_as_many_clips_as_published():
+    parts = (
+        split_names([str(i) for i in range(n)], 0.2, seed=[0]) for n in (1578, 2045)
+    )
+    assert [tuple(map(len, each)) for each in parts] == [(1262, 316), (1636, 409)]
+
+
 def test_other_seeds_hold_other_clips_out_and_no_share_none():
     names = [str(i) for i in range(40)]
     parts = [split_names(names, 0.2, seed=[seed])[1] for seed in range(3)]
