@@ -61,6 +61,8 @@ class Run:
         Times without sound, in seconds of its time line.
     before : list of (float, float)
         Clock times listened until the clock jumped, as in the night of a suspended machine.
+    events : set of LoggedEvent
+        Each once, also if a file is given twice, or with a copy of it.
     """
 
     origin: float | None = None
@@ -68,6 +70,7 @@ class Run:
     last: float = 0.0
     gaps: list[tuple[float, float]] = field(default_factory=list)
     before: list[tuple[float, float]] = field(default_factory=list)
+    events: set[LoggedEvent] = field(default_factory=set)
 
     def begin_at(self, origin: float, at: float) -> None:
         """Count the clock from another origin, from a time of the time line on."""
@@ -117,7 +120,6 @@ def read_logs(paths: Iterable[Path]) -> ListeningLog:
     """
     paths = list(paths)
     runs: dict[str, Run] = {}
-    events: list[LoggedEvent] = []
     n_left_out = 0
     for path in paths:
         if not path.exists():
@@ -130,7 +132,7 @@ def read_logs(paths: Iterable[Path]) -> ListeningLog:
                     if record["state"] == "started" and "run" not in record:
                         current = f"{path} {len(runs)}"
                     run = runs.setdefault(str(record.get("run", current)), Run())
-                    events += _read_record(record, run)
+                    _read_record(record, run)
                 except (ValueError, KeyError, TypeError, AttributeError):
                     n_left_out += bool(line.strip())
     known = [run for run in runs.values() if run.origin is not None]
@@ -138,13 +140,13 @@ def read_logs(paths: Iterable[Path]) -> ListeningLog:
         names = ", ".join(map(str, paths))
         raise ValueError(f"{names}: not a log of `streamsed listen --log`")
     spans = [span for run in known for span in (*run.before, *_listened(run))]
-    return ListeningLog(sorted(events), _union(spans), len(known), n_left_out)
+    events = sorted(event for run in runs.values() for event in run.events)
+    return ListeningLog(events, _union(spans), len(known), n_left_out)
 
 
-def _read_record(record: Mapping[str, Any], run: Run) -> list[LoggedEvent]:
-    """Add a record to its run; return the event if it closes one."""
+def _read_record(record: Mapping[str, Any], run: Run) -> None:
+    """Add a record to its run."""
     state, at = record["state"], _second(record, "at")
-    found: list[LoggedEvent] = []
     run.first = at if run.origin is None else run.first
     if state == "listening":
         run.begin_at(_seconds(record["time"]), at)
@@ -155,9 +157,9 @@ def _read_record(record: Mapping[str, Any], run: Run) -> list[LoggedEvent]:
         if state == "gap":
             run.gaps.append((onset, offset))
         else:
-            found = [_event(record, onset, offset, _clock_of_onset(record, run, onset))]
+            clock = _clock_of_onset(record, run, onset)
+            run.events.add(_event(record, onset, offset, clock))
     run.last = max(run.last, at)
-    return found
 
 
 def _event(

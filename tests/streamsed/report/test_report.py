@@ -104,6 +104,12 @@ def test_a_log_in_two_files_is_one_log(night, tmp_path):
         assert log == read_logs([night])
 
 
+def test_a_log_that_is_given_twice_or_with_a_copy_counts_once(night, tmp_path):
+    copy = tmp_path / "night.jsonl.bak"
+    copy.write_bytes(night.read_bytes())
+    assert read_logs([night, night, copy]) == read_logs([night])
+
+
 def test_a_file_from_after_a_rotation_begins_where_it_begins(tmp_path):
     # Its first record comes an hour after the run began.
     path = write_log(
