@@ -124,20 +124,19 @@ def test_scores_are_kept_by_one_process_at_a_time(bank, trained, engines, tmp_pa
         "import sys; from pathlib import Path; from train.folder_lock import hold_folder\n"
         "with hold_folder(Path(sys.argv.pop()), option=''): print(flush=True); input()\n"
     )
-    other = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", code, "tune", "runs/one", tmp_path],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=Path(run_scorer.__file__).parents[2],
-    )
-    other.stdout.readline()
-    message = (
-        rf"^{tmp_path}: in use by process {other.pid} \(python -m train tune one\); "
-        "wait for it, or name another --scored$"
-    )
-    with pytest.raises(ValueError, match=message):
-        RunScorer(trained, EXACT).score(bank, DRAWING, tmp_path)
-    other.communicate(b"\n")
+    ) as other:
+        other.stdout.readline()
+        message = (
+            rf"^{tmp_path}: in use by process {other.pid} \(python -m train tune one\); "
+            "wait for it, or name another --scored$"
+        )
+        with pytest.raises(ValueError, match=message):
+            RunScorer(trained, EXACT).score(bank, DRAWING, tmp_path)
     assert engines == []
     assert not (tmp_path / "about.json").exists()
     RunScorer(trained, EXACT).score(bank, DRAWING, tmp_path)
