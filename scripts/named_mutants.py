@@ -36,6 +36,7 @@ class Misreading:
 TWIN = "tests/train/networks/test_numpy_twin.py"
 NETWORK = "train/networks/resnet.py", TWIN
 BLOCKS = "train/networks/blocks.py", TWIN
+GRADIENTS = "tests/train/networks/test_gradients.py"
 LOSSES = "train/fit/losses.py", "tests/train/fit/test_numpy_losses.py"
 CLIPS = "train/datasets/data_module.py", "tests/train/datasets/test_data_module.py"
 RUN = "train/fit/run.py", "tests/train/fit/test_run.py"
@@ -105,6 +106,40 @@ MISREADINGS = {
         "tests/train/fit/test_losses.py",
         "torch.sigmoid(event_logits).detach()",
         "torch.sigmoid(event_logits)",
+    ),
+    "the mask learns nothing from the scores": Misreading(
+        NETWORK[0],
+        GRADIENTS,
+        "maps * torch.sigmoid(mask)",
+        "maps * torch.sigmoid(mask).detach()",
+    ),
+    "the mask teaches the stem nothing": Misreading(
+        NETWORK[0], GRADIENTS, "else self.mask(maps)", "else self.mask(maps.detach())"
+    ),
+    "squeeze-and-excitation teaches what it looks at nothing": Misreading(
+        BLOCKS[0],
+        GRADIENTS,
+        "self.gate(maps.mean(dim=(2, 3)))",
+        "self.gate(maps.mean(dim=(2, 3)).detach())",
+    ),
+    "labels of strong clips teach nothing": Misreading(
+        *LOSSES,
+        "class_loss(scores[strong], y[strong]",
+        "class_loss(scores[strong].detach(), y[strong]",
+    ),
+    "frames of strong clips teach nothing": Misreading(
+        *LOSSES,
+        "strong_loss(scores[strong], y[strong])",
+        "strong_loss(scores[strong].detach(), y[strong])",
+    ),
+    "batch norms learn by what they gathered": Misreading(
+        *OPTIMISER, "        self.network.train()\n", ""
+    ),
+    "a short event has no frame": Misreading(
+        "train/datasets/clip_features.py",
+        "tests/train/datasets/test_clips.py",
+        "max(round(last), start + 1)",
+        "max(round(last), start)",
     ),
     "weak counts are taken for strong ones": Misreading(
         *RUN,

@@ -106,6 +106,13 @@ def test_a_config_cannot_be_changed():
 
 def test_the_default_grid_is_the_reports():
     frontend = FrontendConfig()
+    assert frontend.sample_rate == 44100
+    assert (frontend.n_fft, frontend.win_length, frontend.hop_length) == (
+        2048,
+        2048,
+        431,
+    )
+    assert (frontend.segment_frames, frontend.n_mels) == (1024, 128)
     assert frontend.segment_score_frames == 128
     assert frontend.score_frame_length == 8 * 431
     assert frontend.score_frame_duration == 8 * 431 / 44100

@@ -101,7 +101,8 @@ class Network(nn.Module):
     References
     ----------
     Sections 2.2 to 2.5. Decision: the four base blocks have ResNet-18's relative widths
-    1, 2, 4, 8 ("based on ResNet18").
+    1, 2, 4, 8 ("based on ResNet18"). Decision: no gradient is stopped, so the mask learns
+    from the scores too, and its own loss teaches the stem.
 
     Examples
     --------

@@ -210,7 +210,7 @@ TRUTH = {
     "0.wav": [Event("Dog", 0.1, 0.3, 1.0), Event("Cat", 0.64, 0.9, 1.0)],
     "1.wav": ("Cat", "Dog"),
     "2.wav": None,
-    "9.wav": [],
+    "9.wav": [Event("Dog", 0.1, 0.3, 1.0)],
 }
 
 
@@ -257,6 +257,15 @@ def test_rounded_down_a_short_event_may_have_no_frame():
     assert nearest.T.tolist() == [[0, 0, 1, 1, 1], [0, 1, 0, 0, 0]]
     down = score_targets(events, ("Cat", "Dog"), 5, 0.08, rounding="down")
     assert down.T.tolist() == [[0, 1, 1, 1, 0], [0, 0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("onset", "frame"), [(0.0, 0), (0.10, 1), (0.13, 2), (0.395, 4)]
+)
+def test_an_event_has_a_frame_however_short_it_is(onset, frame):
+    event = Event("Cat", onset, onset + 0.004, 1.0)
+    target = score_targets([event], ("Cat",), 5, 0.08)
+    assert np.flatnonzero(target).tolist() == [frame]
 
 
 def test_labels_are_counted_over_the_clips_that_are_there(dataset):

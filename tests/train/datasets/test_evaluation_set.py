@@ -31,11 +31,14 @@ def bank(tmp_path_factory):
 
 
 def test_targets_mark_the_score_frames_of_events():
-    events = [[Event("b", 2 * FRAME, 5 * FRAME, 1.0)], []]
-    recordings = EvaluationSet(np.zeros((2, 1024, 128), np.float32), events, ("a", "b"))
+    b, a = Event("b", 2 * FRAME, 5 * FRAME, 1.0), Event("a", 4 * FRAME, 6 * FRAME, 1.0)
+    recordings = EvaluationSet(
+        np.zeros((2, 1024, 128), np.float32), [[b, a], []], ("a", "b")
+    )
     targets = recordings.targets(CONFIG)
     assert targets.shape == (2, 128, 2)
-    assert np.argwhere(targets).tolist() == [[0, 2, 1], [0, 3, 1], [0, 4, 1]]
+    assert np.argwhere(targets[..., 1]).tolist() == [[0, 2], [0, 3], [0, 4]]
+    assert np.argwhere(targets[..., 0]).tolist() == [[0, 4], [0, 5]]
 
 
 def test_an_event_that_begins_past_the_segment_has_no_target():

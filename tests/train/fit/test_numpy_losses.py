@@ -57,17 +57,21 @@ def strong_bce(clips, targets):
     return sum(terms) / len(terms)
 
 
-def region(xs, clips, masks):
-    """Equation 8, averaged over all clips; section 2.3's tanh above one half."""
+def region(xs, clips, masks, targets=None):
+    """Equation 8, averaged over all clips; section 2.3's tanh above one half.
+
+    What the mask is drawn to are the maxima of `targets`, or of the scores themselves.
+    """
     terms = []
-    for x, scores, mask in zip(xs, clips, masks, strict=True):
+    targets = clips if targets is None else targets
+    for x, scores, mask, target in zip(xs, clips, masks, targets, strict=True):
         n_frames = len(x) // len(scores)
         for h, frame in enumerate(scores):
             intensity = max(map(max, x[h * n_frames : (h + 1) * n_frames]))
             raw = math.tanh(intensity) if intensity > 0.5 else 0.0
-            event = max(frame)
-            terms.append(cross_entropy(mask[h], event) + cross_entropy(event, raw))
-    return sum(terms) / len(terms)
+            terms.append(cross_entropy(mask[h], max(target[h])))
+            terms.append(cross_entropy(max(frame), raw))
+    return 2 * sum(terms) / len(terms)
 
 
 def batch(seed):
@@ -128,20 +132,41 @@ def test_the_loop_hands_the_criterion_what_its_equations_need():
         torch.testing.assert_close(by_name[name].double(), value.double())
 
 
-def test_both_parts_teach_the_network_through_what_they_should():
-    """Strong and weak clips reach the scores, the mask only through the region loss."""
+def slopes(function, values, step=1e-4):
+    """Difference of a function for each of its values, the others staying as they are."""
+    found = np.empty_like(values)
+    for index in np.ndindex(values.shape):
+        more, less = values.copy(), values.copy()
+        more[index] += step
+        less[index] -= step
+        found[index] = (function(more) - function(less)) / (2 * step)
+    return found
+
+
+def test_gradients_are_the_slopes_of_the_equations_with_the_targets_held():
+    """Strong and weak clips teach the scores by each term that is theirs, the mask learns
+    from the scores and never they from it.
+    """
     x, logits, y, strong = batch(1)
-    scores = logits.scores.clone().requires_grad_()
-    mask = logits.region.clone().requires_grad_()
-    criterion = Criterion(STRONG_COUNTS, WEAK_COUNTS, alpha=0.0)
-    criterion.losses(
-        torch.from_numpy(x)[:, None],
-        Outputs(scores, mask),
-        torch.from_numpy(y),
-        torch.tensor(strong),
-    ).total.backward()
-    assert (scores.grad != 0).any(dim=(1, 2)).all()  # every clip, of either kind
-    assert not mask.grad.any()
+    as_probability = np.vectorize(probability)
+    scores, mask = (each.numpy() for each in logits)
+    held = as_probability(scores)
+
+    def total(scores, mask):
+        clips = as_probability(scores)
+        loss = weighted(clips[strong], y[strong], STRONG_COUNTS)
+        loss += weighted(clips[~strong], y[~strong], WEAK_COUNTS)
+        loss += strong_bce(clips[strong], y[strong])
+        return loss + 0.1 * region(x, clips, as_probability(mask), held)
+
+    leaves = Outputs(*(each.clone().requires_grad_() for each in logits))
+    criterion = Criterion(STRONG_COUNTS, WEAK_COUNTS, alpha=0.1)
+    tensors = torch.from_numpy(x)[:, None], leaves, torch.from_numpy(y)
+    criterion.losses(*tensors, torch.tensor(strong)).total.backward()
+    of_scores = slopes(lambda each: total(each, mask), scores)
+    of_mask = slopes(lambda each: total(scores, each), mask)
+    np.testing.assert_allclose(leaves.scores.grad, of_scores, atol=1e-7)
+    np.testing.assert_allclose(leaves.region.grad, of_mask, atol=1e-7)
 
 
 def scaled_product(level):

@@ -80,6 +80,23 @@ def test_a_gradient_longer_than_the_limit_is_shortened_to_it_and_no_other(
     assert length(spared) == pytest.approx(2 * limit, rel=1e-4)
 
 
+def test_a_step_learns_by_the_statistics_of_its_batch_and_gathers_them(tmp_path, batch):
+    """Of all its clips at once, also right after a validation of the last weights."""
+    config = dataclasses.replace(CONFIG, evaluate_average=False, clip_norm=1e9)
+    learner = make_trainer(tmp_path, config).learner
+    assert not learner.evaluated.training
+    twin = copy.deepcopy(learner.network).train()
+    learner.learn(batch, step=0, progress=0.5)
+    learner.objective(twin, None, batch, 0.5)["total"].backward()
+    for ours, theirs in zip(
+        learner.network.parameters(), twin.parameters(), strict=True
+    ):
+        torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-4, atol=1e-7)
+    norm = learner.network.head[0]
+    assert norm.running_mean.abs().max() > 0
+    torch.testing.assert_close(norm.running_mean, twin.head[0].running_mean)
+
+
 @pytest.mark.parametrize(("step", "kept"), [(0, 1 / 11), (4, 5 / 15), (999, 0.5)])
 def test_the_average_moves_after_the_step_by_tail_then_decay(
     tmp_path, batch, step, kept

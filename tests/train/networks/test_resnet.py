@@ -9,6 +9,7 @@ import torch
 from train.config.network import NetworkConfig
 from train.config.preset import load_preset
 from train.networks.blocks import PointConv2d, PreActivationUnit
+from train.networks.factory import make_network
 from train.networks.resnet import Network, make_stem
 
 TWICE = {"stem_pools": 2, "strides": ((1, 1), (1, 1), (2, 2), (1, 2))}
@@ -237,7 +238,7 @@ def multiplications(network):
 
 def test_the_other_reading_doubles_every_block_at_equal_cost():
     report, doubling = (
-        Network(10, load_preset(name).network).eval()
+        make_network(load_preset(name), 10).eval()
         for name in ("nec_alpha_0.01", "nec_doubling")
     )
     shortcuts = [len(list(b[0].shortcut.parameters())) > 0 for b in doubling.blocks]
