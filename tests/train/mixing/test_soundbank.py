@@ -128,13 +128,10 @@ def test_a_row_of_one_bank_leaves_nothing_out_of_another(folder, tmp_path):
     assert read_leave_out(table, [one]) == {one: {b, d}}  # though it has two's c
 
     renamed = two.rename(tmp_path / "three")
-    message = (
-        rf"leaves {c} out of a bank two, and {renamed} has such a recording; if it"
-    )
-    with pytest.raises(ValueError, match=message):
-        read_leave_out(table, [one, renamed])
+    assert read_leave_out(table, [one, renamed]) == {one: {b, d}, renamed: {c, d}}
+    assert read_leave_out(table, [renamed]) == {renamed: {b, c, d}}
     table.write_text(f"bank,path,decision\none,x.wav,drop\nfour,{c},drop\n")
-    with pytest.raises(ValueError, match=r"none of its recordings, .*name of its fold"):
+    with pytest.raises(ValueError, match=r"none of its recordings, such as"):
         read_leave_out(table, [one])
 
 
