@@ -1,4 +1,4 @@
-"""Runs that the fits of a job begin with, made small; a fit without one is begun anew.
+"""Runs that the fits of a job begin with, made small; a fit without one has random weights.
 
 What `scripts.parts join` gives is such a run too, so that one job goes on where the last ended.
 """

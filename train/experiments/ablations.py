@@ -133,13 +133,11 @@ def measure(
         variation = VARIATIONS[name]
         return (*variation.over(given[variation.preset]), f"seed={seed}")
 
-    presets = {VARIATIONS[name].preset for name in names}
+    trained = {VARIATIONS[name].preset for name in names}  # whose settings are given
     for name, found in outcomes_in(folder, VARIATIONS).items():
-        for seed, run in ((seed, folder / f"{name}-{seed}") for seed in found):
-            preset = VARIATIONS[name].preset
-            if (
-                preset in presets
-            ):  # the settings of one that is not trained are not given
+        for seed in found:
+            run, preset = folder / f"{name}-{seed}", VARIATIONS[name].preset
+            if preset in trained:
                 refuse_other_run(run, load_preset(preset, lines(name, seed)))
             refuse_other_data(run, desed)
     with task("ablations", len(seeds) * len(names), "runs") as runs:
