@@ -31,7 +31,6 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -40,12 +39,11 @@ import pybind11
 import pytest
 
 from scripts.build import compile_commands
-from scripts.mutate import Mutant, cpp_mutants, python_mutants
-from scripts.named_mutants import MISREADINGS
+from scripts.mutant_targets import MISREADINGS, ROOT, TARGETS, Target
+from scripts.mutate import Mutant
 
-ROOT = Path(__file__).parent.parent
 NAMED = "named"
-"""The target that is every misreading of `scripts.named_mutants`."""
+"""The target that is every misreading."""
 OBJECTS = ROOT / "build" / "mutants"
 TIMEOUT = 300.0
 """Seconds after which a mutant that waits for ever has been noticed."""
@@ -59,129 +57,6 @@ PATIENCE = 4
 """A mutant may use that many times the processor time of the unchanged tests, and 5 s."""
 MEMORY = 2 << 30
 """Bytes that a mutant may take beyond what this process has."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A source file and the tests that must notice a change of it, `without` the slow ones."""
-
-    path: str
-    tests: tuple[str, ...]
-    without: tuple[str, ...] = ()
-
-    @property
-    def module(self) -> str:
-        """What Python calls it; the C++ core is one module."""
-        if self.path.endswith(".cpp"):
-            return "streamsed._core"
-        return self.path.removesuffix(".py").replace("/", ".")
-
-    def mutants(self) -> list[Mutant]:
-        """List every mutant, by line."""
-        source = (ROOT / self.path).read_text(encoding="utf-8")
-        make = cpp_mutants if self.path.endswith(".cpp") else python_mutants
-        return sorted(make(source), key=lambda mutant: (mutant.line, mutant.change))
-
-
-NETWORK_TESTS = (
-    "tests/train/networks/test_numpy_twin.py",
-    "tests/train/networks/test_views.py",
-    "tests/train/networks/test_resnet.py",
-)
-ENSEMBLE_TESTS = "tests/train/networks/test_ensemble.py"
-TARGETS = {
-    "losses": Target(
-        "train/fit/losses.py",
-        ("tests/train/fit/test_numpy_losses.py", "tests/train/fit/test_losses.py"),
-    ),
-    "network": Target("train/networks/resnet.py", NETWORK_TESTS),
-    "blocks": Target("train/networks/blocks.py", NETWORK_TESTS),
-    "views": Target("train/networks/views.py", NETWORK_TESTS),
-    "ensemble": Target(
-        "train/networks/ensemble.py",
-        (ENSEMBLE_TESTS,),
-        without=(
-            f"{ENSEMBLE_TESTS}::test_it_exports_to_one_file_that_the_runtime_runs",
-            f"{ENSEMBLE_TESTS}::test_traced_and_frozen_it_computes_the_same",
-        ),
-    ),
-    "clip_sets": Target(
-        "train/datasets/data_module.py", ("tests/train/datasets/test_data_module.py",)
-    ),
-    "clips": Target(
-        "train/datasets/clips.py",
-        (
-            "tests/train/datasets/test_data_module.py",
-            *(
-                f"tests/train/datasets/test_clips.py::{test}"
-                for test in (
-                    "test_an_example_holds_the_clip_and_its_truth",
-                    "test_labels_are_counted_over_the_clips_that_are_there",
-                    "test_a_label_without_a_column_is_refused",
-                    "test_a_data_set_travels_to_workers_without_its_features",
-                )
-            ),
-        ),
-    ),
-    "counts": Target(
-        "train/metrics/f1.py",
-        (
-            "tests/train/metrics/test_f1.py",
-            *(
-                f"tests/train/metrics/test_criteria.py::{test}"
-                for test in (
-                    "test_macro_is_the_mean_over_labels_and_micro_counts_all_events",
-                    "test_a_label_that_is_absent_from_the_reference_is_named_and_left_out",
-                )
-            ),
-        ),
-    ),
-    "psds": Target("train/metrics/psds.py", ("tests/train/metrics/test_psds.py",)),
-    "criteria": Target(
-        "train/metrics/criteria.py", ("tests/train/metrics/test_criteria.py",)
-    ),
-    "clip_events": Target(
-        "train/evaluation/scoring.py",
-        (
-            "tests/train/evaluation/test_scoring.py",
-            "tests/train/fit/test_validation.py",
-        ),
-    ),
-    "median_filter": Target(
-        "train/evaluation/median_filter.py",
-        ("tests/train/evaluation/test_median_filter.py",),
-    ),
-    "segmenter": Target(
-        "streamsed/pipeline/segmenter.py",
-        ("tests/streamsed/pipeline/test_segmenter.py",),
-    ),
-    "smoother": Target(
-        "streamsed/pipeline/smoother.py", ("tests/streamsed/pipeline/test_smoother.py",)
-    ),
-    "post_processor": Target(
-        "streamsed/pipeline/post_processor.py",
-        ("tests/streamsed/pipeline/test_post_processor.py",),
-    ),
-    "stitcher": Target(
-        "streamsed/pipeline/stitcher.py", ("tests/streamsed/pipeline/test_stitcher.py",)
-    ),
-    "tracker": Target(
-        "streamsed/pipeline/tracker.py",
-        (
-            "tests/streamsed/pipeline/test_tracker.py",
-            "tests/streamsed/pipeline/test_smoother.py",
-        ),
-    ),
-    "lifecycle": Target(
-        "streamsed/pipeline/lifecycle.py",
-        ("tests/streamsed/pipeline/test_lifecycle.py",),
-    ),
-    "gap_filter": Target("csrc/gap_filter.cpp", ("tests/core/test_gap_filter.py",)),
-    "held_out": Target(
-        "train/evaluation/held_out_score.py",
-        ("tests/train/evaluation/test_held_out_score.py",),
-    ),
-}
 
 
 class _Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts import mutants
+from scripts import mutant_targets, mutants
+from scripts.mutant_targets import MISREADINGS
 from scripts.mutate import cpp_mutants, python_mutants
-from scripts.named_mutants import MISREADINGS
 
 ROOT = Path(__file__).parents[2]
 MODULE = '''"""A docstring with 1 and max."""
@@ -67,7 +67,8 @@ def test_every_misreading_can_be_made_and_has_a_test_to_notice_it(name):
 
 
 def test_a_run_that_was_ended_continues_where_it_was(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(mutants, "ROOT", tmp_path)
+    for module in (mutants, mutant_targets):
+        monkeypatch.setattr(module, "ROOT", tmp_path)
     (tmp_path / "area.py").write_text("AREA = 2 * 3 + 2 * 3\n")
     target = mutants.Target("area.py", ("test_area.py",))
     drawn = [(target, mutant) for mutant in target.mutants()]
@@ -108,7 +109,8 @@ LOOPING = "N = 1\nwhile N < 1:\n    pass\n"
 @pytest.fixture
 def looping(tmp_path, monkeypatch):
     """Write a module that loops if it is changed; give a target whose tests are given."""
-    monkeypatch.setattr(mutants, "ROOT", tmp_path)
+    for module in (mutants, mutant_targets):
+        monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
