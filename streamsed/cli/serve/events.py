@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from streamsed.serve.store.reader import Choice, StoreReader
 
 FORMATS = ("table", "csv", "jsonl", "parquet")
+FOREIGN = ("json", "ods", "tsv", "xls", "xlsx")
+"""Suffixes of formats that are not written; a table of text would not open by such a name."""
 NEWEST = 1000
 """Maximum number of events in a table."""
 SQLITE = b"SQLite format 3"
@@ -90,6 +92,11 @@ def events(
 def _format(name: str | None, output: Path | None) -> str:
     if name is None:
         suffix = "" if output is None else output.suffix.lower().removeprefix(".")
+        if suffix in FOREIGN:
+            raise ValueError(
+                f"--output {output}: .{suffix} is not among the formats; its name may end with "
+                ".csv, .jsonl, .parquet or, for the table, .txt"
+            )
         return suffix if suffix in FORMATS else "table"
     if name not in FORMATS:
         raise ValueError(f"--format must be one of {', '.join(FORMATS)}, not {name!r}")

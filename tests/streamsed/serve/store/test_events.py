@@ -129,6 +129,10 @@ def test_a_settings_file_leads_to_its_store(streamsed, path, tmp_path):
             "--format must be one of table, csv, jsonl, parquet, not 'xml'",
         ),
         (["--format", "parquet"], "--format parquet needs --output FILE"),
+        (
+            ["-o", "events.tsv"],
+            "--output events.tsv: .tsv is not among the formats; its",
+        ),
     ],
 )
 def test_what_is_wrong_is_reported_in_one_line(streamsed, path, options, message):
