@@ -77,8 +77,15 @@ def check_writable(path: Path, *, option: str) -> None:
         One of its folders is a file.
     PermissionError
         The nearest folder that exists is not writable.
+    OSError
+        It is, or is in, a symbolic link that leads to itself.
     """
-    written = path if path.is_dir() or is_device(path) else path.resolve().parent
+    place = Path(os.path.realpath(path))  # leaves links that lead nowhere
+    if any(each.is_symlink() for each in (place, *place.parents)):
+        raise OSError(
+            f"{option} {path}: a symbolic link there leads to itself; remove it"
+        )
+    written = path if path.is_dir() or is_device(path) else place.parent
     while not written.exists():
         written = written.parent
     if not (written.is_dir() or is_device(written)):

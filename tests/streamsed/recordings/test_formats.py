@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamsed.atomic_write import replacing, write
+from streamsed.atomic_write import check_writable, replacing, write
 from streamsed.config import FrontendConfig
 from streamsed.events import Event
 from streamsed.recordings.formats import FORMATS, lines, score_lines
@@ -314,3 +314,17 @@ def test_json_is_json_whatever_bytes_a_name_has():
     for about in ({}, {"model_sha256": "abc"}):
         (line,) = lines(FORMATS["jsonl"], [(name, [event])], about)
         assert json.loads(line.encode("utf-8", "strict"))["filename"] == name
+
+
+@pytest.mark.parametrize("place", ["loop", "loop/events.csv"])
+def test_a_link_that_leads_to_itself_is_named(tmp_path, place):
+    (tmp_path / "loop").symlink_to("loop")
+    words = rf"^--output {tmp_path / place}: a symbolic link there leads to itself"
+    with pytest.raises(OSError, match=words):
+        check_writable(tmp_path / place, option="--output")
+
+
+def test_a_link_to_what_is_yet_to_be_written_is_followed(tmp_path):
+    link = tmp_path / "link.csv"
+    link.symlink_to(tmp_path / "events.csv")
+    check_writable(link, option="--output")
