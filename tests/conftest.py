@@ -1,5 +1,6 @@
 """What the tests share: a tiny model, and a way to run the command."""
 
+import gc
 import json
 import os
 import resource
@@ -156,6 +157,7 @@ def many_open():
     if hard != resource.RLIM_INFINITY and hard < 2 * MANY:
         pytest.skip(f"needs {2 * MANY} open files (ulimit -Hn is {hard})")
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2 * MANY), hard))
+    gc.collect()  # what is closed later makes room below
     held = [os.open(os.devnull, os.O_RDONLY) for _ in range(MANY)]
     yield
     for descriptor in held:

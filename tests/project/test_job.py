@@ -24,7 +24,7 @@ from train.fit.checkpoint import load_best, read_checkpoint, save_atomically
 from train.networks.resnet import Network
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = sorted((ROOT / "scripts").glob("*.toml"))
+SETTINGS = [ROOT / "scripts" / f"{name}.toml" for name in ("accelerator", "rehearsal")]
 CONFIG = TrainConfig(network=NetworkConfig(width=8))
 
 
