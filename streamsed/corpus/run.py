@@ -263,7 +263,7 @@ class CorpusRun:
             return 130
         bad = counts["failed"] + counts["skipped"] + counts["failed before"]
         good = counts["ok"] + counts["empty"] + counts["done before"]
-        return min(1, bad) if good else 2
+        return min(1, bad) if good or not bad else 2  # a shard may have no files
 
 
 def _size(files: Iterable[Listed]) -> int:

@@ -129,12 +129,19 @@ def test_shards_do_each_file_once_and_together_all(
     for i in (1, 2, 3):
         run = run_corpus(recordings, "-o", out, "--shard", f"{i}/3", "--scores")
         status = json.loads((out / f"status-{i}-of-3.json").read_text())
-        expected = 1 if status["failed"] + status["skipped"] else 0
-        if not status["ok"] + status["empty"]:  # as paths decide what is in a shard
-            expected = 2
-        assert run.returncode == expected, run.stderr
+        bad = status["failed"] + status["skipped"]
+        good = status["ok"] + status["empty"]  # paths decide what is in a shard
+        assert run.returncode == (0 if not bad else 1 if good else 2), run.stderr
     for table in ("events", "files", "scores"):
         assert rows(out, table) == rows(finished, table)
+
+
+def test_a_shard_without_files_has_not_failed(tmp_path, run_corpus):
+    recordings = write_corpus(tmp_path / "in", 1, n_broken=0)
+    for i in (1, 2):
+        run = run_corpus(recordings, "-o", tmp_path / "out", "--shard", f"{i}/2")
+        assert run.returncode == 0, run.stderr
+    assert len(rows(tmp_path / "out", "files")) == 1
 
 
 def test_the_status_file_counts_what_was_done(finished):
