@@ -199,4 +199,6 @@ def _load_subset(name: str, path: Path, place: Place) -> Subset:
         if audio.is_dir():  # list the folder once, not once for each of 14 412 clips
             there = {each.name: each for each in audio.iterdir()} | there
     paths = {clip: there[clip] for clip in truth if clip in there}
+    # A link may lead to a disk that is not there.
+    paths = {clip: path for clip, path in paths.items() if path.is_file()}
     return Subset(name, truth, paths, name_list(truth), place.audio)

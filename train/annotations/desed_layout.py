@@ -78,8 +78,9 @@ def find_root(folder: Path) -> Path:
         `folder` if none of them holds a list.
     """
     candidates = [folder, folder / "dataset"]
-    if folder.name in ("metadata", "audio"):
-        candidates.append(folder.parent)
+    whole = folder.absolute()  # `.` has no name
+    if whole.name in ("metadata", "audio"):
+        candidates.append(whole.parent)
     return next(filter(_has_list, candidates), folder)
 
 

@@ -98,6 +98,7 @@ class ClipSet:
             looked for.
         """
         sets = needed_sets(config, without)
+        refuse_missing(desed, sets)
         if public and "public" in desed.subsets and desed.subsets["public"].paths:
             sets.append("public")
         features = _build(desed, sets, config, cache, n_processes)
@@ -196,6 +197,21 @@ def batch_sizes(config: TrainConfig, sets: Container[str]) -> dict[str, int]:
     return {name: n for name, n in sizes if n}
 
 
+def refuse_missing(desed: Desed, sets: Iterable[str]) -> None:
+    """Raise a ValueError if one of the sets has no clips, before any are decoded."""
+    for name in sets:
+        _refuse(desed, name, desed.explain_absence(name))
+
+
+def _refuse(desed: Desed, name: str, absence: str | None) -> None:
+    if absence is not None:
+        way_out = f", or use --without {name}" if name in OPTIONAL else ""
+        raise ValueError(
+            f"{desed.folder}: no {name} clips ({absence}); get them (see "
+            f"`python -m train data check`){way_out}"
+        )
+
+
 def _build(
     desed: Desed,
     sets: Iterable[str],
@@ -206,23 +222,15 @@ def _build(
     """Compute the features of sets, none of which may be empty."""
     features = {}
     for name in sets:
-        absence = desed.explain_absence(name)
-        if absence is None:
-            features[name] = build_features(
-                cache,
-                name,
-                desed.subsets[name].paths,
-                config.frontend,
-                n_processes=n_processes,
-            )
-            if not features[name].rows:
-                absence = "no clip that can be read"
-        if absence is not None:
-            way_out = f", or use --without {name}" if name in OPTIONAL else ""
-            raise ValueError(
-                f"{desed.folder}: no {name} clips ({absence}); get them (see "
-                f"`python -m train data check`){way_out}"
-            )
+        features[name] = build_features(
+            cache,
+            name,
+            desed.subsets[name].paths,
+            config.frontend,
+            n_processes=n_processes,
+        )
+        if not features[name].rows:
+            _refuse(desed, name, "no clip that can be read")
     return features
 
 

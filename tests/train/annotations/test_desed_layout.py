@@ -42,9 +42,13 @@ def test_lists_in_the_folder_itself_come_before_those_in_its_dataset(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["metadata", "audio"])
-def test_the_folder_of_lists_or_clips_stands_for_their_parent(tmp_path, name):
+def test_the_folder_of_lists_or_clips_stands_for_their_parent(
+    tmp_path, monkeypatch, name
+):
     write_desed(tmp_path)
     assert n_clips(tmp_path / name) == CLIPS
+    monkeypatch.chdir(tmp_path / name)
+    assert n_clips(Path()) == CLIPS
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,12 @@ def test_the_baselines_scaling_is_fitted_to_all_three_training_sets(load, tmp_pa
     assert isinstance(load(REPORT).scaling, Triple)
 
 
+@pytest.mark.parametrize("config", [REPORT, BASELINE], ids=["report", "baseline"])
+def test_the_floor_of_a_scaling_is_that_of_the_front_end(load, config):
+    floor = dataclasses.replace(SMALL, top_db=30.0)
+    assert load(dataclasses.replace(config, frontend=floor)).scaling.top_db == 30.0
+
+
 def test_held_out_clips_are_measured_on_never_learnt_from_nor_fitted_to(
     load, monkeypatch
 ):
@@ -181,6 +187,24 @@ def test_a_set_without_clips_is_refused_with_where_it_was_looked_for(
         load(config)
     assert looked in str(caught.value)
     assert ("--without" in str(caught.value)) is (name == "weak")
+
+
+def test_a_missing_set_is_refused_before_the_features_of_others_are_computed(
+    load, root, tmp_path
+):
+    shutil.rmtree(root / "audio" / "validation")
+    with pytest.raises(ValueError, match="no validation clips"):
+        load(REPORT)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_link_that_leads_nowhere_is_a_missing_clip(load, root):
+    clip = root / "audio" / "train" / "weak" / "w1.wav"
+    clip.unlink()
+    clip.symlink_to(root / "unmounted" / "w1.wav")
+    assert Desed.load(root).subsets["weak"].missing == ["w1.wav"]
+    used = {each.name: (each.n_used, each.n_listed) for each in load(REPORT).used}
+    assert used["weak"] == (2, 3)
 
 
 def test_unlabelled_clips_are_missed_by_the_baseline_alone(load, root):
