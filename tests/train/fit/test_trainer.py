@@ -285,6 +285,17 @@ def test_a_run_by_the_clock_ends_by_the_clock(tmp_path):
     assert trainer.clock.elapsed >= 0.5
 
 
+def test_the_time_of_a_run_by_the_clock_spans_an_interruption(tmp_path):
+    config = dataclasses.replace(CONFIG, minutes=1.0)
+    trainer = make_trainer(tmp_path, config)
+    trainer.clock.step, trainer.clock.elapsed = 5, 45.0
+    trainer.save()
+    resumed = make_trainer(tmp_path, config)
+    resumed.resume()
+    assert (resumed.clock.step, resumed.clock.elapsed) == (5, 45.0)
+    assert resumed.clock.progress == 0.75
+
+
 def test_the_average_follows_the_network():
     network, average = torch.nn.BatchNorm1d(2), torch.nn.BatchNorm1d(2)
     with torch.no_grad():
@@ -433,6 +444,21 @@ def test_a_run_is_measured_as_often_as_asked_though_steps_do_not_divide(tmp_path
     make_trainer(tmp_path, config).fit(Bars(), recordings, n_workers=0)
     rows = (tmp_path / "validation.csv").read_text().splitlines()
     assert [row.split(",")[0] for row in rows] == ["step", "2", "3", "5", "6"]
+
+
+def test_a_run_that_was_cut_between_measurements_is_not_measured_more_often(tmp_path):
+    segments = np.zeros((1, 1024, 128), np.float32)
+    recordings = EvaluationSet(segments, [[Event("low", 1.0, 2.0, 1.0)]], LABELS)
+    config = dataclasses.replace(CONFIG, steps=6, validations=2)
+    broken = make_trainer(tmp_path, config)
+    with pytest.raises(InterruptedError):
+        broken.fit(Bars(fails_at=16), recordings, n_workers=0, save_every=0)
+    resumed = make_trainer(tmp_path, config)
+    resumed.resume()
+    assert resumed.clock.step == 4
+    resumed.fit(Bars(), recordings, n_workers=0)
+    rows = (tmp_path / "validation.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["step", "3", "6"]
 
 
 def test_measuring_a_run_does_not_change_it(tmp_path):
