@@ -62,6 +62,10 @@ def ablations(
     """
     if baseline_settings and only and "baseline" not in only:
         raise ValueError("--set-baseline needs --only baseline, or no --only")
+    if settings and only and set(only) == {"baseline"}:
+        raise ValueError(
+            "--set is for the others than the baseline; use --set-baseline"
+        )
     refuse_assignments(
         (*(settings or ()), *(baseline_settings or ())),
         {**FIXED, "seed": "use --seeds; the runs of a variation have seeds 0, 1, ..."},
@@ -79,7 +83,6 @@ def ablations(
         n_workers=workers,
         without=without or (),
     ):
-        finished = outcomes_in(run, VARIATIONS)
-        text = to_markdown({k: list(v.values()) for k, v in finished.items()})
+        text = to_markdown(outcomes_in(run, VARIATIONS))
         print(f"{name}, seed {seed}:\n{text}", flush=True)
         write(run / "ablations.md", [f"`{command}` at {current_commit()}\n\n", text])

@@ -28,7 +28,7 @@ from train.experiments.outcomes import OUTCOME, Outcome, outcomes_in, refuse_oth
 from train.experiments.run_data import refuse_other_data
 from train.experiments.systems import lacking_in
 from train.experiments.table1 import PLAIN_POST
-from train.experiments.training_facts import describe_training
+from train.experiments.training_facts import describe_run
 from train.fit.checkpoint import load_best, load_ensemble, load_trained
 from train.fit.machine.distributed import Parallel
 from train.provenance import current_commit
@@ -140,16 +140,21 @@ def measure(
             if preset in trained:
                 refuse_other_run(run, load_preset(preset, lines(name, seed)))
             refuse_other_data(run, desed)
-    with task("ablations", len(seeds) * len(names), "runs") as runs:
-        for seed, name in product(seeds, names):
-            experiment = Experiment(
-                desed,
-                folder,
-                settings=lines(name, seed),
-                device=device,
-                n_workers=n_workers,
-                without=without,
-            )
+    experiments = {
+        (seed, name): Experiment(
+            desed,
+            folder,
+            settings=lines(name, seed),
+            device=device,
+            n_workers=n_workers,
+            without=without,
+        )
+        for seed, name in product(seeds, names)
+    }
+    for (seed, name), experiment in experiments.items():  # before hours of work
+        experiment.configure(VARIATIONS[name].preset, name=f"{name}-{seed}")
+    with task("ablations", len(experiments), "runs") as runs:
+        for (seed, name), experiment in experiments.items():
             yield name, seed, _outcome(experiment, name, f"{name}-{seed}")
             runs.advance(1, f"{name}, seed {seed}")
 
@@ -167,7 +172,7 @@ def _outcome(experiment: Experiment, name: str, run_name: str) -> Outcome:
     outcome = replace(
         _score(run, clips.validation, config, experiment.device),
         data=describe_data(clips.used, lacking=lacking),
-        training=describe_training(config, {each.name for each in clips.used}),
+        training=describe_run(run, config, {each.name for each in clips.used}),
         lacking=lacking,
         commit=current_commit(),
     )
@@ -208,16 +213,20 @@ def _score(
     )
 
 
-def to_markdown(outcomes: Mapping[str, Sequence[Outcome]]) -> str:
+def to_markdown(outcomes: Mapping[str, Mapping[int, Outcome]]) -> str:
     """Format means over seeds, with standard deviations if there are several.
 
-    Under the table stands how each variation was trained, on what, and by which code it
-    was scored.
+    Under the table stands how each variation was trained, with which seeds and on what,
+    and by which code it was scored.
     """
     cut = "+ connect & cut"
-    header = ("", "one checkpoint", cut, "ensemble", cut, f"last {cut}")
-    lines = ["| " + " | ".join(header) + " |", "| --- |" + " ---: |" * 5]
-    for name, found in outcomes.items():
+    header = ("event F1, macro (%)", "one checkpoint", cut, "ensemble", cut)
+    lines = [
+        "| " + " | ".join((*header, f"last {cut}")) + " |",
+        "| --- |" + " ---: |" * 5,
+    ]
+    for name, by_seed in outcomes.items():
+        found = list(by_seed.values())
         columns = zip(
             *((o.plain, o.connected, o.ensemble, o.both, o.last) for o in found),
             strict=True,
@@ -225,16 +234,24 @@ def to_markdown(outcomes: Mapping[str, Sequence[Outcome]]) -> str:
         cells = [_cell(values) for values in columns]
         if VARIATIONS[name].preset == BASELINE:
             cells[1:4] = ["", "", ""]
-        title = f"{VARIATIONS[name].name}{lack_note(found[0].lacking)}"
+        lacking = list(dict.fromkeys(each for o in found for each in o.lacking))
+        title = f"{VARIATIONS[name].name}{lack_note(lacking)}"
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
-    trained = []
-    for name, found in outcomes.items():
-        commits = enumerated(list(dict.fromkeys(o.commit for o in found)))
-        trained.append(
-            f"- {VARIATIONS[name].name}: {found[0].training}. {found[0].data} "
-            f"Scored at {commits}."
-        )
+    trained = [
+        line for name, found in outcomes.items() for line in _trained(name, found)
+    ]
     return "\n".join([*lines, "", *trained]) + "\n"
+
+
+def _trained(name: str, found: Mapping[int, Outcome]) -> Iterator[str]:
+    """Say how the runs of a variation came about, those that did so alike in one line."""
+    seeds: dict[str, list[str]] = {}
+    for seed, o in found.items():
+        how = f"{o.training}. {o.data} Scored at {o.commit}."
+        seeds.setdefault(how, []).append(str(seed))
+    for how, alike in seeds.items():
+        numbers = f"seed{'s' * (len(alike) > 1)} {enumerated(alike)}"
+        yield f"- {VARIATIONS[name].name}, {numbers}: {how}"
 
 
 def _cell(values: Sequence[float]) -> str:

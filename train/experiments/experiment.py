@@ -9,9 +9,10 @@ from pathlib import Path
 from train.annotations.desed import Desed
 from train.config.preset import load_preset
 from train.config.train import TrainConfig
-from train.datasets.data_module import ClipSet
-from train.experiments.run_data import hold_to_data
+from train.datasets.data_module import ClipSet, needed_sets, refuse_missing
+from train.experiments.run_data import hold_to_data, note_commit
 from train.fit.checkpoint import LAST, read_checkpoint, refuse_other_settings
+from train.fit.clock import progress_of
 from train.fit.run import RunOptions, fit_on_clips
 
 BASELINE, STRONGER, WEAKER = "baseline_crnn", "nec_alpha_0.1", "nec_alpha_0.01"
@@ -59,6 +60,32 @@ class Experiment:
     save_every: float = 120.0
     without: Sequence[str] = ()
 
+    def configure(self, preset: str, *, name: str | None = None) -> TrainConfig:
+        """Return the settings of a run, if the preset, the data and what is there allow them.
+
+        Parameters
+        ----------
+        preset, name
+            See `fit`.
+
+        Raises
+        ------
+        ValueError
+            The preset does not take the settings, clips that it needs are missing, or
+            there is such a run already, of other settings.
+        """
+        settings = self.settings
+        if preset == BASELINE and self.baseline_settings is not None:
+            settings = self.baseline_settings
+        config = load_preset(preset, settings, overlay=self.overlay)
+        refuse_missing(self.desed, needed_sets(config, self.without))
+        path = self.folder / (name or preset) / LAST
+        if path.is_file():
+            before = read_checkpoint(path)["config"]
+            # A run of another length would stand under these settings too.
+            refuse_other_settings(before, config, path, may_change=("threads",))
+        return config
+
     def fit(
         self, preset: str, *, name: str | None = None, public: bool = False
     ) -> tuple[Path, ClipSet, TrainConfig]:
@@ -78,10 +105,7 @@ class Experiment:
         ValueError
             There is such a run already, of other settings or other data.
         """
-        settings = self.settings
-        if preset == BASELINE and self.baseline_settings is not None:
-            settings = self.baseline_settings
-        config = load_preset(preset, settings, overlay=self.overlay)
+        config = self.configure(preset, name=name)
         clips = ClipSet.load(
             self.desed,
             config,
@@ -93,15 +117,13 @@ class Experiment:
         run = self.folder / (name or preset)
         begun = (run / LAST).is_file()
         hold_to_data(run, self.desed, clips, begun=begun)
-        done = 0
+        step, progress = 0, 0.0
         if begun:
             state = read_checkpoint(run / LAST)
-            # A run of another length would stand under these settings too.
-            refuse_other_settings(
-                state["config"], config, run / LAST, may_change=("threads",)
-            )
-            done = state["step"]
-        if done < config.steps:
+            step = state["step"]
+            progress = progress_of(config, step, state.get("elapsed", 0.0))
+        if progress < 1.0:
+            note_commit(run, step)
             options = RunOptions(
                 run,
                 resume=begun,

@@ -19,9 +19,11 @@ from streamsed.terminal import counted
 from train.annotations.desed import Desed
 from train.annotations.desed_version import enumerated
 from train.annotations.event_lists import write_strong
+from train.experiments.experiment import WEAKER
 from train.experiments.figures import draw_clips, draw_curves, draw_labels, draw_rocs
 from train.experiments.table1 import PUBLIC, VALIDATION, Scored, SystemScore, Table1
-from train.experiments.training_facts import describe_training
+from train.experiments.training_facts import describe_run
+from train.fit.checkpoint import BEST
 from train.metrics.criteria import DEFINITIONS
 from train.metrics.psds import DEFINITIONS as PSDS_DEFINITIONS
 
@@ -54,7 +56,8 @@ def write_report(
     """
     facts = {
         **about,
-        "machine": f"{platform.processor() or platform.machine()}, {_device()}",
+        "machine": f"{platform.processor() or platform.machine()}, "
+        f"{_device(table.device)}",
         "torch": torch.__version__,
         "data": {
             name: {
@@ -66,11 +69,13 @@ def write_report(
             for name, subset in desed.subsets.items()
         },
         **{
-            f"training of {preset}": describe_training(
-                config, {each.name for each in table.used}
+            f"training of {preset}": describe_run(
+                table.runs[preset], config, {each.name for each in table.used}
             )
             for preset, config in table.configs.items()
         },
+        "ensemble": _describe_ensemble(table.runs[WEAKER]),
+        "threshold": "0.5 in all rows but the tuned one",
     }
     numbers = {
         "note": note,
@@ -214,7 +219,16 @@ def _cell(value: object) -> str:
     return "; ".join(parts)
 
 
-def _device() -> str:
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
+def _describe_ensemble(run: Path) -> str:
+    n = len(list(run.glob(BEST)))
+    return (
+        f"the mean of the scores of {counted(n, 'checkpoint')} of {run.name} of lowest "
+        "validation loss, weighted label by label by event F1 on the validation list after "
+        "connect & cut"
+    )
+
+
+def _device(device: str) -> str:
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
     return f"{counted(torch.get_num_threads(), 'thread')}, no GPU"

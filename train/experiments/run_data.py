@@ -1,16 +1,20 @@
-"""Which data a run was begun with, so that it does not go on with other data."""
+"""Which data a run was begun with, and by which code: what its checkpoints do not hold."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from streamsed.atomic_write import write
 from train.annotations.desed import Desed
 from train.datasets.data_module import ClipSet
-from train.provenance import hold_to_record, read_record
+from train.provenance import current_commit, hold_to_record, read_record
 
 DATA = "data.json"
 """The fingerprints of the subsets that a run is trained and validated on."""
+COMMITS = "commits.json"
+"""The commits whose code trained a run, each with the step that it began at."""
 
 
 def hold_to_data(run: Path, desed: Desed, clips: ClipSet, *, begun: bool) -> None:
@@ -49,6 +53,25 @@ def refuse_other_data(run: Path, desed: Desed) -> None:
     subsets = desed.subsets
     now = {name: subsets[name].fingerprint for name in record if name in subsets}
     _refuse(run, sorted(name for name in record if now.get(name) != record[name]))
+
+
+def note_commit(run: Path, step: int) -> None:
+    """Record that the code as it is now trains a run from a step on."""
+    known = _commits(run) if step else {}
+    if current_commit() not in known.values():
+        known[str(step)] = current_commit()
+        write(run / COMMITS, [json.dumps(known, indent=1) + "\n"])
+
+
+def commits_of(run: Path) -> list[str]:
+    """Return the commits whose code trained a run, the first one first."""
+    return list(_commits(run).values())
+
+
+def _commits(run: Path) -> dict[str, str]:
+    """Read the record of commits; of a run of before there were any, none is known."""
+    path = run / COMMITS
+    return read_record(path) if path.is_file() else {"0": "unknown"}
 
 
 def _refuse(run: Path, others: Sequence[str]) -> None:

@@ -11,9 +11,6 @@ from train.config.train import TrainConfig
 from train.datasets.data_module import needed_sets
 from train.experiments.experiment import BASELINE, STRONGER, WEAKER
 
-SYSTEM_PARTS = ("network", "frontend", "scaling")
-"""Settings that a row's name stands for, beside alpha; the others are printed below it."""
-
 
 @dataclass(frozen=True, slots=True)
 class System:
@@ -86,8 +83,16 @@ def marked(system: System, config: TrainConfig, without: Sequence[str]) -> Syste
         Sets that were not trained on.
     """
     note = lack_note(lacking_in(system.run, config, without))
-    plain = load_preset(system.run)
-    changed = [x for x in SYSTEM_PARTS if getattr(config, x) != getattr(plain, x)]
+    now, plain = _parts(config), _parts(load_preset(system.run))
+    changed = [name for name in plain if now[name] != plain[name]]
     if changed:
         note += f" [{enumerated(changed)} changed]"
     return replace(system, name=system.name + note)
+
+
+def _parts(config: TrainConfig) -> dict[str, object]:
+    """Return what a row's name stands for, beside alpha; the rest is printed below it."""
+    network: object = config.network
+    if config.system == "crnn":  # of which the other settings have no part
+        network = config.network.width
+    return {"network": network, "frontend": config.frontend, "scaling": config.scaling}

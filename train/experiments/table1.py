@@ -91,6 +91,8 @@ class Table1:
         What was trained and measured on.
     lacking : tuple of str
         Sets that a network should have been trained on and was not.
+    device : str
+        Where the networks were scored, as torch calls it.
     """
 
     rows: list[SystemScore]
@@ -100,14 +102,15 @@ class Table1:
     configs: dict[str, TrainConfig]
     used: tuple[UsedSubset, ...]
     lacking: tuple[str, ...] = ()
+    device: str = "cpu"
 
 
 def measure(experiment: Experiment) -> Table1:
     """Train the three networks of the table, and score its rows."""
-    fitted = {
-        preset: experiment.fit(preset, public=True)
-        for preset in (BASELINE, STRONGER, WEAKER)
-    }
+    presets = BASELINE, STRONGER, WEAKER
+    for preset in presets:  # what one of them refuses, before hours of work for another
+        experiment.configure(preset)
+    fitted = {preset: experiment.fit(preset, public=True) for preset in presets}
     runs = {preset: run for preset, (run, _, _) in fitted.items()}
     configs = {preset: config for preset, (_, _, config) in fitted.items()}
     base_clips, clips = fitted[BASELINE][1], fitted[WEAKER][1]
@@ -139,7 +142,14 @@ def measure(experiment: Experiment) -> Table1:
     rocs = _rocs(together, clips.validation, grids[1])
     lacking = lacking_in(BASELINE, configs[BASELINE], experiment.without)
     return Table1(
-        rows, recordings, rocs, runs, configs, base_clips.used, tuple(lacking)
+        rows,
+        recordings,
+        rocs,
+        runs,
+        configs,
+        base_clips.used,
+        tuple(lacking),
+        str(Parallel(experiment.device).device),
     )
 
 

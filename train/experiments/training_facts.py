@@ -9,16 +9,33 @@ from __future__ import annotations
 import math
 from collections.abc import Container
 from dataclasses import asdict
+from pathlib import Path
 
+from train.annotations.desed_version import enumerated
 from train.config.network import NetworkConfig
 from train.config.train import TrainConfig
 from train.datasets.data_module import TRAINED, batch_sizes
+from train.experiments.run_data import commits_of
+from train.fit.mean_teacher import MeanTeacher
 
 NAMES = {"synthetic": "synthetic", "weak": "weak", "unlabel_in_domain": "unlabelled"}
 """What the clips of a set are called."""
 
 ROUNDED = {"nearest": "to the nearest score frame", "down": "down to score frames"}
 """How times become targets."""
+
+ARITHMETIC = {
+    "fp32": "fp32 (on a GPU, convolutions and recurrence in TF32)",
+    "bf16": "bf16",
+    "fp16": "fp16",
+}
+"""Of the network, by the precision of a run; torch has TF32 unless told otherwise."""
+
+
+def describe_run(run: Path, config: TrainConfig, sets: Container[str]) -> str:
+    """Say how a run was trained, and by the code of which commits."""
+    commits = enumerated(commits_of(run))
+    return f"{describe_training(config, sets)}; by the code of {commits}"
 
 
 def describe_training(config: TrainConfig, sets: Container[str] = TRAINED) -> str:
@@ -39,12 +56,13 @@ def describe_training(config: TrainConfig, sets: Container[str] = TRAINED) -> st
     return "; ".join(
         [
             _network(config),
+            _beginning(config),
             _optimiser(config),
             _batches(config, sets),
-            _length(config),
+            _length(config, sets),
             _weights(config),
-            f"arithmetic in {config.precision}, clips as they are, times of events rounded "
-            + ROUNDED[config.target_rounding],
+            f"arithmetic in {ARITHMETIC[config.precision]}, clips as they are, times of "
+            "events rounded " + ROUNDED[config.target_rounding],
         ]
     )
 
@@ -62,8 +80,20 @@ def _network(config: TrainConfig) -> str:
     return f"the report's network{but}, {config.scaling} scaling, α = {config.alpha:g}"
 
 
+def _beginning(config: TrainConfig) -> str:
+    if config.system == "crnn":
+        return (
+            "initial weights by Glorot, orthogonal in the recurrence, N(0, 0.01) in linear "
+            "layers, batch norms of epsilon 0.001, dropout of a half"
+        )
+    dropout = config.network.dropout
+    return "initial weights and batch norms (epsilon 1e-05) as torch has them, " + (
+        f"dropout of {dropout:g}" if dropout else "no dropout"
+    )
+
+
 def _optimiser(config: TrainConfig) -> str:
-    decay = f"AdamW with weight decay {config.weight_decay:g}"
+    decay = f"AdamW with weight decay {config.weight_decay:g} of every weight"
     kind = decay if config.weight_decay else "Adam"
     rate = f"rate {config.learning_rate:g}"
     if not config.constant_rate:
@@ -76,36 +106,47 @@ def _optimiser(config: TrainConfig) -> str:
         if math.isfinite(config.clip_norm)
         else "gradients not clipped"
     )
-    return f"{kind}, {rate}, {clipping}"
+    return f"{kind}, means over 10 and 1000 steps, {rate}, {clipping}"
 
 
 def _batches(config: TrainConfig, sets: Container[str]) -> str:
     sizes = batch_sizes(config, sets)
     parts = ", ".join(f"{n} {NAMES[name]}" for name, n in sizes.items())
-    return f"batches of {config.batch_size} ({parts})"
+    return f"batches of {config.batch_size} ({parts}), each set shuffled for each pass"
 
 
-def _length(config: TrainConfig) -> str:
-    length, n = f"{config.steps} steps", min(config.validations, config.steps)
+def _length(config: TrainConfig, sets: Container[str]) -> str:
+    length = f"{config.steps} steps, validated {min(config.validations, config.steps)}"
     if config.minutes is not None:
-        length, n = f"{config.minutes:g} minutes", config.validations
-    if config.held_out:
+        length = f"{config.minutes:g} minutes, validated at most {config.validations}"
+    share = f"{100 * config.held_out:g} %"
+    if not config.held_out:
+        chosen = "lowest validation loss"
+    elif "weak" in sets:
         chosen = (
-            f"highest event F1 plus tagging F1 on the {100 * config.held_out:g} % of "
-            "synthetic and weak clips that were held out"
+            f"highest event F1 plus tagging F1 on the {share} of synthetic and weak clips "
+            "that were held out"
         )
     else:
-        chosen = "lowest validation loss"
-    return f"{length}, validated {n} times, the checkpoint of {chosen}"
+        chosen = (
+            f"highest event F1 on the {share} of synthetic clips that were held out"
+        )
+    return f"{length} times, the checkpoint of {chosen}"
 
 
 def _weights(config: TrainConfig) -> str:
     average = f"average (decay {config.ema_decay:g}, tail {config.ema_tail:g})"
-    if config.evaluate_average and config.ema_decay:
-        return f"the weights' {average} is scored"
+    averaged = config.evaluate_average and config.ema_decay
+    scored = (
+        f"the weights' {average} is scored"
+        if averaged
+        else "the last weights are scored"
+    )
     if config.system != "crnn":
-        return "the last weights are scored"
+        return scored
+    teacher = MeanTeacher(ramp=config.ramp)
     return (
-        f"the last weights are scored, whose teacher is their {average}; agreement with it "
-        f"counts in full after {100 * config.ramp:g} % of the run"
+        f"{scored}; the teacher is their {average}, under noise of {teacher.noise:g}; "
+        f"agreement with it counts {teacher.consistency:g} times, in full after "
+        f"{100 * teacher.ramp:g} % of the run"
     )

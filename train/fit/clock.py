@@ -9,6 +9,21 @@ from train.config.train import TrainConfig
 from train.fit.machine.distributed import Parallel
 
 
+def progress_of(config: TrainConfig, step: int, elapsed: float) -> float:
+    """Return how much of a run is over after some steps and seconds, from 0 to 1.
+
+    Examples
+    --------
+    >>> progress_of(TrainConfig(steps=8), 2, 60.0)
+    0.25
+    >>> progress_of(TrainConfig(steps=8, minutes=10), 2, 60.0)
+    0.1
+    """
+    if config.minutes is not None:
+        return min(elapsed / (60.0 * config.minutes), 1.0)
+    return min(step / config.steps, 1.0)
+
+
 class Clock:
     """Count the steps of a run and the seconds that they took.
 
@@ -36,9 +51,7 @@ class Clock:
     @property
     def progress(self) -> float:
         """How much of the run is over, from 0 to 1."""
-        if self._config.minutes is not None:
-            return min(self.elapsed / (60.0 * self._config.minutes), 1.0)
-        return min(self.step / self._config.steps, 1.0)
+        return progress_of(self._config, self.step, self.elapsed)
 
     @property
     def done(self) -> float:

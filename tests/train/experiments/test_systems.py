@@ -1,18 +1,22 @@
 """What the rows of table 1 are called, and what is written and said of them."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from streamsed.events import Event
+from train.cli.ablations import ablations as ablate
 from train.cli.table1 import table1 as command
 from train.config.preset import load_preset
-from train.experiments import ablations
+from train.datasets.data_module import TRAINED
+from train.experiments import ablations, report, run_data
 from train.experiments.experiment import BASELINE, STRONGER, WEAKER
 from train.experiments.report import to_markdown, write_events
 from train.experiments.systems import SYSTEMS, marked
 from train.experiments.table1 import Scored, SystemScore, Table1
-from train.experiments.training_facts import describe_training
+from train.experiments.training_facts import describe_run, describe_training
 from train.metrics.f1 import F1, Intervals
 
 FIRST, SECOND = SYSTEMS[:2]
@@ -27,6 +31,13 @@ def test_a_row_is_called_as_in_the_report_if_only_its_training_differs():
     for system in SYSTEMS:
         assert name_of(system) == system.name
         assert name_of(system, "steps=7", "learning_rate=0.1") == system.name
+
+
+def test_the_baseline_is_not_called_another_for_settings_that_it_does_not_have():
+    for setting in ("network.self_mask=false", "network.multiples=[1, 2, 4, 7]"):
+        assert name_of(FIRST, setting) == FIRST.name
+        assert name_of(SECOND, setting) == SECOND.name + " [network changed]"
+    assert name_of(FIRST, "network.width=16") == FIRST.name + " [network changed]"
 
 
 @pytest.mark.parametrize(
@@ -55,28 +66,202 @@ def test_the_baseline_without_unlabelled_clips_says_so_however_they_were_left_ou
 
 
 def test_an_ablation_that_lacked_clips_says_so_in_its_row():
-    outcome = ablations.Outcome(0.1, 0.2, 0.3, 0.4, 0.5, lacking=("weak",))
-    table = ablations.to_markdown({"no_mask": [outcome]})
-    assert "| no self-mask [trained without weak clips] | 10.0 |" in table
+    outcome = ablations.Outcome(0.1, 0.2, 0.3, 0.4, 0.5)
+    lacking = dataclasses.replace(outcome, lacking=("weak",))
+    for seeds in ({0: lacking}, {0: outcome, 1: lacking}):  # whichever seed it is
+        table = ablations.to_markdown({"no_mask": seeds})
+        assert "| no self-mask [trained without weak clips] | 10.0 " in table
 
 
-def test_what_was_trained_is_described_from_its_settings():
-    plain = describe_training(load_preset(STRONGER))
-    assert plain.startswith("the report's network, triple scaling, α = 0.1; AdamW")
-    assert plain.endswith("times of events rounded to the nearest score frame")
-    config = load_preset(WEAKER, ["network.width=16", "network.self_mask=false"])
-    assert describe_training(config).startswith(
-        "the report's network but for width=16, self_mask=False, triple scaling, α = 0.01;"
+def test_ablations_say_which_seeds_were_trained_how():
+    outcome = ablations.Outcome(
+        *(0.1, 0.2, 0.3, 0.4, 0.5), data="Of this.", training="So", commit="aaa"
     )
-    baseline = describe_training(load_preset(BASELINE))
-    assert baseline.startswith("CRNN of 64 filters, standardize scaling; Adam, ")
-    assert baseline.endswith("times of events rounded down to score frames")
-    for settings, length in (
-        ([], "21000 steps, validated 100 times"),
-        (["steps=3"], "3 steps, validated 3 times"),  # at most after each step
-        (["minutes=5"], "5 minutes, validated 100 times"),
-    ):
-        assert f"; {length}, " in describe_training(load_preset(BASELINE, settings))
+    later = dataclasses.replace(outcome, commit="bbb")
+    table = ablations.to_markdown({"no_mask": {0: outcome, 2: outcome, 3: later}})
+    assert table.splitlines()[-2:] == [
+        "- no self-mask, seeds 0 and 2: So. Of this. Scored at aaa.",
+        "- no self-mask, seed 3: So. Of this. Scored at bbb.",
+    ]
+    assert table.startswith("| event F1, macro (%) | one checkpoint | ")
+
+
+LIKE_TORCH = (
+    "initial weights and batch norms (epsilon 1e-05) as torch has them, no dropout"
+)
+OPTIMISED = (
+    "AdamW with weight decay 0.01 of every weight, means over 10 and 1000 steps, rate 0.001 "
+    "after a linear warm-up of 3 % of the run, then down a cosine to a hundredth, gradients "
+    "clipped at 5"
+)
+REST = (
+    "arithmetic in fp32 (on a GPU, convolutions and recurrence in TF32), clips as they are, "
+    "times of events rounded "
+)
+
+
+def test_the_training_of_the_reports_system_is_described_in_full():
+    for preset, alpha in ((STRONGER, "0.1"), (WEAKER, "0.01")):
+        assert describe_training(load_preset(preset)).split("; ") == [
+            f"the report's network, triple scaling, α = {alpha}",
+            LIKE_TORCH,
+            OPTIMISED,
+            "batches of 16 (8 synthetic, 8 weak), each set shuffled for each pass",
+            "20000 steps, validated 20 times, the checkpoint of lowest validation loss",
+            "the weights' average (decay 0.999, tail 0.1) is scored",
+            REST + "to the nearest score frame",
+        ]
+
+
+def test_the_training_of_the_baseline_is_described_in_full():
+    assert describe_training(load_preset(BASELINE)).split("; ") == [
+        "CRNN of 64 filters, standardize scaling",
+        (
+            "initial weights by Glorot, orthogonal in the recurrence, N(0, 0.01) in linear "
+            "layers, batch norms of epsilon 0.001, dropout of a half"
+        ),
+        "Adam, means over 10 and 1000 steps, rate 0.001, gradients not clipped",
+        (
+            "batches of 24 (6 synthetic, 6 weak, 12 unlabelled), each set shuffled for each "
+            "pass"
+        ),
+        (
+            "21000 steps, validated 100 times, the checkpoint of highest event F1 plus tagging "
+            "F1 on the 20 % of synthetic and weak clips that were held out"
+        ),
+        "the last weights are scored",
+        "the teacher is their average (decay 0.999, tail 1), under noise of 0.25",
+        "agreement with it counts 2 times, in full after 50 % of the run",
+        REST + "down to score frames",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("preset", "setting", "said"),
+    [
+        (WEAKER, "network.width=16", "the report's network but for width=16, triple"),
+        (WEAKER, "network.self_mask=false", "network but for self_mask=False, triple"),
+        (WEAKER, "network.dropout=0.2", "as torch has them, dropout of 0.2;"),
+        (WEAKER, "weight_decay=0.1", "AdamW with weight decay 0.1 of every weight,"),
+        (WEAKER, "weight_decay=0", "; Adam, means over"),
+        (WEAKER, "warmup=0.5", "a linear warm-up of 50 % of the run"),
+        (WEAKER, "constant_rate=true", "rate 0.001, gradients clipped at 5;"),
+        (WEAKER, "clip_norm=inf", "gradients not clipped;"),
+        (WEAKER, "steps=3", "3 steps, validated 3 times,"),  # at most after each step
+        (WEAKER, "minutes=5", "5 minutes, validated at most 20 times,"),
+        (
+            WEAKER,
+            "ema_decay=0.9",
+            "the weights' average (decay 0.9, tail 0.1) is scored;",
+        ),
+        (WEAKER, "ema_decay=0", "; the last weights are scored; arithmetic"),
+        (WEAKER, "evaluate_average=false", "; the last weights are scored; arithmetic"),
+        (WEAKER, 'precision="bf16"', "arithmetic in bf16, clips"),
+        (BASELINE, "network.width=32", "CRNN of 32 filters, standardize scaling;"),
+        (BASELINE, "network.dropout=0.2", "dropout of a half;"),  # which has its own
+        (BASELINE, "minutes=5", "5 minutes, validated at most 100 times,"),
+        (BASELINE, "held_out=0", "the checkpoint of lowest validation loss;"),
+        (BASELINE, "held_out=0.1", "tagging F1 on the 10 % of synthetic and weak"),
+        (BASELINE, "ramp=0.2", "counts 2 times, in full after 20 % of the run;"),
+        (
+            BASELINE,
+            "evaluate_average=true",
+            "; the weights' average (decay 0.999, tail 1) is scored; the teacher is their",
+        ),
+    ],
+)
+def test_what_was_trained_is_described_from_its_settings(preset, setting, said):
+    assert said in describe_training(load_preset(preset, [setting]))
+
+
+def test_without_weak_clips_none_are_said_to_have_chosen_the_checkpoint():
+    said = describe_training(load_preset(BASELINE), ("synthetic", "unlabel_in_domain"))
+    assert "highest event F1 on the 20 % of synthetic clips that were held out;" in said
+    assert "weak" not in said
+
+
+def test_the_code_that_trained_a_run_is_said_not_only_that_which_scores_it(
+    tmp_path, monkeypatch
+):
+    def train(commit, step):
+        monkeypatch.setattr(run_data, "current_commit", lambda: commit)
+        run_data.note_commit(tmp_path, step)
+
+    def said():
+        text = describe_run(tmp_path, load_preset(WEAKER), TRAINED)
+        assert text.startswith(describe_training(load_preset(WEAKER)) + "; ")
+        return text.rpartition("; ")[2]
+
+    assert said() == "by the code of unknown"  # trained before there were records
+    train("aaa", 50)
+    assert said() == "by the code of unknown and aaa"
+    train("bbb", 0)  # what was trained before is not gone on with
+    assert said() == "by the code of bbb"
+    train("ccc", 50)
+    train("ccc", 70)
+    assert said() == "by the code of bbb and ccc"
+
+
+def test_the_machine_of_a_table_is_that_which_scored_it(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", "card of {}".format)
+    assert report._device("cuda:1") == "card of cuda:1"
+    assert report._device("cpu").endswith(", no GPU")
+
+
+def test_what_table1_is_told_reaches_its_runs(monkeypatch, tmp_path):
+    seen = {}
+
+    def refuse(*given, **options):
+        seen.update(options, given=given)
+        raise StopIteration
+
+    module = command.__globals__
+    monkeypatch.setitem(module, "Experiment", refuse)
+    monkeypatch.setitem(module, "Desed", SimpleNamespace(load=lambda _: "desed"))
+    options = {"device": "cpu", "save_every": 7.0, "without": ["weak"]}
+    own = {"settings": ["steps=9"], "baseline_settings": ["steps=8"]}
+    for given, baseline in ((own, ("steps=8", "seed=3")), ({}, None)):
+        with pytest.raises(StopIteration):
+            command(
+                data="somewhere", run=tmp_path, seed=3, workers=2, **options, **given
+            )
+        assert seen == {
+            "given": ("desed", tmp_path),
+            "settings": ("steps=9", "seed=3") if given else ("seed=3",),
+            "baseline_settings": baseline,
+            "overlay": None,
+            "n_workers": 2,
+            **options,
+        }
+
+
+def test_what_ablations_is_told_reaches_its_runs(monkeypatch, tmp_path):
+    seen = {}
+
+    def refuse(*given, **options):
+        seen.update(options, given=given)
+        raise StopIteration
+
+    module = ablate.__globals__
+    monkeypatch.setitem(module, "measure", refuse)
+    monkeypatch.setitem(module, "Desed", SimpleNamespace(load=lambda _: "desed"))
+    options = {
+        "settings": ["steps=9"],
+        "baseline_settings": ["steps=8"],
+        "device": "cpu",
+        "without": ["weak"],
+    }
+    only = ["baseline", "no_mask", "baseline"]
+    with pytest.raises(StopIteration):
+        ablate(data="somewhere", run=tmp_path, only=only, seeds=3, workers=2, **options)
+    assert seen == {
+        "given": ("desed", tmp_path),
+        "names": ["baseline", "no_mask"],
+        "seeds": range(3),
+        "n_workers": 2,
+        **options,
+    }
 
 
 def test_settings_of_a_demonstration_are_not_called_those_of_the_presets(monkeypatch):

@@ -20,12 +20,14 @@ from train.cli import app as cli
 from train.config.preset import load_preset
 from train.datasets.evaluation_set import EvaluationSet
 from train.experiments import ablations, table1
+from train.experiments import experiment as experiment_module
 from train.experiments.experiment import Experiment
 from train.experiments.figures import draw_clips
 from train.experiments.outcomes import OUTCOME
 from train.experiments.report import write_events
 from train.experiments.run_data import DATA
 from train.fit.checkpoint import BEST, LAST, load_trained, read_checkpoint
+from train.fit.run import RunOptions
 from train.metrics.criteria import event_f1
 from train.mixing.desed_like import Sizes, imitate
 from train.mixing.soundbank import Soundbank
@@ -86,17 +88,21 @@ def add_public(folder):
     )
 
 
-def run_table(data, folder, *more):
-    """Run the command and return how it ended."""
-    words = ["train", "--data", data, "--run", folder, "--device", "cpu", *more]
-    words += [word for line in SETTINGS for word in ("--set", line)]
-    words += [word for line in BASELINE for word in ("--set-baseline", line)]
+def command(words):
+    """Run a command and return how it ended."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", [str(word) for word in words])
         patch.setattr(torch, "set_flush_denormal", lambda _: True)
         with pytest.raises(SystemExit) as caught:
             cli.main()
     return caught.value.code
+
+
+def run_table(data, folder, *more):
+    words = ["train", "--data", data, "--run", folder, "--device", "cpu", *more]
+    words += [word for line in SETTINGS for word in ("--set", line)]
+    words += [word for line in BASELINE for word in ("--set-baseline", line)]
+    return command(words)
 
 
 @pytest.fixture(scope="module")
@@ -258,7 +264,7 @@ def test_ablations_are_left_out_one_by_one(data, tmp_path, monkeypatch):
         # Each run says what it was trained on: the baseline on unlabelled clips as well.
         assert ("unlabel_in_domain 4 of 4" in outcome.data) == (name == "baseline")
         said = f": {outcome.training}. {outcome.data} Scored at {outcome.commit}.\n"
-        assert said in ablations.to_markdown({name: [outcome]})
+        assert said in ablations.to_markdown({name: {seed: outcome}})
         config = read_checkpoint(tmp_path / f"{name}-{seed}" / LAST)["config"]
         assert config["seed"] == seed
         assert config["network"]["self_mask"] == (name != "no_mask")
@@ -270,6 +276,25 @@ def test_ablations_are_left_out_one_by_one(data, tmp_path, monkeypatch):
             assert config["alpha"] == (0.0 if name == "alpha_0" else 0.01)
             assert outcome.plain == outcome.ensemble < 0.6
             assert outcome.connected == outcome.both == outcome.last > 0.95
+
+
+def test_the_baselines_ablation_has_its_median_filter_and_no_connect_and_cut(
+    tmp_path, monkeypatch
+):
+    """Which would cut what the filter leaves of this: two frames, less than 0.2 s."""
+    config = load_preset(table1.BASELINE)
+    whole = config.frontend.score_frame_duration
+    scores = np.zeros((108, 1), np.float32)
+    scores[[20, 21, 23]] = 0.9
+    truth = [Event("Dog", 21 * whole, 23 * whole, 1.0)]
+    segments = np.zeros((1, 864, 64), np.float32)
+    recordings = EvaluationSet(segments, [truth], ("Dog",), ("a.wav",), (441000,))
+    network = Loaded(Tagged("any"))
+    monkeypatch.setattr(ablations, "load_best", lambda _: [network])
+    monkeypatch.setattr(ablations, "load_trained", lambda *_, **__: network)
+    monkeypatch.setattr(ablations, "network_scores", lambda *_: [scores])
+    outcome = ablations._score(tmp_path, recordings, config, "cpu")
+    assert (outcome.plain, outcome.both, outcome.last) == (1.0, 1.0, 1.0)
 
 
 def test_an_ablation_of_the_baseline_without_unlabelled_clips_says_so_in_its_row(
@@ -286,7 +311,7 @@ def test_an_ablation_of_the_baseline_without_unlabelled_clips_says_so_in_its_row
         device="cpu",
     )
     note = "baseline (CRNN) [trained without unlabel_in_domain clips]"
-    assert note in ablations.to_markdown({"baseline": [outcome]})
+    assert note in ablations.to_markdown({"baseline": {0: outcome}})
     assert "Trained without the unlabel_in_domain clips." in outcome.data
 
 
@@ -294,11 +319,7 @@ def ablate(data, folder, *more):
     """Run the command; return its exit code."""
     words = ["train", "ablations", "--data", data, "--run", folder, "--device", "cpu"]
     words += [word for line in SETTINGS for word in ("--set", line)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", [str(word) for word in (*words, *more)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-    return caught.value.code
+    return command([*words, *more])
 
 
 def rows_of(folder):
@@ -337,7 +358,8 @@ def test_a_table_of_ablations_in_parts_has_the_rows_of_all_and_scores_none_twice
     shutil.copytree(data, tmp_path / "other")
     clip = next((tmp_path / "other" / "audio" / "train" / "weak").iterdir())
     clip.write_bytes(clip.read_bytes()[:-2])
-    assert ablate(tmp_path / "other", tmp_path, "--only", "baseline") == 2
+    only = ("--only", "baseline", "--only", "no_average")
+    assert ablate(tmp_path / "other", tmp_path, *only) == 2
     assert "started with other data (weak differ)" in capsys.readouterr().err
 
 
@@ -404,9 +426,12 @@ def test_variations_change_what_they_say_and_nothing_else():
 
 def test_ablations_average_over_seeds_with_their_spread():
     outcomes = {
-        "report": [ablations.Outcome(0.1, 0.2, 0.3, 0.4, 0.5)] * 2
-        + [ablations.Outcome(0.4, 0.2, 0.3, 0.4, 0.5)],
-        "baseline": [ablations.Outcome(0.25, 0.25, 0.25, 0.25, 0.35)],
+        "report": {
+            0: ablations.Outcome(0.1, 0.2, 0.3, 0.4, 0.5),
+            1: ablations.Outcome(0.1, 0.2, 0.3, 0.4, 0.5),
+            2: ablations.Outcome(0.4, 0.2, 0.3, 0.4, 0.5),
+        },
+        "baseline": {0: ablations.Outcome(0.25, 0.25, 0.25, 0.25, 0.35)},
     }
     rows = ablations.to_markdown(outcomes).splitlines()[2:4]
     assert [cell.strip() for cell in rows[0].split("|")[2:-1]] == [
@@ -455,6 +480,24 @@ def test_an_experiment_uses_the_presets_with_the_settings_over_them(data, tmp_pa
     assert config.learning_rate == 2e-3  # the overlay's
     assert config.frontend == FrontendConfig()
     assert len(clips.validation.segments) == 6
+
+
+def test_an_experiment_trains_as_its_options_say(data, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        experiment_module, "fit_on_clips", lambda *given: seen.append(given)
+    )
+    options = {"device": "cpu", "n_workers": 2, "save_every": 7.0}
+    experiment = Experiment(
+        Desed.load(data),
+        tmp_path,
+        settings=SETTINGS,
+        baseline_settings=BASELINE,
+        **options,
+    )
+    for preset in (table1.BASELINE, table1.WEAKER):
+        run, clips, config = experiment.fit(preset)
+        assert seen.pop() == (config, clips, RunOptions(run, **options))
 
 
 ROWS = {
@@ -541,6 +584,7 @@ def test_every_row_scores_the_network_and_does_to_it_what_its_name_says(
 
     class FakeExperiment:
         device, without = "cpu", ()
+        configure = staticmethod(load_preset)
 
         def fit(self, preset, *, public):
             assert public
@@ -631,7 +675,7 @@ def test_a_set_that_is_not_desed_is_never_called_desed(made):
     [("weak", range(7)), ("unlabel_in_domain", [0])],
 )
 def test_a_missing_set_is_refused_or_marked_in_every_row_it_was_promised_to(
-    data, tmp_path, monkeypatch, capsys, make_table, subset, marked
+    data, tmp_path, monkeypatch, capsys, subset, marked
 ):
     shutil.copytree(data, tmp_path / "data")
     shutil.rmtree(tmp_path / "data" / "audio" / "train" / subset)
@@ -640,7 +684,12 @@ def test_a_missing_set_is_refused_or_marked_in_every_row_it_was_promised_to(
     assert f"no {subset} clips (no clips: looked in " in err
     assert f"--without {subset}" in err
     monkeypatch.setattr(table1, "network_scores", broken_scores(data))
-    rows = make_table(tmp_path / "marked", "--without", subset)["rows"]
+    marked_table = tmp_path / "marked"
+    assert run_table(tmp_path / "data", marked_table, "--without", subset) == 0
+    table = json.loads((marked_table / "table1.json").read_text())
+    missing = [k for k, v in table["facts"]["data"].items() if not v["present"]]
+    assert missing == [subset]
+    rows = table["rows"]
     note = f"[trained without {subset} clips]"
     assert [i for i, row in enumerate(rows) if note in row["name"]] == list(marked)
     page = (tmp_path / "marked" / "table1.md").read_text()
@@ -686,8 +735,12 @@ def test_the_page_says_how_each_network_was_trained(made):
         "average (decay 0.999, tail 0.1) is scored",
     ):
         assert fact in resnet
-    assert "Adam, rate 0.001, gradients not clipped" in lines[table1.BASELINE]
+    assert "rate 0.001, gradients not clipped" in lines[table1.BASELINE]
     assert "2 synthetic, 2 weak, 2 unlabelled" in lines[table1.BASELINE]
+    (commit,) = re.findall(r"\| commit \| (.*) \|", page)
+    for line in lines.values():
+        assert line.endswith(f"; by the code of {commit} |")
+    assert "the scores of 2 checkpoints of nec_alpha_0.01 of lowest" in page
 
 
 @pytest.mark.parametrize(
@@ -716,6 +769,64 @@ def test_a_finished_run_of_other_settings_or_data_is_not_taken_for_this_one(
     Experiment(Desed.load(data), tmp_path, **given).fit(table1.STRONGER)
     with pytest.raises(ValueError, match=message):
         Experiment(Desed.load(data), tmp_path, **given | changes).fit(table1.STRONGER)
+
+
+def test_what_a_later_run_refuses_is_refused_before_the_first_is_trained(
+    data, tmp_path, capsys
+):
+    """The baseline takes these settings, the report's network does not."""
+    for setting in ("unlabelled=2", "held_out=0.2"):
+        words = ["train", "--data", data, "--run", tmp_path / "run", "--set", setting]
+        assert command(words) == 2
+        assert f"--set {setting.partition('=')[0]} must be 0" in capsys.readouterr().err
+        assert not (tmp_path / "run").exists()
+
+
+def test_ablations_are_refused_before_the_first_is_trained_for_any_of_them(
+    data, tmp_path, capsys
+):
+    shutil.copytree(data, tmp_path / "data")
+    shutil.rmtree(tmp_path / "data" / "audio" / "train" / "unlabel_in_domain")
+    only = ("--only", "report", "--only", "baseline")
+    assert ablate(tmp_path / "data", tmp_path / "run", *only) == 2
+    assert "no unlabel_in_domain clips (no clips: " in capsys.readouterr().err
+    path = tmp_path / "run" / "no_mask-0" / LAST
+    path.parent.mkdir()
+    begun = load_preset(table1.WEAKER, [*SETTINGS, "network.self_mask=false"])
+    state = {"config": begun.to_dict() | {"batch_size": 2}, "labels": [], "step": 1}
+    torch.save(state, path)
+    only = ("--only", "report", "--only", "no_mask")
+    assert ablate(data, tmp_path / "run", *only) == 2
+    assert "batch_size: 4 differs from 2 in " in capsys.readouterr().err
+    shutil.rmtree(path.parent)
+    only = ("--only", "report", "--only", "doubling")  # which has four blocks
+    assert ablate(data, tmp_path / "run", *only) == 2
+    assert "network.multiples must be positive, as many" in capsys.readouterr().err
+    assert not list((tmp_path / "run").iterdir())
+
+
+def test_settings_for_the_others_are_refused_where_the_baseline_alone_is_measured(
+    data, tmp_path, capsys
+):
+    words = ["train", "ablations", "--data", data, "--run", tmp_path / "run"]
+    only = ["--only", "baseline"]
+    assert command([*words, *only, "--set", "steps=2"]) == 2
+    assert "use --set-baseline" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_by_the_clock_is_gone_on_with_until_its_time_is_over(data, tmp_path):
+    """However many steps it took: their number is that of runs without a time."""
+    settings = (*SETTINGS, "minutes=0.0001")
+    experiment = Experiment(Desed.load(data), tmp_path, settings=settings, device="cpu")
+    path = experiment.fit(table1.WEAKER)[0] / LAST
+    state = read_checkpoint(path)
+    assert state["step"] >= 2
+    experiment.fit(table1.WEAKER)
+    assert read_checkpoint(path)["step"] == state["step"]
+    torch.save(state | {"elapsed": 0.0}, path)
+    experiment.fit(table1.WEAKER)
+    assert read_checkpoint(path)["step"] > state["step"]
 
 
 def test_a_run_of_fit_does_not_go_on_with_other_data(
