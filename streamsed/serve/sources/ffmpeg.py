@@ -99,8 +99,11 @@ def ffmpeg_command(
     else:
         command += ["-rw_timeout", microseconds]
     command += [*source.ffmpeg_args, "-i", source.url, "-vn", "-sn", "-dn"]
+    # Unless it is told so, ffmpeg mixes two equal channels to one that is 3 dB louder.
+    mix = "aresample=rematrix_maxval=1"
     if source.channel is not None:
-        command += ["-af", f"pan=mono|c0=c{source.channel - 1}"]
+        mix = f"pan=mono|c0=c{source.channel - 1}"
+    command += ["-af", mix]
     output = ["-ac", "1", "-ar", str(sample_rate), "-f", "f32le"]
     return [*command, *output, "-flush_packets", "1", "pipe:1"]
 

@@ -2,16 +2,19 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from listening import bursts
 from serving import Camera, Radio, endless_bursts, gaps_between, home_of
 from sounds import RATE
 
+from streamsed.serve.settings import SourceSettings
 from streamsed.serve.sources import backoff, ffmpeg, opening
 
 pytestmark = pytest.mark.slow
@@ -169,6 +172,23 @@ def test_one_that_dies_one_that_is_silent_and_one_that_floods_delay_no_other(
         assert home.status("silent").listened == 0.0
         flood = home.status("flood")
         assert 0 < flood.listened <= home.service_clock() + opening.RADIO_LEAD + 1
+
+
+def test_channels_are_mixed_by_their_mean_as_those_of_files_and_microphones_are(
+    tmp_path,
+):
+    """By itself ffmpeg takes √½ of each, so that equal ones are 3 dB louder."""
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("needs ffmpeg")
+    channels = np.random.default_rng(0).uniform(-0.9, 0.9, (RATE, 2))
+    soundfile.write(tmp_path / "a.wav", channels, RATE, subtype="FLOAT")
+    source = SourceSettings(name="a", url="http://radio/")
+    command = ffmpeg.ffmpeg_command(source, sample_rate=RATE, audio_only=True)
+    reading = command[command.index("-i") + 2 :]
+    run = [command[0], "-loglevel", "error", "-i", tmp_path / "a.wav", *reading]
+    mixed = subprocess.run(run, capture_output=True, check=True).stdout
+    found = np.frombuffer(mixed, "<f4")
+    np.testing.assert_allclose(found, channels.mean(axis=1), rtol=0, atol=1e-6)
 
 
 def test_an_ffmpeg_that_is_killed_is_started_again_and_none_is_left_over(
