@@ -4,7 +4,9 @@ import inspect
 from typing import Annotated
 
 import pytest
+import soundfile
 import typer
+from sounds import RATE, silence
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -16,8 +18,10 @@ from streamsed.cli.options import (
     with_options,
 )
 from streamsed.cli.settings_file import SECTIONS, command_of
+from streamsed.config import PostConfig, StreamConfig
 from streamsed.detection_settings import DetectionSettings
 
+LABELS = ("Speech", "Dog")
 OPTIONS = inspect.signature(detection_settings).parameters
 
 
@@ -73,6 +77,49 @@ def test_a_command_is_called_with_the_settings_in_place_of_the_options():
 
 def test_without_options_a_command_gets_the_defaults():
     assert run("a.wav") == ("a.wav", 1, DetectionSettings(only=[], ignore=[]), "z")
+
+
+DETECTED_BY = {
+    "file": "streamsed.recordings.job.Detector",
+    "listen": "streamsed.live.job.Detector",
+    "corpus": "streamsed.corpus.run.WorkSettings",
+}
+"""What a command hands its settings to, for every recording or source."""
+
+
+@pytest.mark.parametrize("name", DETECTED_BY)
+def test_what_scores_become_is_as_the_options_say(
+    name, model_path, tmp_path, monkeypatch
+):
+    soundfile.write(tmp_path / "a.wav", silence(1.0), RATE)
+    seen = []
+
+    def detect(*_, stream, post, **__):
+        seen.append((stream, post))
+        raise ValueError("enough")
+
+    monkeypatch.setattr(DETECTED_BY[name], detect)
+    words = [name, "--model", model_path, "--step", 0.5, "--settle", 4]
+    words += {
+        "file": [tmp_path / "a.wav", "--device", "cpu", "--latency", 2],
+        "listen": ["--file", tmp_path / "a.wav", "--latency", 2],
+        "corpus": [tmp_path / "a.wav", "--output", tmp_path / "out", "--workers", 1],
+    }[name]
+    words += ["--threshold", "Dog=0.6", "--rise-threshold", 0.2, "--min-gap", 0.5]
+    words += ["--offset-threshold", 0.4, "--min-duration", 0.7, "--confirm", 0.25]
+    words += ["--smoothing", "Dog=1.5"]
+    CliRunner().invoke(app, [str(word) for word in words])
+    ((stream, post),) = seen
+    latency = 4.0 if name == "corpus" else 2.0
+    assert stream == StreamConfig(step=0.5, latency=latency, settle=4.0)
+    assert post == PostConfig(
+        onset_threshold={"Speech": 0.5, "Dog": 0.6},
+        offset_threshold=dict.fromkeys(LABELS, 0.4),
+        rise_threshold=dict.fromkeys(LABELS, 0.2),
+        min_gap=dict.fromkeys(LABELS, 0.5),
+        min_duration=dict.fromkeys(LABELS, 0.95),
+        smoothing={"Speech": 0.0, "Dog": 1.5},
+    )
 
 
 @pytest.mark.parametrize(

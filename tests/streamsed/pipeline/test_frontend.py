@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+import reference
 from numpy.testing import assert_array_equal
 from sounds import cut, scene, silence, tone
 
@@ -71,6 +72,29 @@ def test_by_default_features_are_librosas_log_mel_scaled_by_row_column_and_overa
         by_row * by_column * scaled(expected),
         atol=2e-4,
     )
+
+
+def test_every_setting_reaches_the_core():
+    """None of them is the default, nor what another one would make of it."""
+    config = FrontendConfig(
+        sample_rate=16000,
+        n_fft=1024,
+        win_length=800,
+        hop_length=300,
+        n_mels=20,
+        fmin=200.0,
+        fmax=7000.0,
+        amin=1e-4,
+    )
+    settings = config.to_dict()
+    for name in ("top_db", "segment_frames", "subsampling", "scaling"):
+        del settings[name]
+    samples = scene(1.0)
+    frontend = Frontend(config)
+    frames = np.concatenate([frontend.push(samples), frontend.flush()])
+    expected = reference.log_mel(samples, **settings)
+    assert expected.min() == pytest.approx(-40)  # of amin
+    np.testing.assert_allclose(frames, expected, atol=1e-3)
 
 
 def test_a_frame_leaves_when_the_stated_latency_has_passed_its_centre():

@@ -12,6 +12,10 @@ from listening import bursts
 from serving import home_of
 from sounds import RATE
 
+from streamsed.config import StreamConfig
+from streamsed.detection_settings import DetectionSettings
+from streamsed.detector import Detector
+
 pytestmark = pytest.mark.slow
 
 BARKS = [("Dog", 0.5, 0.5), ("Dog", 2.5, 0.5), ("Dog", 4.5, 0.5)]
@@ -46,6 +50,24 @@ def test_two_microphones_are_recorded_and_the_loss_of_one_is_not_the_others(
     reported = [record["text"] for record in home.reported.of("notice", source="room")]
     assert [text for text in reported if "other.monitor" in text]
     assert [text for text in reported if "is back" in text]
+
+
+def test_each_source_is_detected_in_as_its_own_settings_say(
+    tmp_path, model, monkeypatch
+):
+    soundfile.write(tmp_path / "a.wav", bursts(BARKS, 6), RATE)
+    seen = []
+
+    def detector(model, *, stream, post):
+        seen.append((stream, post.per_label("min_gap", model.info.labels)))
+        return Detector(model, stream=stream, post=post)
+
+    monkeypatch.setattr("streamsed.serve.service.Detector", detector)
+    url, settings = str(tmp_path / "a.wav"), DetectionSettings({"min_gap": 0.7})
+    sources = {"hall": {"url": url}, "room": {"url": url, "detection": settings}}
+    with home_of(tmp_path, model, **sources):
+        stream = StreamConfig(step=0.5, latency=1.0, settle=2.0)
+        assert seen == [(stream, [0.2, 0.2]), (stream, [0.7, 0.7])]
 
 
 @pytest.mark.live

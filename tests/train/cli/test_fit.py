@@ -8,6 +8,8 @@ import pytest
 
 from train.cli import app as cli
 from train.cli import fit as command
+from train.config.preset import load_preset
+from train.fit.run import RunOptions
 from train.mixing.toy_bank import write_bank
 
 
@@ -68,4 +70,30 @@ def test_a_network_that_cannot_be_exported_has_no_next_command(last_line, banks)
     baseline = last_line("--data", "DESED", "--preset", "baseline_crnn")
     assert (
         baseline == "not for export: system=crnn must be resnet, which the runtime runs"
+    )
+
+
+@pytest.mark.parametrize("on", ["clips", "soundscapes", "scenes"])
+def test_what_the_command_is_given_reaches_the_run(banks, monkeypatch, tmp_path, on):
+    seen = []
+
+    def fit(config, _data, options, *_, **__):
+        seen.append((config, options))
+        raise ValueError("enough")
+
+    fits = {"clips": "_fit_on_data", "soundscapes": "fit_on_soundbank"}
+    monkeypatch.setattr(command, fits.get(on, "fit_on_scenes"), fit)
+    preset = "default" if on == "scenes" else "nec_alpha_0.1"
+    words = ["--data", "DESED"] if on == "clips" else ["--soundbank", banks[0]]
+    words += ["--preset", preset, "--run", tmp_path / "run", "--set", "alpha=0.3"]
+    words += ["--width", 16, "--steps", 7, "--seed", 3, "--threads", 1]
+    words += ["--device", "cpu", "--workers", 2, "--save-every", 9]
+    monkeypatch.setattr(sys, "argv", ["train", "fit", *map(str, words)])
+    with pytest.raises(SystemExit):
+        cli.main()
+    ((config, options),) = seen
+    given = ["alpha=0.3", "network.width=16", "steps=7", "seed=3", "threads=1"]
+    assert config == load_preset(preset, given)
+    assert options == RunOptions(
+        tmp_path / "run", device="cpu", n_workers=2, save_every=9.0
     )

@@ -27,6 +27,26 @@ def name_of(system, *settings, without=(), overlay=None):
     return marked(system, config, without).name
 
 
+def test_the_rows_are_those_of_the_reports_table_with_its_names_and_figures():
+    rows = [(system.run, system.name, system.reported) for system in SYSTEMS]
+    assert rows[:5] == [
+        ("baseline_crnn", "DCASE baseline (CRNN, mean teacher)", 23.70),
+        ("nec_alpha_0.1", "ResNet18 + self-mask (α = 0.1)", 31.65),
+        (
+            "nec_alpha_0.01",
+            "ResNet18 + self-mask (α = 0.01) + connecting & cutting",
+            32.87,
+        ),
+        ("nec_alpha_0.01", "ResNet18 + self-mask (α = 0.01) + ensemble", 34.51),
+        (
+            "nec_alpha_0.01",
+            "ResNet18 + self-mask (α = 0.01) + ensemble + connecting & cutting",
+            36.09,
+        ),
+    ]
+    assert [row[2] for row in rows[5:]] == [None, None]
+
+
 def test_a_row_is_called_as_in_the_report_if_only_its_training_differs():
     for system in SYSTEMS:
         assert name_of(system) == system.name
@@ -289,6 +309,29 @@ def test_settings_of_a_demonstration_are_not_called_those_of_the_presets(monkeyp
     with pytest.raises(StopIteration):
         command(data="somewhere", demo=True, settings=["steps=9"])
     assert seen["settings"] == "those of the preset `demo`, steps=9"
+
+
+def test_a_demonstration_has_one_seed_for_data_and_networks_and_small_networks(
+    monkeypatch,
+):
+    seen = {}
+
+    def experiment(_desed, _folder, **given):
+        seen.update(given)
+        raise StopIteration
+
+    def mixed(*_, seed, **__):
+        seen.update(seed=seed)
+        return "somewhere", ""
+
+    module = command.__globals__
+    monkeypatch.setitem(module, "Experiment", experiment)
+    monkeypatch.setitem(module, "Desed", SimpleNamespace(load=lambda _: None))
+    monkeypatch.setitem(module, "_mixed", mixed)
+    with pytest.raises(StopIteration):
+        command(demo=True, seed=3)
+    assert (seen["seed"], seen["settings"]) == (3, ("seed=3",))
+    assert seen["overlay"] == "demo"
 
 
 @pytest.mark.parametrize("with_public", [True, False])

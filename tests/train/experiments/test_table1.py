@@ -670,6 +670,14 @@ def test_a_set_that_is_not_desed_is_never_called_desed(made):
     assert "these figures do not compare with the report's" in page
 
 
+def test_the_table_says_which_f1_it_is(made):
+    said = (
+        "Event-based F1: an estimated event hits a reference event of its label if its"
+    )
+    assert f"\n{said}" in (made / "table1.md").read_text()
+    assert json.loads((made / "table1.json").read_text())["definition"].startswith(said)
+
+
 @pytest.mark.parametrize(
     ("subset", "marked"),
     [("weak", range(7)), ("unlabel_in_domain", [0])],

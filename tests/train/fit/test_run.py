@@ -151,8 +151,8 @@ def fitted(monkeypatch):
     seen = {}
 
     class Trainer:
-        def __init__(self, _config, labels, *_, **__):
-            seen["labels"] = labels
+        def __init__(self, _config, labels, *_, scaling, **__):
+            seen.update(labels=labels, scaling=scaling)
 
         def resume(self):
             pass
@@ -188,6 +188,20 @@ def test_banks_are_read_at_the_rate_of_the_front_end(tmp_path, fitted):
     scenes = load_preset("default", frontend=slow.to_dict())
     fit_on_scenes(scenes, [bank], RunOptions(run))
     assert fitted["dataset"].mixer.bank.sample_rate == 22050
+
+
+@pytest.mark.parametrize("preset", ["nec_alpha_0.01", "default"])
+def test_a_bank_is_scaled_above_the_floor_that_the_runtime_has(
+    preset, tmp_path, fitted
+):
+    bank = write_bank(tmp_path / "bank", n_recordings=5)
+    config = load_preset(preset, frontend={"top_db": 30.0})
+    if preset == "default":
+        fit_on_scenes(config, [bank], RunOptions(tmp_path / "run"))
+    else:
+        options = RunOptions(tmp_path / "run")
+        fit_on_soundbank(config, bank, options, n_validation=0)
+    assert (fitted["scaling"].name, fitted["scaling"].top_db) == (config.scaling, 30.0)
 
 
 def test_scenes_are_mixed_from_split_train_of_each_bank_that_has_one(tmp_path, fitted):

@@ -97,12 +97,15 @@ def test_a_step_learns_by_the_statistics_of_its_batch_and_gathers_them(tmp_path,
     torch.testing.assert_close(norm.running_mean, twin.head[0].running_mean)
 
 
-@pytest.mark.parametrize(("step", "kept"), [(0, 1 / 11), (4, 5 / 15), (999, 0.5)])
+@pytest.mark.parametrize(
+    ("step", "tail", "kept"),
+    [(0, 0.1, 1 / 11), (4, 0.1, 5 / 15), (999, 0.1, 0.5), (0, 0.5, 1 / 3)],
+)
 def test_the_average_moves_after_the_step_by_tail_then_decay(
-    tmp_path, batch, step, kept
+    tmp_path, batch, step, tail, kept
 ):
     learner = make_trainer(
-        tmp_path, dataclasses.replace(CONFIG, ema_decay=0.5, ema_tail=0.1)
+        tmp_path, dataclasses.replace(CONFIG, ema_decay=0.5, ema_tail=tail)
     ).learner
     before = weights_of(copy.deepcopy(learner.average))
     learner.learn(batch, step=step, progress=0.5)
