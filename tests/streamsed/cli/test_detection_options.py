@@ -18,7 +18,7 @@ from streamsed.cli.options import (
     with_options,
 )
 from streamsed.cli.settings_file import SECTIONS, command_of
-from streamsed.config import PostConfig, StreamConfig
+from streamsed.config import FrontendConfig, PostConfig, StreamConfig
 from streamsed.detection_settings import DetectionSettings
 
 LABELS = ("Speech", "Dog")
@@ -120,6 +120,32 @@ def test_what_scores_become_is_as_the_options_say(
         min_duration=dict.fromkeys(LABELS, 0.95),
         smoothing={"Speech": 0.0, "Dog": 1.5},
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "source"),
+    [
+        (["--file", "a.wav"], "FileSource"),
+        (["--stdin"], "PcmSource"),
+        ([], "Microphone"),
+    ],
+)
+def test_a_live_source_is_read_at_the_rate_of_the_model(
+    make_model, tmp_path, monkeypatch, options, source
+):
+    grid = FrontendConfig(sample_rate=22050, fmax=11025.0)
+    path = make_model(tmp_path / "m.pt", changes={"frontend": grid.to_dict()})
+    rates = []
+
+    def opened(*_, sample_rate, **__):
+        rates.append(sample_rate)
+        raise ValueError("enough")
+
+    monkeypatch.setattr(f"streamsed.live.job.{source}", opened)
+    monkeypatch.setattr("streamsed.live.job.find_device", lambda _: None)
+    words = ["listen", *options, "--model", str(path), "--log", str(tmp_path / "log")]
+    CliRunner().invoke(app, words)
+    assert rates == [22050]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ import soundfile
 from numpy.testing import assert_array_equal
 from sounds import RATE, scene
 
-from streamsed.config import StreamConfig
+from streamsed.audio.decode import file_chunks
+from streamsed.config import FrontendConfig, StreamConfig
+from streamsed.corpus.pieces import WHOLE, PieceScorer
 from streamsed.detector import Detector
 from streamsed.events import Event
 from streamsed.pipeline.trace import Trace
@@ -172,3 +174,19 @@ def test_what_is_scored_ahead_gives_what_is_scored_in_its_turn(model, tmp_path):
             recordings, lambda r: extract(detector, r, scorers), n_begun=3, length=4
         )
         assert [detect(detector, r, extracted) for r, extracted in turns] == expected
+
+
+def test_a_recording_is_read_at_the_rate_of_the_model(tmp_path, make_model):
+    grid = FrontendConfig(sample_rate=22050, fmax=11025.0)
+    path = make_model(tmp_path / "m.pt", changes={"frontend": grid.to_dict()})
+    detector = Detector.load(path, device="cpu")
+    audio = tmp_path / "a.wav"
+    soundfile.write(audio, scene(3.0), RATE)
+    found = detect(detector, Recording(audio, "a.wav"))
+    assert found.n_samples == 3 * 22050
+    expected = sorted(detector.events(file_chunks(audio, sample_rate=22050)))
+    assert found.events == expected != []
+    assert differs_in_chunks(detector, found, seed=0)[1] == []
+    scorer = PieceScorer(detector.model, detector.stream)
+    *_, (_, n_samples) = scorer.score(scorer.extract(audio, WHOLE), WHOLE)
+    assert n_samples == found.n_samples

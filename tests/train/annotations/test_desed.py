@@ -12,7 +12,7 @@ from streamsed.events import Event
 from train.annotations import desed_version
 from train.annotations.desed import Desed, NoDesedError
 from train.annotations.desed_layout import LAYOUT
-from train.annotations.desed_version import name_list
+from train.annotations.desed_version import UsedSubset, name_list
 from train.annotations.event_lists import (
     digest,
     read_strong,
@@ -219,15 +219,36 @@ def test_a_damaged_list_is_refused_by_its_line(check, folder):
 
 
 @pytest.fixture(scope="session")
-def lists():
-    """The real validation list in its two versions."""
+def metrics():
+    """A folder with the younger validation list, beside that of the lists of 2019."""
     shared = Path(__file__).parents[4] / "shared"
     folder = Path(os.environ.get("STREAMSED_METRICS", shared / "metrics"))
-    older = folder.parent / "metadata_2019" / "validation" / "validation.tsv"
-    younger = folder / "validation.tsv"
-    if not (older.is_file() and younger.is_file()):
+    beside = folder.parent / "metadata_2019"
+    if not ((folder / "validation.tsv").is_file() and beside.is_dir()):
         pytest.skip("STREAMSED_METRICS must name a folder with the validation lists")
-    return read_strong(older), read_strong(younger)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def lists(metrics):
+    """The real validation list in its two versions."""
+    older = metrics.parent / "metadata_2019" / "validation" / "validation.tsv"
+    return read_strong(older), read_strong(metrics / "validation.tsv")
+
+
+def test_the_lists_of_2019_are_known_and_name_the_ten_labels(metrics, tmp_path):
+    (tmp_path / "metadata").symlink_to(metrics.parent / "metadata_2019")
+    desed = Desed.load(tmp_path)
+    assert desed.labels == (
+        *("Alarm_bell_ringing", "Blender", "Cat", "Dishes", "Dog"),
+        *("Electric_shaver_toothbrush", "Frying", "Running_water", "Speech"),
+        "Vacuum_cleaner",
+    )
+    assert list(desed.subsets) == list(LAYOUT)
+    for name, subset in desed.subsets.items():
+        size = len(subset.truth)
+        assert UsedSubset(name, subset.version, size, size).is_listed_as_2019, name
+        assert set(subset.count_labels()) in (set(), set(desed.labels)), name
 
 
 def test_both_versions_of_the_validation_list_are_known_by_their_content(lists):

@@ -184,13 +184,14 @@ def test_a_clip_that_cannot_be_read_is_skipped_and_named(clips, tmp_path):
 def test_other_settings_or_clips_make_another_key(clips):
     key = features_key(clips, SMALL)
     assert features_key(dict(clips), SMALL) == key
-    changed = SMALL.to_dict()
-    assert (
-        features_key(clips, FrontendConfig.from_dict(changed | {"n_mels": 40})) != key
-    )
-    assert (
-        features_key(clips, FrontendConfig.from_dict(changed | {"top_db": 60.0})) == key
-    )
+    other = {"sample_rate": 16001, "n_fft": 1024, "win_length": 400, "hop_length": 161}
+    other |= {"n_mels": 40, "fmin": 50.0, "fmax": 7000.0, "amin": 1e-9}
+    other |= {"segment_frames": 32}
+    for name, value in other.items():
+        changed = FrontendConfig.from_dict(SMALL.to_dict() | {name: value})
+        assert features_key(clips, changed) != key, name
+    floor = FrontendConfig.from_dict(SMALL.to_dict() | {"top_db": 60.0})
+    assert features_key(clips, floor) == key
     assert features_key({"0.wav": clips["0.wav"]}, SMALL) != key
     os.utime(clips["0.wav"], (1, 1))
     assert features_key(clips, SMALL) != key
