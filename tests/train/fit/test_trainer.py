@@ -362,11 +362,11 @@ def test_validation_loss_is_the_objective_on_all_clips(tmp_path):
     with torch.no_grad():  # it is the average that is validated
         trainer.learner.network.linear.bias.fill_(1.0)
     segments = np.random.default_rng(0).random((6, 1024, 128), np.float32)
-    events = [[Event("low", 1.0, 2.0, 1.0)]] * 4 + [[]] * 2
+    events = [[Event("low", 1.0, 2.05, 1.0)]] * 4 + [[]] * 2
     loss = trainer.validate(EvaluationSet(segments, events, LABELS))
     x = torch.from_numpy(segments)[:, None]
     y = torch.zeros(6, 128, 2)
-    y[:4, 13:26, 0] = 1  # 1 s is score frame 12.8, 2 s is 25.6
+    y[:4, 13:26, 0] = 1  # 1 s is score frame 12.8, 2.05 s is 26.2
     batch = {"x": x, "y": y, "strong": torch.ones(6, dtype=torch.bool)}
     with torch.no_grad():  # six at once, where a batch of the run has four
         losses = trainer.learner.objective(trainer.learner.average, None, batch, 0.0)
