@@ -151,8 +151,8 @@ def fitted(monkeypatch):
     seen = {}
 
     class Trainer:
-        def __init__(self, _config, labels, *_, scaling, **__):
-            seen.update(labels=labels, scaling=scaling)
+        def __init__(self, _config, labels, objective, *_, scaling, **__):
+            seen.update(labels=labels, objective=objective, scaling=scaling)
 
         def resume(self):
             pass
@@ -202,6 +202,19 @@ def test_a_bank_is_scaled_above_the_floor_that_the_runtime_has(
         options = RunOptions(tmp_path / "run")
         fit_on_soundbank(config, bank, options, n_validation=0)
     assert (fitted["scaling"].name, fitted["scaling"].top_db) == (config.scaling, 30.0)
+
+
+def test_what_is_learnt_from_a_bank_weighs_as_the_settings_say(tmp_path, fitted):
+    bank = write_bank(tmp_path / "bank", n_recordings=5)
+    options, weights = RunOptions(tmp_path / "run"), ["alpha=0.3"]
+    config = load_preset("nec_alpha_0.01", weights)
+    fit_on_soundbank(config, bank, options, n_validation=0)
+    assert fitted["objective"].alpha == 0.3
+    weights += ["auxiliary=0.7", "edge=2.5"]
+    fit_on_scenes(load_preset("default", weights), [bank], options)
+    learnt = fitted["objective"]
+    assert (learnt.alpha, learnt.auxiliary, learnt.edge) == (0.3, 0.7, 2.5)
+    assert learnt.n_edge == 13  # score frames of a second
 
 
 def test_scenes_are_mixed_from_split_train_of_each_bank_that_has_one(tmp_path, fitted):
