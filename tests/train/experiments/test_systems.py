@@ -256,6 +256,36 @@ def test_what_table1_is_told_reaches_its_runs(monkeypatch, tmp_path):
         }
 
 
+def test_a_table_of_mixed_data_says_first_that_it_is_none_of_desed(
+    monkeypatch, tmp_path
+):
+    notes = []
+
+    def write_report(*_, note, **__):
+        notes.append(note)
+        raise StopIteration
+
+    module = command.__globals__
+    for name in ("write_bank", "mix_data", "Experiment", "measure"):
+        monkeypatch.setitem(
+            module, name, lambda *_, **__: SimpleNamespace(used=(), lacking=())
+        )
+    monkeypatch.setitem(module, "Desed", SimpleNamespace(load=lambda _: None))
+    monkeypatch.setitem(module, "describe_data", lambda *_, **__: "Counted.")
+    monkeypatch.setitem(module, "write_report", write_report)
+    for options in ({"soundbank": tmp_path}, {"demo": True}, {"data": tmp_path}):
+        with pytest.raises(StopIteration):
+            command(run=tmp_path, **options)
+    mixed, demo, recorded = notes
+    assert mixed.startswith(
+        "Trained and measured on soundscapes mixed from a sound bank"
+    )
+    assert ", not on DESED: these are not results on DESED, " in mixed
+    assert demo == f"A demonstration: few clips, a small network. {mixed}"
+    assert mixed.endswith(" Counted.")
+    assert recorded == "Counted."
+
+
 def test_what_ablations_is_told_reaches_its_runs(monkeypatch, tmp_path):
     seen = {}
 

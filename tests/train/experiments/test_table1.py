@@ -445,6 +445,38 @@ def test_ablations_average_over_seeds_with_their_spread():
     assert cells == ["25.0", "", "", "", "35.0"]
 
 
+def test_ablations_train_as_they_are_told(data, tmp_path, monkeypatch):
+    seen = []
+
+    def experiment(*given, **options):
+        seen.append({"given": given, **options})
+        raise InterruptedError
+
+    monkeypatch.setattr(ablations, "Experiment", experiment)
+    desed = Desed.load(data)
+    given = {
+        "settings": ["steps=9"],
+        "baseline_settings": ["steps=8"],
+        "device": "cpu",
+        "n_workers": 2,
+        "without": ["weak"],
+    }
+    for name, settings in (
+        ("baseline", ("steps=8", "seed=3")),
+        ("no_mask", ("steps=9", "network.self_mask=false", "seed=3")),
+    ):
+        runs = ablations.measure(desed, tmp_path, names=[name], seeds=[3], **given)
+        with pytest.raises(InterruptedError):
+            next(runs)
+        assert seen.pop() == {
+            "given": (desed, tmp_path),
+            "settings": settings,
+            "device": "cpu",
+            "n_workers": 2,
+            "without": ["weak"],
+        }
+
+
 def test_an_unknown_ablation_is_refused(data, tmp_path):
     with pytest.raises(ValueError, match=r"--only must be one of report, .*, not salt"):
         list(
@@ -575,11 +607,11 @@ def test_every_row_scores_the_network_and_does_to_it_what_its_name_says(
     chosen_by, curves_of = [], []
 
     def tune_post(scores, recordings, grid):
-        chosen_by.append((len(scores), recordings))
+        chosen_by.append((len(scores), recordings, grid))
         return TUNED
 
     monkeypatch.setattr(table1, "tune_post", tune_post)
-    monkeypatch.setattr(table1, "_rocs", lambda scores, *_: curves_of.append(scores))
+    monkeypatch.setattr(table1, "_rocs", lambda *given: curves_of.append(given))
     grids = {"baseline_crnn": load_preset("baseline_crnn").frontend}
 
     class FakeExperiment:
@@ -602,9 +634,10 @@ def test_every_row_scores_the_network_and_does_to_it_what_its_name_says(
             return tmp_path / preset, clips, config
 
     table = table1.measure(FakeExperiment())
-    assert chosen_by == [(2, table.recordings["validation"])]
+    assert chosen_by == [(2, table.recordings["validation"], FrontendConfig())]
     assert chosen_by[0][1] is not table.recordings["public"]
-    ((drawn, _),) = curves_of  # PSDS is that of the ensemble
+    (((drawn, _), *given),) = curves_of  # PSDS is that of the ensemble
+    assert given == [table.recordings["validation"], FrontendConfig()]
     assert np.argmax(drawn[:, 0]) == place_of(("nec_alpha_0.01", "ensemble"))
     write_events(table, tmp_path)
     for name in ("validation", "public"):
@@ -784,7 +817,9 @@ def test_what_a_later_run_refuses_is_refused_before_the_first_is_trained(
 ):
     """The baseline takes these settings, the report's network does not."""
     for setting in ("unlabelled=2", "held_out=0.2"):
-        words = ["train", "--data", data, "--run", tmp_path / "run", "--set", setting]
+        words = ["train", "--data", data, "--run", tmp_path / "run"]
+        for line in ("steps=2", "network.width=8", "threads=1", setting):
+            words += ["--set", line]
         assert command(words) == 2
         assert f"--set {setting.partition('=')[0]} must be 0" in capsys.readouterr().err
         assert not (tmp_path / "run").exists()
