@@ -890,7 +890,9 @@ def test_a_run_of_fit_does_not_go_on_with_other_data(
     record = (tmp_path / "run" / DATA).read_bytes()
     longer = ("--resume", "--set", "steps=3")
     assert fit(*longer, "--without", "weak") == 2
-    assert "started with other data (weak differ)" in capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert "Trained without the weak clips." in out
+    assert "started with other data (weak differ)" in err
     (tmp_path / "run" / DATA).unlink()  # as before runs had one
     assert fit(*longer) == 0
     assert (tmp_path / "run" / DATA).read_bytes() == record
