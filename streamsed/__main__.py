@@ -1,5 +1,9 @@
-"""`python -m streamsed` is `streamsed`."""
+"""`streamsed`, which is `python -m streamsed` too."""
 
-from streamsed.cli.app import main
+from streamsed.loading import ended_by_interrupts
 
-main()
+with ended_by_interrupts():
+    from streamsed.cli.app import main
+
+if __name__ == "__main__":
+    main()

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from environment import ENVIRONMENT
 from sounds import RATE, scene, silence, square, tone
 
 from streamsed.cli.app import main
@@ -525,6 +526,21 @@ def test_an_interruption_of_any_command_is_reported(monkeypatch, capsys):
         main()
     assert caught.value.code == 130
     assert capsys.readouterr() == ("", "streamsed: interrupted\n")
+
+
+@pytest.mark.parametrize("package", ["streamsed", "train"])
+def test_an_interruption_while_the_commands_are_loaded_is_silent(package, tmp_path):
+    interrupt = "import os, signal; os.kill(os.getpid(), signal.SIGINT)"
+    (tmp_path / "typer.py").write_text(interrupt)
+    done = subprocess.run(
+        [sys.executable, "-m", package, "--help"],
+        env=ENVIRONMENT | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGINT  # 130 in a shell
+    assert (done.stdout, done.stderr) == ("", "")
 
 
 def test_an_interruption_delivers_what_was_done(
