@@ -92,6 +92,7 @@ class LocalEngine:
     _tasks: deque[FileTask] = field(default_factory=deque, init=False)
     _n_unreachable: int = field(default=0, init=False)
     _stopping: bool = field(default=False, init=False)
+    _announced: bool = field(default=False, init=False)
 
     def run(self, files: Iterable[Listed], writer: PartWriter, status: Status) -> bool:
         """Process files and write their rows.
@@ -141,6 +142,7 @@ class LocalEngine:
     def _loop(self, pool: Pool, todo: Iterator[FileTask]) -> None:
         started = written = time.monotonic()
         while True:
+            self._announce_stop()
             more = not self._stopping and self._fill(pool, todo)
             if not pool.n_in_hand and not more:
                 return
@@ -257,6 +259,14 @@ class LocalEngine:
                 f"{outcome.error}); check the network and run the same command again"
             )
 
+    def _announce_stop(self) -> None:
+        """Say once what happens now: a signal's handler must not print."""
+        if self._stopping and not self._announced:
+            self._announced = True
+            print_message(
+                "finishing the current files; interrupt again to stop immediately"
+            )
+
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
         """Finish the current files at the first Ctrl-C or SIGTERM; stop at the second."""
@@ -265,9 +275,6 @@ class LocalEngine:
             if self._stopping:
                 raise KeyboardInterrupt
             self._stopping = True
-            print_message(
-                "finishing the current files; interrupt again to stop immediately"
-            )
 
         try:
             before = {

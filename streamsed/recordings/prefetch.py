@@ -3,6 +3,9 @@
 `Prefetch` runs an iterator in its own thread, a few items ahead of the consumer;
 `prefetch_each` starts several such iterators at once and yields them one after another.
 An exception in a thread is raised in place of its item.
+
+Simple queues are all that the threads share: Ctrl-C may interrupt the consumer anywhere, and
+inside the locks of `threading`, which are written in Python, it would leave them as they are.
 """
 
 from __future__ import annotations
@@ -36,9 +39,11 @@ class Prefetch(Generic[Item]):
 
     def __init__(self, items: Iterable[Item], *, length: int) -> None:
         self._items = items
-        self._room = threading.Semaphore(length)
+        self._room: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[tuple[list[Item], BaseException | None]]
         self._done = queue.SimpleQueue()
+        for _ in range(length):
+            self._room.put(None)
         self._stopped = False
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
@@ -58,18 +63,18 @@ class Prefetch(Generic[Item]):
             if not items:
                 return
             yield items[0]
-            self._room.release()
+            self._room.put(None)
 
     def close(self) -> None:
         """Stop the thread after the current item, and wait for it."""
         self._stopped = True
-        self._room.release()
+        self._room.put(None)
         self._thread.join()
 
     def _work(self) -> None:
         try:
             for item in self._items:
-                self._room.acquire()
+                self._room.get()
                 if self._stopped:
                     return
                 self._done.put(([item], None))

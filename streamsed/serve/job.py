@@ -9,11 +9,11 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -77,8 +77,7 @@ class ServeJob:
             print_message(remark)
         service = Service(settings, print_message=print_message)
         supervisor = Supervisor(lambda: service.scheduler.n_visits)
-        stop, again = threading.Event(), threading.Event()
-        with _signals(stop, again), _shown(service) as page:
+        with _signals() as received, _shown(service) as page:
             service.start()
             try:
                 print_message(
@@ -88,10 +87,9 @@ class ServeJob:
                     page.start()
                     print_message(f"the page is at {page.address}")
                 supervisor.notify(READY, f"STATUS={len(settings.sources)} sources")
-                while not stop.wait(LOOK_EVERY):
+                while (number := _next(received)) in (None, signal.SIGHUP):
                     supervisor.tick()
-                    if again.is_set():
-                        again.clear()
+                    if number == signal.SIGHUP:
                         supervisor.notify(reloading())
                         self._reload(service, page)
                         supervisor.notify(READY)
@@ -179,16 +177,21 @@ def _shown(service: Service) -> Iterator[Page | None]:
 
 
 @contextmanager
-def _signals(stop: threading.Event, again: threading.Event) -> Iterator[None]:
-    """Set `stop` at the first signal, interrupt at the second; set `again` at a SIGHUP."""
+def _signals() -> Iterator[SimpleQueue[int]]:
+    """Queue the signals to stop and to reload; a second one to stop interrupts.
 
-    def on_stop(*_: object) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, before[number])
-        stop.set()
+    A signal may come while the lock of a `threading.Event` is held, and its handler would
+    wait for that lock for ever; a simple queue takes it at any time.
+    """
+    received: SimpleQueue[int] = SimpleQueue()
 
-    def on_hang_up(*_: object) -> None:
-        again.set()
+    def on_stop(number: int, _frame: object) -> None:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, before[each])
+        received.put(number)
+
+    def on_hang_up(number: int, _frame: object) -> None:
+        received.put(number)
 
     handlers = {
         signal.SIGINT: on_stop,
@@ -199,7 +202,15 @@ def _signals(stop: threading.Event, again: threading.Event) -> Iterator[None]:
         number: signal.signal(number, handler) for number, handler in handlers.items()
     }
     try:
-        yield
+        yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _next(received: SimpleQueue[int]) -> int | None:
+    """Wait for the next signal, not longer than `LOOK_EVERY`."""
+    try:
+        return received.get(timeout=LOOK_EVERY)
+    except Empty:
+        return None

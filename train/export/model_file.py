@@ -105,7 +105,7 @@ def seal(path: Path) -> None:
     """Write into a model file what it holds, so that it is refused once it was altered."""
     archive = Archive.open(path)
     description = read_json(archive.read(f"extra/{INFO_NAME}"))
-    _describe_anew(path, path, description)
+    _copy_with_description(path, path, description)
 
 
 def with_operating_points(path: Path, output: Path, tuned: Tuned) -> ModelInfo:
@@ -138,13 +138,15 @@ def with_operating_points(path: Path, output: Path, tuned: Tuned) -> ModelInfo:
     if tuned.figures:
         description["scores_at_export"]["continuous"] = tuned.figures
     ModelInfo.from_dict(description)
-    _describe_anew(path, output, description)
+    _copy_with_description(path, output, description)
     written = ModelFile.open(output)
     note_exported(written.sha256, output)
     return written.info
 
 
-def _describe_anew(path: Path, output: Path, description: dict[str, Any]) -> None:
+def _copy_with_description(
+    path: Path, output: Path, description: dict[str, Any]
+) -> None:
     """Write a model file with another description, sealed."""
     description[SEAL] = seal_of(Archive.open(path), description)
     with (

@@ -101,6 +101,7 @@ class Channel:
             pieces = self._source.read()
             self._report_notices()
             if pieces is None:
+                self._report_notice("has ended")
                 self.end()
                 return
             quiet = self._is_quiet
@@ -156,7 +157,7 @@ class Channel:
             lasted = now - self._paused_until
             wait = self._backoff.failed(lasted=lasted)
             self._paused_until = now + (wait if lasted < LASTED else 0.0)
-            self._run.report({"state": "notice", "text": f"{self.name}: {reason}"})
+            self._report_notice(reason)
             if not self._ended:
                 with suppress(Exception):  # may fail for the same reason
                     self._finish()
@@ -236,8 +237,10 @@ class Channel:
     def _report_notices(self) -> None:
         """Report the notices of the source, and of the sinks of the run."""
         for notice in [*self._source.notices(), *self._run.notices()]:
-            text = f"{self.name}: {notice}"
-            self._run.report({"state": "notice", "text": text})
+            self._report_notice(notice)
+
+    def _report_notice(self, notice: str) -> None:
+        self._run.report({"state": "notice", "text": f"{self.name}: {notice}"})
 
     def _report_status(self, *, last: bool = False) -> None:
         """Report the state of the source: every few seconds, and when it changes."""

@@ -1,6 +1,7 @@
 """Work ahead: in order, bounded, stopped with its reader, errors where they belong."""
 
 import itertools
+import sys
 import threading
 import time
 
@@ -50,6 +51,44 @@ def test_an_error_comes_where_its_item_would_have():
         assert [next(reading), next(reading)] == [1, 2]
         with pytest.raises(ValueError, match="the third"):
             next(reading)
+
+
+def is_interrupted(reading, n):
+    """Take an item, interrupted at the n-th line on the way to it, if there are as many."""
+    seen = itertools.count(1)
+
+    def trace(_frame, event, _argument):
+        if event == "line" and next(seen) == n:
+            raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        next(reading)
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+def test_it_can_be_closed_wherever_its_reader_was_interrupted():
+    for n in itertools.count(1):
+        items = []
+        prefetch = Prefetch(counting(items, itertools.count()), length=1)
+        reading = iter(prefetch)
+        assert next(reading) == 0
+        wait_until(lambda items=items: len(items) == 2)  # one waits for room
+        if not is_interrupted(reading, n):
+            break
+        time.sleep(0.01)  # for the thread to wait again
+        closing = threading.Thread(target=prefetch.close, daemon=True)
+        closing.start()
+        closing.join(30)
+        assert not closing.is_alive(), f"interrupted at line {n}"
+    prefetch.close()
+    assert n > 1
 
 
 def test_closing_ends_the_thread_though_items_remain():

@@ -148,6 +148,9 @@ def test_recordings_are_played_at_their_pace_and_end_or_begin_again(tmp_path, mo
             ("Dog", pytest.approx(t, abs=0.1)) for _, t, _ in BARKS
         ]
         assert home.status("once").listened == 6.0
+        assert (
+            home.reported.of("notice", source="once")[-1]["text"] == "once: has ended"
+        )
         home.wait_for(lambda: len(home.closed("again", "Dog")) >= 4)
         dogs = [onset for _, onset in home.closed("again", "Dog")]
         assert dogs[3] == pytest.approx(6.5, abs=0.1)
