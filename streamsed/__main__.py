@@ -1,6 +1,6 @@
 """`streamsed`, which is `python -m streamsed` too."""
 
-from streamsed.loading import ended_by_interrupts
+from streamsed.terminal import ended_by_interrupts
 
 with ended_by_interrupts():
     from streamsed.cli.app import main

@@ -1,11 +1,13 @@
-"""Text for people: messages, numbers in words, no control characters and no formulas."""
+"""Text for people, without control characters and formulas; streams; Ctrl-C at the start."""
 
 from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -173,3 +175,19 @@ def _shown(line: str) -> str:
 def print_message(message: str) -> None:
     """Print a message on one line of stderr."""
     sys.stderr.write(f"streamsed: {printable(' '.join(message.split()))}\n")
+
+
+@contextmanager
+def ended_by_interrupts() -> Iterator[None]:
+    """Let Ctrl-C end the process at once, without a traceback.
+
+    For the time that the commands are being loaded, seconds on a small computer. Where an
+    interrupt is ignored, as in a shell's background job, it stays so.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGINT, handler)

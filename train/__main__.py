@@ -4,7 +4,7 @@ import sys
 from importlib.util import find_spec
 
 from streamsed.installation import install_command
-from streamsed.loading import ended_by_interrupts
+from streamsed.terminal import ended_by_interrupts
 
 if __name__ == "__main__":
     if find_spec("torch") is None:
