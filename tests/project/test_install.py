@@ -192,7 +192,7 @@ def test_a_driver_for_cuda_does_not_ask_for_torch(exported, monkeypatch):
 
 
 @pytest.mark.parametrize("category", [DeprecationWarning, FutureWarning])
-def test_torch_does_not_warn_of_torchscript(model_path, monkeypatch, category):
+def test_torch_does_not_warn_of_torchscript(older_model_path, monkeypatch, category):
     import torch
 
     from streamsed.inference.model import Model
@@ -207,7 +207,7 @@ def test_torch_does_not_warn_of_torchscript(model_path, monkeypatch, category):
         monkeypatch.setattr(torch.jit, name, deprecated)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model = Model.load(model_path, device="cpu", engine="torchscript")
+        model = Model.load(older_model_path, device="cpu", engine="torchscript")
     assert model.chosen.engine == "torchscript"
 
 

@@ -1,6 +1,7 @@
 """The code's layout: small folders, short functions, one thing for each name."""
 
 import ast
+import functools
 from collections import defaultdict
 from itertools import chain
 from pathlib import Path
@@ -14,6 +15,7 @@ MAX_LINES = 300
 MAX_BODY = 50
 
 
+@functools.cache
 def trees(package):
     found = {
         path: ast.parse(path.read_text(encoding="utf-8"))

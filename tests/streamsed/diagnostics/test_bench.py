@@ -10,7 +10,7 @@ from streamsed.inference.selection import EngineRequest
 from streamsed.live.auto_step import MAX_LOAD
 
 
-def test_what_is_measured_is_what_can_run(exported, model_path):
+def test_what_is_measured_is_what_can_run(exported, older_model_path):
     cores = available_cores()
     found = requests(ModelFile.open(exported), EngineRequest("cpu"))
     assert {w.engine for w in found} == {"openvino", "onnx", "torchscript"}
@@ -18,7 +18,7 @@ def test_what_is_measured_is_what_can_run(exported, model_path):
     assert len(set(found)) == len(found)
     one = requests(ModelFile.open(exported), EngineRequest("cpu", "onnx", "fp32", 3))
     assert one == [EngineRequest("cpu", "onnx", "fp32", 3)]
-    old = requests(ModelFile.open(model_path), EngineRequest("cpu"))
+    old = requests(ModelFile.open(older_model_path), EngineRequest("cpu"))
     assert {(w.engine, w.precision) for w in old} == {("torchscript", "fp32")}
 
 
@@ -55,9 +55,11 @@ def test_contenders_take_turns_and_end(exported):
             contender.score()
 
 
-def test_an_engine_that_cannot_run_says_why(model_path):
+def test_an_engine_that_cannot_run_says_why(older_model_path):
     with pytest.raises(ValueError, match="of an older kind"):
-        Contender(ModelFile.open(model_path), EngineRequest("cpu", "onnx", "fp32", 1))
+        Contender(
+            ModelFile.open(older_model_path), EngineRequest("cpu", "onnx", "fp32", 1)
+        )
 
 
 def test_the_command_prints_a_line_for_each(streamsed, exported):
@@ -85,8 +87,8 @@ def test_the_command_prints_a_line_for_each(streamsed, exported):
         (["--rounds", "1" + 20 * "0"], "--rounds must be from 1 to 100000, not 1000"),
     ],
 )
-def test_what_is_wrong_is_one_line(streamsed, model_path, arguments, words):
-    run = streamsed("bench", model_path, *arguments)
+def test_what_is_wrong_is_one_line(streamsed, older_model_path, arguments, words):
+    run = streamsed("bench", older_model_path, *arguments)
     (line,) = run.stderr.splitlines()
     assert line.startswith(f"streamsed: error: {words}")
     assert run.returncode == 2

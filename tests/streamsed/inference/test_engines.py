@@ -278,28 +278,28 @@ def test_the_last_engine_must_answer_as_at_export_too(exported, tmp_path, name):
         Model.load(path, device="cpu", engine=name, precision="fp32")
 
 
-def test_a_file_without_graphs_runs_by_torchscript(model_path):
-    model = Model.load(model_path, device="cpu")
+def test_a_file_without_graphs_runs_by_torchscript(older_model_path):
+    model = Model.load(older_model_path, device="cpu")
     assert model.chosen == Candidate("torchscript", "fp32")
     said = {c.rejected_because for c in model.rejected}
     assert said == {
         "the model file is of an older kind, without graphs; export it again"
     }
     with pytest.raises(ValueError, match="of an older kind"):
-        Model.load(model_path, engine="onnx")
+        Model.load(older_model_path, engine="onnx")
 
 
 def test_a_frozen_file_of_an_older_export_runs_in_fp32_alone(
-    model_path, features, tmp_path
+    older_model_path, features, tmp_path
 ):
     import torch
 
     path = tmp_path / "frozen.pt"
-    text = json.dumps(ModelFile.open(model_path).info.to_dict())
-    frozen = torch.jit.freeze(torch.jit.load(model_path).eval())
+    text = json.dumps(ModelFile.open(older_model_path).info.to_dict())
+    frozen = torch.jit.freeze(torch.jit.load(older_model_path).eval())
     torch.jit.save(frozen, str(path), _extra_files={"streamsed.json": text})
     as_exported(path)
-    older, newer = (Model.load(p, device="cpu") for p in (path, model_path))
+    older, newer = (Model.load(p, device="cpu") for p in (path, older_model_path))
     assert_array_equal(older.score(features).scores, newer.score(features).scores)
     with pytest.raises(ValueError, match="of an older kind"):
         Model.load(path, precision="bf16", device="cpu")

@@ -85,9 +85,9 @@ def test_a_missing_entry_is_refused(model, tmp_path):
         ModelFile.open(path)
 
 
-def damaged(kind, model_path, path):
+def damaged(kind, older_model_path, path):
     """Write something that is not a whole model file."""
-    whole = model_path.read_bytes()
+    whole = older_model_path.read_bytes()
     if kind == "truncated":
         path.write_bytes(whole[: len(whole) // 2])
     elif kind == "empty":
@@ -101,10 +101,10 @@ def damaged(kind, model_path, path):
             archive.writestr("notes.txt", "not a model")
     elif kind == "zip with a description":
         with zipfile.ZipFile(path, "w") as archive:
-            text = json.dumps(ModelFile.open(model_path).info.to_dict())
+            text = json.dumps(ModelFile.open(older_model_path).info.to_dict())
             archive.writestr("m/extra/streamsed.json", text)
     else:
-        with zipfile.ZipFile(model_path) as archive:
+        with zipfile.ZipFile(older_model_path) as archive:
             entry = next(i for i in archive.infolist() if i.filename.endswith(kind))
         at = entry.header_offset
         at += 30 + sum(struct.unpack("<HH", whole[at + 26 : at + 30]))  # local header
@@ -129,8 +129,8 @@ def damaged(kind, model_path, path):
         ".py",
     ],
 )
-def test_a_damaged_model_is_refused_by_name(kind, model_path, tmp_path):
-    path = damaged(kind, model_path, tmp_path / "bad.pt")
+def test_a_damaged_model_is_refused_by_name(kind, older_model_path, tmp_path):
+    path = damaged(kind, older_model_path, tmp_path / "bad.pt")
     with pytest.raises(
         ValueError, match=r"bad\.pt: (not a|an older kind of|damaged) model file"
     ):
@@ -245,3 +245,11 @@ def test_ten_labels_travel_with_the_file(make_model, tmp_path):
     path = make_model(tmp_path / "m.pt", labels=labels)
     assert ModelFile.open(path).info.labels == labels
     assert replace(ModelFile.open(path).info, name="x").labels == labels
+
+
+def test_a_file_of_an_older_kind_has_the_scores_of_one_with_a_graph(
+    model, older_model_path, features
+):
+    older = Model.load(older_model_path, device="cpu").score(features)
+    for found, expected in zip(model.score(features), older, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-6)

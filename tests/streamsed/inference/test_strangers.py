@@ -130,11 +130,13 @@ def test_a_program_with_graphs_beside_it_is_not_run(evil_program, content, tmp_p
     assert written(evil_program) == set()
 
 
-def test_only_who_is_trusted_may_bring_a_program(model_path, tmp_path):
-    path = rewritten(model_path, tmp_path / "other.pt")
+def test_only_who_is_trusted_may_bring_a_program(older_model_path, tmp_path):
+    path = rewritten(older_model_path, tmp_path / "other.pt")
     assert "--trust-model" in refusal(path)
     assert Model.load(path, device="cpu", trust=True).info.name == "tiny"
-    assert Model.load(model_path, device="cpu").info.name == "tiny"  # as exported here
+    assert (
+        Model.load(older_model_path, device="cpu").info.name == "tiny"
+    )  # as exported here
 
 
 def test_the_list_of_shipped_files_is_true():

@@ -6,6 +6,7 @@ from datetime import datetime, time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_model import write_tiny_model
 
 from streamsed.inference.model_file import ModelFile, find_model
 from streamsed.serve.settings import Hours, SettingsError, read_serve_settings, reading
@@ -422,10 +423,8 @@ def said_of(path):
     return ""
 
 
-def test_clips_need_a_label_that_recognizes_speech_or_all_are_saved(
-    write, make_model, tmp_path
-):
-    model = make_model(tmp_path / "animals.pt", labels=("Cat", "Dog"))
+def test_clips_need_a_label_that_recognizes_speech_or_all_are_saved(write, tmp_path):
+    model = write_tiny_model(tmp_path / "animals.pt", ("Cat", "Dog"))
     text = f'model = "{model}"\n[[source]]\nname = "a"\nurl = "-"\n[clips]\npath = "clips"\n'
     [(line, why)] = mistakes(write(text))
     assert line == 5

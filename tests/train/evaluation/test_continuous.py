@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sounds import RATE, scene
+from tiny_model import write_tiny_model
 
 from streamsed.config import FrontendConfig, PostConfig, StreamConfig
 from streamsed.detector import Detector
@@ -271,9 +272,8 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def path(make_model, tmp_path_factory):
-    path = tmp_path_factory.mktemp("model") / "four.pt"
-    return make_model(path, labels=LABELS, n_outputs=4)
+def path(tmp_path_factory):
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "four.pt", LABELS)
 
 
 def test_all_parts_are_drawn_and_kept_on_disk(folder, tmp_path):

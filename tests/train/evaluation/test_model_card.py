@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from tiny_model import write_tiny_model
 
 from streamsed.config import PostConfig
 from streamsed.events import Event
@@ -49,9 +50,8 @@ def bank(folder):
 
 
 @pytest.fixture(scope="module")
-def path(make_model, tmp_path_factory):
-    path = tmp_path_factory.mktemp("model") / "four.pt"
-    return make_model(path, labels=LABELS, n_outputs=4)
+def path(tmp_path_factory):
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "four.pt", LABELS)
 
 
 @pytest.fixture(autouse=True)

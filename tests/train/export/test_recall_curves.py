@@ -1,8 +1,6 @@
 """Operating points in model files: put there without touching anything else."""
 
 import re
-import subprocess
-import sys
 import zipfile
 
 import pytest
@@ -18,17 +16,16 @@ from train.export.operating_points import Tuned, points_for, write_operating_poi
 CURVES = RecallCurves(10.0, (0.2, 0.8), {"Dog": (0.9, 0.5)}, {"Dog": 12})
 
 
-def run_export(*arguments):
-    command = [sys.executable, "-m", "train", "export", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def test_curves_are_added_to_a_model_file_and_nothing_else_changes(exported, tmp_path):
+def test_curves_are_added_to_a_model_file_and_nothing_else_changes(
+    exported, tmp_path, train
+):
     path = tmp_path / "points.json"
     write_operating_points(path, Tuned([], [CURVES], {}))
     output = tmp_path / "with_recall.pt"
-    ran = run_export(exported, "--operating-points", path, "--output", output)
-    assert ran.returncode == 0, ran.stderr
+    code, printed = train(
+        "export", exported, "--operating-points", path, "--output", output
+    )
+    assert code == 0, printed.err
     file = ModelFile.open(output)  # its seal holds
     assert file.info.recall_curves == (CURVES,)
     assert file.origin == "exported"
@@ -40,7 +37,7 @@ def test_curves_are_added_to_a_model_file_and_nothing_else_changes(exported, tmp
 
 
 def test_points_are_replaced_if_the_settings_of_the_file_are_among_them(
-    exported, tmp_path
+    exported, tmp_path, train
 ):
     own = ModelFile.open(exported).info
     points = [
@@ -49,8 +46,10 @@ def test_points_are_replaced_if_the_settings_of_the_file_are_among_them(
     ]
     path, output = tmp_path / "points.json", tmp_path / "new.pt"
     write_operating_points(path, Tuned(points, [CURVES], {"how": "crosswise"}))
-    ran = run_export(exported, "--operating-points", path, "--output", output)
-    assert ran.returncode == 0, ran.stderr
+    code, printed = train(
+        "export", exported, "--operating-points", path, "--output", output
+    )
+    assert code == 0, printed.err
     info = ModelFile.open(output).info
     assert list(info.operating_points) == points
     assert info.scores_at_export["continuous"] == {"how": "crosswise"}
@@ -58,14 +57,16 @@ def test_points_are_replaced_if_the_settings_of_the_file_are_among_them(
 
 
 def test_points_whose_normal_sensitivity_was_not_checked_are_refused(
-    exported, tmp_path
+    exported, tmp_path, train
 ):
     path, output = tmp_path / "points.json", tmp_path / "new.pt"
     point = OperatingPoint("normal", 10.0, PostConfig(onset_threshold=0.9), {})
     write_operating_points(path, Tuned([point], [CURVES], {}))
-    ran = run_export(exported, "--operating-points", path, "--output", output)
-    assert ran.returncode == 2
-    assert "points.json: has other thresholds of normal sensitivity than" in ran.stderr
+    code, printed = train(
+        "export", exported, "--operating-points", path, "--output", output
+    )
+    assert code == 2
+    assert "points.json: has other thresholds of normal sensitivity than" in printed.err
     assert not output.exists()
 
 
@@ -95,20 +96,22 @@ def test_points_that_do_not_fit_a_run_are_refused(points, words, tmp_path):
         points_for(path, ("Dog", "Cat"))
 
 
-def test_points_without_curves_are_refused(exported, tmp_path):
+def test_points_without_curves_are_refused(exported, tmp_path, train):
     path = tmp_path / "points.json"
     write_operating_points(path, Tuned([], [], {}))
-    ran = run_export(
-        exported, "--operating-points", path, "--output", tmp_path / "n.pt"
+    code, printed = train(
+        "export", exported, "--operating-points", path, "--output", tmp_path / "n.pt"
     )
-    assert ran.returncode == 2
-    assert "has no recall curves; run `python -m train tune` again" in ran.stderr
+    assert code == 2
+    assert "has no recall curves; run `python -m train tune` again" in printed.err
 
 
-def test_a_model_file_alone_is_nothing_to_export(exported, tmp_path):
-    ran = run_export(exported, "--output", tmp_path / "new.pt")
-    assert ran.returncode == 2
-    assert "a model file; give the folder of a run, or --operating-points" in ran.stderr
+def test_a_model_file_alone_is_nothing_to_export(exported, tmp_path, train):
+    code, printed = train("export", exported, "--output", tmp_path / "new.pt")
+    assert code == 2
+    assert (
+        "a model file; give the folder of a run, or --operating-points" in printed.err
+    )
 
 
 def test_curves_of_labels_that_the_model_lacks_leave_the_file_alone(exported, tmp_path):
