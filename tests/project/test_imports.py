@@ -116,10 +116,10 @@ def test_no_module_loads_torch_or_the_training_code_by_being_imported():
 
 @pytest.mark.parametrize("statement", ["import streamsed", "import streamsed.cli.app"])
 def test_imports_are_quick(statement):
-    code = f"import time; start = time.perf_counter(); {statement}; "
-    code += "print(time.perf_counter() - start)"
+    code = f"import time; start = time.process_time(); {statement}; "
+    code += "print(time.process_time() - start)"
     command = [sys.executable, "-c", code]
     seconds = min(
         float(subprocess.check_output(command, text=True).split()[-1]) for _ in range(2)
     )
-    assert seconds < 1.0  # on a busy machine; a fifth of it on an idle one
+    assert seconds < 1.0  # of processor time; a fifth of it on a fast machine

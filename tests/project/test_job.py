@@ -380,7 +380,7 @@ def test_weights_are_taken_home_though_time_was_up(plan, tmp_path, monkeypatch, 
     monkeypatch.setattr(job, "LEAST", 0.1)
     plan |= {"fit": {"fit-a": SLEEPER}, "weights": {"weights": ["platform"]}}
     for _ in range(2):  # by every command, as there is more to take home
-        assert job.do_job(settings_of(plan, 3.0, weights=1.5), tmp_path) == job.AGAIN
+        assert job.do_job(settings_of(plan, 31.0, weights=30.0), tmp_path) == job.AGAIN
     printed = capsys.readouterr().out
     assert printed.count("weights: exit code 0") == 2
     assert "run the same command to continue" in printed

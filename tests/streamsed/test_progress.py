@@ -107,10 +107,12 @@ def test_the_log_says_how_far_each_task_is(tmp_path, monkeypatch):
 
 
 def test_the_log_has_a_line_a_second_however_often_work_reports(tmp_path):
+    began = time.monotonic()
     with json_log(tmp_path / "log"), task("counting", 1000, "things") as counting:
         for _ in range(1000):
             counting.advance()
-    assert len((tmp_path / "log").read_text().splitlines()) <= 3
+    n_lines = len((tmp_path / "log").read_text().splitlines())
+    assert n_lines <= 2 + (time.monotonic() - began)  # and the first and the last
 
 
 def test_a_log_is_appended_to_and_ends_with_the_command(tmp_path):
@@ -126,9 +128,9 @@ def test_a_log_is_appended_to_and_ends_with_the_command(tmp_path):
 def test_what_was_done_before_does_not_make_it_look_quick():
     with task("steps", 100, "steps") as steps:
         steps.resume(90)
-        time.sleep(0.05)
         steps.update(91)
-        assert steps.left == pytest.approx(9 * steps.waited, rel=0.2)
+        before, left, after = steps.waited, steps.left, steps.waited
+        assert 0 < 9 * before <= left <= 9 * after
 
 
 IN_TERMINAL = """

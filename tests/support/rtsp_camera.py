@@ -19,7 +19,7 @@ from gi.repository import GLib, Gst, GstRtspServer
 
 CAPS = "audio/x-raw,format=S16LE,rate=44100,channels=1,layout=interleaved"
 LAUNCH = (
-    "( filesrc location={path} blocksize=1764 ! rawaudioparse use-sink-caps=false "
+    '( filesrc location="{path}" blocksize=1764 ! rawaudioparse use-sink-caps=false '
     "format=pcm pcm-format=s16le sample-rate=44100 num-channels=1 ! identity name=loss "
     "drop-probability={drop} ! audioconvert ! rtpL16pay name=pay0 pt=96 )"
 )

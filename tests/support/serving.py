@@ -4,7 +4,6 @@ import contextlib
 import http.server
 import shutil
 import signal
-import socket
 import struct
 import subprocess
 import threading
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ports import free_port
 from sounds import RATE
 
 from streamsed.audio.source import Piece
@@ -31,12 +31,6 @@ def wait_for(true, seconds=60.0, *, why=lambda: ""):
         assert time.monotonic() < end, f"waited in vain {why()}"
         time.sleep(0.02)
     return found
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class KeptRecords:

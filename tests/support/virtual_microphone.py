@@ -159,7 +159,8 @@ class VirtualMicrophone:
 @contextlib.contextmanager
 def virtual_microphone(rate=RATE):
     """Give a `VirtualMicrophone` and stop it in the end."""
-    with tempfile.TemporaryDirectory(prefix="mic-") as folder:
+    # The path of its socket must be short, and that of TMPDIR may be long.
+    with tempfile.TemporaryDirectory(prefix="mic-", dir="/tmp") as folder:
         microphone = VirtualMicrophone(folder, rate)
         try:
             yield microphone

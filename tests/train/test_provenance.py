@@ -1,5 +1,6 @@
 """Where a result comes from: the commit, and whether the code was that commit's."""
 
+import os
 import subprocess
 
 import pytest
@@ -17,6 +18,10 @@ def repository(tmp_path, monkeypatch):
             ["git", *identity, *words], cwd=tmp_path, check=True, capture_output=True
         ).stdout.decode()
 
+    # Neither a hook that runs the tests nor its owner's settings have a say.
+    for name in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     git("init", "-q")
     (tmp_path / "code.py").write_text("x = 1\n")
     git("add", "code.py")

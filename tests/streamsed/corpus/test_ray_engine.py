@@ -5,7 +5,6 @@ STREAMSED_RAY_FILES=200 makes the corpus longer; 30 files by default.
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,16 +14,11 @@ from pathlib import Path
 import pytest
 from corpora import rows, write_corpus
 from environment import ENVIRONMENT
+from ports import free_port
 
 FILES = int(os.environ.get("STREAMSED_RAY_FILES", "30"))
 
 pytest.importorskip("ray", reason="needs Ray: pip install 'streamsed[ray]'")
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 class Cluster:

@@ -109,7 +109,8 @@ def build(operator, attributes, constants, shape):
 def test_an_operator_gives_what_onnx_runtime_gives(case, shape):
     operator, attributes, constants = case
     encoded = build(operator, attributes, constants, shape)
-    x = np.abs(floats(*shape)) if operator == "Sqrt" else floats(*shape)
+    x = np.random.default_rng(1).normal(size=shape).astype(np.float32)
+    x = np.abs(x) if operator == "Sqrt" else x
     session = onnxruntime.InferenceSession(encoded, providers=["CPUExecutionProvider"])
     (expected,) = session.run(None, {"x": x})
 

@@ -12,6 +12,7 @@ import pytest
 import soundfile
 from environment import ENVIRONMENT
 from listening import Kept, Listening, bursts
+from serving import wait_for
 from sounds import RATE, scene
 
 from streamsed.audio.microphone import Microphone
@@ -149,8 +150,9 @@ def test_a_lost_device_is_survived_and_times_stay_true(listen, mic):
     came = one.came[one.records.index(after)]
     at = [r["at"] for r in one.records], one.came
     assert after["at"] - before["at"] == pytest.approx(
-        came - at[1][one.records.index(before)], abs=0.3
+        came - at[1][one.records.index(before)], abs=1.0
     )
+    assert gap["offset"] - gap["onset"] > 1.5  # without it, they would lie closer
     assert came > played
 
 
@@ -206,14 +208,10 @@ def test_a_reader_who_does_not_read_does_not_stop_it(mic, model_path, tmp_path):
         import fcntl
 
         fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 4096)
-        for _ in range(100):
-            if log.exists() and "listening" in log.read_text():
-                break
-            time.sleep(0.1)
+        wait_for(lambda: log.exists() and "listening" in log.read_text())
         mic.play(bursts([("Dog", n / 4, 0.15) for n in range(1, 8)], 2.0))
         lines = iter(process.stdout)
-        time.sleep(3.5)
-        assert "stopped" in log.read_text()
+        wait_for(lambda: "stopped" in log.read_text())  # though nobody reads
         written = [json.loads(line) for line in lines]
     assert process.returncode == 0
     assert written == records_of(log)[: len(written)]
@@ -223,7 +221,7 @@ def test_a_reader_who_does_not_read_does_not_stop_it(mic, model_path, tmp_path):
 def test_a_command_runs_while_the_alarm_still_rings(listen, mic, tmp_path):
     out = tmp_path / "ran.jsonl"
     out.touch()
-    command = f"sh -c 'date +%s.%N >> {out}; cat >> {out}'"
+    command = f"""sh -c 'date +%s.%N >> "{out}"; cat >> "{out}"'"""
     one = listen("--settle", 10, "--exec", command, "--label", "Dog")
     one.wait_until_received()
     mic.play(bursts([("Dog", 0.5, 8.0)], 9.0))
@@ -234,7 +232,7 @@ def test_a_command_runs_while_the_alarm_still_rings(listen, mic, tmp_path):
     ran = {json.loads(b)["id"]: float(a) for a, b in pairwise(lines) if b[0] == "{"}
     (opened,) = [r for r in one.of("opened") if r["id"] == ended["id"]]
     onset = datetime.fromisoformat(ended["time"]).timestamp()
-    assert ran[opened["id"]] - onset < 1.5
+    assert ran[opened["id"]] - onset < 8.0  # for as long it rings
     states = [r["state"] for r in one.records if r.get("id") == opened["id"]]
     assert states[-1] == "closed"
 
@@ -324,7 +322,7 @@ def test_a_reader_who_leaves_ends_it(model_path):
         with contextlib.suppress(BrokenPipeError):
             for _ in range(100):  # much longer than it needs
                 process.stdin.write(pcm_of(scene(2.0)))
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
         with contextlib.suppress(BrokenPipeError):
             process.stdin.close()
 

@@ -58,7 +58,8 @@ def test_a_source_is_read_however_many_there_are(many_open, tmp_path):
 
 def test_a_command_is_run_however_many_sources_there_are(many_open, tmp_path):
     keep = "import sys; open(sys.argv[1], 'w').write(sys.stdin.read())"
-    commands = ExecSink([sys.executable, "-c", keep, str(tmp_path / "out.json")])
+    command = [sys.executable, "-c", keep, str(tmp_path / "out.json")]
+    commands = ExecSink(command, timeout=60.0, patience=60.0)
     event = EventUpdate("closed", 1, Event("Dog", 1.0, 2.0, 0.9), ongoing=False)
     commands.on_record({"label": "Dog", **event.to_dict()}, event)
     commands.close()

@@ -222,7 +222,7 @@ def test_the_terminal_is_restored_after_a_signal(view, number, tmp_path):
 
 
 def test_the_terminal_is_restored_after_a_second_ctrl_c(view, tmp_path, recording):
-    slow = f"{sys.executable} -c 'import time; time.sleep(60)'"
+    slow = f"'{sys.executable}' -c 'import time; time.sleep(60)'"
     terminal = view("--file", recording, "--exec", slow)
     terminal.watch(
         lambda: len(listed(terminal)) >= 1 and "ongoing" not in terminal.text

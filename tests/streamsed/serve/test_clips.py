@@ -1,6 +1,7 @@
 """Clips of a source of many: stored with their events, and passed on to commands."""
 
 import json
+import re
 import shutil
 import sys
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from streamsed.detector import Detector
 from streamsed.live.sinks.clip_folder import ClipFolder
 from streamsed.live.sinks.clips import ClipSink
 from streamsed.live.sinks.speech_guard import SpeechGuard
+from streamsed.serve import outputs
 from streamsed.serve.channels.channel import Channel
 from streamsed.serve.fan_out import FanOut
 from streamsed.serve.outputs import OutputContext, change_outputs
@@ -28,7 +30,8 @@ CONTEXT = OutputContext(model="tiny", disarmed=(), on_arm=lambda *_: None)
 
 
 def command_that_keeps(out):
-    return ExecSettings((sys.executable, "-c", KEEP, str(out)), on=("closed",))
+    command = (sys.executable, "-c", KEEP, str(out))
+    return ExecSettings(command, on=("closed",), timeout=60.0)
 
 
 def records_in(path):
@@ -46,8 +49,10 @@ def kitchen(model, source, fan_out, own_sinks):
 
 
 @pytest.fixture
-def kept(tmp_path, model):
+def kept(tmp_path, model, monkeypatch):
     """A function that detects in sound, and returns stored events and a command's records."""
+
+    monkeypatch.setattr(outputs, "PATIENCE", 60.0)  # that commands have in the end
 
     def detect(samples, own_sinks):
         out, path = tmp_path / "out.jsonl", tmp_path / "home.db"
@@ -177,7 +182,9 @@ def test_a_reload_with_a_folder_that_cannot_be_made_leaves_the_sources_alone(
         home.wait_until("hall", "running")
         for folder in (path, path / "clips"):
             home.text = f'[clips]\npath = "{folder}"'
-            with pytest.raises(OSError, match=rf"^\[clips\] path: {folder}: "):
+            with pytest.raises(
+                OSError, match=rf"^\[clips\] path: {re.escape(str(folder))}: "
+            ):
                 home.service.reload(home.settings(sources))
         home.wait_listened("hall", 0.5)
 

@@ -21,7 +21,8 @@ from pathlib import Path
 import pytest
 from broker import Broker, Subscriber
 from environment import ENVIRONMENT
-from serving import Camera, Radio, endless_bursts, free_port, wait_for
+from ports import free_port
+from serving import Camera, Radio, endless_bursts, wait_for
 
 from streamsed.serve import job
 from streamsed.serve.store.reader import StoreReader
@@ -203,9 +204,7 @@ address = "127.0.0.1:{port}"
         viewer.close()
         names = [source["name"] for source in json.loads(get(f"{page}/api/sources"))]
         code, took = served.stop()
-        listener.wait(
-            lambda each: len(mqtt_closed(each)) >= len(in_log(served)), seconds=30
-        )
+        listener.wait(lambda each: len(mqtt_closed(each)) >= len(in_log(served)))
         quarter = len(memory) // 4
         growth = max(memory[-quarter:]) - max(memory[quarter : 2 * quarter])
         print(

@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -14,7 +15,8 @@ import soundfile
 from browsers import find_browser
 from environment import ENVIRONMENT, without
 from listening import bursts
-from serving import free_port, wait_for
+from ports import free_port
+from serving import wait_for
 from small_home import Stream
 from sounds import RATE
 
@@ -52,10 +54,11 @@ class Program:
         self.scratch = folder / "scratch"
         self.scratch.mkdir()
         self.systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.systemd.bind(str(folder / "notify"))
+        notify = f"streamsed-{os.urandom(6).hex()}"  # no path, which may be too long
+        self.systemd.bind(f"\0{notify}")
         self.systemd.settimeout(90)
         self.said = (folder / "said.txt").open("w+")
-        about = {"NOTIFY_SOCKET": str(folder / "notify"), "WATCHDOG_USEC": "3000000",
+        about = {"NOTIFY_SOCKET": f"@{notify}", "WATCHDOG_USEC": "3000000",
                  "TMPDIR": str(self.scratch)}  # fmt: skip
         self.process = subprocess.Popen(
             [sys.executable, "-m", "streamsed", "serve", self.file],

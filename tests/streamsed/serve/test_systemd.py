@@ -2,6 +2,7 @@
 
 import os
 import socket
+import tempfile
 
 import pytest
 
@@ -18,9 +19,13 @@ def received(listener):
 
 
 @pytest.fixture
-def listener(tmp_path):
-    address = str(tmp_path / "notify")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+def listener():
+    """A socket at a path as short as it must be, however long that of the tests is."""
+    with (
+        tempfile.TemporaryDirectory(dir="/tmp") as folder,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener,
+    ):
+        address = f"{folder}/notify"
         listener.bind(address)
         listener.setblocking(False)
         yield listener, address

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -206,7 +207,8 @@ def test_a_folder_is_trained_in_by_one_process_at_a_time(tmp_path):
     with (
         pytest.raises(
             ValueError,
-            match=rf"^{tmp_path}: in use by process {other.pid} \(python -m train.*\); "
+            match=rf"^{re.escape(str(tmp_path))}: in use by process {other.pid} "
+            r"\(python -m train.*\); "
             "wait for it, or name another --run$",
         ),
         lock_run(tmp_path),

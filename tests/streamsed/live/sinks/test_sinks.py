@@ -213,7 +213,7 @@ def program(tmp_path, text):
 
 def test_a_command_is_run_for_closed_events_with_their_json(tmp_path):
     text = "import sys; open(sys.argv[1], 'a').write(sys.stdin.read())"
-    commands = ExecSink(program(tmp_path, text))
+    commands = ExecSink(program(tmp_path, text), timeout=60.0, patience=60.0)
     opened = EventUpdate("opened", 1, closed(1).event, ongoing=True)
     for update in (opened, closed(1), closed(2, label="Alarm_bell_ringing")):
         send(commands, update)
@@ -240,7 +240,8 @@ def test_a_slow_command_blocks_nothing_and_what_it_misses_is_reported(tmp_path):
 
 
 def test_a_command_that_fails_is_reported(tmp_path):
-    commands = ExecSink(program(tmp_path, "raise SystemExit(3)"))
+    failing = program(tmp_path, "raise SystemExit(3)")
+    commands = ExecSink(failing, timeout=60.0, patience=60.0)
     send(commands, closed(1))
     commands.close()
     (notice,) = commands.notices()

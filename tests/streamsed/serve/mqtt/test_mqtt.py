@@ -14,9 +14,10 @@ import weakref
 from itertools import chain, groupby
 
 import pytest
-from broker import Broker, Relay, Subscriber, free_port
+from broker import Broker, Relay, Subscriber
 from certificates import make_certificates
 from environment import ENVIRONMENT
+from ports import free_port
 from serve_records import Sounds, send
 from serving import wait_for
 
@@ -231,7 +232,7 @@ def test_an_output_that_was_closed_holds_no_sockets():
     try:
         sink.close()
         del sink
-        wait_for(lambda: client() is None, 10)
+        wait_for(lambda: client() is None)
     finally:
         gc.enable()
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from datetime import UTC, datetime
 
 import pytest
 from browsers import find_browser
@@ -66,11 +67,14 @@ def home(tmp_path):
 def opened(browser):
     """Open pages, each as another visitor; what they complain of fails the test."""
     contexts, complaints = [], []
+    noon = (
+        f"Etc/GMT{datetime.now(UTC).hour - 12:+d}"  # there: today's events are today's
+    )
+    fixed = {"locale": "en-GB", "timezone_id": noon}
 
     def open_page(home, path="/", *, wait=".connection[data-state=live]", **options):
-        context = browser.new_context(
-            viewport={"width": 1280, "height": 800}, locale="en-GB", **options
-        ) if "viewport" not in options else browser.new_context(locale="en-GB", **options)  # fmt: skip
+        size = {"viewport": {"width": 1280, "height": 800}}
+        context = browser.new_context(**fixed | size | options)
         context.set_default_timeout(1000 * PATIENCE)
         contexts.append(context)
         page = context.new_page()

@@ -11,8 +11,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from broker import free_port
 from certificates import make_certificates
+from ports import free_port
 from serve_records import Sounds, send
 
 from streamsed.serve.rules import RuledSink, Rules
