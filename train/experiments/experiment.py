@@ -17,9 +17,13 @@ from train.fit.run import RunOptions, fit_on_clips
 
 BASELINE, STRONGER, WEAKER = "baseline_crnn", "nec_alpha_0.1", "nec_alpha_0.01"
 """Presets."""
+UNUSED = "has no effect on recorded clips; it is for `python -m train fit --soundbank`"
 FIXED = {
-    name: f"the rows are named by their {name}; use `python -m train fit` for another"
-    for name in ("alpha", "system")
+    **{
+        name: f"the rows are named by their {name}; use `python -m train fit` for another"
+        for name in ("alpha", "system")
+    },
+    **dict.fromkeys(("augment", "auxiliary", "edge", "mixing", "scenes"), UNUSED),
 }
 """Settings that an experiment is not to be given, and why."""
 

@@ -745,18 +745,22 @@ def test_a_missing_set_is_refused_or_marked_in_every_row_it_was_promised_to(
     assert re.findall(r"batches of (\d+ \(.*?\))", page) == batches[subset]
 
 
-@pytest.mark.parametrize("setting", ["seed=3", "alpha=0.5", 'system="crnn"'])
+@pytest.mark.parametrize(
+    "setting",
+    ["seed=3", "alpha=0.5", 'system="crnn"', "augment=true", "scenes.duration=60.0"],
+)
 @pytest.mark.parametrize("command", ["table1", "ablations"])
-def test_settings_that_name_the_runs_are_refused(
+def test_settings_that_name_the_runs_or_change_nothing_are_refused(
     data, tmp_path, monkeypatch, capsys, command, setting
 ):
-    """Rows of another alpha would bear the names of the report's."""
+    """Rows of another alpha would bear the names of the report's; clips stay as they are."""
     words = ["--data", str(data), "--run", str(tmp_path / "run"), "--set", setting]
     monkeypatch.setattr(sys, "argv", ["train", command, *words])
     with pytest.raises(SystemExit) as caught:
         cli.main()
     assert caught.value.code == 2
-    assert f"--set {setting.partition('=')[0]}" in capsys.readouterr().err
+    name = setting.partition("=")[0].partition(".")[0]
+    assert f"--set {name}: " in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
