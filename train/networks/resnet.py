@@ -20,7 +20,7 @@ gives probabilities. The sigmoid is monotone, so a maximum may be taken on eithe
 
 References
 ----------
-Sections 2.2 to 2.5, figures 1 to 3 of the report. Where its figures leave a choice, the
+Sections 2.2 to 2.5 of the report, whose figures are lost. Where its words leave a choice, the
 class that makes it, here or in `train.networks.blocks`, says so under "Decision".
 """
 
@@ -65,7 +65,7 @@ def make_stem(width: int, n_pools: int, n_inputs: int = 1) -> nn.Sequential:
 def make_blocks(config: NetworkConfig) -> nn.Sequential:
     """Build the residual block: base blocks of two units, the first of which may stride.
 
-    Figure 3 of the report.
+    Section 2.5 of the report.
     """
     blocks: list[nn.Module] = []
     n_in = config.width

@@ -27,7 +27,7 @@ def name_of(system, *settings, without=(), overlay=None):
     return marked(system, config, without).name
 
 
-def test_the_rows_are_those_of_the_reports_table_with_its_names_and_figures():
+def test_the_rows_are_those_of_the_reports_table_in_its_order_with_its_figures():
     rows = [(system.run, system.name, system.reported) for system in SYSTEMS]
     assert rows[:5] == [
         ("baseline_crnn", "DCASE baseline (CRNN, mean teacher)", 23.70),
