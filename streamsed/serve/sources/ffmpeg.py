@@ -99,7 +99,8 @@ def ffmpeg_command(
     else:
         command += ["-rw_timeout", microseconds]
     command += [*source.ffmpeg_args, "-i", source.url, "-vn", "-sn", "-dn"]
-    # Unless it is told so, ffmpeg mixes two equal channels to one that is 3 dB louder.
+    # The coefficients of a downmix must add up to 1: by default ffmpeg leaves those of
+    # floating-point samples at √½ each, a gain of 3 dB for equal channels.
     mix = "aresample=rematrix_maxval=1"
     if source.channel is not None:
         mix = f"pan=mono|c0=c{source.channel - 1}"
