@@ -41,8 +41,8 @@ def commands(settings: Settings, stage: str, out: Path, seconds: float) -> Comma
     """
     if stage == "fit":
         return {
-            f"fit-{name}": _fit(settings, fit, out / name, seconds)
-            for name, fit in settings["fit"].items()
+            f"fit-{name}": _fit(settings, settings["fit"][name], out / name, seconds)
+            for name in settings["runs"]
         }
     plan = _plan(settings, out)
     if stage not in plan:
@@ -56,7 +56,7 @@ def _plan(settings: Settings, out: Path) -> Commands:
     table = out / "table1"
     sounds = [f"--soundbank={settings['banks'][0]}", "--lists=lists"]
     sizes = [f"--{name}={n}" for name, n in settings["data"].items()]
-    runs = [str(out / each) for each in settings["take_home"] if _begun(out / each)]
+    runs = [str(out / each) for each in settings["runs"] if _begun(out / each)]
     return {
         FIRST: ["scripts.build"],
         "tests": ["pytest", "-m", "gpu", "-p", "no:cacheprovider", *GPU_TESTS],

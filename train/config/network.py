@@ -40,6 +40,13 @@ class NetworkConfig:
         `train.networks.blocks.TemporalUnit`); none in the report.
     dropout : float
         Share of the last layer's inputs that is dropped at each training step.
+    yamnet : int
+        Channels that YAMNet's features add to the maps before the temporal units, 0 for
+        none (see `train.networks.yamnet`). A deviation, and the only weights that this
+        project does not train.
+    yamnet_alone : float
+        Share of the segments that are trained on these features alone, so that the maps,
+        which know the training recordings by heart, do not hide them.
 
     Raises
     ------
@@ -57,6 +64,8 @@ class NetworkConfig:
     band_bias: bool = False
     context: tuple[int, ...] = ()
     dropout: float = 0.0
+    yamnet: int = 0
+    yamnet_alone: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the ranges; lists, as in TOML and JSON, become tuples."""
@@ -64,6 +73,14 @@ class NetworkConfig:
         object.__setattr__(self, "context", tuple(self.context))
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout={self.dropout} must be from 0 to below 1")
+        if not 0 <= self.yamnet_alone < 1:
+            raise ValueError(
+                f"yamnet_alone={self.yamnet_alone} must be from 0 to below 1"
+            )
+        if self.yamnet < 0 or (self.yamnet and not (self.views and self.context)):
+            raise ValueError(
+                f"yamnet={self.yamnet} must be 0, or at least 1 with views=true and context"
+            )
         if min(self.context, default=1) < 1:
             raise ValueError(f"context={self.context} must be dilations of at least 1")
         if set(map(len, self.strides)) != {2} or min(map(min, self.strides)) < 1:

@@ -7,6 +7,7 @@ import torch
 from train.config.train import TrainConfig
 from train.networks.crnn import Crnn
 from train.networks.resnet import Network
+from train.networks.yamnet import YamNet
 
 
 def make_network(
@@ -24,5 +25,6 @@ def make_network(
             config.network,
             n_mels=config.frontend.n_mels,
             n_auxiliary=n_auxiliary,
+            yamnet=YamNet(config.frontend) if config.network.yamnet else None,
         )
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

@@ -36,6 +36,7 @@ from torch.nn import functional
 from train.config.network import SUBSAMPLING, NetworkConfig
 from train.networks.blocks import PreActivationUnit, SelfMask, TemporalUnit
 from train.networks.views import Views
+from train.networks.yamnet import N_FEATURES, SHORTENED, YamNet
 
 
 class Outputs(NamedTuple):
@@ -78,6 +79,20 @@ def make_blocks(config: NetworkConfig) -> nn.Sequential:
     return nn.Sequential(*blocks)
 
 
+def make_known(config: NetworkConfig) -> nn.Sequential:
+    """Build what makes some channels of YAMNet's features, for this network to learn from.
+
+    As `NetworkConfig.dropout` of the features are dropped in training.
+    """
+    return nn.Sequential(
+        nn.BatchNorm2d(N_FEATURES),
+        nn.Dropout(config.dropout),
+        nn.Conv2d(N_FEATURES, config.yamnet, 1, bias=False),
+        nn.BatchNorm2d(config.yamnet),
+        nn.ReLU(inplace=True),
+    )
+
+
 class Network(nn.Module):
     """Segments to scores and region.
 
@@ -92,11 +107,13 @@ class Network(nn.Module):
     n_auxiliary : int
         Other kinds of sounds than the labels that the network learns while it is
         trained; what it ships as does not score them.
+    yamnet : YamNet, optional
+        Needed where `config.yamnet` is set.
 
     Raises
     ------
     ValueError
-        There are no labels.
+        There are no labels, or no YAMNet where one is needed.
 
     References
     ----------
@@ -119,11 +136,14 @@ class Network(nn.Module):
         *,
         n_mels: int = 128,
         n_auxiliary: int = 0,
+        yamnet: YamNet | None = None,
     ) -> None:
         super().__init__()
         if n_labels < 1:
             raise ValueError(f"n_labels={n_labels} must be at least 1")
         config = config or NetworkConfig()
+        if (yamnet is not None) != bool(config.yamnet):
+            raise ValueError(f"yamnet={config.yamnet} must be 0 without a YAMNet")
         self.views = Views() if config.views else None
         self.stem = make_stem(config.width, config.stem_pools, 3 if config.views else 1)
         self.band_bias = (
@@ -135,6 +155,10 @@ class Network(nn.Module):
         self.blocks = make_blocks(config)
         n_deep = config.multiples[-1] * config.width
         self.head = nn.Sequential(nn.BatchNorm2d(n_deep), nn.ReLU(inplace=True))
+        self.yamnet = yamnet
+        self.yamnet_alone = config.yamnet_alone
+        self.known = make_known(config) if config.yamnet else None
+        n_deep += config.yamnet
         self.context = (
             nn.Sequential(*(TemporalUnit(n_deep, each) for each in config.context))
             if config.context
@@ -161,7 +185,19 @@ class Network(nn.Module):
         deep = self.head(self.blocks(maps))
         if self.context is not None:
             deep = deep.mean(dim=3, keepdim=True)
+        if self.yamnet is not None and self.known is not None:
+            known = self.known(self.yamnet(x))
+            again = SHORTENED // SUBSAMPLING  # score frames for each of the features
+            known = known.expand(-1, -1, -1, again).flatten(2)[..., None]
+            deep = torch.cat([self._without_some(deep), known], dim=1)
         return deep, mask
+
+    def _without_some(self, deep: Tensor) -> Tensor:
+        """Leave out the maps of some segments while training; see `NetworkConfig`."""
+        if not self.training or not self.yamnet_alone:
+            return deep
+        kept = torch.rand(len(deep), 1, 1, 1, device=deep.device) >= self.yamnet_alone
+        return deep * kept
 
     def top(self, deep: Tensor) -> Tensor:
         """Map the trunk's maps to what the last layer sees (B, T / 8, C)."""
