@@ -101,6 +101,7 @@ OPERATORS: dict[str, Operator] = {
     "Sigmoid": _UNARY,
     "Tanh": _UNARY,
     "Exp": _UNARY,
+    "Log": _UNARY,
     "Sqrt": _UNARY,
     "Abs": _UNARY,
     "Neg": _UNARY,

@@ -214,8 +214,8 @@ def transposed(call: Call) -> Shape:
 def reshaped(call: Call) -> Shape:
     """Return the output shape of `Reshape`."""
     shape, asked = call.shape(0), list(_required(call))
-    if call.integer("allowzero", 0):
-        raise ValueError("allowzero must be 0")
+    if call.integer("allowzero", 0) and 0 in asked:
+        raise ValueError("a shape of allowzero must have no zero")
     for i, size in enumerate(asked):
         if size == 0 and i < len(shape):
             asked[i] = shape[i]

@@ -194,6 +194,7 @@ TORCH_OPERATORS: dict[str, Callable[[Call], Compute]] = {
     "Sigmoid": _plain(torch.sigmoid),
     "Tanh": _plain(torch.tanh),
     "Exp": _plain(torch.exp),
+    "Log": _plain(torch.log),
     "Sqrt": _plain(torch.sqrt),
     "Abs": _plain(torch.abs),
     "Neg": _plain(torch.neg),

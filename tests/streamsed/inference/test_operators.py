@@ -67,6 +67,7 @@ CASES = [
     ("Squeeze", {}, [whole(0)]),
     ("Transpose", {"perm": [0, 2, 1, 3]}, []),
     ("Reshape", {}, [whole(0, -1, 6)]),
+    ("Reshape", {"allowzero": 1}, [whole(1, -1, 6)]),
     ("Flatten", {"axis": 2}, []),
     ("Expand", {}, [whole(3, 4, 9, 6)]),
     ("Concat", {"axis": -1}, [floats(1, 4, 9, 2)]),
@@ -80,6 +81,7 @@ ON_MATRICES = [
     ("Gemm", {"alpha": 0.5, "beta": 2.0, "transA": 1}, [floats(9, 4), floats(6, 1)]),
     ("Gemm", {}, [floats(6, 2)]),
     ("Sqrt", {}, []),
+    ("Log", {}, []),
 ]
 
 
@@ -110,7 +112,7 @@ def test_an_operator_gives_what_onnx_runtime_gives(case, shape):
     operator, attributes, constants = case
     encoded = build(operator, attributes, constants, shape)
     x = np.random.default_rng(1).normal(size=shape).astype(np.float32)
-    x = np.abs(x) if operator == "Sqrt" else x
+    x = np.abs(x) if operator in ("Sqrt", "Log") else x
     session = onnxruntime.InferenceSession(encoded, providers=["CPUExecutionProvider"])
     (expected,) = session.run(None, {"x": x})
 
