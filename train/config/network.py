@@ -5,8 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from streamsed.config import FrontendConfig
+
 SUBSAMPLING = 8
 """Input frames per score frame: 1024 frames give H = 128 scores."""
+YAMNET_FRAMES = 16
+"""Input frames for each of YAMNet's features."""
+YAMNET_BAND = (125.0, 7500.0)
+"""Hz that YAMNet's mel bands span."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +87,11 @@ class NetworkConfig:
             raise ValueError(
                 f"yamnet={self.yamnet} must be 0, or at least 1 with views=true and context"
             )
+        if self.yamnet_alone and not self.yamnet:
+            raise ValueError(
+                f"yamnet_alone={self.yamnet_alone} must be 0 for yamnet=0, without whose "
+                "features nothing would be left"
+            )
         if min(self.context, default=1) < 1:
             raise ValueError(f"context={self.context} must be dilations of at least 1")
         if set(map(len, self.strides)) != {2} or min(map(min, self.strides)) < 1:
@@ -112,3 +123,30 @@ class NetworkConfig:
         8
         """
         return math.prod(frequency for _, frequency in self.strides) << self.stem_pools
+
+    def check_yamnet(self, frontend: FrontendConfig) -> None:
+        """Check that YAMNet's features, if asked for, can be made of a front-end's frames.
+
+        Raises
+        ------
+        ValueError
+            A setting of the front-end does not allow it.
+        """
+        if not self.yamnet:
+            return
+        lowest, highest = YAMNET_BAND
+        if frontend.fmin > lowest:
+            raise ValueError(
+                f"fmin={frontend.fmin} must be at most {lowest:g} Hz for network.yamnet, "
+                "whose mel bands begin there"
+            )
+        if frontend.fmax < highest:
+            raise ValueError(
+                f"fmax={frontend.fmax} must be at least {highest:g} Hz for network.yamnet, "
+                "whose mel bands end there"
+            )
+        if frontend.segment_frames % YAMNET_FRAMES:
+            raise ValueError(
+                f"segment_frames={frontend.segment_frames} must be a multiple of "
+                f"{YAMNET_FRAMES} for network.yamnet, which has features as often"
+            )

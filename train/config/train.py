@@ -197,6 +197,7 @@ class TrainConfig:
                 f"scaling={self.scaling} must be relative for network.views=true, which are "
                 "made of relative levels"
             )
+        self.network.check_yamnet(self.frontend)
 
     def rate_at(self, progress: float) -> float:
         """Compute the learning rate at a point of the run, from 0 to 1.

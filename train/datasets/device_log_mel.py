@@ -7,40 +7,13 @@ them to the core's within 1e-3 dB.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from streamsed.config import FrontendConfig
-
-LINEAR = 1000.0
-"""Hz up to which Slaney's mel scale is linear; above it is logarithmic."""
-HZ_PER_MEL = 200.0 / 3.0
-LOG_STEP = math.log(6.4) / 27.0
-"""Of a mel, in the logarithmic part."""
-
-
-def mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Convert Slaney mels to Hz."""
-    knee = LINEAR / HZ_PER_MEL
-    above = LINEAR * np.exp(LOG_STEP * (mel - knee))
-    return np.where(mel < knee, HZ_PER_MEL * mel, above)
-
-
-def hz_to_mel(frequency: float) -> float:
-    """Convert Hz to Slaney mels.
-
-    Examples
-    --------
-    >>> round(hz_to_mel(500.0), 6), round(hz_to_mel(6400.0), 6)
-    (7.5, 42.0)
-    """
-    if frequency < LINEAR:
-        return frequency / HZ_PER_MEL
-    return LINEAR / HZ_PER_MEL + math.log(frequency / LINEAR) / LOG_STEP
+from train.mel_scale import band_edges
 
 
 def mel_filterbank(config: FrontendConfig) -> NDArray[np.float64]:
@@ -51,10 +24,7 @@ def mel_filterbank(config: FrontendConfig) -> NDArray[np.float64]:
     config : FrontendConfig
         Sampling frequency, `n_fft`, bands and edges.
     """
-    mels = np.linspace(
-        hz_to_mel(config.fmin), hz_to_mel(config.fmax), config.n_mels + 2
-    )
-    edges = mel_to_hz(mels)
+    edges = band_edges(config.fmin, config.fmax, config.n_mels)
     bins = np.arange(1 + config.n_fft // 2) * (config.sample_rate / config.n_fft)
     low, centre, high = edges[:-2], edges[1:-1], edges[2:]
     rising = (bins[:, None] - low) / (centre - low)

@@ -33,10 +33,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from train.config.network import SUBSAMPLING, NetworkConfig
+from train.config.network import SUBSAMPLING, YAMNET_FRAMES, NetworkConfig
 from train.networks.blocks import PreActivationUnit, SelfMask, TemporalUnit
 from train.networks.views import Views
-from train.networks.yamnet import N_FEATURES, SHORTENED, YamNet
+from train.networks.yamnet import N_FEATURES, YamNet
 
 
 class Outputs(NamedTuple):
@@ -187,7 +187,7 @@ class Network(nn.Module):
             deep = deep.mean(dim=3, keepdim=True)
         if self.yamnet is not None and self.known is not None:
             known = self.known(self.yamnet(x))
-            again = SHORTENED // SUBSAMPLING  # score frames for each of the features
+            again = YAMNET_FRAMES // SUBSAMPLING  # score frames for each feature
             known = known.expand(-1, -1, -1, again).flatten(2)[..., None]
             deep = torch.cat([self._without_some(deep), known], dim=1)
         return deep, mask

@@ -31,13 +31,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from streamsed.config import FrontendConfig
-from train.datasets.device_log_mel import hz_to_mel, mel_to_hz
+from train.config.network import YAMNET_BAND
+from train.mel_scale import band_edges, htk_mel
 
 WEIGHTS = Path(__file__).with_name("yamnet.npz")
 """`weight0`, `bias0`, `weight1`, ... of the convolutions, 16-bit floats, batch norms folded."""
 N_FEATURES = 1024
-SHORTENED = 16
-"""Frames for each of its features."""
 SEPARABLE = (
     *((32, 64, (1, 1)), (64, 128, (2, 2)), (128, 128, (1, 1))),
     *((128, 256, (2, 2)), (256, 256, (1, 1)), (256, 512, (2, 2))),
@@ -46,20 +45,14 @@ SEPARABLE = (
 )
 """Channels in and out, and strides over time and frequency, of the separable convolutions."""
 
-N_BANDS, LOWEST, HIGHEST = 64, 125.0, 7500.0
-"""YAMNet's mel bands, and Hz that they span."""
+N_BANDS = 64
+"""YAMNet's mel bands."""
 SAMPLE_RATE, N_FFT, WINDOW = 16000, 512, 400
 """YAMNet's: Hz, samples and samples."""
 OFFSET = 1e-3
 """Added to an amplitude before its logarithm is taken."""
 LOUDEST = 30.0
 """dB that a segment's maximum is taken for: that of a loud recording in this front-end."""
-
-
-def htk_mel(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Convert Hz to the mels of HTK, which YAMNet's bands have."""
-    mels: NDArray[np.float64] = 1127.0 * np.log1p(frequency / 700.0)
-    return mels
 
 
 def band_weights(config: FrontendConfig) -> NDArray[np.float32]:
@@ -77,13 +70,12 @@ def band_weights(config: FrontendConfig) -> NDArray[np.float32]:
     float32 (n_mels, 64)
         To be multiplied with amplitudes whose level is relative to `LOUDEST` dB.
     """
-    mels = np.linspace(
-        hz_to_mel(config.fmin), hz_to_mel(config.fmax), config.n_mels + 2
-    )
-    centres = mel_to_hz(mels)[1:-1]
-    frequencies = np.arange(round(HIGHEST) + 1.0)
-    mixed = np.stack([np.interp(frequencies, centres, row) for row in np.eye(config.n_mels)])
-    edges = np.linspace(*htk_mel(np.array([LOWEST, HIGHEST])), N_BANDS + 2)
+    centres = band_edges(config.fmin, config.fmax, config.n_mels)[1:-1]
+    frequencies = np.arange(round(YAMNET_BAND[1]) + 1.0)
+    bands = np.eye(config.n_mels)
+    mixed = np.stack([np.interp(frequencies, centres, band) for band in bands])
+    lowest, highest = htk_mel(np.array(YAMNET_BAND))
+    edges = np.linspace(lowest, highest, N_BANDS + 2)
     mel = htk_mel(frequencies)[:, None]
     low, centre, high = edges[:-2], edges[1:-1], edges[2:]
     triangles = np.minimum((mel - low) / (centre - low), (high - mel) / (high - centre))
@@ -92,9 +84,10 @@ def band_weights(config: FrontendConfig) -> NDArray[np.float32]:
     # proportional to the window's energy, of Hann 3 / 8 of its length, and to the rate.
     bins = config.sample_rate / config.n_fft
     power = bins * WINDOW * SAMPLE_RATE / (config.win_length * config.sample_rate)
-    rayleigh = math.sqrt(math.pi) / 2.0  # a mean amplitude of noise, from its mean power
+    rayleigh = math.sqrt(math.pi) / 2.0  # noise's mean amplitude, from its mean power
     gain = rayleigh * 10.0 ** (LOUDEST / 20.0) * math.sqrt(power)
-    return (summed * gain).astype(np.float32)
+    weights: NDArray[np.float32] = (summed * gain).astype(np.float32)
+    return weights
 
 
 class YamNet(nn.Module):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -69,6 +70,8 @@ REPORTS_NETWORK = {
     "band_bias": False,
     "context": (),
     "dropout": 0.0,
+    "yamnet": 0,
+    "yamnet_alone": 0.0,
 }
 
 
@@ -129,6 +132,77 @@ def test_presets_take_changes():
 def test_bad_settings_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         TrainConfig(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("assignments", "message"),
+    [
+        (
+            ["network.yamnet=-1"],
+            (
+                "--set network.yamnet must be 0, or at least 1 with views=true and context, "
+                "not -1"
+            ),
+        ),
+        (
+            ["network.yamnet=8", "network.context=[]"],
+            (
+                "--set network.yamnet must be 0, or at least 1 with views=true and context, "
+                "not 8"
+            ),
+        ),
+        (
+            ["network.views=false"],
+            "yamnet=128 must be 0, or at least 1 with views=true and context",
+        ),
+        (
+            ["network.yamnet_alone=1.0"],
+            "--set network.yamnet_alone must be from 0 to below 1, not 1.0",
+        ),
+        (
+            ["network.yamnet_alone=0.1", "network.yamnet=0"],
+            (
+                "--set network.yamnet_alone must be 0 for yamnet=0, without whose features "
+                "nothing would be left, not 0.1"
+            ),
+        ),
+        (
+            ["frontend.fmin=126"],
+            (
+                "--set frontend.fmin must be at most 125 Hz for network.yamnet, whose mel bands "
+                "begin there, not 126"
+            ),
+        ),
+        (
+            ["frontend.fmax=7499"],
+            (
+                "--set frontend.fmax must be at least 7500 Hz for network.yamnet, whose mel "
+                "bands end there, not 7499"
+            ),
+        ),
+        (
+            ["frontend.segment_frames=1032"],
+            (
+                "--set frontend.segment_frames must be a multiple of 16 for network.yamnet, "
+                "which has features as often, not 1032"
+            ),
+        ),
+    ],
+)
+def test_what_yamnets_features_need_is_named(assignments, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        load_preset("default", assignments)
+
+
+def test_a_front_end_of_yamnets_band_is_enough_and_without_yamnet_less_is():
+    least = ["frontend.fmin=125", "frontend.fmax=7500", "frontend.sample_rate=15000"]
+    least += ["frontend.segment_frames=16"]
+    assert load_preset("default", least).network.yamnet == 128
+    less = ["frontend.fmax=4000", "frontend.segment_frames=1032"]
+    without = load_preset(
+        "default", [*less, "network.yamnet=0", "network.yamnet_alone=0"]
+    )
+    assert without.frontend.fmax == 4000
 
 
 def test_an_unknown_preset_is_named_with_the_known_ones():
