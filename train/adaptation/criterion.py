@@ -67,7 +67,9 @@ class AdaptationCriterion:
         y = torch.zeros(*batch["y"].shape[:2], self.n_labels, device=batch["y"].device)
         y[..., self.columns] = batch["y"]
         with torch.no_grad():
-            maps, _ = network.trunk(batch["x"])
+            maps, _ = self.old.trunk(
+                batch["x"]
+            )  # the new one's, and leaves nothing out
             deep = network.top(maps)
             old = torch.sigmoid(self.old.linear(self.old.top(maps)).float())
         scores = network.linear(deep).float()[..., self.taught]

@@ -14,6 +14,7 @@ from archives import members, rewritten
 from networks import LABELS, random_trained, scene
 
 from streamsed.config import FrontendConfig, PostConfig
+from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelFile
 from streamsed.inference.thresholds.operating_points import OperatingPoint
 from streamsed.inference.thresholds.recall_curves import RecallCurves
@@ -42,6 +43,8 @@ NETWORK = NetworkConfig(
     band_bias=True,
     context=(1, 2),
     dropout=0.1,
+    yamnet=8,
+    yamnet_alone=0.5,
 )
 POINTS = [
     OperatingPoint(name, 10.0, PostConfig(onset_threshold=t), {"Dog": 2.0})
@@ -128,6 +131,24 @@ def test_a_file_gives_back_the_network_that_it_was_made_of(shipped, path):
         strict=True,
     ):
         torch.testing.assert_close(ours, theirs, atol=5e-3, rtol=0)
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnx", "torchscript"])
+def test_every_engine_computes_the_network_that_was_restored(path, exported, engine):
+    """With YAMNet's features in it, as in what ships; tried with all engines, as others are."""
+    file = ModelFile.open(path)
+    assert file.info.engines.keys() == ModelFile.open(exported).info.engines.keys()
+    record = file.info.engines[f"{engine} fp32"]
+    assert record["accepted"]
+    assert record["max_difference"] < 1e-4
+    model = Model.load(path, device="cpu", engine=engine, precision="fp32")
+    network = restore(file).network
+    assert network.yamnet is not None
+    for segment in scene().segments:
+        answer = model.score(segment)
+        scores, region = scores_of(network, segment[None])
+        np.testing.assert_allclose(answer.scores, scores[0], atol=2e-3)
+        np.testing.assert_allclose(answer.region, region[0], atol=2e-3)
 
 
 def test_the_norms_that_are_undone_are_those_that_export_folds(shipped):
@@ -257,6 +278,29 @@ def test_old_scores_are_kept_but_where_a_shipped_label_was_mixed(shipped):
     old = torch.full((1, 3, 3), 0.25)
     target = criterion.targets(y, old)[0].tolist()
     assert target == [[0.25, 0.25, 0.25, 0], [0.25, 0.25, 0.25, 1], [0, 1, 0, 0]]
+
+
+def test_what_is_kept_is_what_the_old_network_says_of_whole_segments(shipped):
+    """Though the one that learns is in training, when features of both kinds are left out."""
+    answers = []
+
+    class Listening(AdaptationCriterion):
+        def targets(self, y, old):
+            answers.append(old)
+            return super().targets(y, old)
+
+    labels = (*LABELS, "Beeping")
+    criterion = Listening(
+        shipped.network, labels, ("Beeping",), ["Beeping"], edge=1.0, n_edge=2
+    )
+    segments = scene().segments
+    batch = {"x": torch.from_numpy(segments)[:, None], "y": torch.zeros(2, 128, 1)}
+    network = widened(shipped, labels).train()
+    for _ in range(4):
+        criterion(network, network, batch, 0.0)
+    expected = scores_of(shipped.network, segments).scores
+    for old in answers:
+        torch.testing.assert_close(old, expected, atol=1e-6, rtol=0)
 
 
 def test_new_labels_begin_silent_and_old_ones_as_they_were(shipped):
