@@ -37,11 +37,16 @@ def commands(settings: Settings, stage: str, out: Path, seconds: float) -> Comma
     Raises
     ------
     ValueError
-        There is no such stage.
+        There is no such stage, or no fit of a name in `runs`.
     """
     if stage == "fit":
+        fits = settings["fit"]
+        if unknown := [name for name in settings["runs"] if name not in fits]:
+            raise ValueError(
+                f"runs={', '.join(unknown)} must be among the fits: {', '.join(fits)}"
+            )
         return {
-            f"fit-{name}": _fit(settings, settings["fit"][name], out / name, seconds)
+            f"fit-{name}": _fit(settings, fits[name], out / name, seconds)
             for name in settings["runs"]
         }
     plan = _plan(settings, out)

@@ -212,7 +212,8 @@ def test_the_settings_of_every_stage_are_settings(path, tmp_path):
     assert plan_of(settings, tmp_path)
     assert settings["stages"][0] == job.FIRST
     assert set(settings["budget"]) == set(settings["stages"])
-    assert set(settings["take_home"]) == set(settings["fit"])
+    assert 0 < len(set(settings["runs"])) == len(settings["runs"])
+    assert set(settings["runs"]) <= set(settings["fit"])
     table = settings["table1"]
     load_preset("nec_alpha_0.1", table["set"])
     load_preset("baseline_crnn", table["set_baseline"])
@@ -225,14 +226,17 @@ def test_a_quarter_of_an_hour_is_enough_for_the_stages_starting_and_carrying():
     assert sum(budget.values()) <= 15 * 60 - 180
     assert budget["build"] + budget["fit"] + budget["weights"] <= REAL["limit"] + 10
     assert REAL["limit"] + job.GRACE + budget["weights"] < 600
-    workers = sum(fit["workers"] for fit in REAL["fit"].values())
-    assert workers + len(REAL["fit"]) <= 18  # 16 cores, and a loop waits for its device
+    alone = [[name] for name in REAL["fit"] if name not in REAL["runs"]]
+    for together in [REAL["runs"], *alone]:
+        workers = sum(REAL["fit"][name]["workers"] for name in together)
+        assert workers + len(together) <= 18  # 16 cores; a loop waits for its device
 
 
 def test_the_rehearsal_trains_the_networks_of_the_real_run():
     rehearsal = read("rehearsal")
-    for key in ("banks", "take_home", "stages"):
+    for key in ("banks", "stages"):
         assert rehearsal[key] == REAL[key]
+    assert set(rehearsal["runs"]) >= set(REAL["runs"])
     assert rehearsal["fit"].keys() == REAL["fit"].keys()
     for name, real in REAL["fit"].items():
         fit = rehearsal["fit"][name]
@@ -260,6 +264,7 @@ def test_a_run_that_has_begun_continues_for_as_long_as_there_is(tmp_path, monkey
     monkeypatch.setattr(job_plan, "ROOT", tmp_path)
     settings = REAL | {
         "begin": 60,
+        "runs": ["full"],
         "fit": {
             "full": {
                 "preset": "default",
@@ -289,13 +294,28 @@ def test_a_run_that_has_begun_continues_for_as_long_as_there_is(tmp_path, monkey
 
 
 def test_weights_are_taken_of_the_runs_that_were_begun(tmp_path):
-    assert job.commands(REAL, "weights", tmp_path, 10.0) == {}
-    (tmp_path / "full").mkdir()
-    assert job.commands(REAL, "weights", tmp_path, 10.0) == {}  # it left nothing
-    (tmp_path / "full" / "last.pt").touch()
-    assert job.commands(REAL, "weights", tmp_path, 10.0)["weights"] == [
-        *("scripts.parts", "split", str(tmp_path / "results"), str(tmp_path / "full"))
+    settings = REAL | {"runs": ["first", "second"]}
+    assert job.commands(settings, "weights", tmp_path, 10.0) == {}
+    for name in ("first", "second", "third"):
+        (tmp_path / name).mkdir()
+    assert job.commands(settings, "weights", tmp_path, 10.0) == {}  # they left nothing
+    for name in ("second", "third"):
+        (tmp_path / name / "last.pt").touch()
+    assert job.commands(settings, "weights", tmp_path, 10.0)["weights"] == [
+        *("scripts.parts", "split", str(tmp_path / "results"), str(tmp_path / "second"))
     ]
+
+
+def test_fits_that_are_not_among_the_runs_are_not_trained(tmp_path):
+    fits = dict.fromkeys(("first", "second", "third"), REAL["fit"]["default"])
+    settings = REAL | {"fit": fits, "runs": ["third", "first"]}
+    commands = job.commands(settings, "fit", tmp_path, 300.0)
+    assert list(commands) == ["fit-third", "fit-first"]
+    settings["runs"] = ["first", "fourth"]
+    with pytest.raises(
+        ValueError, match="runs=fourth must be among the fits: first, second, third"
+    ):
+        job.commands(settings, "fit", tmp_path, 300.0)
 
 
 @pytest.fixture
