@@ -6,8 +6,13 @@ modules that hold them: a convolution is a sum over its taps, a shortcut is an a
 that stands here, and nothing is fused or reordered.
 """
 
-import numpy as np
+import itertools
 
+import numpy as np
+import numpy_yamnet
+
+TOP_DB = 80.0
+"""dB that levels from 0 to 1 span."""
 EPSILON = 1e-5
 
 
@@ -109,7 +114,23 @@ def temporal_unit(frames, w, name, dilation):
     return frames + wide + w[f"{name}.body.8.bias"][:, None]
 
 
-def forward(x, w, config):
+def known_sounds(level, w, bands):
+    """Turn YAMNet's features into some channels, as many times as there are scores; (C, H)."""
+    amplitudes = 10 ** ((level - 1) * TOP_DB / 20) @ bands
+    names = itertools.takewhile(
+        lambda name: f"{name}.weight" in w,
+        (f"yamnet.layers.{i}" for i in itertools.count()),
+    )
+    features = numpy_yamnet.features(
+        np.log(amplitudes + numpy_yamnet.OFFSET),
+        [(w[f"{name}.weight"], w[f"{name}.bias"]) for name in names],
+        last_stride=1,
+    )
+    maps = conv(norm(features[:, :, None], w, "known.0"), w["known.2.weight"])
+    return np.repeat(relu(norm(maps, w, "known.3"))[:, :, 0], 2, axis=1)
+
+
+def forward(x, w, config, *, bands=None):
     """Compute scores (H, K) and region (H,) of one segment (T, F).
 
     Parameters
@@ -121,6 +142,8 @@ def forward(x, w, config):
     config : NetworkConfig
         Its strides, stages of the stem, views and dilations; whether there are a mask,
         excitation and a bias by band is known from the weights.
+    bands : (F, 64), optional
+        What YAMNet's bands have of each amplitude, where it is part of the network.
     """
     maps = three_views(x) if config.views else x[None]
     for stage in range(config.stem_pools):
@@ -145,6 +168,8 @@ def forward(x, w, config):
         maps = pre_activation_unit(maps, w, f"blocks.{block}.1", (1, 1))
     maps = relu(norm(maps, w, "head.0"))
     pooled = maps.sum(axis=2) / maps.shape[2]
+    if config.yamnet:
+        pooled = np.concatenate([pooled, known_sounds(x, w, bands)])
     for unit, dilation in enumerate(config.context):
         pooled = temporal_unit(pooled, w, f"context.{unit}", dilation)
     pooled = relu(pooled)  # already positive where no unit follows the pooling

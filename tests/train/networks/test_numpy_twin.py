@@ -6,9 +6,13 @@ import pytest
 import torch
 from torch import nn
 
+from streamsed.config import FrontendConfig
 from train.config.network import NetworkConfig
 from train.config.preset import load_preset
 from train.networks.resnet import Network
+from train.networks.yamnet import YamNet
+
+FRONTEND = FrontendConfig(n_mels=32, top_db=numpy_network.TOP_DB)
 
 SETTINGS = {
     "the report": {},
@@ -26,19 +30,23 @@ SETTINGS = {
     "what ships": {
         "stem_pools": 2,
         "strides": ((1, 1), (2, 2), (1, 2), (1, 1)),
-        "multiples": (1, 2, 4, 7),
+        "multiples": (1, 2, 3, 3),
         "views": True,
         "band_bias": True,
         "context": (1, 2, 4, 8),
         "dropout": 0.2,
+        "yamnet": 128,
+        "yamnet_alone": 0.25,
     },
 }
 
 
 def trained_looking(network):
-    """Give every weight and statistic a value of its own, as training would."""
+    """Give every weight and statistic a value of its own, as training would but YAMNet's."""
     generator = torch.Generator().manual_seed(0)
     for name, value in network.state_dict().items():
+        if name.startswith("yamnet."):
+            continue
         if name.endswith("running_var"):
             value.uniform_(0.5, 2.0, generator=generator)
         elif name.endswith("num_batches_tracked"):
@@ -66,13 +74,16 @@ def test_the_settings_named_what_ships_are_those_of_the_preset():
 @pytest.mark.parametrize("name", SETTINGS)
 def test_scores_and_region_are_those_of_the_slow_twin(name):
     config = NetworkConfig(width=8, **SETTINGS[name])
-    network = trained_looking(Network(3, config, n_mels=32)).double()
+    yamnet = YamNet(FRONTEND) if config.yamnet else None
+    bands = yamnet and yamnet.bands.numpy().astype(float)
+    network = Network(3, config, n_mels=FRONTEND.n_mels, yamnet=yamnet)
+    network = trained_looking(network).double()
     weights = {key: value.numpy() for key, value in network.state_dict().items()}
     x = segments()
     with torch.no_grad():
         outputs = network(torch.from_numpy(x)[:, None])
     for segment, scores, region in zip(x, *outputs, strict=True):
-        expected = numpy_network.forward(segment, weights, config)
+        expected = numpy_network.forward(segment, weights, config, bands=bands)
         assert np.ptp(expected[0]) > 0.05  # else it would say nothing
         np.testing.assert_allclose(scores, expected[0], atol=1e-9)
         np.testing.assert_allclose(region, expected[1], atol=1e-9)
