@@ -130,6 +130,14 @@ def known_sounds(level, w, bands):
     return np.repeat(relu(norm(maps, w, "known.3"))[:, :, 0], 2, axis=1)
 
 
+def last_layers(pooled, w, config):
+    """Turn what was pooled over frequency, (C, H), into logits (H, K)."""
+    for unit, dilation in enumerate(config.context):
+        pooled = temporal_unit(pooled, w, f"context.{unit}", dilation)
+    pooled = relu(pooled)  # already positive where no unit follows the pooling
+    return (w["linear.weight"] @ pooled).T + w["linear.bias"]
+
+
 def forward(x, w, config, *, bands=None):
     """Compute scores (H, K) and region (H,) of one segment (T, F).
 
@@ -168,10 +176,12 @@ def forward(x, w, config, *, bands=None):
         maps = pre_activation_unit(maps, w, f"blocks.{block}.1", (1, 1))
     maps = relu(norm(maps, w, "head.0"))
     pooled = maps.sum(axis=2) / maps.shape[2]
+    opinions = [pooled]
     if config.yamnet:
-        pooled = np.concatenate([pooled, known_sounds(x, w, bands)])
-    for unit, dilation in enumerate(config.context):
-        pooled = temporal_unit(pooled, w, f"context.{unit}", dilation)
-    pooled = relu(pooled)  # already positive where no unit follows the pooling
-    scores = sigmoid((w["linear.weight"] @ pooled).T + w["linear.bias"])
+        known = known_sounds(x, w, bands)
+        opinions = [np.concatenate([pooled, known])]
+        if config.yamnet_alone:
+            opinions.append(np.concatenate([0 * pooled, known]))
+    logits = np.mean([last_layers(each, w, config) for each in opinions], axis=0)
+    scores = sigmoid(logits)
     return scores, scores.max(axis=1) if region is None else region

@@ -51,8 +51,9 @@ class NetworkConfig:
         none (see `train.networks.yamnet`). A deviation, and the only weights that this
         project does not train.
     yamnet_alone : float
-        Share of the segments that are trained on these features alone, so that the maps,
-        which know the training recordings by heart, do not hide them.
+        Share of the segments that are trained on these features alone. The maps know the
+        training recordings by heart and would hide them; above 0, what is detected is the
+        mean of two opinions, with the maps and without.
 
     Raises
     ------

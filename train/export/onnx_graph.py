@@ -65,7 +65,8 @@ def quantize(model: onnx.ModelProto, segments: NDArray[np.float32]) -> onnx.Mode
 
     The first convolution, which has at most three input channels, stays as it is: it costs
     little and sees features of which most are small. So does everything between
-    convolutions, and the temporal units, which are small and see sums of many.
+    convolutions, the temporal units, which are small and see sums of many, and YAMNet,
+    whose narrow convolutions lose most: with it a fifth of all events changed.
 
     Parameters
     ----------
@@ -89,7 +90,11 @@ def quantize(model: onnx.ModelProto, segments: NDArray[np.float32]) -> onnx.Mode
             subset_size=len(segments),
             preset=nncf.QuantizationPreset.PERFORMANCE,
             ignored_scope=nncf.IgnoredScope(
-                names=[conv.name for conv in convs if not _pays(shapes[conv.input[1]])],
+                names=[
+                    conv.name
+                    for conv in convs
+                    if not _pays(conv.input[1], shapes[conv.input[1]])
+                ],
                 types=sorted({node.op_type for node in model.graph.node} - {"Conv"}),
                 validate=False,
             ),
@@ -181,10 +186,10 @@ def without_weights(
     return bare.SerializeToString(), weights
 
 
-def _pays(shape: Sequence[int]) -> bool:
+def _pays(name: str, shape: Sequence[int]) -> bool:
     """Whether a convolution of these weights is worth computing in 8 bits."""
     is_first, is_temporal = shape[1] <= 3, tuple(shape[2:]) == (3, 1)
-    return not (is_first or is_temporal)
+    return not (is_first or is_temporal or name.startswith("yamnet."))
 
 
 def _is_conv(node: Any) -> bool:

@@ -129,6 +129,8 @@ class Network(nn.Module):
     ((1, 128, 10), (1, 128))
     """
 
+    alone: Tensor
+
     def __init__(
         self,
         n_labels: int,
@@ -158,6 +160,8 @@ class Network(nn.Module):
         self.yamnet = yamnet
         self.yamnet_alone = config.yamnet_alone
         self.known = make_known(config) if config.yamnet else None
+        alone = torch.tensor([0.0] * n_deep + [1.0] * config.yamnet)[None, :, None, None]
+        self.register_buffer("alone", alone, persistent=False)
         n_deep += config.yamnet
         self.context = (
             nn.Sequential(*(TemporalUnit(n_deep, each) for each in config.context))
@@ -172,6 +176,8 @@ class Network(nn.Module):
     def features(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Compute what the last layer sees (B, T / 8, C), and the mask's logits."""
         maps, mask = self.trunk(x)
+        if self.training and self.yamnet_alone:
+            return self._seen(self.without_some(maps)), mask
         return self.top(maps), mask
 
     def trunk(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -189,18 +195,25 @@ class Network(nn.Module):
             known = self.known(self.yamnet(x))
             again = YAMNET_FRAMES // SUBSAMPLING  # score frames for each feature
             known = known.expand(-1, -1, -1, again).flatten(2)[..., None]
-            deep = torch.cat([self._without_some(deep), known], dim=1)
+            deep = torch.cat([deep, known], dim=1)
         return deep, mask
 
-    def _without_some(self, deep: Tensor) -> Tensor:
-        """Leave out the maps of some segments while training; see `NetworkConfig`."""
-        if not self.training or not self.yamnet_alone:
-            return deep
+    def without_some(self, deep: Tensor) -> Tensor:
+        """Leave YAMNet's features alone in some segments, as training does."""
         kept = torch.rand(len(deep), 1, 1, 1, device=deep.device) >= self.yamnet_alone
-        return deep * kept
+        return deep * torch.maximum(kept, self.alone)
 
     def top(self, deep: Tensor) -> Tensor:
-        """Map the trunk's maps to what the last layer sees (B, T / 8, C)."""
+        """Map the trunk's maps to what the last layer sees (B, T / 8, C).
+
+        Where YAMNet's features are trained alone too, that is the mean of what all maps
+        and what these alone give, so that scores are the mean of two opinions.
+        """
+        if not self.yamnet_alone:
+            return self._seen(deep)
+        return 0.5 * (self._seen(deep) + self._seen(deep * self.alone))
+
+    def _seen(self, deep: Tensor) -> Tensor:
         if self.context is not None:
             deep = functional.relu(self.context(deep))
         dropped: Tensor = self.dropout(deep.mean(dim=3).transpose(1, 2))

@@ -224,7 +224,7 @@ def test_a_step_of_learning_moves_all_weights_but_yamnets(tmp_path, batch):
 
 
 @functools.cache
-def maps_of_many(share, *, training):
+def maps_of_many(share, *, some_left_out):
     """The maps of 300 segments, and the channels of YAMNet's features behind them."""
     torch.manual_seed(0)
     network = make_network(
@@ -236,30 +236,50 @@ def maps_of_many(share, *, training):
         2,
     )
     with torch.no_grad():
-        deep, _ = network.train(training).trunk(torch.rand(300, 1, 16, 32))
+        deep, _ = network.eval().trunk(torch.rand(300, 1, 16, 32))
+        deep = network.without_some(deep) if some_left_out else deep
     return deep[:, : -SMALL.yamnet], deep[:, -SMALL.yamnet :]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.9])
 def test_maps_of_as_many_segments_are_left_out_as_is_set_while_training(share):
     """Within four standard deviations; the others, and YAMNet's channels, stay the same."""
-    maps, known = maps_of_many(share, training=True)
+    maps, known = maps_of_many(share, some_left_out=True)
     left_out = ~maps.flatten(1).any(dim=1)
     expected = pytest.approx(share, abs=4 * (share * (1 - share) / 300) ** 0.5)
     assert left_out.double().mean().item() == expected
-    all_maps, all_known = maps_of_many(0.0, training=True)
+    all_maps, all_known = maps_of_many(share, some_left_out=False)
     assert torch.equal(maps[~left_out], all_maps[~left_out])
     assert torch.equal(known, all_known)
 
 
-def test_no_maps_are_left_out_of_what_is_evaluated():
-    maps, _ = maps_of_many(0.9, training=False)
-    assert maps.flatten(1).any(dim=1).all()
-    assert torch.equal(maps, maps_of_many(0.0, training=False)[0])
+def test_training_leaves_maps_out_and_evaluation_takes_the_mean_of_both_opinions():
+    torch.manual_seed(0)
+    config = replace(SMALL, yamnet_alone=0.5, dropout=0.0)
+    network = make_network(
+        TrainConfig(network=config, frontend=FEW_BANDS, scaling="relative"), 2
+    )
+    x = torch.rand(40, 1, 16, 32)
+    with torch.no_grad():
+        maps, _ = network.eval().trunk(x)
+        network.yamnet_alone = 0.0
+        opinions = [
+            network.logits(x).scores,
+            network.linear(network.top(maps * network.alone)),
+        ]
+        network.yamnet_alone = 0.5
+        mean = network.logits(x).scores
+        network.training = True  # its batch norms stay as they are
+        trained = network.logits(x).scores
+    torch.testing.assert_close(mean, 0.5 * (opinions[0] + opinions[1]))
+    assert (opinions[0] - opinions[1]).abs().amax(dim=(1, 2)).min() > 1e-3
+    same = torch.stack([(trained - each).abs().amax(dim=(1, 2)) for each in opinions])
+    assert (same.amin(dim=0) < 1e-5).all()  # each segment has one of the two
+    assert 8 <= int(same.argmin(dim=0).sum()) <= 32
 
 
 def test_each_feature_is_that_of_two_score_frames():
-    _, known = maps_of_many(0.0, training=False)
+    _, known = maps_of_many(0.0, some_left_out=False)
     assert known.shape == (300, SMALL.yamnet, 2, 1)
     assert torch.equal(known[:, :, 0], known[:, :, 1])
 
