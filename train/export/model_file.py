@@ -97,8 +97,21 @@ def write_archive(
         )
         extra[PROBE] = graphs.probe.to_bytes()
         torch.jit.save(traced, str(path), _extra_files=extra)
+        _leave_out_lines(path)
         seal(path)
         _check_program(path, graphs.probe)
+
+
+def _leave_out_lines(path: Path) -> None:
+    """Leave the lines of source that TorchScript's errors would name out of a file."""
+    with (
+        replacing(path) as scratch,
+        zipfile.ZipFile(path) as old,
+        zipfile.ZipFile(scratch, "w") as new,
+    ):
+        for entry in old.infolist():
+            if not entry.filename.endswith(".debug_pkl"):
+                new.writestr(entry, old.read(entry))
 
 
 def seal(path: Path) -> None:

@@ -211,7 +211,8 @@ class Network(nn.Module):
         """
         if not self.yamnet_alone:
             return self._seen(deep)
-        return 0.5 * (self._seen(deep) + self._seen(deep * self.alone))
+        both = self._seen(torch.cat([deep, deep * self.alone]))
+        return both.unflatten(0, (2, -1)).mean(dim=0)
 
     def _seen(self, deep: Tensor) -> Tensor:
         if self.context is not None:
