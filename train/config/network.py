@@ -52,8 +52,8 @@ class NetworkConfig:
         project does not train.
     yamnet_alone : float
         Share of the segments that are trained on these features alone. The maps know the
-        training recordings by heart and would hide them; above 0, what is detected is the
-        mean of two opinions, with the maps and without.
+        training recordings by heart and would hide them; above 0, scores are the mean of
+        two opinions, with the maps and without (see `train.networks.resnet.Network.top`).
 
     Raises
     ------

@@ -38,6 +38,9 @@ from train.networks.blocks import PreActivationUnit, SelfMask, TemporalUnit
 from train.networks.views import Views
 from train.networks.yamnet import N_FEATURES, YamNet
 
+SLOW = 25
+"""Score frames, 2 s: see `Network.top`."""
+
 
 class Outputs(NamedTuple):
     """Scores (B, H, K) and region (B, H); probabilities or logits, as documented."""
@@ -160,7 +163,9 @@ class Network(nn.Module):
         self.yamnet = yamnet
         self.yamnet_alone = config.yamnet_alone
         self.known = make_known(config) if config.yamnet else None
-        alone = torch.tensor([0.0] * n_deep + [1.0] * config.yamnet)[None, :, None, None]
+        alone = torch.tensor([0.0] * n_deep + [1.0] * config.yamnet)[
+            None, :, None, None
+        ]
         self.register_buffer("alone", alone, persistent=False)
         n_deep += config.yamnet
         self.context = (
@@ -206,13 +211,24 @@ class Network(nn.Module):
     def top(self, deep: Tensor) -> Tensor:
         """Map the trunk's maps to what the last layer sees (B, T / 8, C).
 
-        Where YAMNet's features are trained alone too, that is the mean of what all maps
-        and what these alone give, so that scores are the mean of two opinions.
+        Where YAMNet's features are trained alone too, what these alone give corrects by a
+        half what all maps give, averaged over about two seconds: what sounds is then the
+        mean of two opinions, and when it begins is left to the maps, which know it best.
         """
         if not self.yamnet_alone:
             return self._seen(deep)
         both = self._seen(torch.cat([deep, deep * self.alone]))
-        return both.unflatten(0, (2, -1)).mean(dim=0)
+        n = deep.shape[0]
+        full, alone = both[:n], both[n:]
+        correction = functional.avg_pool1d(
+            (alone - full).transpose(1, 2),
+            SLOW,
+            stride=1,
+            padding=SLOW // 2,
+            count_include_pad=False,
+        )
+        corrected: Tensor = full + 0.5 * correction.transpose(1, 2)
+        return corrected
 
     def _seen(self, deep: Tensor) -> Tensor:
         if self.context is not None:

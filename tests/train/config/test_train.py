@@ -191,16 +191,16 @@ def test_bad_settings_are_named(arguments, message):
 )
 def test_what_yamnets_features_need_is_named(assignments, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        load_preset("default", assignments)
+        load_preset("yamnet", assignments)
 
 
 def test_a_front_end_of_yamnets_band_is_enough_and_without_yamnet_less_is():
     least = ["frontend.fmin=125", "frontend.fmax=7500", "frontend.sample_rate=15000"]
     least += ["frontend.segment_frames=16"]
-    assert load_preset("default", least).network.yamnet == 128
+    assert load_preset("yamnet", least).network.yamnet == 128
     less = ["frontend.fmax=4000", "frontend.segment_frames=1032"]
     without = load_preset(
-        "default", [*less, "network.yamnet=0", "network.yamnet_alone=0"]
+        "yamnet", [*less, "network.yamnet=0", "network.yamnet_alone=0"]
     )
     assert without.frontend.fmax == 4000
 

@@ -30,14 +30,18 @@ SETTINGS = {
     "what ships": {
         "stem_pools": 2,
         "strides": ((1, 1), (2, 2), (1, 2), (1, 1)),
-        "multiples": (1, 2, 3, 3),
+        "multiples": (1, 2, 4, 7),
         "views": True,
         "band_bias": True,
         "context": (1, 2, 4, 8),
         "dropout": 0.2,
-        "yamnet": 128,
-        "yamnet_alone": 0.25,
     },
+}
+SETTINGS["YAMNet's features"] = {
+    **SETTINGS["what ships"],
+    "multiples": (1, 2, 3, 3),
+    "yamnet": 128,
+    "yamnet_alone": 0.25,
 }
 
 
@@ -66,9 +70,12 @@ def segments():
     return x
 
 
-def test_the_settings_named_what_ships_are_those_of_the_preset():
-    shipped = load_preset("default").network
-    assert NetworkConfig(width=shipped.width, **SETTINGS["what ships"]) == shipped
+@pytest.mark.parametrize(
+    ("name", "preset"), [("what ships", "default"), ("YAMNet's features", "yamnet")]
+)
+def test_settings_named_after_a_preset_are_its_own(name, preset):
+    network = load_preset(preset).network
+    assert NetworkConfig(width=network.width, **SETTINGS[name]) == network
 
 
 @pytest.mark.parametrize("name", SETTINGS)
