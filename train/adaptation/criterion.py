@@ -67,9 +67,8 @@ class AdaptationCriterion:
         y = torch.zeros(*batch["y"].shape[:2], self.n_labels, device=batch["y"].device)
         y[..., self.columns] = batch["y"]
         with torch.no_grad():
-            maps, _ = self.old.trunk(
-                batch["x"]
-            )  # the new one's, and leaves nothing out
+            # The old network's maps are the new one's, and nothing is dropped of them.
+            maps, _ = self.old.trunk(batch["x"])
             deep = network.top(maps)
             old = torch.sigmoid(self.old.linear(self.old.top(maps)).float())
         scores = network.linear(deep).float()[..., self.taught]
