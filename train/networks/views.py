@@ -6,6 +6,10 @@ import torch
 from torch import Tensor, nn
 
 
+RANGE = 1e-3
+"""Levels, of 1 in all, that a range has at least: 0.08 dB."""
+
+
 class Views(nn.Module):
     """Three views of a segment of relative levels, as channels.
 
@@ -31,7 +35,12 @@ class Views(nn.Module):
 
 
 def min_max(maps: Tensor, dims: tuple[int, ...]) -> Tensor:
-    """Scale to [0, 1] over some dimensions; what has no range scales to 0."""
+    """Scale to [0, 1] over some dimensions; what has no range scales to 0.
+
+    A range of less than `RANGE` counts as less, and none as nothing: engines in 16 bits may
+    round the lowest value and not the others, and then find hundreds where nothing is.
+    """
     lowest = maps.amin(dim=dims, keepdim=True)
     span = maps.amax(dim=dims, keepdim=True) - lowest
-    return (maps - lowest) / span.clamp(min=1e-6)
+    scaled = (maps - lowest) / span.clamp(min=1e-6)
+    return scaled * (span / RANGE).clamp(min=0.0, max=1.0)

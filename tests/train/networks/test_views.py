@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+from streamsed.inference.openvino import core
 from streamsed.pipeline.frontend import normalize, relative_levels
 from train.config.network import NetworkConfig
 from train.export.fold_batch_norm import fold
+from train.export.onnx_graph import to_onnx
 from train.fit.losses import Criterion, SceneCriterion
 from train.networks.blocks import TemporalUnit
 from train.networks.resnet import Network
@@ -156,3 +159,39 @@ def test_the_other_kinds_count_by_their_weight():
     difference = with_them["total"] - without["total"]
     torch.testing.assert_close(difference, 0.5 * with_them["auxiliary"])
     assert difference > 0
+
+
+class Shown(nn.Module):
+    """Views as a network that exports: a convolution that changes nothing, and its maximum."""
+
+    def __init__(self):
+        super().__init__()
+        self.views = Views()
+        self.same = nn.Conv2d(3, 3, 1, bias=False)
+        self.same.weight.data = torch.eye(3)[:, :, None, None]
+
+    def forward(self, level):
+        maps = self.same(self.views(level))
+        return maps, maps.amax(dim=(1, 3))
+
+
+@pytest.mark.parametrize("silence", [0.0, 0.1234567, 0.77])
+def test_frames_and_bands_without_range_are_nothing_in_16_bits_too(silence):
+    """A quiet stream's silence is above the floor, and the lowest value rounds alone.
+
+    Where the processor has no 16-bit floats, OpenVINO computes in 32 bits.
+    """
+    x = np.random.default_rng(0).random((1, 1, 256, 32)).astype(np.float32)
+    x[:, :, 150:] = silence
+    x[..., 5] = silence
+    graph = to_onnx(Shown().eval(), torch.from_numpy(x)).SerializeToString()
+    exact, rounded = (
+        core().compile_model(
+            core().read_model(graph), "CPU", {"INFERENCE_PRECISION_HINT": precision}
+        )([x])[0]
+        for precision in ("f32", "bf16")
+    )
+    assert np.abs(exact - rounded).max() < 0.02
+    assert not exact[
+        0, [0, 2], 150:
+    ].any()  # the product and the shape of silent frames
