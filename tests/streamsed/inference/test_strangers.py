@@ -111,13 +111,13 @@ def test_a_program_is_refused_and_not_run(streamsed, evil_program, command, tmp_
 def test_a_program_with_graphs_beside_it_is_not_run(evil_program, content, tmp_path):
     extra = {n: data for n, data in content.items() if n.startswith("extra/")}
     records = {
-        f"extra/weights/{n.rpartition('/')[2]}": data
+        f"extra/weights/{n.replace('/', '-')}": data
         for n, data in content.items()
         if n.startswith(("data/", "constants/"))
     }
     entries = json.loads(extra["extra/weights.json"])
     for entry in entries:
-        entry["record"] = "extra/weights/" + entry["record"].rpartition("/")[2]
+        entry["record"] = "extra/weights/" + entry["record"].replace("/", "-")
     extra["extra/weights.json"] = json.dumps(entries).encode()
     path = rewritten(evil_program, tmp_path / "both.pt", {**extra, **records})
     for engine in ("torchscript", "onnx", "openvino"):
