@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-
 RANGE = 1e-3
 """Levels, of 1 in all, that a range has at least: 0.08 dB."""
 
