@@ -8,8 +8,8 @@
         mean over frequency                                         -> (1024, T / 16, 1)
 
 A few thousand recordings teach a network the sounds of these recordings; which sounds of the
-world are like them it cannot know. YAMNet's weights are never trained here: they are what
-other sounds are told apart by.
+world are like them it cannot know. YAMNet's weights are never trained here, so that they keep
+what they know of sounds that no bank has.
 
 References
 ----------

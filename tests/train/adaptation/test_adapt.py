@@ -135,7 +135,7 @@ def test_a_file_gives_back_the_network_that_it_was_made_of(shipped, path):
 
 @pytest.mark.parametrize("engine", ["openvino", "onnx", "torchscript"])
 def test_every_engine_computes_the_network_that_was_restored(path, exported, engine):
-    """With YAMNet's features in it, as in what ships; tried with all engines, as others are."""
+    """With YAMNet's features in it; tried with all engines, as others are."""
     file = ModelFile.open(path)
     assert file.info.engines.keys() == ModelFile.open(exported).info.engines.keys()
     record = file.info.engines[f"{engine} fp32"]
