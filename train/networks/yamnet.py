@@ -21,8 +21,10 @@ says where the weights are from.
 
 from __future__ import annotations
 
+import io
 import math
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -98,6 +100,11 @@ class YamNet(nn.Module):
     config : FrontendConfig
         Made the levels; of YAMNet's own are windows of 25 ms every 10 ms.
 
+    Raises
+    ------
+    ValueError
+        The file of the weights is missing or damaged.
+
     Examples
     --------
     >>> features = YamNet(FrontendConfig())(torch.zeros(1, 1, 1024, 128))
@@ -121,12 +128,18 @@ class YamNet(nn.Module):
 
     def _read(self) -> None:
         """Take the weights from their file, for good."""
-        with np.load(WEIGHTS) as stored:
-            for i, layer in enumerate(self.layers):
-                assert isinstance(layer, nn.Conv2d)
-                for name in ("weight", "bias"):
-                    values = torch.from_numpy(stored[f"{name}{i}"].astype(np.float32))
-                    setattr(layer, name, nn.Parameter(values, requires_grad=False))
+        try:
+            with np.load(io.BytesIO(WEIGHTS.read_bytes())) as file:
+                stored = {name: file[name].astype(np.float32) for name in file.files}
+        except (OSError, EOFError, ValueError, BadZipFile) as error:
+            raise ValueError(
+                f"{WEIGHTS}: YAMNet's weights are missing or damaged; make them by "
+                "`python -m scripts.yamnet`"
+            ) from error
+        for i, layer in enumerate(self.layers):
+            for name in ("weight", "bias"):
+                values = torch.from_numpy(stored[f"{name}{i}"])
+                setattr(layer, name, nn.Parameter(values, requires_grad=False))
 
     def forward(self, level: Tensor) -> Tensor:
         """Map relative levels (B, 1, T, n_mels) to features (B, 1024, T / 16, 1)."""

@@ -18,6 +18,7 @@ from train.config.preset import load_preset
 from train.config.train import TrainConfig
 from train.datasets.clip_features import log_mel
 from train.datasets.scaling import Relative
+from train.networks import yamnet
 from train.networks.factory import make_network
 from train.networks.resnet import Network
 from train.networks.yamnet import LOUDEST, OFFSET, WEIGHTS, YamNet, band_weights
@@ -301,6 +302,16 @@ def test_each_feature_is_that_of_two_score_frames():
     _, known = maps_of_many(0.0, some_left_out=False)
     assert known.shape == (300, SMALL.yamnet, 2, 1)
     assert torch.equal(known[:, :, 0], known[:, :, 1])
+
+
+@pytest.mark.parametrize("n_bytes", [None, 0, 1000])
+def test_weights_that_are_missing_or_cut_off_are_named(n_bytes, tmp_path, monkeypatch):
+    path = tmp_path / "yamnet.npz"
+    if n_bytes is not None:
+        path.write_bytes(WEIGHTS.read_bytes()[:n_bytes])
+    monkeypatch.setattr(yamnet, "WEIGHTS", path)
+    with pytest.raises(ValueError, match=r"yamnet\.npz: YAMNet's weights are missing"):
+        YamNet(FRONTEND)
 
 
 def test_a_network_and_its_settings_agree_on_yamnet():
