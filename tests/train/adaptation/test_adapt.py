@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from archives import members, rewritten
 from networks import LABELS, random_trained, scene
 
 from streamsed.config import FrontendConfig, PostConfig
+from streamsed.inference.graph.messages import read_model
 from streamsed.inference.model import Model
 from streamsed.inference.model_file import ModelFile
 from streamsed.inference.thresholds.operating_points import OperatingPoint
@@ -278,6 +280,20 @@ def test_old_scores_are_kept_but_where_a_shipped_label_was_mixed(shipped):
     old = torch.full((1, 3, 3), 0.25)
     target = criterion.targets(y, old)[0].tolist()
     assert target == [[0.25, 0.25, 0.25, 0], [0.25, 0.25, 0.25, 1], [0, 1, 0, 0]]
+
+
+def test_yamnet_stays_out_of_8_bits_and_no_lines_of_source_are_in_the_file(path):
+    quantized = {
+        node.inputs[0]
+        for node in read_model(
+            ModelFile.open(path).archive.read("extra/int8.onnx")
+        ).nodes
+        if node.operator == "QuantizeLinear"
+    }
+    assert any("blocks" in name for name in quantized)
+    assert not any("yamnet" in name for name in quantized)
+    with zipfile.ZipFile(path) as archive:
+        assert not any(name.endswith(".debug_pkl") for name in archive.namelist())
 
 
 def test_what_is_kept_is_what_the_old_network_says_of_whole_segments(shipped):
