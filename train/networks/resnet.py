@@ -163,10 +163,9 @@ class Network(nn.Module):
         self.yamnet = yamnet
         self.yamnet_alone = config.yamnet_alone
         self.known = make_known(config) if config.yamnet else None
-        alone = torch.tensor([0.0] * n_deep + [1.0] * config.yamnet)[
-            None, :, None, None
-        ]
-        self.register_buffer("alone", alone, persistent=False)
+        if config.yamnet:
+            alone = torch.tensor([0.0] * n_deep + [1.0] * config.yamnet)
+            self.register_buffer("alone", alone[None, :, None, None], persistent=False)
         n_deep += config.yamnet
         self.context = (
             nn.Sequential(*(TemporalUnit(n_deep, each) for each in config.context))

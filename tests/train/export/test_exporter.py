@@ -208,6 +208,29 @@ def test_a_lower_precision_is_judged_by_the_events_it_changes():
     assert not shifted["accepted"]
 
 
+def test_a_lower_precision_must_know_the_start_of_a_quiet_stream():
+    class Means(torch.nn.Module):
+        def forward(self, x):
+            return x.mean(dim=(1, 3))[:, ::8, None].repeat(1, 1, 3), x
+
+    options = {"labels": LABELS, "post": PostConfig(), "config": FrontendConfig()}
+    check = EngineCheck(Means(), scene(), **options)
+    exact = network_score(Means())
+    assert check.compare(exact, exact=False)["accepted"]
+
+    def astray(segment):
+        flat = (np.ptp(segment, axis=1) == 0)[::8] & (segment[::8, 0] > 0)
+        assert not flat.all()
+        return np.where(flat[:, None], 1.0, exact(segment))
+
+    untouched = [astray(each) for each in scene().segments]
+    np.testing.assert_array_equal(untouched, check.scores)
+    record = check.compare(astray, exact=False)
+    assert record["max_difference"] == pytest.approx(0.7)  # from what silence is there
+    assert record["events_changed"] == 0
+    assert not record["accepted"]
+
+
 def test_where_the_truth_is_known_event_f1_must_not_fall(monkeypatch):
     truth = [[Event("Dog", 8.0, 9.0, 1.0)], []]
     same, other = judged(0.0, truth), judged(np.float32(-0.35), truth)
