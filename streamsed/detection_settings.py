@@ -18,6 +18,7 @@ OPTIONS = {
     "rise_threshold": "--rise-threshold",
     "offset_threshold": "--offset-threshold",
     "smoothing": "--smoothing",
+    "onset_search": "--onset-search",
     "min_gap": "--min-gap",
     "min_duration": "--min-duration",
 }

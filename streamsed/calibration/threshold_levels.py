@@ -42,6 +42,7 @@ BY_LABEL = (
     "min_gap",
     "min_duration",
     "smoothing",
+    "onset_search",
 )
 
 

@@ -24,6 +24,7 @@ OPTIONS = {
     "min_gap": "--min-gap",
     "min_duration": "--min-duration",
     "smoothing": "--smoothing",
+    "onset_search": "--onset-search",
     "device": "--device",
     "engine": "--engine",
     "precision": "--precision",

@@ -14,7 +14,7 @@ from streamsed.config.settings import (
 )
 
 MAX_SMOOTHING = 60.0
-"""Seconds; every event is delayed by half of the longest median."""
+"""Seconds; every event is delayed by half of the longest median, and by the longest search."""
 PerLabel = float | Mapping[str, float]
 """One value for every label, or a value for some labels by name."""
 
@@ -43,6 +43,11 @@ class PostConfig(Settings):
     rise_threshold : float, mapping or None
         An event begins with the first of the frames just before its onset threshold is
         reached that have a score of at least this; None means `onset_threshold`.
+    onset_search : float or mapping
+        Seconds; by how much an event may be dated back further, to where the scores of all
+        labels rise together most (see `streamsed.pipeline.onset_search`), for long sounds.
+        It delays the end of every event by the longest. 0 does not search, as in the
+        report.
 
     Examples
     --------
@@ -57,6 +62,7 @@ class PostConfig(Settings):
     min_duration: PerLabel = 0.2
     smoothing: PerLabel = 0.0
     rise_threshold: PerLabel | None = None
+    onset_search: PerLabel = 0.0
 
     def __post_init__(self) -> None:
         """Check every number of every setting."""
@@ -71,9 +77,10 @@ class PostConfig(Settings):
             for value in self._values(name):
                 rule = f"be at least 0, and at most {MAX_SECONDS:g} (in s)"
                 require(0 <= value <= MAX_SECONDS, name, value, rule)
-        for value in self._values("smoothing"):
-            rule = f"be from 0 to {MAX_SMOOTHING:.0f} (in s)"
-            require(0 <= value <= MAX_SMOOTHING, "smoothing", value, rule)
+        for name in ("smoothing", "onset_search"):
+            for value in self._values(name):
+                rule = f"be from 0 to {MAX_SMOOTHING:.0f} (in s)"
+                require(0 <= value <= MAX_SMOOTHING, name, value, rule)
 
     def override(
         self, labels: Sequence[str], settings: Mapping[str, PerLabel]
@@ -154,6 +161,7 @@ _DEFAULTS = {
     "min_gap": 0.2,
     "min_duration": 0.2,
     "smoothing": 0.0,
+    "onset_search": 0.0,
 }
 
 

@@ -20,11 +20,11 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from streamsed.exclusive import InUse, exclusive
+from streamsed.pipeline.score_filter import ScoreFilter
 from streamsed.samples import Float32
 
 
-class ScoreSmoother:
+class ScoreSmoother(ScoreFilter):
     """Median-filter final scores, each label with its own window.
 
     Parameters
@@ -42,88 +42,14 @@ class ScoreSmoother:
     """
 
     def __init__(self, reaches: NDArray[np.int64]) -> None:
-        self._in_use = InUse("ScoreSmoother")
-        self._reaches = reaches
-        self._latency = int(reaches.max(initial=0))
+        longest = int(reaches.max(initial=0))
         self._groups = [
             (int(reach), np.flatnonzero(reaches == reach))
             for reach in np.unique(reaches[reaches > 0])
         ]
-        self.reset()
+        super().__init__(reaches.size, before=longest, latency=longest)
 
-    @property
-    def latency(self) -> int:
-        """Score frames after a frame that must arrive before it is returned."""
-        return self._latency
-
-    @exclusive
-    def reset(self) -> None:
-        """Return to the initial state."""
-        self._kept = np.empty((0, len(self._reaches)), dtype=np.float32)
-        self._n_left = 0  # rows of `kept` already returned, which remain as context
-
-    @exclusive
-    def push(self, scores: Float32) -> Float32:
-        """Take the next scores and return the frames whose windows are complete.
-
-        Parameters
-        ----------
-        scores : float32 (n_frames, n_labels)
-            Final scores.
-
-        Returns
-        -------
-        float32 (n_frames, n_labels)
-            The next smoothed frames.
-
-        Raises
-        ------
-        ValueError
-            `scores` has another number of columns than there are labels.
-        """
-        if not self._latency:
-            return scores
-        rows = self._with(scores)
-        end = max(self._n_left, len(rows) - self._latency)
-        smoothed = self._smooth(rows, self._n_left, end)
-        dropped = max(0, end - self._latency)
-        self._kept, self._n_left = rows[dropped:].copy(), end - dropped
-        return smoothed
-
-    @exclusive
-    def peek(self, scores: Float32) -> Float32:
-        """Return all remaining frames as if the recording ended after `scores`.
-
-        The state does not change.
-        """
-        if not self._latency:
-            return scores
-        rows = self._with(scores)
-        return self._smooth(rows, self._n_left, len(rows))
-
-    @exclusive
-    def flush(self) -> Float32:
-        """End the recording and return the remaining frames."""
-        if not self._latency:
-            return self._kept
-        owed = self._smooth(self._kept, self._n_left, len(self._kept))
-        self._n_left = len(self._kept)
-        return owed
-
-    def _with(self, scores: Float32) -> Float32:
-        n_labels = self._kept.shape[1]
-        if scores.ndim != 2 or scores.shape[1] != n_labels:
-            raise ValueError(
-                f"scores has {scores.shape[-1]} columns; it must have {n_labels}, one "
-                "for each label"
-            )
-        return np.concatenate([self._kept, scores])
-
-    def _smooth(self, rows: Float32, first: int, last: int) -> Float32:
-        """Return rows `first` to `last` (exclusive), each the median of its window."""
-        smoothed = rows[first:last].copy()
-        if first == last:
-            return smoothed
+    def _filter(self, rows: Float32, filtered: Float32, first: int, last: int) -> None:
         position = np.arange(first, last)
         for reach, columns in self._groups:
             low, high = max(0, first - reach), min(len(rows), last + reach)
@@ -138,5 +64,4 @@ class ScoreSmoother:
             after = np.minimum(len(rows) - 1 - position, reach)
             middle = (before + 1 + after) // 2
             ordered = np.sort(windows, axis=-1)
-            smoothed[:, columns] = ordered[np.arange(last - first), :, middle]
-        return smoothed
+            filtered[:, columns] = ordered[np.arange(last - first), :, middle]

@@ -1,7 +1,7 @@
-"""Final scores to events: smooth, threshold, connect, cut (section 3).
+"""Final scores to events: smooth, search onsets, threshold, connect, cut (section 3).
 
-Scores may be smoothed first (see `streamsed.pipeline.smoother`; the report does not). The
-state machine itself is the C++ core's `GapFilter`; this module passes it the model's
+Scores may be smoothed first, and then carried back to where a sound began (see
+`streamsed.pipeline.smoother` and `onset_search`; the report does neither). The state machine itself is the C++ core's `GapFilter`; this module passes it the model's
 settings by label, and converts its runs of score frames into events with times. Score
 frame `j` covers the samples from `j * score_frame_length` up to those of the next frame;
 events never extend past the end of the recording.
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from streamsed import _core
 from streamsed.config import FrontendConfig, PostConfig
 from streamsed.events import Event
+from streamsed.pipeline.onset_search import OnsetSearch
 from streamsed.pipeline.smoother import ScoreSmoother
 
 
@@ -45,8 +46,10 @@ class EventTracker:
         self._labels = tuple(labels)
         self._frontend = frontend
         self._min_gaps = self._frames(config.per_label("min_gap", labels))
-        self._smoother = ScoreSmoother(
-            self._reaches(config.per_label("smoothing", labels))
+        windows = np.array(config.per_label("smoothing", labels))
+        self._smoother = ScoreSmoother(self._rounded(windows / 2))
+        self._search = OnsetSearch(
+            self._rounded(np.array(config.per_label("onset_search", labels)))
         )
         self._filter = _core.GapFilter(
             onset_thresholds=_float32(config.per_label("onset_threshold", labels)),
@@ -59,7 +62,8 @@ class EventTracker:
     @property
     def latency(self) -> int:
         """Score frames from the end of an event until its end can be known."""
-        return max(1, int(self._min_gaps.max())) + self._smoother.latency
+        owed = self._smoother.latency + self._search.latency
+        return max(1, int(self._min_gaps.max())) + owed
 
     def push(self, scores: NDArray[np.float32]) -> list[Event]:
         """Take the next final scores and return the events that they close.
@@ -74,8 +78,8 @@ class EventTracker:
         list of Event
             In the order in which they closed.
         """
-        smoothed = self._smoother.push(scores)
-        return self._events(self._filter.push(smoothed), n_samples=None)
+        filtered = self._search.push(self._smoother.push(scores))
+        return self._events(self._filter.push(filtered), n_samples=None)
 
     def provisional(
         self, scores: NDArray[np.float32]
@@ -94,7 +98,7 @@ class EventTracker:
             the offset of the latter is the end of the part detected so far.
         """
         ahead = self._filter.copy()
-        ended = ahead.push(self._smoother.peek(scores))
+        ended = ahead.push(self._search.peek(self._smoother.peek(scores)))
         return (
             self._events(ended, n_samples=None),
             self._events(ahead.open_runs(), n_samples=None),
@@ -103,13 +107,15 @@ class EventTracker:
     def flush(self, n_samples: int) -> list[Event]:
         """End the recording of `n_samples` samples; close and return the open events."""
         events = []
-        if len(owed := self._smoother.flush()):
+        last = [self._search.push(self._smoother.flush()), self._search.flush()]
+        if len(owed := np.concatenate(last)):
             events = self._events(self._filter.push(owed), n_samples=n_samples)
         return events + self._events(self._filter.flush(), n_samples=n_samples)
 
     def reset(self) -> None:
         """Return to the initial state."""
         self._smoother.reset()
+        self._search.reset()
         self._filter.reset()
 
     def _frames(self, seconds: list[float]) -> NDArray[np.int64]:
@@ -122,10 +128,12 @@ class EventTracker:
         counts = [math.ceil(round(value / duration, 6)) for value in seconds]
         return np.array(counts, np.int64)
 
-    def _reaches(self, seconds: list[float]) -> NDArray[np.int64]:
-        """Return frames to either side such that the median reaches half its length there."""
-        duration = self._frontend.score_frame_duration
-        return np.array([round(value / duration / 2) for value in seconds], np.int64)
+    def _rounded(self, seconds: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the nearest numbers of frames."""
+        frames: NDArray[np.int64] = np.rint(
+            seconds / self._frontend.score_frame_duration
+        ).astype(np.int64)
+        return frames
 
     def _events(self, runs: NDArray[np.void], *, n_samples: int | None) -> list[Event]:
         length = self._frontend.score_frame_length

@@ -22,8 +22,8 @@ LOWER_RATIO = 0.5
 """Rise and offset threshold of a new label, as a share of its onset threshold."""
 LONG = 3.0
 """Seconds; a label whose median recording is longer is of sounds that last."""
-PASSING = {"min_gap": 0.2, "min_duration": 0.2, "smoothing": 0.0}
-LASTING = {"min_gap": 2.5, "min_duration": 0.2, "smoothing": 1.6}
+PASSING = {"min_gap": 0.2, "min_duration": 0.2, "smoothing": 0.0, "onset_search": 0.0}
+LASTING = {"min_gap": 2.5, "min_duration": 0.2, "smoothing": 1.6, "onset_search": 1.2}
 """Settings of sounds that come and go, and of those that last: the shipped model's."""
 
 

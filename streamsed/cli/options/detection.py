@@ -45,6 +45,13 @@ SmoothingOption = Annotated[
         help="Smooth scores by a median over S seconds, for long sounds; repeatable.",
     ),
 ]
+OnsetSearchOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="S|LABEL=S",
+        help="Date it back by up to S seconds, to where scores rise most; repeatable.",
+    ),
+]
 MinGapOption = Annotated[
     list[str] | None,
     typer.Option(metavar="S|LABEL=S", help="Fill shorter gaps; repeatable."),
@@ -77,6 +84,7 @@ def detection_settings(
     rise_threshold: RiseThresholdOption = None,
     offset_threshold: OffsetThresholdOption = None,
     smoothing: SmoothingOption = None,
+    onset_search: OnsetSearchOption = None,
     min_gap: MinGapOption = None,
     min_duration: MinDurationOption = None,
     confirm: ConfirmOption = 0.0,
@@ -91,6 +99,7 @@ def detection_settings(
         "rise_threshold": _per_label("--rise-threshold", rise_threshold or []),
         "offset_threshold": _per_label("--offset-threshold", offset_threshold or []),
         "smoothing": _per_label("--smoothing", smoothing or []),
+        "onset_search": _per_label("--onset-search", onset_search or []),
         "min_gap": _per_label("--min-gap", min_gap or []),
         "min_duration": _per_label("--min-duration", min_duration or []),
     }
