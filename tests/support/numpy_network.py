@@ -138,12 +138,11 @@ def last_layers(pooled, w, config):
     return (w["linear.weight"] @ pooled).T + w["linear.bias"]
 
 
-def slowly(rows, n=25):
-    """The mean of each row and those around it, n in all where there are as many; (H, K)."""
-    around = range(-(n // 2), n // 2 + 1)
+def highest_near(rows, reach=6):
+    """The highest of each row and those up to `reach` before and after it; (H, K)."""
     return np.array(
         [
-            np.mean([rows[i + j] for j in around if 0 <= i + j < len(rows)], axis=0)
+            np.max(rows[max(0, i - reach) : i + reach + 1], axis=0)
             for i in range(len(rows))
         ]
     )
@@ -195,6 +194,6 @@ def forward(x, w, config, *, bands=None):
             opinions.append(np.concatenate([0 * pooled, known]))
     logits, *others = (last_layers(each, w, config) for each in opinions)
     for each in others:
-        logits = logits + 0.5 * slowly(each - logits)
+        logits = logits + 0.5 * (highest_near(each) - highest_near(logits))
     scores = sigmoid(logits)
     return scores, scores.max(axis=1) if region is None else region

@@ -69,9 +69,9 @@ class AdaptationCriterion:
         with torch.no_grad():
             # The old network's maps are the new one's, and nothing is dropped of them.
             maps, _ = self.old.trunk(batch["x"])
-            deep = network.top(maps)
-            old = torch.sigmoid(self.old.linear(self.old.top(maps)).float())
-        scores = network.linear(deep).float()[..., self.taught]
+            seen = network.opinions(maps)
+            old = torch.sigmoid(self.old.decide(self.old.opinions(maps)).float())
+        scores = network.decide(seen).float()[..., self.taught]
         target = self.targets(y, old)[..., self.taught]
         weights = edge_weights(y, edge=self.edge, n_edge=self.n_edge)
         even = torch.full((len(self.taught),), 1.0 / len(self.taught))

@@ -38,8 +38,8 @@ from train.networks.blocks import PreActivationUnit, SelfMask, TemporalUnit
 from train.networks.views import Views
 from train.networks.yamnet import N_FEATURES, YamNet
 
-SLOW = 25
-"""Score frames, 2 s: see `Network.top`."""
+NEAR = 13
+"""Score frames, 1 s: see `Network.decide`."""
 
 
 class Outputs(NamedTuple):
@@ -177,13 +177,6 @@ class Network(nn.Module):
         self.auxiliary = nn.Linear(n_deep, n_auxiliary) if n_auxiliary else None
         self.region_pool = SUBSAMPLING // 2**config.stem_pools
 
-    def features(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Compute what the last layer sees (B, T / 8, C), and the mask's logits."""
-        maps, mask = self.trunk(x)
-        if self.training and self.yamnet_alone:
-            return self._seen(self.without_some(maps)), mask
-        return self.top(maps), mask
-
     def trunk(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Compute the maps that know sounds but not what lasts, and the mask's logits."""
         maps = self.stem(x if self.views is None else self.views(x))
@@ -207,27 +200,31 @@ class Network(nn.Module):
         kept = torch.rand(len(deep), 1, 1, 1, device=deep.device) >= self.yamnet_alone
         return deep * torch.maximum(kept, self.alone)
 
-    def top(self, deep: Tensor) -> Tensor:
-        """Map the trunk's maps to what the last layer sees (B, T / 8, C).
+    def opinions(self, deep: Tensor) -> Tensor:
+        """Map the trunk's maps to what the last layer sees, (B, T / 8, C) or twice as many.
 
-        Where YAMNet's features are trained alone too, what these alone give corrects by a
-        half what all maps give, averaged over about two seconds: what sounds is then the
-        mean of two opinions, and when it begins is left to the maps, which know it best.
+        Where YAMNet's features are trained alone too, these segments are followed by the same
+        segments without any other maps.
         """
+        if self.yamnet_alone:
+            deep = torch.cat([deep, deep * self.alone])
+        return self._seen(deep)
+
+    def decide(self, opinions: Tensor) -> Tensor:
+        """Map what the last layer sees to logits (B, T / 8, K).
+
+        Of two opinions, scores follow that of all maps, which knows best when a sound begins,
+        and are as high as the mean of both: each is moved by half the difference of the
+        highest logits within half a second.
+        """
+        logits: Tensor = self.linear(opinions)
         if not self.yamnet_alone:
-            return self._seen(deep)
-        both = self._seen(torch.cat([deep, deep * self.alone]))
-        n = deep.shape[0]
-        full, alone = both[:n], both[n:]
-        correction = functional.avg_pool1d(
-            (alone - full).transpose(1, 2),
-            SLOW,
-            stride=1,
-            padding=SLOW // 2,
-            count_include_pad=False,
-        )
-        corrected: Tensor = full + 0.5 * correction.transpose(1, 2)
-        return corrected
+            return logits
+        highest = functional.max_pool1d(
+            logits.transpose(1, 2), NEAR, stride=1, padding=NEAR // 2
+        ).transpose(1, 2)
+        n = logits.shape[0] // 2
+        return logits[:n] + 0.5 * (highest[n:] - highest[:n])
 
     def _seen(self, deep: Tensor) -> Tensor:
         if self.context is not None:
@@ -249,18 +246,25 @@ class Network(nn.Module):
             Logits of scores (B, T / 8, K) and of region (B, T / 8). Without a self-mask,
             the region is where any label scores.
         """
-        deep, mask = self.features(x)
-        return self._outputs(deep, mask)
+        scores, _, mask = self._logits(x)
+        return self._outputs(scores, mask)
 
     def all_logits(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Compute logits of scores and region, and of the auxiliary kinds (B, T / 8, A)."""
-        deep, mask = self.features(x)
-        scores, region = self._outputs(deep, mask)
-        auxiliary = scores[..., :0] if self.auxiliary is None else self.auxiliary(deep)
-        return scores, region, auxiliary
+        scores, seen, mask = self._logits(x)
+        auxiliary = scores[..., :0] if self.auxiliary is None else self.auxiliary(seen)
+        return *self._outputs(scores, mask), auxiliary
 
-    def _outputs(self, deep: Tensor, mask: Tensor | None) -> Outputs:
-        scores = self.linear(deep)
+    def _logits(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return logits of scores, what the last layer saw, and the mask's logits."""
+        maps, mask = self.trunk(x)
+        if self.training and self.yamnet_alone:
+            seen = self._seen(self.without_some(maps))
+            return self.linear(seen), seen, mask
+        opinions = self.opinions(maps)
+        return self.decide(opinions), opinions[: maps.shape[0]], mask
+
+    def _outputs(self, scores: Tensor, mask: Tensor | None) -> Outputs:
         if mask is None:
             return Outputs(scores, scores.amax(dim=2))
         region = functional.max_pool1d(mask.amax(dim=(1, 3)), self.region_pool)
