@@ -42,7 +42,6 @@ BY_LABEL = (
     "min_gap",
     "min_duration",
     "smoothing",
-    "onset_search",
 )
 
 
@@ -113,7 +112,10 @@ class ThresholdLevels:
         ]
 
     def _post(self) -> PostConfig:
-        """Return the settings of all columns, each as `--threshold LABEL=T` makes them."""
+        """Return the settings of all columns, each as `--threshold LABEL=T` makes them.
+
+        Onsets are not searched: that looks at all labels, each once, and is not what counts.
+        """
         settings: dict[str, dict[str, float]] = {name: {} for name in BY_LABEL}
         labels = self.info.labels
         for level in range(max(map(len, self.thresholds))):

@@ -3,6 +3,7 @@
 Everything is float64 and looks at the whole recording at once.
 """
 
+import itertools
 import math
 import statistics
 
@@ -90,6 +91,29 @@ def spans(active):
     """Return the runs of True as [onset, offset) pairs."""
     edges = np.flatnonzero(np.diff([0, *map(int, active), 0]))
     return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
+
+
+def carried_back(scores, reaches, min_rise=3.0):
+    """Each score, or the highest one after it that a rise at or before it carries back."""
+    odds = np.log(np.clip(scores, 0.002, 0.998) / (1 - np.clip(scores, 0.002, 0.998)))
+    rises = [0.0]
+    for before, after in itertools.pairwise(odds):
+        rises.append(sum(max(b - a, 0.0) for a, b in zip(before, after, strict=True)))
+    padded = [0.0, *rises, 0.0]
+    peaks = [
+        i
+        for i, rise in enumerate(rises)
+        if rise >= min_rise and padded[i] <= rise > padded[i + 2]
+    ]
+    carried = scores.copy()
+    for label, reach in enumerate(reaches):
+        for peak in peaks:
+            for source in range(peak, min(peak + reach + 1, len(scores))):
+                if max(rises[peak : source + 1]) > rises[peak]:
+                    break
+                part = carried[peak : source + 1, label]
+                part[:] = np.maximum(part, scores[source, label])
+    return carried
 
 
 def connect(active, min_gap):

@@ -107,7 +107,7 @@ def test_what_scores_become_is_as_the_options_say(
     }[name]
     words += ["--threshold", "Dog=0.6", "--rise-threshold", 0.2, "--min-gap", 0.5]
     words += ["--offset-threshold", 0.4, "--min-duration", 0.7, "--confirm", 0.25]
-    words += ["--smoothing", "Dog=1.5"]
+    words += ["--smoothing", "Dog=1.5", "--onset-search", "Speech=0.5"]
     CliRunner().invoke(app, [str(word) for word in words])
     ((stream, post),) = seen
     latency = 4.0 if name == "corpus" else 2.0
@@ -119,6 +119,7 @@ def test_what_scores_become_is_as_the_options_say(
         min_gap=dict.fromkeys(LABELS, 0.5),
         min_duration=dict.fromkeys(LABELS, 0.95),
         smoothing={"Speech": 0.0, "Dog": 1.5},
+        onset_search={"Speech": 0.5, "Dog": 0.0},
     )
 
 

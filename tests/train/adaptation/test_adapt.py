@@ -461,6 +461,8 @@ def test_old_labels_keep_their_settings_and_new_ones_get_plain_ones(path, sounds
         assert lower == pytest.approx([onset / 2 for onset in onsets], abs=0.001)
     assert points[0].post.smoothing["Hum"] == LASTING["smoothing"]
     assert points[0].post.smoothing["Beeping"] == 0.0
+    assert points[0].post.onset_search["Hum"] == LASTING["onset_search"]
+    assert points[0].post.onset_search["Beeping"] == 0.0
 
 
 def test_new_labels_get_lower_thresholds_where_a_bank_was_rehearsed(path, sounds):

@@ -19,6 +19,7 @@ from train.datasets.scaling import Triple
 from train.evaluation.continuous import latencies, tuning
 from train.evaluation.continuous.measures import measure_latency
 from train.evaluation.continuous.recall import recall_curves
+from train.evaluation.continuous.replay import replay
 from train.evaluation.continuous.tuning import false_alarms, tune_continuous
 from train.export import crosswise
 from train.export.crosswise import measure_crosswise
@@ -86,8 +87,8 @@ def test_a_sound_that_lasts_becomes_one_event_and_short_sounds_keep_their_gaps()
     pairs = [dog(5), dog(6.6), dog(20), dog(21.6)]
     true = recording("events", [*pairs, vacuum(25, 10)], [0.9] * 4 + [0.8])
     post = tune_continuous([true, steady], STREAM)
-    joined = max(post.min_gap["Vacuum_cleaner"], post.smoothing["Vacuum_cleaner"])
-    assert joined >= 1.0
+    events, _ = replay(steady.scores, STREAM, post)
+    assert [event.label for event in events] == ["Vacuum_cleaner"]
     assert post.min_gap["Dog"] < 0.6
     assert post.smoothing["Dog"] == 0.0
 
@@ -99,6 +100,13 @@ def test_events_are_dated_back_to_half_of_the_onset_threshold():
     for label in LABELS:
         half = 0.5 * post.onset_threshold[label]
         assert post.rise_threshold[label] == pytest.approx(half, abs=0.001)
+
+
+def test_long_sounds_alone_have_their_onsets_searched():
+    post = tune_continuous(
+        [recording("events", [dog(5), vacuum(15, 10)], [0.9, 0.6])], STREAM
+    )
+    assert post.onset_search == {"Dog": 0.0, "Vacuum_cleaner": tuning.SEARCH}
 
 
 def test_labels_of_a_group_share_their_shape():

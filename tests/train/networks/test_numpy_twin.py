@@ -27,7 +27,7 @@ SETTINGS = {
     "views": {"views": True},
     "a bias by band": {"band_bias": True},
     "context": {"context": (1, 3)},
-    "what ships": {
+    "no YAMNet": {
         "stem_pools": 2,
         "strides": ((1, 1), (2, 2), (1, 2), (1, 1)),
         "multiples": (1, 2, 4, 7),
@@ -37,8 +37,8 @@ SETTINGS = {
         "dropout": 0.2,
     },
 }
-SETTINGS["YAMNet's features"] = {
-    **SETTINGS["what ships"],
+SETTINGS["what ships"] = {
+    **SETTINGS["no YAMNet"],
     "multiples": (1, 2, 3, 3),
     "yamnet": 128,
     "yamnet_alone": 0.25,
@@ -71,7 +71,7 @@ def segments():
 
 
 @pytest.mark.parametrize(
-    ("name", "preset"), [("what ships", "default"), ("YAMNet's features", "yamnet")]
+    ("name", "preset"), [("no YAMNet", "default"), ("what ships", "yamnet")]
 )
 def test_settings_named_after_a_preset_are_its_own(name, preset):
     network = load_preset(preset).network
