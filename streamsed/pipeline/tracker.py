@@ -1,10 +1,11 @@
 """Final scores to events: smooth, search onsets, threshold, connect, cut (section 3).
 
 Scores may be smoothed first, and then carried back to where a sound began (see
-`streamsed.pipeline.smoother` and `onset_search`; the report does neither). The state machine itself is the C++ core's `GapFilter`; this module passes it the model's
-settings by label, and converts its runs of score frames into events with times. Score
-frame `j` covers the samples from `j * score_frame_length` up to those of the next frame;
-events never extend past the end of the recording.
+`streamsed.pipeline.smoother` and `onset_search`; the report does neither). The state machine
+itself is the C++ core's `GapFilter`; this module passes it the model's settings by label, and
+converts its runs of score frames into events with times. Score frame `j` covers the samples
+from `j * score_frame_length` up to those of the next frame; events never extend past the end
+of the recording.
 """
 
 from __future__ import annotations
