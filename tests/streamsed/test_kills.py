@@ -39,18 +39,18 @@ def killer(server, tmp_path):
 def test_a_file_of_events_is_the_old_one_or_the_new_one(killer):
     output = killer.folder / "events.tsv"
     wholes = {}
-    for threshold in (0.3, 0.9):
-        settings = ["--threshold", threshold, "-o", output]
+    for label in ("Dog", "Speech"):
+        settings = ["--label", label, "-o", output]
         assert killer.run("streamsed", "file", SCENE, *settings) == 0
-        wholes[threshold] = output.read_bytes()
+        wholes[label] = output.read_bytes()
     assert len(set(wholes.values())) == 2
     for number in range(ROUNDS * 4 // 10):
-        settings = ["--threshold", (0.3, 0.9)[number % 2], "-o", output]
+        settings = ["--label", ("Dog", "Speech")[number % 2], "-o", output]
         killer.kill("streamsed", "file", SCENE, *settings)
         assert output.read_bytes() in wholes.values()
         assert scratch_files(killer.folder) in ([], [".events.tsv.part"])
-    assert killer.run("streamsed", "file", SCENE, "--threshold", 0.3, "-o", output) == 0
-    assert output.read_bytes() == wholes[0.3]
+    assert killer.run("streamsed", "file", SCENE, "--label", "Dog", "-o", output) == 0
+    assert output.read_bytes() == wholes["Dog"]
     assert scratch_files(killer.folder) == []
 
 
