@@ -87,8 +87,18 @@ def info_page(file: ModelFile, model: Model) -> RenderableType:
     for name, says in (*_about(file), *_scored(info), *_trained(info), *_run(model)):
         about.add_row(name, Text(printable(says)))
     title = Text(printable(info.name), style="bold")
-    tables = [Text(), labels_table(info), Text(), sensitivities_table(info)]
-    return Group(title, Text(), about, *tables)
+    labels = [labels_table(info)]
+    searched = info.post.per_label("onset_search", info.labels)
+    if any(searched):
+        labels.append(
+            Text(
+                f"{sum(map(bool, searched))} of {len(searched)} may begin up to "
+                f"{max(searched):g} s earlier, where the scores of all rise"
+            )
+        )
+    return Group(
+        title, Text(), about, Text(), *labels, Text(), sensitivities_table(info)
+    )
 
 
 def labels_table(info: ModelInfo) -> RenderableType:

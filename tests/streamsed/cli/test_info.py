@@ -101,7 +101,7 @@ def test_the_page_says_what_each_sensitivity_costs(opened):
     info = replace(
         file.info,
         operating_points=(point,),
-        post=PostConfig(smoothing={"Cat": 2.0}),
+        post=PostConfig(smoothing={"Cat": 2.0}, onset_search={"Cat": 1.5}),
     )
     text = shown(info_page(replace(file, info=info), model))
     rows = {line.split("  ")[0]: line.split() for line in text.splitlines()}
@@ -110,4 +110,7 @@ def test_the_page_says_what_each_sensitivity_costs(opened):
     assert rows["normal"][-2:] == rows["high"][-2:] == ["not", "measured"]
     assert "median over" in text
     assert "2.0 s" in text
-    assert "median over" not in shown(info_page(file, model))
+    assert "may begin up to 1.5 s earlier, where the scores of all rise" in text
+    plain = shown(info_page(file, model))
+    assert "median over" not in plain
+    assert "earlier" not in plain
