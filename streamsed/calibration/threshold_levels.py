@@ -114,7 +114,8 @@ class ThresholdLevels:
     def _post(self) -> PostConfig:
         """Return the settings of all columns, each as `--threshold LABEL=T` makes them.
 
-        Onsets are not searched: that looks at all labels, each once, and is not what counts.
+        Onsets are not searched: that looks at all labels, each once, and changes where events
+        begin, but seldom how many there are.
         """
         settings: dict[str, dict[str, float]] = {name: {} for name in BY_LABEL}
         labels = self.info.labels

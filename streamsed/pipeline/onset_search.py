@@ -10,9 +10,10 @@ on::
     scores of one label   0  0  .1  .1  .2  .4  .6  .6  .5
     reach 4               0  0  .6  .6  .6  .6  .6  .6  .5     begins with the rise
 
-Of two rises in reach the higher one counts: nothing is carried back across a higher one.
-No score becomes higher than one that follows, so no event is made, but events begin
-earlier.
+A rise is a frame at which the sum is higher than at its neighbours. Of two rises in reach the
+higher one counts: nothing is carried back across a higher one. No score becomes higher than
+all that follow it within reach, so nothing is detected that was not; but what was too short to
+be an event may become long enough, and two events may become one.
 """
 
 from __future__ import annotations

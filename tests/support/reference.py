@@ -109,7 +109,8 @@ def carried_back(scores, reaches, min_rise=3.0):
     for label, reach in enumerate(reaches):
         for peak in peaks:
             for source in range(peak, min(peak + reach + 1, len(scores))):
-                if max(rises[peak : source + 1]) > rises[peak]:
+                higher = [i for i in peaks if rises[i] > rises[peak]]
+                if any(peak < i <= source for i in higher):
                     break
                 part = carried[peak : source + 1, label]
                 part[:] = np.maximum(part, scores[source, label])
