@@ -5,7 +5,6 @@ import pytest
 import reference
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.testing import assert_array_equal
 from sounds import cut
 
 from streamsed.config import FrontendConfig, PostConfig
@@ -22,35 +21,6 @@ def random_scores(n_frames, n_labels, seed):
     random = np.random.default_rng(seed)
     steps = random.normal(size=(n_frames, n_labels)) ** 3
     return (1 / (1 + np.exp(-np.cumsum(steps, axis=0)))).astype(np.float32)
-
-
-@given(
-    REACHES,
-    st.integers(0, 60),
-    st.integers(0, 999),
-    st.lists(st.integers(0, 9), max_size=20),
-)
-def test_in_any_chunks_scores_are_carried_back_as_by_the_slow_twin(
-    reaches, n_frames, seed, sizes
-):
-    scores = random_scores(n_frames, len(reaches), seed)
-    search = OnsetSearch(np.array(reaches))
-    carried = [search.push(chunk) for chunk in cut(scores, sizes)]
-    carried = np.concatenate([*carried, search.flush()])
-    assert_array_equal(carried, reference.carried_back(scores, reaches))
-
-
-@given(REACHES, st.integers(0, 40), st.integers(0, 20), st.integers(0, 999))
-def test_what_is_peeked_is_what_would_come_and_nothing_is_taken(
-    reaches, n_frames, n_ahead, seed
-):
-    scores = random_scores(n_frames + n_ahead, len(reaches), seed)
-    search = OnsetSearch(np.array(reaches))
-    search.push(scores[:n_frames])
-    peeked = search.peek(scores[n_frames:])
-    assert_array_equal(peeked, search.peek(scores[n_frames:]))
-    expected = np.concatenate([search.push(scores[n_frames:]), search.flush()])
-    assert_array_equal(peeked, expected)
 
 
 @given(REACHES, st.integers(1, 60), st.integers(0, 999))

@@ -3,7 +3,6 @@ import pytest
 import reference
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.testing import assert_array_equal
 from sounds import cut
 
 from streamsed.config import FrontendConfig, PostConfig
@@ -19,35 +18,6 @@ def random_scores(n_frames, n_labels, seed):
 
 
 REACHES = st.lists(st.sampled_from([0, 1, 2, 3, 7, 40]), min_size=1, max_size=4)
-
-
-@given(
-    REACHES,
-    st.integers(0, 60),
-    st.integers(0, 999),
-    st.lists(st.integers(0, 9), max_size=20),
-)
-def test_in_any_chunks_the_median_is_that_of_the_slow_twin(
-    reaches, n_frames, seed, sizes
-):
-    scores = random_scores(n_frames, len(reaches), seed)
-    smoother = ScoreSmoother(np.array(reaches))
-    smoothed = [smoother.push(chunk) for chunk in cut(scores, sizes)]
-    smoothed = np.concatenate([*smoothed, smoother.flush()])
-    assert_array_equal(smoothed, reference.smooth(scores, reaches))
-
-
-@given(REACHES, st.integers(0, 40), st.integers(0, 20), st.integers(0, 999))
-def test_what_is_peeked_is_what_would_come_and_nothing_is_taken(
-    reaches, n_frames, n_ahead, seed
-):
-    scores = random_scores(n_frames + n_ahead, len(reaches), seed)
-    smoother = ScoreSmoother(np.array(reaches))
-    smoother.push(scores[:n_frames])
-    peeked = smoother.peek(scores[n_frames:])
-    assert_array_equal(peeked, smoother.peek(scores[n_frames:]))
-    expected = np.concatenate([smoother.push(scores[n_frames:]), smoother.flush()])
-    assert_array_equal(peeked, expected)
 
 
 @given(REACHES, st.integers(1, 200), st.integers(0, 999))
@@ -67,21 +37,6 @@ def test_memory_stays_bounded_however_long_the_stream():
     for seed in range(200):
         smoother.push(random_scores(3, 2, seed))
         assert len(smoother._kept) <= 10
-
-
-def test_a_reset_smoother_equals_a_new_one():
-    smoother = ScoreSmoother(np.array([2, 1]))
-    smoother.push(random_scores(9, 2, 0))
-    smoother.reset()
-    scores = random_scores(9, 2, 1)
-    assert_array_equal(
-        smoother.push(scores), ScoreSmoother(np.array([2, 1])).push(scores)
-    )
-
-
-def test_scores_of_another_number_of_labels_are_refused():
-    with pytest.raises(ValueError, match="scores has 3 columns; it must have 2"):
-        ScoreSmoother(np.array([2, 1])).push(random_scores(4, 3, 0))
 
 
 def wavering(n_frames):
@@ -130,13 +85,6 @@ def test_events_of_smoothed_scores_do_not_depend_on_the_chunks(sizes, seed, seco
     expected = events_of(post, scores)
     assert sorted(expected) == sorted(by_hand)
     assert events_of(post, scores, sizes) == expected
-
-
-def test_what_was_flushed_is_not_given_again():
-    smoother = ScoreSmoother(np.array([2, 0]))
-    smoother.push(random_scores(5, 2, 0))
-    assert len(smoother.flush()) == 2
-    assert len(smoother.flush()) == 0
 
 
 @pytest.mark.parametrize(
